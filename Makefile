@@ -1,0 +1,105 @@
+# Everything one does with this checkout. Each target sets up first what is not in place yet.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Any Python from 3.8, for the set-up alone; everything else runs on the one that it puts in place.
+PYTHON ?= python3
+VENV := .venv/bin
+COVERAGE := build/coverage
+export COVERAGE_FILE := $(CURDIR)/$(COVERAGE)/data
+# Extra arguments for pytest: make unit ARGS='-k ranking'
+ARGS ?=
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Put everything in place; FORCE=1 does it all again
+	@command -v $(PYTHON) >/dev/null || { echo "set-up: $(PYTHON) is not on PATH: install Python 3.8 or newer" >&2; exit 1; }
+	@$(PYTHON) tools/bootstrap.py $(if $(filter 1,$(FORCE)),--force)
+
+.PHONY: demo
+demo: setup ## The whole loop on this machine; ONCE=1 ends after one round
+	$(VENV)/movierec demo $(if $(filter 1,$(ONCE)),--once)
+
+.PHONY: test
+test: check executor-test ## All checks and all tests, with coverage in build/coverage
+	@rm -rf $(COVERAGE) && mkdir -p $(COVERAGE)
+	$(VENV)/pytest --cov --cov-report= $(ARGS) tests
+	$(VENV)/coverage xml -q
+	$(VENV)/coverage html -q
+	$(VENV)/coverage report
+
+.PHONY: check
+check: setup ## Lint, format, types, import rules
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+
+.PHONY: unit
+unit: setup ## Unit tests: no I/O, seconds
+	$(VENV)/pytest $(ARGS) tests/unit
+
+.PHONY: property
+property: setup ## Property tests: generated inputs
+	$(VENV)/pytest $(ARGS) tests/property
+
+.PHONY: contract
+contract: setup ## Contract tests: ports on fakes and on the real thing, broker, processes
+	$(VENV)/pytest $(ARGS) tests/contract
+
+.PHONY: packaging
+packaging: setup ## Packaging tests: what is shipped imports, fits, and is the same twice
+	$(VENV)/pytest $(ARGS) tests/packaging
+
+.PHONY: infra
+infra: setup ## Infrastructure tests: Terraform is valid and agrees with the code
+	$(VENV)/pytest $(ARGS) tests/infra
+
+.PHONY: e2e
+e2e: setup ## End to end: ingest, train, serve, bad canary, rollback
+	$(VENV)/pytest $(ARGS) tests/e2e
+
+.PHONY: executor-test
+executor-test: setup ## The Lambda executor's own tests, in the emulator's environment
+	cd localstack/lambda_executor && ../.venv/bin/python -m mypy
+	cd localstack/lambda_executor && ../.venv/bin/python -m pytest $(ARGS)
+
+.PHONY: vendor
+vendor: setup ## Build the library into chalice_app/vendor
+	$(VENV)/python -m movierec.stack.packages vendor
+
+.PHONY: package
+package: setup ## Build every Lambda's zip into build/packages
+	$(VENV)/python -m movierec.stack.packages functions
+
+.PHONY: bench-loop
+bench-loop: setup ## Measure the whole loop: the demo's figures beside their limits
+	$(VENV)/python -m bench.loop
+
+.PHONY: bench-api
+bench-api: setup ## Measure the API and the proxy
+	$(VENV)/python -m bench.api
+
+.PHONY: bench-executor
+bench-executor: setup ## Measure the Lambda executor
+	$(VENV)/python -m bench.executor
+
+.PHONY: docs
+docs: setup ## Make docs/benchmarks.md from build/bench
+	$(VENV)/python -m bench.page
+
+.PHONY: clean
+clean: ## Remove build products and caches; environments and runs stay
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	find . -name __pycache__ -not -path './.venv/*' -not -path './localstack/*/.venv/*' \
+	  -not -path './localstack/.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## Remove all that setup made, too, and every run that is stopped
+	@! grep -qs '"pid"' var/*/run.json || { echo "a stack is up: run movierec down first" >&2; exit 1; }
+	rm -rf var .venv .tools localstack/.venv localstack/*/.venv localstack/kafka/libs chalice_app/vendor

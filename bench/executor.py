@@ -1,0 +1,391 @@
+"""The Lambda executor: what it adds to LocalStack, warm, cold, and through API Gateway.
+
+Starts a LocalStack of its own on a free port. Beside the figures, in the same run: a DryRun, which
+goes through all of LocalStack's Lambda API but runs nothing, and the emulator's answer to nothing.
+
+    python -m bench.executor [--calls N] [--colds N] [--sources FOLDER] [--set NAME=VALUE]
+"""
+
+import argparse
+import base64
+import http.client
+import io
+import json
+import os
+import re
+import statistics
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import chalice
+import numpy as np
+import psutil
+
+from bench import load
+from bench.load import Call, Load
+from bench.report import ROOT, Row, publish
+from movierec import artifact, rollout, settings
+from movierec.aws.session import client
+from movierec.errors import MovierecError, ReleaseError
+from movierec.stack import emulator, environment, packages
+from movierec.stack.layout import Project, Run
+from movierec.stack.processes import Supervisor
+
+EMPTY, HEAVY, ROUTE, API = "bench-empty", "bench-heavy", "bench-route", "bench-api"
+
+# An execution environment is two small processes and an interpreter's imports. Below 300 ms a
+# retry or a page load hides it; the API adds numpy, powertools and its model.
+COLD_GOAL_MS = 300.0
+COLD_API_GOAL_MS = 700.0
+# What a first trial of 80 lines, with none of AWS's limits, reached through API Gateway.
+TRIAL_PER_S = 90.0
+CONNECTIONS = (8, 32)
+
+_RESPONSE = '{"statusCode": 200, "body": "ok"}'
+_CODE = {
+    EMPTY: "def handler(event, context):\n    return None\n",
+    HEAVY: "import boto3, numpy\ndef handler(event, context):\n    return None\n",
+    ROUTE: f"def handler(event, context):\n    return {_RESPONSE}\n",
+}
+_MODEL = "20261120T101500Z-bench-executor"
+_ROLE = "arn:aws:iam::000000000000:role/bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Cold:
+    """Cold starts in milliseconds: the caller's wait, and the init phase that REPORT tells."""
+
+    answered_ms: float
+    init_ms: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, write build/bench/executor.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=800, help="calls for each figure")
+    parser.add_argument("--colds", type=int, default=9, help="cold starts for each figure")
+    parser.add_argument("--sources", type=Path, help="src/ of an executor that is not installed")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="setting of LocalStack"
+    )
+    parser.add_argument("--name", default="executor", help="of the JSON file")
+    given = parser.parse_args(arguments)
+    project = Project(ROOT)
+    extra = dict(each.split("=", 1) for each in given.set)
+    if given.sources is not None:
+        extra["PYTHONPATH"] = str(given.sources.resolve())
+    with running(project, extra) as url:
+        rows = [*_warm(given.calls), *_colds(project, given.colds), *_gateway(url, given.calls)]
+    publish(given.name, rows, calls=given.calls, colds=given.colds, settings=given.set)
+    return 0 if all(row.ok is not False for row in rows) else 1
+
+
+@contextmanager
+def running(project: Project, extra: Mapping[str, str]) -> Iterator[str]:
+    """Run an emulator in a temporary folder, make it this process's AWS, and give its URL.
+
+    `extra` is added to its environment.
+    """
+    with tempfile.TemporaryDirectory(prefix="movierec-bench-") as folder:
+        run = Run(project, Path(folder) / "bench-executor").create()
+        with Supervisor(run) as supervisor:
+            spec = emulator.spec(run, os.environ)
+            supervisor.start(replace(spec, env={**spec.env, **extra}))
+            url = f"http://{spec.env['GATEWAY_LISTEN']}"
+            os.environ.update(environment.emulated_aws(url))
+            for name in ("AWS_CA_BUNDLE", "AWS_PROFILE"):
+                os.environ.pop(name, None)
+            yield url
+
+
+# Warm ---------------------------------------------------------------------------------------
+
+
+def _warm(calls: int) -> list[Row]:
+    create(EMPTY, archive({"app.py": _CODE[EMPTY]}))
+    invoke(EMPTY)
+    floor = _measured(_dry_running, calls)
+    warm = _measured(_invoking, calls)
+    inside_ms = statistics.median(_reported(EMPTY, "Duration") for _ in range(50))
+    floor_ms, warm_ms = floor.percentile_ms(50), warm.percentile_ms(50)
+    rival = "DryRun: LocalStack itself"
+    return [
+        Row("warm invoke, empty handler, median", warm_ms, "ms", rival=rival, rival_value=floor_ms),
+        Row(
+            "warm invoke, empty handler, 95th percentile",
+            warm.percentile_ms(95),
+            "ms",
+            rival=rival,
+            rival_value=floor.percentile_ms(95),
+        ),
+        Row("what running the function adds to LocalStack", warm_ms - floor_ms, "ms"),
+        Row("of that, sandbox and runtime (REPORT Duration)", inside_ms, "ms"),
+    ]
+
+
+def _measured(connect: Callable[[], Call], calls: int, callers: int = 1) -> Load:
+    load.run(connect, callers=callers, calls=5 * callers, users=1)
+    return load.run(connect, callers=callers, calls=calls, users=1)
+
+
+def _invoking() -> Call:
+    aws = client("lambda")
+    return lambda _: aws.invoke(FunctionName=EMPTY)["Payload"].read()
+
+
+def _dry_running() -> Call:
+    aws = client("lambda")
+    return lambda _: aws.invoke(FunctionName=EMPTY, InvocationType="DryRun")["Payload"].read()
+
+
+# Cold ---------------------------------------------------------------------------------------
+
+
+def _colds(project: Project, count: int) -> list[Row]:
+    create(HEAVY, _numpy_archive(project))
+    rows = [
+        *_cold_rows("empty function", EMPTY, count, goal=COLD_GOAL_MS),
+        *_cold_rows("numpy and boto3", HEAVY, count),
+    ]
+    try:
+        _create_api(project)
+    except MovierecError as exc:
+        print(f"no figures of the API's cold start: {exc}")
+        return rows
+    event = json.dumps(rollout.smoke_event()).encode()
+    return [*rows, *_cold_rows("the API", API, count, event=event, goal=COLD_API_GOAL_MS)]
+
+
+def _cold_rows(
+    what: str, function: str, count: int, *, event: bytes = b"null", goal: float | None = None
+) -> list[Row]:
+    colds = [cold_start(function, event, number) for number in range(count)]
+    begin_s = time.perf_counter()
+    invoke(function, event)
+    return [
+        Row(
+            f"cold start, {what}, median",
+            statistics.median(cold.answered_ms for cold in colds),
+            "ms",
+            goal=goal,
+            rival="a warm one",
+            rival_value=(time.perf_counter() - begin_s) * 1000,
+        ),
+        Row(
+            f"of that, init ({what})",
+            statistics.median(cold.init_ms for cold in colds),
+            "ms",
+        ),
+    ]
+
+
+def cold_start(function: str, event: bytes, number: int) -> Cold:
+    """Give a function a new environment and time its first answer."""
+    aws = client("lambda")
+    aws.update_function_configuration(FunctionName=function, Description=f"cold start {number}")
+    _wait("function_updated_v2", function)
+    begin_s = time.perf_counter()
+    log = invoke(function, event)
+    return Cold((time.perf_counter() - begin_s) * 1000, _in_report(log, "Init Duration"))
+
+
+def _create_api(project: Project) -> None:
+    """Deploy the API's package with a model of a few users. Raises MovierecError."""
+    env = environment.basic(os.environ) | environment.internet(os.environ)
+    packages.build_vendor(project, env)
+    s3 = client("s3")
+    s3.create_bucket(Bucket="bench-artifacts")
+    files = artifact.pack(_tiny_model())
+    facts = {"model_version": _MODEL, "groups": [artifact.UNKNOWN_GROUP]}
+    for name, body in {**files, artifact.MANIFEST_FILE: artifact.seal(files, facts)}.items():
+        s3.put_object(Bucket="bench-artifacts", Key=artifact.key(_MODEL, name), Body=body)
+    variables = {settings.ARTIFACTS_BUCKET: "bench-artifacts", settings.MODEL_VERSION: _MODEL}
+    create(
+        API,
+        _api_archive(project),
+        Handler="app.app",
+        MemorySize=1769,
+        Environment={"Variables": variables},
+    )
+    invoke(API, json.dumps(rollout.smoke_event()).encode())
+
+
+def _tiny_model() -> artifact.Model:
+    movies = [f"movie+{number}" for number in range(60)]
+    popular = tuple(movies[: artifact.TOP_K])
+    return artifact.Model(
+        topk=np.tile(np.arange(artifact.TOP_K, dtype=np.uint16), (10, 1)),
+        user_ids=np.arange(1, 11, dtype=np.int64),
+        movie_ids=movies,
+        popular=artifact.Popular(popular, popular, {}),
+        user_groups=np.zeros(11, np.uint8),
+        user_factors=np.zeros((10, 4), np.float32),
+        item_factors=np.zeros((60, 4), np.float32),
+    )
+
+
+def _api_archive(project: Project) -> bytes:
+    """Return what Chalice would pack, in its layout."""
+    app, runtime = project.root / "chalice_app", Path(chalice.__file__).parent
+    files = {name: (runtime.parent / name) for name in ("chalice/__init__.py", "chalice/app.py")}
+    files |= {"app.py": app / "app.py"} | _below(app / "chalicelib", "chalicelib/")
+    return archive({name: path.read_bytes() for name, path in _vendored(app, files).items()})
+
+
+def _vendored(app: Path, files: Mapping[str, Path]) -> dict[str, Path]:
+    return {**_below(app / "vendor", ""), **files}
+
+
+def _numpy_archive(project: Project) -> bytes:
+    """Return a function that imports numpy, from the API's vendor folder if that is filled."""
+    vendor = project.root / "chalice_app" / "vendor"
+    files = {
+        name: path.read_bytes()
+        for name, path in _below(vendor, "").items()
+        if name.startswith("numpy")
+    }
+    return archive({**files, "app.py": _CODE[HEAVY]})
+
+
+def _below(folder: Path, prefix: str) -> dict[str, Path]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {prefix + path.relative_to(folder).as_posix(): path for path in found}
+
+
+# Through API Gateway ------------------------------------------------------------------------
+
+
+def _gateway(url: str, calls: int) -> list[Row]:
+    create(ROUTE, archive({"app.py": _CODE[ROUTE]}))
+    stage = f"{url}/_aws/execute-api/{_rest_api(ROUTE)}/bench/ok"
+    return [row for callers in CONNECTIONS for row in _gateway_rows(callers, url, stage, calls)]
+
+
+def _gateway_rows(callers: int, url: str, stage: str, calls: int) -> list[Row]:
+    nothing = _measured(lambda: _getting(f"{url}/_localstack/health"), calls, callers)
+    server = _listener(url)
+    before_s = _processor_s(server)
+    found = _measured(lambda: _getting(stage), calls, callers)
+    spent_ms = (_processor_s(server) - before_s) * 1000 / (len(found.latencies_ms) + 5 * callers)
+    return [
+        Row(
+            f"through API Gateway, {callers} connections",
+            found.calls_per_s,
+            "requests/s",
+            better="higher",
+            goal=TRIAL_PER_S,
+            rival="the emulator, asked nothing",
+            rival_value=nothing.calls_per_s,
+        ),
+        Row(f"median, {callers} connections", found.percentile_ms(50), "ms"),
+        Row(f"99th percentile, {callers} connections", found.percentile_ms(99), "ms"),
+        Row(f"LocalStack's processor time a request, {callers} connections", spent_ms, "ms"),
+    ]
+
+
+def _listener(url: str) -> psutil.Process:
+    """Return the process that listens on a URL's port."""
+    port = urlsplit(url).port
+    listening = (c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN)
+    pids = {c.pid for c in listening if c.laddr and c.laddr.port == port}
+    return psutil.Process(pids.pop())
+
+
+def _processor_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _rest_api(function: str) -> str:
+    """Return a REST API with one route to a function, deployed to stage `bench`."""
+    aws = client("apigateway")
+    arn = client("lambda").get_function_configuration(FunctionName=function)["FunctionArn"]
+    api: str = aws.create_rest_api(name=function)["id"]
+    root = aws.get_resources(restApiId=api)["items"][0]["id"]
+    resource = aws.create_resource(restApiId=api, parentId=root, pathPart="ok")["id"]
+    place = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
+    aws.put_method(**place, authorizationType="NONE")
+    uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations"
+    aws.put_integration(**place, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+    aws.create_deployment(restApiId=api, stageName="bench")
+    return api
+
+
+def _getting(url: str) -> Call:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+
+    def call(_: int) -> None:
+        connection.request("GET", parts.path)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != http.HTTPStatus.OK:
+            raise ReleaseError(f"{url}: status {answer.status}: {body[:200]!r}")
+
+    return call
+
+
+# Functions ----------------------------------------------------------------------------------
+
+
+def create(name: str, code: bytes, **extra: Any) -> None:  # noqa: ANN401  boto3's own
+    """Create a function and wait until it can be invoked."""
+    client("lambda").create_function(
+        **{
+            "FunctionName": name,
+            "Runtime": "python3.13",
+            "Role": _ROLE,
+            "Handler": "app.handler",
+            "Code": {"ZipFile": code},
+            "Timeout": 30,
+            "MemorySize": 512,
+            **extra,
+        }
+    )
+    _wait("function_active_v2", name)
+
+
+def invoke(name: str, event: bytes = b"null") -> str:
+    """Invoke a function and return its log. Raises ReleaseError when the function fails."""
+    answer = client("lambda").invoke(FunctionName=name, Payload=event, LogType="Tail")
+    body, log = answer["Payload"].read(), base64.b64decode(answer["LogResult"]).decode()
+    if answer.get("FunctionError") or b'"statusCode":5' in body.replace(b" ", b""):
+        raise ReleaseError(f"{name} failed: {body[:300]!r}; its log:\n{log}")
+    return log
+
+
+def archive(files: Mapping[str, str | bytes]) -> bytes:
+    """Return a zip of files by name."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped:
+        for name, body in files.items():
+            zipped.writestr(name, body)
+    return buffer.getvalue()
+
+
+def _wait(waiter: str, function: str) -> None:
+    client("lambda").get_waiter(waiter).wait(
+        FunctionName=function, WaiterConfig={"Delay": 0.05, "MaxAttempts": 1000}
+    )
+
+
+def _reported(function: str, field: str) -> float:
+    return _in_report(invoke(function), field)
+
+
+def _in_report(log: str, field: str) -> float:
+    found = re.search(rf"\t{field}: ([\d.]+) ms", log)
+    if found is None:
+        raise ReleaseError(f"no {field} in the log:\n{log}")
+    return float(found[1])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

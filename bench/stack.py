@@ -1,0 +1,71 @@
+"""A whole stack with a model and live traffic, in a run of its own, for as long as it is needed."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from movierec.stack.layout import Run, find_project
+
+# A demo from a cold start, on a machine that does other things too.
+_WITHIN_S = 600.0
+_STOPPED_WITHIN_S = 120.0
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A demo that has told its summary, and goes on."""
+
+    run: Run
+    summary: dict[str, Any]
+    process: "subprocess.Popen[bytes]"
+
+
+@contextmanager
+def playing(*arguments: str) -> Iterator[Stack]:
+    """Play a demo with the arguments of `movierec demo`, hold it, and stop it by Ctrl-C.
+
+    Raises RuntimeError when it ends by itself, and TimeoutError when it takes too long.
+    """
+    run = find_project({}, Path(__file__).parent).run(f"played-{uuid.uuid4().hex[:8]}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "movierec.cli.main", "--run", run.name, "demo", *arguments],
+        cwd=run.project.root,
+    )
+    try:
+        yield Stack(run, _summary(run, process), process)
+        stop(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    command: Sequence[str] = ("--run", run.name, "down", "--wipe")
+    subprocess.run([sys.executable, "-m", "movierec.cli.main", *command], check=True)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> int:
+    """Press Ctrl-C, and return the exit code."""
+    process.send_signal(signal.SIGINT)
+    return process.wait(_STOPPED_WITHIN_S)
+
+
+def _summary(run: Run, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+    path = run.project.build / f"demo-summary-{run.name}.json"
+    deadline_s = time.monotonic() + _WITHIN_S
+    while not path.exists():
+        if process.poll() is not None:
+            raise RuntimeError(f"the demo ended with {process.returncode}; logs: {run.logs}")
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"no summary after {_WITHIN_S:g} s; logs: {run.logs}")
+        time.sleep(_POLL_S)
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    path.unlink()
+    return found

@@ -1,0 +1,1 @@
+"""What the API answers, and how its requests are timed, counted and logged."""

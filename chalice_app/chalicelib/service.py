@@ -1,0 +1,125 @@
+"""What each route answers, given a model.
+
+An answer is a value; nothing here knows HTTP servers, clocks or logs.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from movierec.errors import MovierecError, UsageError
+from movierec.ranking import Ranked, Recommender, Source
+
+TEXT: Final = "text/plain; charset=utf-8"
+JSON: Final = "application/json"
+
+# What the site asks for and shows; the artifact holds a reserve of 50.
+LIST_LENGTH: Final = 20
+
+# Canonical decimals only, up to the largest int64: an id is looked up in an int64 array, and
+# `007` or `+7` would be the same user under another name in every log.
+_USER_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
+_LARGEST_USER_ID: Final = 2**63 - 1
+
+_LIBRARIES: Final = ("aws_lambda_powertools", "boto3", "botocore", "chalice", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModel:
+    """A model that is ready to answer, and its version."""
+
+    version: str
+    recommender: Recommender
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, a body of one line, and what metrics and headers tell about it.
+
+    `user_id` and `source` are None where the route knows none.
+    """
+
+    status: int
+    body: str
+    content_type: str = TEXT
+    user_id: int | None = None
+    source: Source | None = None
+    model_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The routes' answers.
+
+    `open_model` is asked at each request; it opens a model once and keeps it. It raises
+    MovierecError while there is none. `function_version` is the Lambda's own, `code_version` a
+    git commit.
+    """
+
+    open_model: Callable[[], OpenModel]
+    function_version: str
+    code_version: str
+    modules: Mapping[str, object] = field(default_factory=lambda: sys.modules)
+
+    def recommend(self, user_id: str) -> Answer:
+        """Return movies for a user. Raises UsageError if `user_id` is no positive integer."""
+        user = parse_user_id(user_id)
+        model = self.open_model()
+        return _listed(model, model.recommender.recommend(user, LIST_LENGTH), user)
+
+    def popular(self) -> Answer:
+        """Return movies that may be shown to anybody, children among them."""
+        model = self.open_model()
+        return _listed(model, model.recommender.popular(LIST_LENGTH), None)
+
+    def version(self) -> Answer:
+        """Return the versions of function, model, code, Python and libraries.
+
+        Without a model it says so and tells the rest: this is where one looks when nothing works.
+        """
+        try:
+            model_version, model_error = self.open_model().version, None
+        except MovierecError as exc:
+            model_version, model_error = None, str(exc)
+        facts = {
+            "function_version": self.function_version,
+            "model_version": model_version,
+            "model_error": model_error,
+            "code_version": self.code_version,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "libraries": _library_versions(self.modules),
+        }
+        return Answer(200, json.dumps(facts), content_type=JSON, model_version=model_version)
+
+    def health(self) -> Answer:
+        """Say `ok` once there is a model to answer from."""
+        return Answer(200, "ok", model_version=self.open_model().version)
+
+
+def parse_user_id(text: str) -> int:
+    """Return a user id. Raises UsageError if `text` is no positive integer below 2**63."""
+    if _USER_ID.fullmatch(text) is None or int(text) > _LARGEST_USER_ID:
+        raise UsageError("user id: expected a positive integer, as in /recommend/12345")
+    return int(text)
+
+
+def _listed(model: OpenModel, ranked: Ranked, user_id: int | None) -> Answer:
+    return Answer(
+        200,
+        ",".join(ranked.movie_ids),
+        user_id=user_id,
+        source=ranked.source,
+        model_version=model.version,
+    )
+
+
+def _library_versions(modules: Mapping[str, object]) -> dict[str, str]:
+    """Return the versions of the libraries that are loaded.
+
+    Metadata of distributions is not in the deployment package: it changes at every build.
+    """
+    found = {name: getattr(modules.get(name), "__version__", None) for name in _LIBRARIES}
+    return {name: str(version) for name, version in found.items() if version is not None}

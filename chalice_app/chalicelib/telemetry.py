@@ -1,0 +1,92 @@
+"""One metric record a request, and a log line for what went wrong.
+
+The record is CloudWatch's Embedded Metric Format: a JSON line in the log that CloudWatch turns
+into metrics. Besides the metrics it carries who asked, what was answered and by which model, so
+that it is the request's log line as well: one line a request, not two.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+from dataclasses import dataclass
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics
+from chalicelib.service import Answer
+
+from movierec import live_metrics
+from movierec.live_metrics import Metric
+
+SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: Lambda's id for it, API Gateway's, and the route."""
+
+    recommendation_id: str
+    correlation_id: str
+    route: str
+
+
+class Telemetry:
+    """Counts, times and logs the requests of one execution environment."""
+
+    def __init__(self, *, function_version: str, slow_ms: float, logger: Logger) -> None:
+        self._slow_ms = slow_ms
+        self._cold = True
+        self.logger = logger
+        self._dimensions = live_metrics.live_dimensions(function_version)
+        # An empty service: Powertools would add POWERTOOLS_SERVICE_NAME to the first set, and an
+        # alarm on FunctionVersion alone would then see no metric at all.
+        self._metrics = EphemeralMetrics(service="", namespace=live_metrics.NAMESPACE)
+
+    def begin(self, request: Request) -> None:
+        """Tie the log lines that follow to this request."""
+        self.logger.set_correlation_id(request.correlation_id)
+
+    def end(self, request: Request, answer: Answer, latency_ms: float) -> None:
+        """Emit the request's record.
+
+        A cold start is counted as one and never as slow: a canary has more of them than the
+        stable version by being new, and would be rolled back for it.
+        """
+        self._count(live_metrics.REQUESTS, 1)
+        self._count(live_metrics.ERROR, answer.status >= SERVER_ERROR)
+        self._count(live_metrics.SLOW, latency_ms > self._slow_ms and not self._cold)
+        self._count(live_metrics.FALLBACK, _is_fallback(answer))
+        self._count(live_metrics.COLD_START, self._cold)
+        self._count(live_metrics.LATENCY, round(latency_ms, 3))
+        self._name_dimensions()
+        for name, value in _facts(request, answer).items():
+            self._metrics.add_metadata(name, value)
+        self._metrics.flush_metrics()
+        self._cold = False
+
+    def _name_dimensions(self) -> None:
+        # Not as default dimensions, which Powertools would add to every other set; a flush
+        # forgets these.
+        first, *others = self._dimensions
+        for name, value in first.items():
+            self._metrics.add_dimension(name, value)
+        for dimensions in others:
+            self._metrics.add_dimensions(**dimensions)
+
+    def _count(self, metric: Metric, value: float) -> None:
+        self._metrics.add_metric(metric.name, metric.unit, float(value))
+
+
+def _is_fallback(answer: Answer) -> bool:
+    """Say whether a user asked and the model did not know them; /popular has no user."""
+    return answer.user_id is not None and answer.source == "popular"
+
+
+def _facts(request: Request, answer: Answer) -> dict[str, object]:
+    return {
+        "recommendation_id": request.recommendation_id,
+        "correlation_id": request.correlation_id,
+        "route": request.route,
+        "status": answer.status,
+        "user_id": answer.user_id,
+        "source": answer.source,
+        "model_version": answer.model_version,
+    }

@@ -1,0 +1,1 @@
+"""From the lake to a data set: the first step of retraining."""

@@ -1,0 +1,225 @@
+"""Lambda `movierec-build-dataset`: read the lake at one version, publish a data set.
+
+Event, all of it optional:
+
+    {"parameters": {"min_movie_users": 3, ...},       see movierec.dataset.Parameters
+     "lake_versions": {"events": 41, "users": 3},     read these instead of the newest
+     "expected_dataset_id": "<id>"}                   publish nothing else: a check of provenance
+
+Answer:
+
+    {"dataset_id": ..., "created": true, "users": n, "movies": n, "interactions": n, "test": n,
+     "lake_versions": {...}, "warnings": [...]}
+
+Repeating it is safe without a table of requests: a data set's name is a hash of its content, and
+its manifest is written last and only if absent. A retry finds it and answers the same; a crash
+leaves files without a manifest, which no one reads and the retry overwrites with the same bytes.
+
+Memory and time, measured on 2 busy cores: 1 million events 1 to 2 s and 0.4 GB; 50 million, of 1
+million users and 27,000 movies, 6 minutes and 4.2 GB. Nothing is written to /tmp.
+"""
+
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.build_dataset import quality
+from functions.build_dataset.source import (
+    LakeReader,
+    Overview,
+    pin,
+    read_evidence,
+    read_overview,
+)
+from movierec import artifact, audience, live_metrics, settings
+from movierec import dataset as datasets
+from movierec.aws.lake import DeltaLake
+from movierec.aws.s3 import S3Store
+from movierec.dataset import TEST, Dataset, Parameters
+from movierec.errors import DatasetError, ObjectExistsError, ObjectNotFoundError, UsageError
+from movierec.lake import EVENTS, MOVIES, USERS
+from movierec.ports import ObjectStore
+
+SERVICE: Final = "movierec-build-dataset"
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What the function needs of the world."""
+
+    lake: LakeReader
+    store: ObjectStore
+    code_version: str
+    logger: Logger
+    metrics: Metrics
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Return the real ones. Raises ConfigError."""
+        return cls(
+            lake=DeltaLake.from_env(env),
+            store=S3Store.from_env(env, settings.ARTIFACTS_BUCKET),
+            code_version=settings.require(env, settings.CODE_VERSION),
+            logger=Logger(service=SERVICE),
+            metrics=Metrics(namespace=live_metrics.NAMESPACE, service=SERVICE),
+        )
+
+
+@functools.cache
+def deps() -> Deps:
+    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
+    return Deps.from_env(os.environ)
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
+    found = deps()
+    found.logger.append_keys(function_request_id=context.aws_request_id)
+    return build_dataset(event, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The event, parsed."""
+
+    parameters: Parameters
+    lake_versions: Mapping[str, int]
+    expected_dataset_id: str
+
+    @classmethod
+    def read(cls, event: Mapping[str, Any]) -> Self:
+        """Return the request; keys of other steps are passed over. Raises UsageError."""
+        versions = _mapping(event, "lake_versions")
+        if versions and (EVENTS.name not in versions or not _are_versions(versions)):
+            raise UsageError(
+                f"lake_versions is {versions!r}: expected table names to version numbers,"
+                f" {EVENTS.name} among them"
+            )
+        expected = event.get("expected_dataset_id") or ""
+        return cls(Parameters.read(_mapping(event, "parameters")), versions, str(expected))
+
+
+def _are_versions(versions: Mapping[str, Any]) -> bool:
+    return all(type(number) is int and number >= 0 for number in versions.values())
+
+
+def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = event.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{name} is {value!r}: expected an object")
+    return value
+
+
+def build_dataset(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+    """Build and publish; see the module's head. Raises DatasetError, UsageError, LakeError."""
+    request = Request.read(event)
+    versions = pin(deps.lake, request.lake_versions)
+    deps.logger.info("lake_pinned", extra={"lake_versions": versions})
+    evidence = read_evidence(deps.lake, versions, request.parameters.since)
+    overview = read_overview(deps.lake, versions, request.parameters.since)
+    dataset = datasets.build(evidence, request.parameters)
+    files = datasets.pack(dataset)
+    dataset_id = datasets.dataset_id(files, request.parameters, versions)
+    _expect(request.expected_dataset_id, dataset_id)
+    known = quality.Catalog(MOVIES.name in versions, USERS.name in versions)
+    report = quality.assess(overview, evidence, dataset, known)
+    facts = {
+        "dataset_id": dataset_id,
+        "parameters": asdict(request.parameters),
+        "code_version": deps.code_version,
+        "quality": report,
+        "lake": _lake_facts(versions, overview),
+        **_dataset_facts(dataset),
+    }
+    answer = {
+        "dataset_id": dataset_id,
+        "created": _publish(deps.store, {**files, **_reports(report, dataset_id)}, facts),
+        **facts["counts"],
+        "lake_versions": versions,
+        "warnings": report["warnings"],
+    }
+    _tell(deps, answer)
+    return answer
+
+
+def _reports(report: Mapping[str, Any], dataset_id: str) -> dict[str, bytes]:
+    return {
+        artifact.REPORT_FILE: artifact.dump_json(report),
+        artifact.REPORT_PAGE_FILE: quality.render(report, dataset_id=dataset_id),
+    }
+
+
+def _expect(expected: str, found: str) -> None:
+    if expected and expected != found:
+        raise DatasetError(
+            f"these lake versions and parameters give data set {found}, not {expected}: the"
+            " parameters differ, or rows have been deleted from the lake since"
+        )
+
+
+def _lake_facts(versions: Mapping[str, int], overview: Overview) -> dict[str, Any]:
+    by_day, offsets = overview.rows_by_day, overview.offsets
+    columns = (offsets[name].tolist() for name in ("kafka_partition", "first", "last", "n"))
+    ranges = zip(*columns, strict=True)
+    return {
+        "versions": dict(versions),
+        "offsets": {
+            str(partition): {"first": first, "last": last, "rows": rows}
+            for partition, first, last, rows in ranges
+        },
+        "event_time_us": {
+            "first": int(by_day["first_us"].min()),
+            "last": int(by_day["last_us"].max()),
+        },
+    }
+
+
+def _dataset_facts(dataset: Dataset) -> dict[str, Any]:
+    test = dataset.part == TEST
+    return {
+        "groups": list(audience.GROUPS),
+        "split": {"held_out_from_s": int(dataset.last_at[test].min())},
+        "counts": {
+            "users": len(dataset.user_ids),
+            "movies": len(dataset.movie_ids),
+            "interactions": len(dataset.movies),
+            "positive": int((dataset.strength > 0).sum()),
+            "test": int(test.sum()),
+        },
+    }
+
+
+def _publish(store: ObjectStore, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> bool:
+    """Write files, then the manifest; return whether that was not done before."""
+    dataset_id = facts["dataset_id"]
+    manifest_key = datasets.key(dataset_id, artifact.MANIFEST_FILE)
+    try:
+        store.get(manifest_key)
+    except ObjectNotFoundError:
+        for name, body in files.items():
+            store.put(datasets.key(dataset_id, name), body)
+    else:
+        return False
+    try:
+        store.put_if_absent(manifest_key, artifact.seal(files, facts))
+    except ObjectExistsError:
+        return False
+    return True
+
+
+def _tell(deps: Deps, answer: Mapping[str, Any]) -> None:
+    # Not spread: "created" is a name that a log record has for itself.
+    deps.logger.info("dataset_built", extra={"answer": dict(answer)})
+    values = {
+        live_metrics.DATASET_USERS: answer["users"],
+        live_metrics.DATASET_MOVIES: answer["movies"],
+        live_metrics.DATASET_INTERACTIONS: answer["interactions"],
+    }
+    for metric, value in values.items():
+        deps.metrics.add_metric(metric.name, metric.unit, value)
+    deps.metrics.flush_metrics()

@@ -1,0 +1,1 @@
+"""From a data set to a model artifact: the second step of retraining."""

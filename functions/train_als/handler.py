@@ -1,0 +1,220 @@
+"""Lambda `movierec-train-als`: train on a data set, publish a model version.
+
+Event:
+
+    {"dataset_id": "<id>", "parameters": {"factors": 64, ...}}     see als.Parameters; optional
+
+Answer, flat enough for the state machine to compare numbers in:
+
+    {"model_version": ..., "dataset_id": ..., "users": n, "movies": n, "interactions": n,
+     "metrics": {"recall": ..., "ndcg": ..., "popularity_ndcg": ..., "ndcg_gain": ..., ...}}
+
+Repeating it is safe without a table of requests: each run publishes a version of its own name,
+files first, manifest last and only if absent; nothing is served until the state machine cuts a
+release for the one version that it was told of. A crash leaves files without a manifest: no
+version.
+
+Memory: 47 million interactions of 1 million users and 27,000 movies peaked at 3.6 GB with 64
+factors. Time: the library alone takes 11 s an iteration and a minute for a million lists on 2 idle
+cores, so 15 iterations, trained twice, should end in 8 minutes; a Lambda of 10 GB has 6 cores and
+15 minutes. Nothing is written to /tmp. Past that, train with Spark on the same lake and write the
+same artifact.
+"""
+
+import functools
+import math
+import os
+import platform
+import resource
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+import implicit
+import numpy as np
+import scipy
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.train_als import als, evaluation, model, report
+from movierec import artifact, live_metrics, settings
+from movierec import dataset as datasets
+from movierec.audience import GROUPS
+from movierec.aws.s3 import S3Store
+from movierec.clock import SystemClock
+from movierec.errors import ArtifactError, ObjectNotFoundError, UsageError
+from movierec.offline_metrics import brief
+from movierec.ports import Clock, ObjectStore
+
+SERVICE: Final = "movierec-train-als"
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What the function needs of the world."""
+
+    store: ObjectStore
+    clock: Clock
+    code_version: str
+    threads: int
+    peak_memory_bytes: Callable[[], int]
+    logger: Logger
+    metrics: Metrics
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Return the real ones. Raises ConfigError."""
+        return cls(
+            store=S3Store.from_env(env, settings.ARTIFACTS_BUCKET),
+            clock=SystemClock(),
+            code_version=settings.require(env, settings.CODE_VERSION),
+            threads=threads(os.process_cpu_count() or 1, env),
+            peak_memory_bytes=peak_memory_bytes,
+            logger=Logger(service=SERVICE),
+            metrics=Metrics(namespace=live_metrics.NAMESPACE, service=SERVICE),
+        )
+
+
+@functools.cache
+def deps() -> Deps:
+    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
+    return Deps.from_env(os.environ)
+
+
+# One vCPU for each 1,769 MB (AWS Lambda Developer Guide, "Configure Lambda function memory"): a
+# small function still sees two CPUs, of which it may use a share.
+_MB_A_CPU: Final = 1769
+
+
+def threads(cpus: int, env: Mapping[str, str]) -> int:
+    """Return how many threads to train with: one a CPU that the Lambda's memory pays for."""
+    memory_mb = int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or cpus * _MB_A_CPU)
+    return max(1, min(cpus, math.ceil(memory_mb / _MB_A_CPU)))
+
+
+def peak_memory_bytes() -> int:
+    """Return the most memory this process has held; Linux counts it in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
+    found = deps()
+    found.logger.append_keys(function_request_id=context.aws_request_id)
+    return train_als(event, found)
+
+
+def train_als(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+    """Train and publish; see the module's head. Raises UsageError, ArtifactError, DatasetError."""
+    started, (dataset_id, parameters) = deps.clock.now(), read(event)
+    data = load(deps.store, dataset_id)
+    deps.logger.info("dataset_loaded", extra={"dataset_id": dataset_id})
+    metrics = evaluation.evaluate(data, parameters, threads=deps.threads)
+    deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
+    files = train(data, parameters, deps.threads)
+    facts = {
+        "model_version": artifact.model_version(started, deps.code_version, dataset_id),
+        "dataset_id": dataset_id,
+        "created_at": started.isoformat(),
+        "parameters": asdict(parameters),
+        "metrics": metrics,
+        "groups": list(GROUPS),
+        "counts": _counts(data),
+        "duration_s": (deps.clock.now() - started).total_seconds(),
+        "peak_memory_bytes": deps.peak_memory_bytes(),
+        "threads": deps.threads,
+        **_code_facts(deps.code_version),
+    }
+    publish(deps.store, files, facts)
+    answer = {
+        "model_version": facts["model_version"],
+        "dataset_id": dataset_id,
+        **facts["counts"],
+        "metrics": brief(metrics),
+    }
+    _tell(deps, answer, facts["duration_s"])
+    return answer
+
+
+def read(event: Mapping[str, Any]) -> tuple[str, als.Parameters]:
+    """Return data set and parameters; keys of other steps are passed over. Raises UsageError."""
+    dataset_id, parameters = event.get("dataset_id"), event.get("parameters") or {}
+    if not isinstance(dataset_id, str) or not dataset_id:
+        raise UsageError(f"dataset_id is {dataset_id!r}: expected the id of a data set")
+    if not isinstance(parameters, dict):
+        raise UsageError(f"parameters is {parameters!r}: expected an object")
+    return dataset_id, als.Parameters.read(parameters)
+
+
+def load(store: ObjectStore, dataset_id: str) -> datasets.Dataset:
+    """Return a data set, each file held against its checksum. Raises ArtifactError."""
+    try:
+        body = store.get(datasets.key(dataset_id, artifact.MANIFEST_FILE))
+    except ObjectNotFoundError as exc:
+        raise ArtifactError(
+            f"there is no data set {dataset_id}: its manifest is missing; build one with"
+            " movierec-build-dataset and pass the dataset_id that it answers"
+        ) from exc
+    manifest = artifact.open_manifest(body)
+    if manifest.get("groups") != list(GROUPS):
+        raise ArtifactError(
+            f"data set {dataset_id} divides users into other groups than this code: build it anew"
+        )
+    files = {name: store.get(datasets.key(dataset_id, name)) for name in datasets.FILES}
+    for name, content in files.items():
+        artifact.verify(name, content, manifest)
+    return datasets.unpack(files)
+
+
+def train(data: datasets.Dataset, parameters: als.Parameters, threads: int) -> dict[str, bytes]:
+    """Return the artifact's files of a model trained on everything, reports not among them."""
+    everything = np.ones(len(data.movies), np.bool_)
+    confidence = als.confidences(data, everything, parameters.alpha)
+    factors = als.fit(confidence, parameters, threads=threads)
+    return artifact.pack(model.assemble(data, factors, threads=threads))
+
+
+def publish(store: ObjectStore, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
+    """Write files and reports, then the manifest. Raises ObjectExistsError for a taken version."""
+    version = facts["model_version"]
+    reports = {
+        artifact.REPORT_FILE: artifact.dump_json(facts["metrics"]),
+        artifact.REPORT_PAGE_FILE: report.render(facts),
+    }
+    content = {**files, **reports}
+    for name, body in content.items():
+        # Another run of this very second may be writing: of two, one goes on.
+        store.put_if_absent(artifact.key(version, name), body)
+    manifest = artifact.seal(content, facts)
+    store.put_if_absent(artifact.key(version, artifact.MANIFEST_FILE), manifest)
+
+
+def _counts(data: datasets.Dataset) -> dict[str, int]:
+    return {
+        "users": len(data.user_ids),
+        "movies": len(data.movie_ids),
+        "interactions": len(data.movies),
+    }
+
+
+def _code_facts(code_version: str) -> dict[str, Any]:
+    commit, _, dirty = code_version.partition("-")
+    libraries = {"numpy": np, "scipy": scipy, "implicit": implicit}
+    return {
+        "git": {"commit": commit, "dirty": bool(dirty)},
+        "python": platform.python_version(),
+        "libraries": {name: library.__version__ for name, library in libraries.items()},
+    }
+
+
+def _tell(deps: Deps, answer: Mapping[str, Any], duration_s: float) -> None:
+    deps.logger.info("model_published", extra={"answer": dict(answer), "duration_s": duration_s})
+    values = {
+        live_metrics.TRAINING_DURATION: duration_s,
+        live_metrics.MODEL_RECALL: answer["metrics"]["recall"],
+        live_metrics.MODEL_NDCG: answer["metrics"]["ndcg"],
+        live_metrics.MODEL_COVERAGE: answer["metrics"]["coverage"],
+    }
+    for metric, value in values.items():
+        deps.metrics.add_metric(metric.name, metric.unit, value)
+    deps.metrics.flush_metrics()

@@ -1,0 +1,53 @@
+# The whole against LocalStack, which the provider finds by AWS_ENDPOINT_URL in its environment.
+
+terraform {
+  required_version = ">= 1.6"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "5.100.0"
+    }
+  }
+}
+
+locals {
+  account_id = "000000000000"
+  region     = "us-east-1"
+}
+
+provider "aws" {
+  region     = local.region
+  access_key = "test"
+  secret_key = "test"
+
+  # AWS's 25 attempts would take minutes to say that no emulator runs.
+  max_retries = 3
+
+  # Buckets as paths: <bucket>.127.0.0.1 is no name.
+  s3_use_path_style = true
+
+  # Each would be a call to AWS itself before the first resource.
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+module "platform" {
+  source = "../../modules/platform"
+
+  name_prefix   = "movierec"
+  account_id    = local.account_id
+  region        = local.region
+  package_paths = var.package_paths
+  code_version  = var.code_version
+  sizes         = var.sizes
+
+  retrain_schedule = var.retrain_schedule
+  alert_emails     = var.alert_emails
+  alarm_period_s   = var.alarm_period_s
+
+  # One machine for a trial: nothing in it is worth refusing to go.
+  force_destroy = true
+}

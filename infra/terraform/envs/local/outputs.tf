@@ -1,0 +1,34 @@
+output "bucket_names" {
+  description = "Bucket names by use: lake, artifacts, packages."
+  value       = module.platform.bucket_names
+}
+
+output "function_names" {
+  description = "Names of the functions, by their folder."
+  value       = module.platform.function_names
+}
+
+output "function_arns" {
+  description = "ARNs of the functions, unqualified, by their folder."
+  value       = module.platform.function_arns
+}
+
+output "state_machine_arn" {
+  description = "ARN of the retraining."
+  value       = module.platform.state_machine_arn
+}
+
+output "api_role_arn" {
+  description = "Role of the API's function, for Chalice."
+  value       = module.platform.api_role_arn
+}
+
+output "topic_arn" {
+  description = "ARN of the topic that alarms speak on."
+  value       = module.platform.topic_arn
+}
+
+output "alarm_names" {
+  description = "Names of the alarms that are always there."
+  value       = module.platform.alarm_names
+}

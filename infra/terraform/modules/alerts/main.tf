@@ -1,0 +1,81 @@
+# The topic that people subscribe to, and the alarms that speak on it.
+#
+# Averages of 0/1 metrics, one metric an alarm: no metric math and no percentiles, so that the
+# emulator's alarms are AWS's.
+
+locals {
+  # Of all versions together: whatever is released, these are on it. A canary's own, tighter
+  # alarms come and go with each release.
+  of_api = {
+    "api-errors" = {
+      description = "Of the API's answers, more than ${var.error_share * 100}% are errors (5xx)."
+      namespace   = var.namespace
+      metric      = "Error"
+      statistic   = "Average"
+      threshold   = var.error_share
+      dimensions  = { service = var.api_service }
+    }
+    "api-slow" = {
+      description = "Of the API's answers, more than ${var.slow_share * 100}% are slow."
+      namespace   = var.namespace
+      metric      = "Slow"
+      statistic   = "Average"
+      threshold   = var.slow_share
+      dimensions  = { service = var.api_service }
+    }
+  }
+
+  of_functions = merge([for function in var.functions : {
+    "${function}-failed" = {
+      description = "A call of ${function} raised, crashed or timed out."
+      namespace   = "AWS/Lambda"
+      metric      = "Errors"
+      statistic   = "Sum"
+      threshold   = 0
+      dimensions  = { FunctionName = function }
+    }
+  }]...)
+
+  # A failure that the state machine catches it tells itself; a timeout of the whole it cannot.
+  of_retraining = {
+    for metric in ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"] :
+    "retrain-${lower(trimprefix(metric, "Executions"))}" => {
+      description = "A retraining ended badly (${metric}): no new model, the old one goes on serving."
+      namespace   = "AWS/States"
+      metric      = metric
+      statistic   = "Sum"
+      threshold   = 0
+      dimensions  = { StateMachineArn = var.state_machine_arn }
+    }
+  }
+}
+
+resource "aws_sns_topic" "this" {
+  name = var.topic_name
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  for_each = var.emails
+
+  topic_arn = aws_sns_topic.this.arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = merge(local.of_api, local.of_functions, local.of_retraining)
+
+  alarm_name          = "${var.name_prefix}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.threshold
+  period              = var.period_s
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching" # no request, no error
+  alarm_actions       = [aws_sns_topic.this.arn]
+  ok_actions          = [aws_sns_topic.this.arn]
+}

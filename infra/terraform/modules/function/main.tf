@@ -1,0 +1,85 @@
+# One Lambda function, the role that is its alone, and its log group.
+
+# Named by its content: what a key holds never changes, so that the function need not wait for the
+# bucket to keep versions, which takes the provider a second to see.
+resource "aws_s3_object" "package" {
+  bucket = var.packages_bucket
+  key    = "functions/${var.name}/${filesha256(var.package_path)}.zip"
+  source = var.package_path
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/lambda/${var.name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_iam_role" "this" {
+  name = var.name
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "lambda.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "function"
+  role = aws_iam_role.this.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid      = "Logs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = ["arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/lambda/${var.name}:*"]
+      }],
+      [for statement in var.statements : merge(
+        {
+          Sid      = statement.sid
+          Effect   = "Allow"
+          Action   = statement.actions
+          Resource = statement.resources
+        },
+        length(statement.prefixes) == 0 ? {} : {
+          Condition = { StringLike = { "s3:prefix" = statement.prefixes } }
+        },
+      )],
+    )
+  })
+}
+
+resource "aws_lambda_function" "this" {
+  function_name                  = var.name
+  description                    = var.description
+  role                           = aws_iam_role.this.arn
+  handler                        = var.handler
+  runtime                        = "python3.13"
+  architectures                  = ["x86_64"]
+  memory_size                    = var.memory_mb
+  timeout                        = var.timeout_s
+  reserved_concurrent_executions = var.reserved_concurrency
+
+  s3_bucket        = aws_s3_object.package.bucket
+  s3_key           = aws_s3_object.package.key
+  source_code_hash = filebase64sha256(var.package_path)
+
+  ephemeral_storage {
+    size = var.ephemeral_mb
+  }
+
+  environment {
+    variables = var.environment
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this.name
+  }
+
+  # A first call must find the log group, or Lambda would make one that never forgets.
+  depends_on = [aws_iam_role_policy.this]
+}

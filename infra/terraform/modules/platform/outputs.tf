@@ -1,0 +1,34 @@
+output "bucket_names" {
+  description = "Bucket names by use: lake, artifacts, packages."
+  value       = module.storage.bucket_names
+}
+
+output "function_names" {
+  description = "Names of the functions, by their folder."
+  value       = { for key, function in module.function : key => function.name }
+}
+
+output "function_arns" {
+  description = "ARNs of the functions, unqualified, by their folder."
+  value       = { for key, function in module.function : key => function.arn }
+}
+
+output "state_machine_arn" {
+  description = "ARN of the retraining."
+  value       = module.retrain.state_machine_arn
+}
+
+output "api_role_arn" {
+  description = "Role of the API's function, for Chalice."
+  value       = module.api.role_arn
+}
+
+output "topic_arn" {
+  description = "ARN of the topic that alarms speak on."
+  value       = module.alerts.topic_arn
+}
+
+output "alarm_names" {
+  description = "Names of the alarms that are always there."
+  value       = module.alerts.alarm_names
+}

@@ -1,0 +1,90 @@
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+
+from ingest_worker.kafka import KafkaSource
+from ingest_worker.worker import FlushPolicy, Worker
+from movierec import logs, settings
+from movierec.aws.catalog import LakeCatalog
+from movierec.aws.lake import DeltaLake
+from movierec.clock import SystemClock
+from movierec.errors import MovierecError
+from movierec.events import Limits
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.5
+_POLL_LINES = 50_000
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run until SIGTERM or Ctrl-C; return the exit code."""
+    args = _arguments().parse_args(argv)
+    logs.to_stderr()
+    stop = _stop_by_signal()
+    try:
+        _run(args, stop)
+    except MovierecError as exc:
+        log.error("ingest_failed", extra={"error": str(exc)})  # noqa: TRY400  says it all
+        return exc.exit_code
+    except Exception:
+        log.exception("ingest_crashed")
+        return 1
+    return 0
+
+
+def _run(args: argparse.Namespace, stop: threading.Event) -> None:
+    lake = DeltaLake.from_env(os.environ)
+    # A poll never brings more than a flush takes.
+    poll_lines = min(args.max_lines, _POLL_LINES)
+    source = KafkaSource(settings.kafka_options(os.environ), args.topic, poll_lines=poll_lines)
+    worker = Worker(
+        source,
+        lake,
+        SystemClock(),
+        catalog=LakeCatalog(lake),
+        limits=_limits(os.environ),
+        policy=FlushPolicy(args.max_lines, args.max_age_s),
+        pause=stop.wait,
+    )
+    source.listen(worker)
+    log.info("ingest_started", extra={"topic": args.topic})
+    while not stop.is_set():
+        worker.step(_POLL_S)
+    worker.flush()
+    source.close()
+    log.info("ingest_stopped")
+
+
+def _stop_by_signal() -> threading.Event:
+    """Return what SIGTERM and SIGINT set, so that the worker ends between two flushes."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+def _limits(env: Mapping[str, str]) -> Limits:
+    usual = Limits()
+    return Limits(
+        settings.whole_number(env, settings.MAX_USER_ID, usual.max_user_id),
+        settings.whole_number(env, settings.MIN_RATING, usual.min_rating),
+        settings.whole_number(env, settings.MAX_RATING, usual.max_rating),
+    )
+
+
+def _arguments() -> argparse.ArgumentParser:
+    policy = FlushPolicy()
+    parser = argparse.ArgumentParser("ingest_worker", description="Kafka to the lake.")
+    parser.add_argument("--topic", default=os.environ.get(settings.TOPIC, settings.DEFAULT_TOPIC))
+    parser.add_argument("--max-lines", type=int, default=policy.max_lines)
+    parser.add_argument("--max-age-s", type=float, default=policy.max_age_s)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

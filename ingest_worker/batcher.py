@@ -1,0 +1,109 @@
+"""From raw records to the rows of one flush, as values."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from ingest_worker.duplicates import RecentLines
+from movierec.events import Catalog, Ints, Limits, Parsed, Reason, parse, reject, validate
+from movierec.lake import Columns, dates, select
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What was read of one partition: ascending offsets (n,), and as many lines."""
+
+    offsets: Ints
+    lines: Sequence[bytes]
+
+    def after(self, offset: int) -> "Records":
+        """Return the records past an offset."""
+        start = int(np.searchsorted(self.offsets, offset, side="right"))
+        return self if start == 0 else Records(self.offsets[start:], self.lines[start:])
+
+    def until(self, offset: int) -> "Records":
+        """Return the records up to and including an offset."""
+        stop = int(np.searchsorted(self.offsets, offset, side="right"))
+        return Records(self.offsets[:stop], self.lines[:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one flush: events by kind, quarantined lines, and how far each partition goes."""
+
+    events: Sequence[Columns]
+    quarantined: Columns
+    last_offsets: Mapping[int, int]
+
+    def without(self, offsets: Mapping[int, Collection[int]]) -> "Batch":
+        """Return the batch without the rows of some offsets of each partition."""
+        if not any(offsets.values()):
+            return self
+        return Batch(
+            [_without(rows, offsets) for rows in self.events],
+            _without(self.quarantined, offsets),
+            self.last_offsets,
+        )
+
+
+def _without(rows: Columns, offsets: Mapping[int, Collection[int]]) -> Columns:
+    partition, offset = np.asarray(rows["kafka_partition"]), np.asarray(rows["kafka_offset"])
+    keep = np.ones(len(offset), np.bool_)
+    for one, gone in offsets.items():
+        keep &= (partition != one) | ~np.isin(offset, list(gone))
+    return select(rows, keep)
+
+
+def prepare(
+    records: Mapping[int, Records],
+    recent: Mapping[int, RecentLines],
+    limits: Limits,
+    catalog: Catalog | None,
+    now: datetime,
+) -> Batch:
+    """Parse and validate the records of all partitions together.
+
+    `recent` holds the memory of each partition's latest lines, and is fed with these.
+    """
+    partitions = sorted(records)
+    lines = [line for p in partitions for line in records[p].lines]
+    partition = np.repeat(partitions, [len(records[p].lines) for p in partitions]).astype(np.int64)
+    offset = np.concatenate([records[p].offsets for p in partitions])
+    repeated = np.concatenate(
+        [recent[p].mark(records[p].offsets, records[p].lines) for p in partitions]
+    )
+    parsed = validate(reject(parse(lines), repeated, Reason.DUPLICATE), limits, catalog)
+    return Batch(
+        events=_event_rows(parsed, partition, offset),
+        quarantined=_quarantine_rows(parsed, lines, partition, offset, now),
+        last_offsets={p: int(records[p].offsets[-1]) for p in partitions},
+    )
+
+
+def _event_rows(parsed: Parsed, partition: Ints, offset: Ints) -> list[Columns]:
+    return [
+        {
+            **rows.columns,
+            "kafka_partition": partition[rows.lines],
+            "kafka_offset": offset[rows.lines],
+        }
+        for rows in parsed.events
+        if len(rows.lines)
+    ]
+
+
+def _quarantine_rows(
+    parsed: Parsed, lines: Sequence[bytes], partition: Ints, offset: Ints, now: datetime
+) -> Columns:
+    index = np.array(sorted(parsed.rejected), np.int64)
+    ingested_at = np.full(len(index), np.datetime64(now.replace(tzinfo=None), "us"))
+    return {
+        "quarantined_date": dates(ingested_at),
+        "raw": [lines[i] for i in index.tolist()],
+        "reason": [str(parsed.rejected[i]) for i in index.tolist()],
+        "kafka_partition": partition[index],
+        "kafka_offset": offset[index],
+        "ingested_at": ingested_at,
+    }

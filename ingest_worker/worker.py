@@ -1,0 +1,283 @@
+"""The worker: reads partitions, flushes batches, and resumes from what the lake says.
+
+Theory of operation. Each flush first appends the quarantined lines, then the events; both commits
+carry `(topic-partition, last offset)`. The events commit is the one that counts:
+
+- A partition is read from its events transaction + 1, whatever the consumer group remembers;
+  Kafka's committed offset is written after the flush, for lag tools alone.
+- A crash between the two commits leaves quarantined lines whose events are missing. The next
+  owner reads the same offsets again. Rules or catalog may have changed meanwhile, so it does not
+  trust its own verdict on them: offsets that the quarantine table holds already are passed over,
+  and all the others are written wherever they now belong.
+- A commit that failed may have gone through all the same, and only its answer was lost. So nothing
+  is ever repeated from memory: after any failure the worker forgets what it has read, waits, and
+  begins again from what the lake says.
+- A worker that lost its partition without noticing finds another's transaction in the table, or
+  is refused by Delta's conflict check: it gives the partition up and joins the group again.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from ingest_worker.batcher import Batch, Records, prepare
+from ingest_worker.duplicates import WINDOW_OFFSETS, RecentLines
+from movierec.errors import ConfigError, ConflictError, UnavailableError
+from movierec.events import Catalog, Limits
+from movierec.lake import EVENTS, QUARANTINE, length
+from movierec.ports import Clock, Lake
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """A consumer of one topic; partitions come and go with the group's rebalances."""
+
+    topic: str
+
+    def poll(self, timeout_s: float) -> Mapping[int, Records]:
+        """Return what has arrived, by partition; waits at most `timeout_s` for the first."""
+        ...
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Go on reading at an offset, or at the oldest one there is if that is newer."""
+        ...
+
+    def commit(self, last_offsets: Mapping[int, int]) -> None:
+        """Tell the group how far each partition is done."""
+        ...
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """Return the oldest offset that there is, and the one after the newest."""
+        ...
+
+    def give_up(self, partitions: Iterable[int]) -> None:
+        """Stop reading partitions that somebody else has taken over, and rejoin the group."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPolicy:
+    """When to flush: at so many lines, or so long after the first of them.
+
+    200,000 lines are about 20 MB here and one Delta commit of a second; two seconds is what
+    `served` and dashboards lag behind at a busy site's 500 lines/s.
+    """
+
+    max_lines: int = 200_000
+    max_age_s: float = 2.0
+
+
+@dataclass(slots=True)
+class _Partition:
+    """What the worker knows of a partition it owns."""
+
+    name: str
+    in_events: int
+    in_quarantine: int
+    quarantined: frozenset[int]
+    """Offsets past `in_events` that are in quarantine already."""
+    recent: RecentLines = field(default_factory=RecentLines)
+    pending: list[Records] = field(default_factory=list)
+
+
+NOTHING_YET = -1
+"""The offset before the first."""
+
+
+class Worker:
+    """One member of the consumer group.
+
+    `pause` waits so many seconds, and returns True when the worker is asked to stop meanwhile.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        lake: Lake,
+        clock: Clock,
+        *,
+        catalog: Callable[[], Catalog | None],
+        limits: Limits,
+        policy: FlushPolicy,
+        pause: Callable[[float], bool],
+    ) -> None:
+        self._source = source
+        self._lake = lake
+        self._clock = clock
+        self._catalog = catalog
+        self._limits = limits
+        self._policy = policy
+        self._pause = pause
+        self._owned: dict[int, _Partition] = {}
+        self._pending_lines = 0
+        self._first_pending_at: float | None = None
+
+    def assigned(self, partitions: Iterable[int]) -> None:
+        """Take partitions over from where the lake says they stand; waits for the lake.
+
+        Raises ConfigError when a partition is not the one that the lake's rows came from.
+        """
+        wanted = list(partitions)
+        delay_s = _FIRST_RETRY_S
+        while True:
+            try:
+                for partition in wanted:
+                    self._take_over(partition)
+            except UnavailableError as exc:
+                log.warning("lake_unavailable", extra={"error": str(exc), "retry_in_s": delay_s})
+                if self._pause(delay_s):
+                    return
+                delay_s = min(delay_s * 2, _LAST_RETRY_S)
+            else:
+                return
+
+    def revoked(self, partitions: Iterable[int]) -> None:
+        """Flush what was read, then let go; what cannot be written the next owner reads again."""
+        try:
+            self._flush_once()
+        except (ConflictError, UnavailableError) as exc:
+            log.warning("flush_failed", extra={"error": str(exc)})
+        self._forget(partitions)
+
+    def lost(self, partitions: Iterable[int]) -> None:
+        """Forget partitions that another worker owns already."""
+        self._forget(partitions)
+
+    def step(self, timeout_s: float) -> None:
+        """Read once, and flush if the policy says so."""
+        for partition, records in self._source.poll(timeout_s).items():
+            self._take(partition, records)
+        if self._due():
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything that has been read, or begin again from what the lake says."""
+        partitions = [p for p, owned in self._owned.items() if owned.pending]
+        try:
+            self._flush_once()
+        except ConflictError as exc:
+            log.warning("flush_refused", extra={"error": str(exc)})
+            self._give_up(partitions)
+        except UnavailableError as exc:
+            log.warning("flush_failed", extra={"error": str(exc), "retry_in_s": _FIRST_RETRY_S})
+            if not self._pause(_FIRST_RETRY_S):
+                self.assigned(partitions)
+
+    def _take_over(self, partition: int) -> None:
+        name = f"{self._source.topic}-{partition}"
+        in_events = _or_nothing(self._lake.transaction(EVENTS.name, name))
+        in_quarantine = _or_nothing(self._lake.transaction(QUARANTINE.name, name))
+        self._check_bounds(partition, name, in_events)
+        already: frozenset[int] = frozenset()
+        if in_quarantine > in_events:
+            already = self._lake.quarantined_offsets(partition, after=in_events)
+        self._owned[partition] = _Partition(name, in_events, in_quarantine, already)
+        self._source.seek(partition, max(in_events + 1 - WINDOW_OFFSETS, 0))
+        log.info("partition_assigned", extra={"partition": name, "in_events": in_events})
+
+    def _check_bounds(self, partition: int, name: str, in_events: int) -> None:
+        oldest, end = self._source.bounds(partition)
+        if end < in_events + 1:
+            raise ConfigError(
+                f"{name} ends at offset {end}, but the lake holds its lines up to {in_events}: the "
+                "topic was deleted and made again; give the new one another name, or the worker "
+                "another lake"
+            )
+        if oldest > in_events + 1:
+            lost = {"partition": name, "first": in_events + 1, "next": oldest}
+            log.error("offsets_expired", extra=lost)
+
+    def _take(self, partition: int, records: Records) -> None:
+        owned = self._owned.get(partition)
+        if owned is None:
+            return
+        # Kept for the duplicates among those that follow.
+        done = records.until(owned.in_events)
+        if len(done.offsets):
+            owned.recent.mark(done.offsets, done.lines)
+        fresh = records.after(owned.in_events)
+        if not len(fresh.offsets):
+            return
+        owned.pending.append(fresh)
+        self._pending_lines += len(fresh.offsets)
+        if self._first_pending_at is None:
+            self._first_pending_at = self._clock.now().timestamp()
+
+    def _due(self) -> bool:
+        if self._first_pending_at is None:
+            return False
+        age_s = self._clock.now().timestamp() - self._first_pending_at
+        return self._pending_lines >= self._policy.max_lines or age_s >= self._policy.max_age_s
+
+    def _flush_once(self) -> None:
+        pending = {p: _joined(o.pending) for p, o in self._owned.items() if o.pending}
+        for owned in self._owned.values():
+            owned.pending = []
+        self._pending_lines, self._first_pending_at = 0, None
+        if pending:
+            recent = {p: self._owned[p].recent for p in pending}
+            batch = prepare(pending, recent, self._limits, self._catalog(), self._clock.now())
+            self._commit(batch.without({p: self._owned[p].quarantined for p in pending}))
+
+    def _commit(self, batch: Batch) -> None:
+        quarantined = self._commit_quarantine(batch)
+        transactions = {self._owned[p].name: last for p, last in batch.last_offsets.items()}
+        version = self._lake.append(EVENTS.name, batch.events, transactions=transactions)
+        for partition, last in batch.last_offsets.items():
+            self._owned[partition].in_events = last
+        self._source.commit(batch.last_offsets)
+        events = sum(map(length, batch.events))
+        log.info(
+            "batch_stored",
+            extra={
+                "version": version,
+                "events": events,
+                "quarantined": quarantined,
+                **transactions,
+            },
+        )
+
+    def _commit_quarantine(self, batch: Batch) -> int:
+        """Append the quarantined lines, and return how many.
+
+        Also when there are none: another worker that has quarantined some of these offsets, by
+        another catalog, is found out here, before they become events as well.
+        """
+        # Never back: after a crash a shorter batch may end before what the table already covers.
+        standing = {
+            p: max(last, self._owned[p].in_quarantine) for p, last in batch.last_offsets.items()
+        }
+        transactions = {self._owned[p].name: last for p, last in standing.items()}
+        self._lake.append(QUARANTINE.name, [batch.quarantined], transactions=transactions)
+        for partition, last in standing.items():
+            self._owned[partition].in_quarantine = last
+        return length(batch.quarantined)
+
+    def _give_up(self, partitions: list[int]) -> None:
+        log.warning("partitions_given_up", extra={"partitions": partitions})
+        self._forget(partitions)
+        self._source.give_up(partitions)
+
+    def _forget(self, partitions: Iterable[int]) -> None:
+        for partition in partitions:
+            self._owned.pop(partition, None)
+
+
+# An emulator restarts in about four seconds; half a minute is often enough for a long outage.
+_FIRST_RETRY_S = 0.5
+_LAST_RETRY_S = 30.0
+
+
+def _or_nothing(offset: int | None) -> int:
+    return NOTHING_YET if offset is None else offset
+
+
+def _joined(parts: list[Records]) -> Records:
+    if len(parts) == 1:
+        return parts[0]
+    offsets = np.concatenate([part.offsets for part in parts])
+    return Records(offsets, [line for part in parts for line in part.lines])

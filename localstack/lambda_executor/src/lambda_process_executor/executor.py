@@ -1,0 +1,187 @@
+"""LocalStack's executor interface on top of a sandbox."""
+
+import logging
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from localstack import config
+from localstack.aws.api.lambda_ import PackageType
+from localstack.runtime import events
+from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
+from localstack.services.lambda_.invocation.lambda_models import (
+    FunctionVersion,
+    InitializationType,
+    InvocationResult,
+)
+from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
+
+from lambda_process_executor import layers
+from lambda_process_executor.environment import Place, function_environment
+from lambda_process_executor.errors import ExecutorError
+from lambda_process_executor.hooks import shared_observer
+from lambda_process_executor.interpreters import Interpreter, find
+from lambda_process_executor.invocation import Invocation, Spec
+from lambda_process_executor.lambda_metrics import Caller
+from lambda_process_executor.platform_log import Json, PlatformLog, Text
+from lambda_process_executor.process import Command
+from lambda_process_executor.sandbox import Sandbox
+
+LOG = logging.getLogger(__name__)
+
+_WILDCARDS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not listened on
+
+
+class ProcessRuntimeExecutor(RuntimeExecutor):
+    """One execution environment: LocalStack makes it, starts it, invokes it and stops it."""
+
+    sandbox: Sandbox | None = None
+    client_context = ""
+    """JSON that the invocation's caller gave, set for each by `takeover`."""
+
+    def start(self, env_vars: dict[str, object]) -> None:
+        """Start the function's process and wait for its init to end.
+
+        A failed init is AWS's business of the first invocation, which repeats it and answers
+        with the error and its log. Provisioned concurrency alone wants to know at once.
+        """
+        self.sandbox = Sandbox(_spec(self.id, self.function_version, env_vars))
+        fault = self.sandbox.init()
+        if fault is not None and _is_provisioned(env_vars):
+            self.sandbox.stop(now=True)
+            raise StatusErrorException("init failed", payload=fault.payload)
+
+    def stop(self) -> None:
+        """End the environment; while the emulator runs on, after the invocation in progress."""
+        if self.sandbox is not None:
+            self.sandbox.stop(now=events.infra_stopping.is_set())
+
+    def invoke(self, payload: dict[str, str]) -> InvocationResult:
+        """Run one invocation and return its answer and its whole log."""
+        if self.sandbox is None:
+            raise ExecutorError(f"environment {self.id} was invoked before it was started")
+        invocation = Invocation(
+            request_id=payload["invoke-id"],
+            arn=payload["invoked-function-arn"],
+            payload=payload["payload"].encode(),
+            trace_id=payload.get("trace-id", ""),
+            client_context=self.client_context,
+        )
+        caller = Caller.of(invocation.arn, self.function_version.id.qualifier)
+        with shared_observer().running(caller) as ended:
+            outcome = self.sandbox.invoke(invocation)
+            ended(outcome)
+        return InvocationResult(
+            request_id=invocation.request_id,
+            payload=outcome.payload,
+            is_error=outcome.is_error,
+            logs=outcome.log,
+        )
+
+    def get_address(self) -> str:
+        """Return where the environment is reached."""
+        return "127.0.0.1"
+
+    def get_endpoint_from_executor(self) -> str:
+        """Return the host under which a function reaches LocalStack."""
+        host = str(config.GATEWAY_LISTEN[0].host)
+        return "127.0.0.1" if host in _WILDCARDS else host
+
+    def get_runtime_endpoint(self) -> str:
+        """Return the address of the Runtime API, which is the sandbox's own affair."""
+        return f"http://{self.get_address()}"
+
+    def get_logs(self) -> str:
+        """Return what the environment has written since its last invocation."""
+        return self.sandbox.recent_log() if self.sandbox is not None else ""
+
+    @classmethod
+    def prepare_version(cls, function_version: FunctionVersion) -> None:
+        """Unpack code and layers, and find the interpreter: what is wrong shows on creation."""
+        settings = function_version.config
+        if settings.package_type != PackageType.Zip or settings.code is None:
+            raise ExecutorError("container images cannot run without Docker: deploy a zip")
+        interpreter = find(settings.runtime, os.environ)
+        settings.code.prepare_for_execution()
+        for layer in settings.layers:
+            layer.code.prepare_for_execution()
+        _layers_folder(function_version)
+        LOG.debug("%s runs on %s", function_version.qualified_arn, interpreter.executable)
+
+    @classmethod
+    def cleanup_version(cls, function_version: FunctionVersion) -> None:
+        """Remove the version's merged layers."""
+        shutil.rmtree(_version_folder(function_version), ignore_errors=True)
+
+    @classmethod
+    def validate_environment(cls) -> bool:
+        """Say whether functions can run at all; each runtime's interpreter is looked for later."""
+        return True
+
+
+def _is_provisioned(env_vars: dict[str, object]) -> bool:
+    kind = env_vars.get("AWS_LAMBDA_INITIALIZATION_TYPE")
+    return bool(kind == InitializationType.provisioned_concurrency)
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / "lambda-process"
+
+
+def _version_folder(function_version: FunctionVersion) -> Path:
+    # The revision changes with every change of code or settings; one may be of two versions.
+    name = f"{function_version.config.internal_revision}-{function_version.id.qualifier}"
+    return _folder() / "versions" / name
+
+
+def _layers_folder(function_version: FunctionVersion) -> Path | None:
+    unpacked = [layer.code.get_unzipped_code_location() for layer in function_version.config.layers]
+    if not unpacked:
+        return None
+    if len(unpacked) == 1:
+        return Path(unpacked[0])
+    return layers.merge(unpacked, _version_folder(function_version) / "opt")
+
+
+def _platform_log(function_version: FunctionVersion) -> PlatformLog:
+    if function_version.config.logging_config.get("LogFormat") == "JSON":
+        return Json(time.time)
+    return Text()
+
+
+def _spec(sandbox_id: str, function_version: FunctionVersion, given: dict[str, object]) -> Spec:
+    settings = function_version.config
+    interpreter = find(settings.runtime, os.environ)
+    place = _place(sandbox_id, function_version, interpreter)
+    own = settings.environment or {}
+
+    def command(api: str) -> Command:
+        env = function_environment(given, own, place, runtime=settings.runtime, api=api)
+        argv = (str(interpreter.executable), "-m", "awslambdaric", settings.handler)
+        return Command(argv, place.task, env)
+
+    return Spec(
+        function=function_version.id.function_name,
+        version=function_version.id.qualifier,
+        runtime=f"{settings.runtime.replace('python', 'python:')}",
+        memory_mb=settings.memory_size,
+        timeout_s=float(settings.timeout),
+        payload_limit_bytes=config.LAMBDA_LIMITS_MAX_FUNCTION_PAYLOAD_SIZE_BYTES,
+        disk_mb=settings.ephemeral_storage.size,
+        scratch=place.scratch,
+        command=command,
+        log=_platform_log(function_version),
+    )
+
+
+def _place(sandbox_id: str, function_version: FunctionVersion, interpreter: Interpreter) -> Place:
+    return Place(
+        task=Path(function_version.config.code.get_unzipped_code_location()),
+        layers=_layers_folder(function_version),
+        runtime=interpreter.packages,
+        scratch=_folder() / "environments" / sandbox_id,
+        programs=interpreter.executable.parent,
+    )

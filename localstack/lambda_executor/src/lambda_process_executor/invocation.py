@@ -1,0 +1,65 @@
+"""What a sandbox runs, what it is asked, what came of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lambda_process_executor.platform_log import PlatformLog, Report
+from lambda_process_executor.process import Command
+
+# AWS: "The Init phase is limited to 10 seconds"; then it is tried again under the function's
+# own timeout, at the first invocation.
+INIT_TIMEOUT_S: Final = 10.0
+
+# What AWS gives a function that asks for nothing.
+DISK_MB: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a sandbox runs. `command` makes the process's command from the Runtime API's address.
+
+    `scratch` is the sandbox's own folder, made by it and removed with it. `payload_limit_bytes`
+    bounds an answer, `disk_mb` what is in `scratch`.
+    """
+
+    function: str
+    version: str
+    runtime: str
+    memory_mb: int
+    timeout_s: float
+    payload_limit_bytes: int
+    scratch: Path
+    command: Callable[[str], Command]
+    log: PlatformLog
+    disk_mb: int = DISK_MB
+    init_timeout_s: float = INIT_TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One event for the function; `arn` is the one that the caller used.
+
+    `client_context` is the JSON that the caller sent along, if any.
+    """
+
+    request_id: str
+    arn: str
+    payload: bytes
+    trace_id: str = ""
+    client_context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an invocation: the answer, the whole log, and what it took.
+
+    `output` is the part of the log that the function itself wrote.
+    """
+
+    payload: bytes
+    is_error: bool
+    log: str
+    output: str
+    report: Report

@@ -1,0 +1,80 @@
+"""Logs on their way to CloudWatch Logs, gathered, off the invocations' path.
+
+LocalStack makes one PutLogEvents call an invocation, 5 ms of the interpreter's time each, which
+the next invocation then waits for.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from queue import Empty, Queue
+from typing import Any, Final
+
+# Short against the seconds that AWS takes, long enough to gather a burst.
+GATHER_S: Final = 0.25
+
+# PutLogEvents' own limits: events, bytes of UTF-8, and what each event counts on top of its text.
+MAX_EVENTS: Final = 10_000
+MAX_BYTES: Final = 1_048_576
+EVENT_OVERHEAD_BYTES: Final = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One invocation's log: where it goes, what it says, and when it arrived."""
+
+    group: str
+    stream: str
+    text: str
+    epoch_ms: int
+
+
+Event = dict[str, Any]
+Put = Callable[[str, str, list[Event]], None]
+"""Called with log group, log stream and events."""
+
+
+def gather[T](queue: "Queue[T]", pill: T, wait: Callable[[float], object]) -> tuple[list[T], bool]:
+    """Return what arrives in the queue within `GATHER_S` of the first item, and whether it ended.
+
+    Blocks until there is a first item. `pill` ends the queue; `wait` sleeps, or returns early.
+    """
+    first = queue.get()
+    if first is not pill:
+        wait(GATHER_S)
+    items = [first]
+    while True:
+        try:
+            items.append(queue.get_nowait())
+        except Empty:
+            break
+    return [item for item in items if item is not pill], pill in items
+
+
+def requests(entries: Iterable[Entry]) -> Iterator[tuple[str, str, list[Event]]]:
+    """Yield log group, log stream and events of each PutLogEvents request that is due."""
+    by_stream: dict[tuple[str, str], list[Event]] = {}
+    for entry in entries:
+        by_stream.setdefault((entry.group, entry.stream), []).extend(_events(entry))
+    for (group, stream), events in by_stream.items():
+        for part in _split(events):
+            yield group, stream, part
+
+
+def _events(entry: Entry) -> Iterator[Event]:
+    for line in entry.text.split("\n"):
+        if line:
+            yield {"timestamp": entry.epoch_ms, "message": line + "\n"}
+
+
+def _split(events: Sequence[Event]) -> Iterator[list[Event]]:
+    part: list[Event] = []
+    size_bytes = 0
+    for event in events:
+        event_bytes = len(event["message"].encode()) + EVENT_OVERHEAD_BYTES
+        if part and (len(part) == MAX_EVENTS or size_bytes + event_bytes > MAX_BYTES):
+            yield part
+            part, size_bytes = [], 0
+        part.append(event)
+        size_bytes += event_bytes
+    if part:
+        yield part

@@ -1,0 +1,155 @@
+r"""The lines that the platform writes around a function's own output.
+
+`Text` writes the classic START/END/REPORT lines, `Json` the platform events of Lambda's JSON log
+format (AWS: "Lambda Telemetry API Event schema reference"). A line is returned with its newline.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+Phase = Literal["init", "invoke"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an invocation took. Durations in milliseconds, memory in MB of 2^20 bytes."""
+
+    duration_ms: float
+    memory_size_mb: int
+    max_memory_used_mb: int
+    init_duration_ms: float | None = None
+    status: Literal["success", "error", "timeout"] = "success"
+    error_type: str = ""
+
+    @property
+    def billed_duration_ms(self) -> int:
+        """Whole milliseconds; since August 2025 AWS bills the init phase with the invocation."""
+        return max(1, math.ceil(self.duration_ms + (self.init_duration_ms or 0)))
+
+
+class PlatformLog(Protocol):
+    """Writes the platform's lines in one format."""
+
+    def init_start(self, runtime: str) -> str:
+        """Say that a process is being started."""
+        ...
+
+    def init_report(self, duration_ms: float, phase: Phase, status: str, error_type: str) -> str:
+        """Say that an init phase failed."""
+        ...
+
+    def start(self, request_id: str, version: str) -> str:
+        """Say that an invocation begins."""
+        ...
+
+    def end(self, request_id: str) -> str:
+        """Say that an invocation is over."""
+        ...
+
+    def report(self, request_id: str, report: Report) -> str:
+        """Say what an invocation took."""
+        ...
+
+
+def timestamp(epoch_s: float) -> str:
+    """Return a time as AWS's logs write it, UTC with milliseconds."""
+    moment = datetime.fromtimestamp(epoch_s, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+class Text:
+    """The classic format."""
+
+    def init_start(self, runtime: str) -> str:
+        """Say that a process is being started."""
+        return f"INIT_START Runtime Version: {runtime}\n"
+
+    def init_report(self, duration_ms: float, phase: Phase, status: str, error_type: str) -> str:
+        """Say that an init phase failed."""
+        tail = f"\tError Type: {error_type}" if status == "error" else ""
+        return (
+            f"INIT_REPORT Init Duration: {duration_ms:.2f} ms\tPhase: {phase}"
+            f"\tStatus: {status}{tail}\n"
+        )
+
+    def start(self, request_id: str, version: str) -> str:
+        """Say that an invocation begins."""
+        return f"START RequestId: {request_id} Version: {version}\n"
+
+    def end(self, request_id: str) -> str:
+        """Say that an invocation is over."""
+        return f"END RequestId: {request_id}\n"
+
+    def report(self, request_id: str, report: Report) -> str:
+        """Say what an invocation took."""
+        parts = [
+            f"REPORT RequestId: {request_id}",
+            f"Duration: {report.duration_ms:.2f} ms",
+            f"Billed Duration: {report.billed_duration_ms} ms",
+            f"Memory Size: {report.memory_size_mb} MB",
+            f"Max Memory Used: {report.max_memory_used_mb} MB",
+        ]
+        if report.init_duration_ms is not None:
+            parts.append(f"Init Duration: {report.init_duration_ms:.2f} ms")
+        if report.status != "success":
+            parts.append(f"Status: {report.status}")
+        if report.status == "error":
+            parts.append(f"Error Type: {report.error_type}")
+        return "\t".join(parts) + "\t\n"
+
+
+class Json:
+    """The platform events of the JSON format; `now` returns seconds since the epoch."""
+
+    def __init__(self, now: "Now") -> None:
+        self._now = now
+
+    def init_start(self, runtime: str) -> str:
+        """Say that a process is being started."""
+        return self._event("initStart", {"phase": "init", "runtimeVersion": runtime})
+
+    def init_report(self, duration_ms: float, phase: Phase, status: str, error_type: str) -> str:
+        """Say that an init phase failed."""
+        record = {"phase": phase, "status": status, "metrics": {"durationMs": duration_ms}}
+        return self._event("initReport", record | _error(error_type))
+
+    def start(self, request_id: str, version: str) -> str:
+        """Say that an invocation begins."""
+        return self._event("start", {"requestId": request_id, "version": version})
+
+    def end(self, request_id: str) -> str:
+        """Write nothing: the report is the JSON format's last event."""
+        del request_id
+        return ""
+
+    def report(self, request_id: str, report: Report) -> str:
+        """Say what an invocation took."""
+        metrics: dict[str, float] = {
+            "durationMs": round(report.duration_ms, 3),
+            "billedDurationMs": report.billed_duration_ms,
+            "memorySizeMB": report.memory_size_mb,
+            "maxMemoryUsedMB": report.max_memory_used_mb,
+        }
+        if report.init_duration_ms is not None:
+            metrics["initDurationMs"] = round(report.init_duration_ms, 3)
+        record = {"requestId": request_id, "metrics": metrics, "status": report.status}
+        return self._event("report", record | _error(report.error_type))
+
+    def _event(self, kind: str, record: dict[str, object]) -> str:
+        event = {"time": timestamp(self._now()), "type": f"platform.{kind}", "record": record}
+        return json.dumps(event) + "\n"
+
+
+class Now(Protocol):
+    """A clock: seconds since the epoch."""
+
+    def __call__(self) -> float:
+        """Return the time."""
+        ...
+
+
+def _error(error_type: str) -> dict[str, object]:
+    return {"errorType": error_type} if error_type else {}

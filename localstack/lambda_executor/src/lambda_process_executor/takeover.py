@@ -1,0 +1,205 @@
+"""Where LocalStack leaves metrics, log delivery and payload limits to this package.
+
+LocalStack publishes each metric from a new thread that it never forgets, by FunctionName alone; it
+delivers each invocation's log by itself; it takes payloads of any size and drops what a caller
+sends as client context; and a throttled invocation never reaches an executor. And it takes a
+metric's dimensions for a search: asked for FunctionName=f it adds up f, f2 and every set that f is
+part of, so that a version's alarm hears other versions.
+
+And its UpdateAlias calls `_create_routing_config_model` without the version that the function has a
+parameter for, so that each change of weights ends in an InternalError (CreateAlias passes it).
+Without that version two checks cannot be made: that the weighted version exists, and that it is not
+the alias's own.
+"""
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from localstack.aws.api.lambda_ import (
+    InvalidParameterValueException,
+    InvocationType,
+    TooManyRequestsException,
+)
+from localstack.aws.connect import connect_to
+from localstack.services.cloudwatch.cloudwatch_database_helper import CloudwatchDatabase
+from localstack.services.lambda_.invocation import version_manager
+from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
+from localstack.services.lambda_.invocation.lambda_models import (
+    AliasRoutingConfig,
+    FunctionVersion,
+    Invocation,
+    InvocationResult,
+    RequestEntityTooLargeException,
+)
+from localstack.services.lambda_.invocation.lambda_service import LambdaService
+from localstack.services.lambda_.invocation.logs import QUEUE_SHUTDOWN, LogHandler, LogItem
+from localstack.services.lambda_.invocation.version_manager import LambdaVersionManager
+from localstack.services.lambda_.provider import LambdaProvider
+from localstack.utils.aws.client_types import ServicePrincipal
+from localstack.utils.patch import patch
+from localstack.utils.threads import FuncThread
+
+from lambda_process_executor import alias_weights, client_context, log_delivery
+from lambda_process_executor.hooks import shared_observer
+from lambda_process_executor.lambda_metrics import Caller
+from lambda_process_executor.log_delivery import Entry, Event
+
+LOG = logging.getLogger(__name__)
+
+# AWS: "Lambda quotas", invocation payload: 6 MB for a synchronous request, 1 MB for an event.
+REQUEST_LIMIT_BYTES: Final = 6_291_456
+EVENT_LIMIT_BYTES: Final = 1_048_576
+
+LogsClient = Any
+"""boto3's clients have no types of their own."""
+
+
+@functools.cache
+def take_over() -> None:
+    """Put this module's functions in the place of LocalStack's. Once."""
+    # That module's own name for it, which `patch` would not reach.
+    version_manager.start_thread = functools.partial(_start_thread, version_manager.start_thread)
+    patch(LambdaService.invoke)(_invoke_function)
+    patch(LambdaVersionManager.invoke)(_invoke_version)
+    patch(ExecutionEnvironment.invoke)(_invoke_environment)
+    patch(LogHandler.run_log_loop)(_run_log_loop)
+    patch(CloudwatchDatabase.get_metric_data_stat)(_get_metric_data_stat)
+    patch(LambdaProvider._create_routing_config_model)(_create_routing_config_model)  # noqa: SLF001
+
+
+def _start_thread(
+    original: Callable[..., FuncThread], *args: object, **kwargs: object
+) -> FuncThread | None:
+    if str(kwargs.get("name")).startswith("record-cloudwatch-metric"):
+        return None
+    return original(*args, **kwargs)
+
+
+def _invoke_function(
+    original: Callable[..., InvocationResult | None],
+    service: LambdaService,
+    *args: object,
+    payload: bytes | None,
+    invocation_type: InvocationType | None,
+    **kwargs: object,
+) -> InvocationResult | None:
+    kind = invocation_type or InvocationType.RequestResponse
+    limit_bytes = EVENT_LIMIT_BYTES if kind == InvocationType.Event else REQUEST_LIMIT_BYTES
+    if payload is not None and len(payload) > limit_bytes:
+        raise RequestEntityTooLargeException(
+            f"{len(payload)} byte payload is too large for the {kind} invocation type "
+            f"(limit {limit_bytes} bytes)"
+        )
+    return original(service, *args, payload=payload, invocation_type=invocation_type, **kwargs)
+
+
+def _invoke_version(
+    original: Callable[..., InvocationResult],
+    manager: LambdaVersionManager,
+    *,
+    invocation: Invocation,
+) -> InvocationResult:
+    try:
+        return original(manager, invocation=invocation)
+    except TooManyRequestsException:
+        version = manager.function_version.id.qualifier
+        shared_observer().throttled(Caller.of(invocation.invoked_arn, version))
+        raise
+
+
+def _invoke_environment(
+    original: Callable[..., InvocationResult],
+    environment: ExecutionEnvironment,
+    invocation: Invocation,
+) -> InvocationResult:
+    # An environment has one invocation at a time, so its executor can keep what is this one's.
+    environment.runtime_executor.client_context = client_context.of(
+        invocation.client_context, is_event=invocation.invocation_type == InvocationType.Event
+    )
+    return original(environment, invocation)
+
+
+def _run_log_loop(_original: object, handler: LogHandler, *_args: object, **_: object) -> None:
+    client = connect_to.with_assumed_role(
+        region_name=handler.region,
+        role_arn=handler.role_arn,
+        service_principal=ServicePrincipal.lambda_,
+    ).logs
+    ended = False
+    while not ended:
+        items, ended = log_delivery.gather(
+            handler.log_queue, QUEUE_SHUTDOWN, handler._shutdown_event.wait  # noqa: SLF001
+        )  # fmt: skip
+        for group, stream, events in log_delivery.requests(map(_entry, items)):
+            try:
+                _put_log_events(client, group, stream, events)
+            except Exception:
+                # The thread's edge: whatever CloudWatch Logs says, later logs have to go out.
+                LOG.exception("could not deliver %d log events to %s", len(events), group)
+
+
+def _entry(item: LogItem) -> Entry:
+    return Entry(item.log_group, item.log_stream, item.logs, int(time.time() * 1000))
+
+
+def _put_log_events(client: LogsClient, group: str, stream: str, events: list[Event]) -> None:
+    put = functools.partial(
+        client.put_log_events, logGroupName=group, logStreamName=stream, logEvents=events
+    )
+    try:
+        put()
+    except client.exceptions.ResourceNotFoundException:
+        _create_stream(client, group, stream)
+        put()
+
+
+def _create_stream(client: LogsClient, group: str, stream: str) -> None:
+    exists = client.exceptions.ResourceAlreadyExistsException
+    try:
+        client.create_log_group(logGroupName=group)
+    except exists:
+        LOG.debug("log group %s is there already", group)
+    client.create_log_stream(logGroupName=group, logStreamName=stream)
+
+
+class _ExactDimensions:
+    """A CloudWatch database that looks for whole sets of dimensions, as AWS does."""
+
+    def __init__(self, database: CloudwatchDatabase) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the database has
+        return getattr(self._database, name)
+
+    def _get_ordered_dimensions_with_separator(
+        self, dims: list[dict[str, str]] | None, *, for_search: bool = False
+    ) -> str | None:
+        del for_search  # would surround each dimension with wildcards
+        found: str | None = self._database._get_ordered_dimensions_with_separator(dims)  # noqa: SLF001
+        return found
+
+
+def _get_metric_data_stat(
+    original: Callable[..., dict[str, list[object]]],
+    database: CloudwatchDatabase,
+    *args: object,
+    **kwargs: object,
+) -> dict[str, list[object]]:
+    return original(_ExactDimensions(database), *args, **kwargs)
+
+
+def _create_routing_config_model(
+    original: Callable[..., AliasRoutingConfig],
+    provider: LambdaProvider,
+    weights: dict[str, float],
+    function_version: FunctionVersion | None = None,
+) -> AliasRoutingConfig:
+    if function_version is not None:
+        return original(provider, weights, function_version)
+    wrong = alias_weights.fault(weights)
+    if wrong:
+        raise InvalidParameterValueException(wrong, Type="User")
+    return AliasRoutingConfig(version_weights=weights)

@@ -1,0 +1,130 @@
+"""Hold one function's processes together, and let none outlive the emulator.
+
+Run by its path, isolated and with few imports, because its start is part of every cold start
+(pathlib alone would be a third of it):
+
+    warden.py <folder> [NAME=value ...] -- <program> [argument ...]
+
+Standard input is a control socket. The warden writes `pid <n>` once the function's process runs
+and `exit <n>` when it has ended (negative: the signal). It kills every process below it when the
+function's process ends, or when the other side of the socket closes, which the kernel sees to
+however the emulator ends. Processes that daemonise themselves stay below it, because it is their
+subreaper (prctl(2), PR_SET_CHILD_SUBREAPER).
+"""
+
+import ctypes
+import os
+import select
+import signal
+import sys
+
+CONTROL = 0
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+CANNOT_RUN = 127
+
+
+def prctl(option: int, value: int) -> None:
+    """Set one attribute of this process (prctl(2))."""
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def become(folder: str, variables: list[str], command: list[str], parent: int) -> None:
+    """Turn this fresh child into the function's process; never returns."""
+    try:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(CANNOT_RUN)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, CONTROL)
+        os.chdir(folder)
+        env = dict(os.environ) | dict(item.split("=", 1) for item in variables)
+        os.execve(command[0], command, env)  # noqa: S606
+    except OSError as exc:
+        os.write(2, f"cannot run {command[0]} in {folder}: {exc}\n".encode())
+    os._exit(CANNOT_RUN)
+
+
+def reap() -> dict[int, int]:
+    """Collect every child that has ended: exit code by process id."""
+    ended: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended[pid] = os.waitstatus_to_exitcode(status)
+
+
+def watch(function: int, woken: int) -> int | None:
+    """Wait for the function's process to end, or for the emulator to let go.
+
+    Returns its exit code, or None when the control socket closed first.
+    """
+    while True:
+        ready, _, _ = select.select([CONTROL, woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)
+            ended = reap()
+            if function in ended:
+                return ended[function]
+        if CONTROL in ready and not read_control():
+            return None
+
+
+def read_control() -> bytes:
+    """Read what the emulator sent; nothing means that it is gone."""
+    try:
+        return os.read(CONTROL, 4096)
+    except ConnectionError:
+        return b""
+
+
+def kill_all() -> None:
+    """Kill every process below this one.
+
+    Killing a process hands its children to us, so the loop ends only when there are none.
+    """
+    me = os.getpid()
+    while True:
+        with open(f"/proc/{me}/task/{me}/children") as children:  # noqa: PTH123 - see above
+            pids = children.read().split()
+        for pid in pids:
+            os.kill(int(pid), signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def tell(message: str) -> None:
+    """Write one line to the control socket, if anybody is left to read it."""
+    try:
+        os.write(CONTROL, f"{message}\n".encode())
+    except (BrokenPipeError, ConnectionError):
+        return
+
+
+def main(arguments: list[str]) -> None:
+    """Start the function's process and stay until it is over."""
+    folder, *rest = arguments
+    split = rest.index("--")
+    me = os.getpid()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    function = os.fork()
+    if function == 0:
+        become(folder, rest[:split], rest[split + 1 :], me)
+    tell(f"pid {function}")
+    code = watch(function, woken)
+    kill_all()
+    tell(f"exit {-signal.SIGKILL if code is None else code}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

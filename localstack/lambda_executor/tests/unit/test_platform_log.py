@@ -1,0 +1,60 @@
+import json
+
+from lambda_process_executor.platform_log import Json, Report, Text, timestamp
+
+WARM = Report(duration_ms=3.524, memory_size_mb=128, max_memory_used_mb=36)
+
+
+def test_the_text_lines_are_aws_own() -> None:
+    log = Text()
+    assert log.start("r1", "$LATEST") == "START RequestId: r1 Version: $LATEST\n"
+    assert log.end("r1") == "END RequestId: r1\n"
+    assert log.report("r1", WARM) == (
+        "REPORT RequestId: r1\tDuration: 3.52 ms\tBilled Duration: 4 ms\t"
+        "Memory Size: 128 MB\tMax Memory Used: 36 MB\t\n"
+    )
+
+
+def test_a_cold_start_reports_and_bills_its_init() -> None:
+    line = Text().report("r1", Report(3.5, 128, 36, init_duration_ms=100.25))
+    assert "Billed Duration: 104 ms" in line
+    assert "Init Duration: 100.25 ms" in line
+
+
+def test_a_failure_reports_status_and_type_and_a_timeout_no_type() -> None:
+    failed = Report(3.5, 128, 36, status="error", error_type="Runtime.ExitError")
+    late = Report(3000, 128, 36, status="timeout", error_type="Sandbox.Timedout")
+    assert "Status: error\tError Type: Runtime.ExitError" in Text().report("r1", failed)
+    assert Text().report("r1", late).endswith("Status: timeout\t\n")
+
+
+def test_a_failed_init_says_in_which_phase() -> None:
+    line = Text().init_report(95.31, "init", "error", "Runtime.ImportModuleError")
+    assert line == (
+        "INIT_REPORT Init Duration: 95.31 ms\tPhase: init\tStatus: error\t"
+        "Error Type: Runtime.ImportModuleError\n"
+    )
+
+
+def test_json_lines_are_platform_events() -> None:
+    log = Json(lambda: 1.5)
+    lines = [
+        log.init_start("python:3.13"),
+        log.start("r1", "2"),
+        log.report("r1", WARM),
+        log.init_report(9.5, "invoke", "error", "X"),
+    ]
+    events = [json.loads(line) for line in lines]
+    assert [event["type"] for event in events] == [
+        "platform.initStart",
+        "platform.start",
+        "platform.report",
+        "platform.initReport",
+    ]
+    assert {event["time"] for event in events} == {"1970-01-01T00:00:01.500Z"}
+    assert events[2]["record"]["metrics"]["billedDurationMs"] == 4
+    assert log.end("r1") == ""
+
+
+def test_a_timestamp_has_milliseconds_and_is_utc() -> None:
+    assert timestamp(0.0019) == "1970-01-01T00:00:00.001Z"

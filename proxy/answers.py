@@ -1,0 +1,107 @@
+"""What the API answers, and what counts as an answer at all."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from movierec.errors import UnavailableError
+from proxy.routing import Refusal
+
+Source = Literal["model", "popular", "fallback"]
+
+FailureReason = Literal["timeout", "connect", "status", "malformed", "overload", "circuit_open"]
+"""Why there is no answer of the API: too late; no or a broken connection; a status that is not
+200 or 400; a body that is no list of movies; too many calls under way; not asked, because it has
+been failing."""
+
+MAX_MOVIES: Final = 20
+
+# Twenty ids of the longest title known (about 100 characters) are 2 kB: anything past this is no
+# list of ours, and is not read to its end.
+MAX_BODY_BYTES: Final = 16_384
+
+# What a movie id may hold is the site's business (it keeps . - * ' and writes _ for a comma); what
+# it cannot hold is a separator, a blank, or what makes a body JSON, HTML or binary.
+_IDS: Final = re.compile(r'[^\s,{}<>"\x00-\x1f\x7f]+(?:,[^\s,{}<>"\x00-\x1f\x7f]+)*')
+
+
+class UpstreamError(UnavailableError):
+    """The API gave no usable answer, for this `reason`."""
+
+    def __init__(self, reason: FailureReason, message: str) -> None:
+        super().__init__(message)
+        self.reason: FailureReason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Recommendations, best first, and where they come from.
+
+    A fallback was answered by no function: its `function_version` is empty.
+    """
+
+    movie_ids: tuple[str, ...]
+    recommendation_id: str
+    source: Source
+    model_version: str
+    function_version: str
+
+    def body(self) -> bytes:
+        """Return the ids on one line, comma separated."""
+        return ",".join(self.movie_ids).encode()
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that say where the recommendations come from."""
+        headers = {
+            "X-Recommendation-Id": self.recommendation_id,
+            "X-Recommendation-Source": self.source,
+            "X-Model-Version": self.model_version,
+        }
+        if self.function_version:
+            headers["X-Function-Version"] = self.function_version
+        return headers
+
+
+class Api(Protocol):
+    """The recommendation API, as the front door sees it."""
+
+    async def recommend(self, user_id: int) -> Answer | Refusal:
+        """Return what the API answers, a 400 as a Refusal. Raises UpstreamError."""
+        ...
+
+    async def popular(self) -> Answer:
+        """Return the popular list that everybody may see. Raises UpstreamError."""
+        ...
+
+
+def parse_answer(headers: Mapping[str, str], body: bytes, *, new_id: Callable[[], str]) -> Answer:
+    """Return the API's 200 as an Answer. Raises UpstreamError for a malformed body.
+
+    A header that is missing costs the answer its attribution, not the user the movies: the
+    version is then recorded as "unknown", the recommendation gets a `new_id()`.
+    """
+    source = headers.get("X-Recommendation-Source", "")
+    return Answer(
+        movie_ids=parse_movie_ids(body),
+        recommendation_id=headers.get("X-Recommendation-Id") or new_id(),
+        source="popular" if source == "popular" else "model",
+        model_version=headers.get("X-Model-Version") or "unknown",
+        function_version=headers.get("X-Function-Version") or "unknown",
+    )
+
+
+def parse_movie_ids(body: bytes) -> tuple[str, ...]:
+    """Return 1 to 20 distinct movie ids from one line. Raises UpstreamError for anything else."""
+    try:
+        text = body.decode().removesuffix("\n")
+    except UnicodeDecodeError as exc:
+        raise UpstreamError("malformed", "the API's body is not UTF-8") from exc
+    if len(body) > MAX_BODY_BYTES or not _IDS.fullmatch(text):
+        raise UpstreamError("malformed", f"the API's body is no list of movies: {text[:80]!r}")
+    movie_ids = tuple(text.split(","))
+    if len(movie_ids) > MAX_MOVIES or len(set(movie_ids)) < len(movie_ids):
+        raise UpstreamError(
+            "malformed", f"the API's list has {len(movie_ids)} movies, or one of them twice"
+        )
+    return movie_ids

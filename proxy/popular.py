@@ -1,0 +1,87 @@
+"""The last popular list that the API gave: what everybody gets when the API does not answer."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Final
+
+from movierec import files
+from proxy.answers import Answer, Api, UpstreamError, parse_movie_ids
+
+_log = logging.getLogger(__name__)
+
+POLL_S: Final = 30.0
+
+# Without any list the proxy can only answer 503 when the API fails: ask often until there is one.
+POLL_WITHOUT_A_LIST_S: Final = 1.0
+
+# Opened before the first user comes. At 20 requests/s of 10 ms each one connection is busy a fifth
+# of the time; more would only start more of the API's environments than it needs.
+WARM_CONNECTIONS: Final = 2
+
+# Nobody waits for this answer, and a cold start of the API may take seconds.
+POLL_TIMEOUT_S: Final = 10.0
+
+
+class PopularList:
+    """The list in memory and in a file, so that a restart without the API still answers."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.current: Answer | None = _load(path)
+
+    def replace(self, answer: Answer) -> None:
+        """Take a newer list, and keep it if it differs."""
+        old, self.current = self.current, answer
+        if old is None or (old.movie_ids, old.model_version) != _kept(answer):
+            _save(self._path, answer)
+            facts = {"model_version": answer.model_version, "movies": len(answer.movie_ids)}
+            _log.info("popular_list_taken", extra=facts)
+
+
+async def poll(api: Api, popular: PopularList, *, timeout_s: float = POLL_TIMEOUT_S) -> bool:
+    """Ask the API for its list once. Returns whether it gave one."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            answer = await api.popular()
+    except (UpstreamError, TimeoutError) as exc:
+        _log.warning("popular_list_missed", extra={"why": str(exc) or f"after {timeout_s} s"})
+        return False
+    try:
+        popular.replace(answer)
+    except OSError as exc:
+        _log.error("popular_list_not_kept", extra={"why": str(exc)})
+    return True
+
+
+async def keep_polling(api: Api, popular: PopularList) -> None:
+    """Poll for ever: at once, over several connections, and then every POLL_S over one."""
+    await asyncio.gather(*(poll(api, popular) for _ in range(WARM_CONNECTIONS)))
+    while True:
+        await asyncio.sleep(POLL_S if popular.current else POLL_WITHOUT_A_LIST_S)
+        await poll(api, popular)
+
+
+def _kept(answer: Answer) -> tuple[tuple[str, ...], str]:
+    return answer.movie_ids, answer.model_version
+
+
+def _save(path: Path, answer: Answer) -> None:
+    movie_ids, model_version = _kept(answer)
+    text = json.dumps({"movie_ids": movie_ids, "model_version": model_version})
+    # Not durable: the event loop would wait for the disk, and the API gives the list again.
+    files.write_whole(path, text, durable=False)
+
+
+def _load(path: Path) -> Answer | None:
+    """Return the list that was kept, or None if there is none to trust."""
+    try:
+        kept = json.loads(path.read_text())
+        movie_ids = parse_movie_ids(",".join(kept["movie_ids"]).encode())
+        return Answer(movie_ids, "", "fallback", str(kept["model_version"]), "")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, UpstreamError) as exc:
+        _log.warning("popular_list_unreadable", extra={"path": str(path), "why": str(exc)})
+        return None

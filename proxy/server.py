@@ -1,0 +1,176 @@
+"""HTTP on asyncio: connections, limits, and the proxy's own pages."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from movierec.errors import UsageError
+from proxy.answers import Answer
+from proxy.door import FrontDoor
+from proxy.metrics import CONTENT_TYPE, Metrics
+from proxy.routing import TOO_LONG, Page, Recommend, Refusal, route
+
+_log = logging.getLogger(__name__)
+
+# A client that has not sent a whole header by now is broken or hostile.
+HEADER_TIMEOUT_S: Final = 5.0
+
+# Longer than clients keep an idle connection (60 s in Java's async-http-client), so that it is
+# they who close: a server that closes first breaks the request that is on its way.
+IDLE_TIMEOUT_S: Final = 75.0
+
+# What a browser with cookies sends; aiohttp's own default.
+_MAX_LINE_BYTES: Final = 8190
+_MAX_FIELD_BYTES: Final = 8189
+
+_TOO_LARGE_HEADERS: Final = Refusal(431, f"expected headers of {_MAX_FIELD_BYTES} bytes at most")
+_BAD_REQUEST: Final = Refusal(400, "expected an HTTP/1.1 request such as GET /recommend/42")
+_BROKEN: Final = Refusal(500, "the proxy failed on this request; its log says why")
+
+_PLAIN: Final = {"Content-Type": "text/plain; charset=utf-8", "Server": "movierec"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What the proxy's own pages say; `healthy` and `facts` are read at every request."""
+
+    version: Mapping[str, str]
+    facts: Callable[[], Mapping[str, object]]
+    healthy: Callable[[], bool]
+    metrics: Metrics
+
+
+class Connection(RequestHandler):
+    """A connection that must bring its first request in time, and whose errors take one line."""
+
+    __slots__ = ("_header_timer",)
+
+    def bring_header_within(self, timeout_s: float) -> None:
+        """Start the clock for the first request."""
+        loop = asyncio.get_running_loop()
+        self._header_timer: asyncio.TimerHandle | None = loop.call_later(
+            timeout_s, self.force_close
+        )
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Stop the clock."""
+        self.request_arrived()
+        super().connection_lost(exc)
+
+    def request_arrived(self) -> None:
+        """Stop the clock: the idle timeout is enough from here on."""
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what cannot be parsed, or what we failed on, with one line; then close."""
+        self.request_arrived()
+        refusal = _refusal_for(status, exc)
+        if refusal is _BROKEN:
+            _log.error("request_crashed", exc_info=exc, extra={"target": request.raw_path})
+        else:
+            _log.info("request_malformed", extra={"status": refusal.status, "why": message})
+        response = _refuse(refusal)
+        response.force_close()
+        return response
+
+
+class HttpServer:
+    """Listens, routes, and stops without cutting an answer short."""
+
+    def __init__(
+        self, door: FrontDoor, pages: Pages, *, header_timeout_s: float = HEADER_TIMEOUT_S
+    ) -> None:
+        self._door = door
+        self._pages = pages
+        self._header_timeout_s = header_timeout_s
+        self._manager = web.Server(self._handle)
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port (which one it is, for 0). Raises UsageError if taken."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._connection, host, port, backlog=1024)
+        except OSError as exc:
+            raise UsageError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self, timeout_s: float) -> None:
+        """Accept nothing more, finish what was begun, close."""
+        if self._server is not None:
+            self._server.close()
+        self._manager.pre_shutdown()
+        await self._manager.shutdown(timeout_s)
+
+    def _connection(self) -> Connection:
+        connection = Connection(
+            self._manager,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=IDLE_TIMEOUT_S,
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_FIELD_BYTES,
+            # A body sent with a refused method is read for so long, lest a reset eat the answer.
+            lingering_time=2.0,
+            access_log=None,  # type: ignore[arg-type]  # documented to turn it off
+        )
+        connection.bring_header_within(self._header_timeout_s)
+        return connection
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if isinstance(request.protocol, Connection):
+            request.protocol.request_arrived()
+        asked = route(request.method, request.raw_path)
+        if isinstance(asked, Recommend):
+            return self._answer(await self._door.recommend(asked.user_id))
+        if isinstance(asked, Refusal):
+            return self._answer(asked)
+        return self._page(asked)
+
+    def _answer(self, found: Answer | Refusal) -> web.Response:
+        if isinstance(found, Refusal):
+            self._pages.metrics.answered("none", found.status)
+            return _refuse(found)
+        self._pages.metrics.answered(found.source, 200)
+        return web.Response(body=found.body(), headers={**_PLAIN, **found.headers()})
+
+    def _page(self, page: Page) -> web.Response:
+        match page:
+            case Page.HEALTHZ:
+                status = 200 if self._pages.healthy() else 503
+                return _json(self._pages.facts(), status)
+            case Page.VERSION:
+                return _json(self._pages.version, 200)
+            case Page.METRICS:
+                headers = {**_PLAIN, "Content-Type": CONTENT_TYPE}
+                return web.Response(body=self._pages.metrics.page(), headers=headers)
+
+
+def _refusal_for(status: int, exc: BaseException | None) -> Refusal:
+    if isinstance(exc, LineTooLong):
+        return TOO_LONG if exc.args[1] == _MAX_LINE_BYTES else _TOO_LARGE_HEADERS
+    return _BAD_REQUEST if status == _BAD_REQUEST.status else _BROKEN
+
+
+def _refuse(refusal: Refusal) -> web.Response:
+    headers = {**_PLAIN, "Allow": "GET"} if refusal.status == 405 else _PLAIN  # noqa: PLR2004
+    return web.Response(status=refusal.status, body=f"{refusal.line}\n".encode(), headers=headers)
+
+
+def _json(facts: Mapping[str, object], status: int) -> web.Response:
+    headers = {**_PLAIN, "Content-Type": "application/json"}
+    return web.Response(status=status, body=f"{json.dumps(facts)}\n".encode(), headers=headers)

@@ -1,0 +1,106 @@
+"""The recommendation API over HTTP: the one module that calls it."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from movierec.errors import ConfigError
+from proxy.answers import MAX_BODY_BYTES, Answer, UpstreamError, parse_answer
+from proxy.gate import MAX_IN_FLIGHT
+from proxy.routing import BAD_USER_ID, Refusal
+
+# Longer than the pause between two polls, so that a connection stays hot between users; API
+# Gateway and most servers close after 60 s or more. A connection closed under a request is
+# replaced, once, by the client itself: GET may be repeated.
+_KEEP_ALIVE_S: Final = 45.0
+
+_OK: Final = 200
+_BAD_REQUEST: Final = 400
+_REFUSAL_CHARS: Final = 300
+
+
+class HttpApi:
+    """`proxy.answers.Api` at a URL. Deadlines are the caller's."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession, new_id: Callable[[], str]) -> None:
+        self._url = url
+        self._session = session
+        self._new_id = new_id
+
+    async def recommend(self, user_id: int) -> Answer | Refusal:
+        """Return the API's answer for a user, its 400 as a Refusal. Raises UpstreamError."""
+        status, headers, body = await self._get(f"/recommend/{user_id}")
+        if status == _BAD_REQUEST:
+            return _refusal(body)
+        return self._answer(status, headers, body)
+
+    async def popular(self) -> Answer:
+        """Return the popular list that everybody may see. Raises UpstreamError."""
+        return self._answer(*await self._get("/popular"))
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+        if status != _OK:
+            raise UpstreamError("status", f"the API answered {status}: {body[:120]!r}")
+        return parse_answer(headers, body, new_id=self._new_id)
+
+    async def _get(self, path: str) -> tuple[int, Mapping[str, str], bytes]:
+        url = URL(self._url + path, encoded=True)
+        try:
+            async with self._session.get(url, allow_redirects=False) as response:
+                return response.status, response.headers, await _read(response)
+        except (aiohttp.ClientConnectionError, OSError) as exc:
+            raise UpstreamError(
+                "connect", f"{self._url}: {str(exc) or type(exc).__name__}"
+            ) from exc
+        except aiohttp.ClientError as exc:
+            raise UpstreamError(
+                "malformed", f"{self._url}: {str(exc) or type(exc).__name__}"
+            ) from exc
+
+
+@asynccontextmanager
+async def api_at(url: str, new_id: Callable[[], str]) -> AsyncIterator[HttpApi]:
+    """Open a pool of connections to the API. Raises ConfigError for a URL that is none."""
+    connector = aiohttp.TCPConnector(limit=MAX_IN_FLIGHT, keepalive_timeout=_KEEP_ALIVE_S)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        # The caller's deadline covers the whole call; a second clock would only blur it.
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept-Encoding": "identity", "User-Agent": "movierec-proxy"},
+        auto_decompress=False,
+    ) as session:
+        yield HttpApi(checked_url(url), session, new_id)
+
+
+def checked_url(text: str) -> str:
+    """Return the API's URL without a trailing slash. Raises ConfigError unless it is one."""
+    try:
+        url = URL(text)
+    except ValueError as exc:
+        raise ConfigError(f"the API's URL {text!r} is none: {exc}") from exc
+    if url.scheme not in ("http", "https") or not url.host or url.query_string or url.fragment:
+        raise ConfigError(
+            f"the API's URL {text!r} is none: expected such as http://localhost:4566/path, "
+            "from `--api-url` or MOVIEREC_API_URL"
+        )
+    return str(url).rstrip("/")
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise UpstreamError("malformed", f"the API's body is past {MAX_BODY_BYTES} bytes")
+    return body
+
+
+def _refusal(body: bytes) -> Refusal:
+    text = body[:_REFUSAL_CHARS].decode(errors="replace").strip()
+    return Refusal(
+        _BAD_REQUEST, text.splitlines()[0] if text.isprintable() and text else BAD_USER_ID.line
+    )

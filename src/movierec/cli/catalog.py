@@ -1,0 +1,109 @@
+"""`movierec catalog`: what the site says of its movies and users, into the lake."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from movierec import settings
+from movierec.aws import catalog as catalogs
+from movierec.aws.lake import DeltaLake
+from movierec.catalog import Loaded, parse_movies, parse_users
+from movierec.cli import context as contexts
+from movierec.cli import display, site
+from movierec.clock import SystemClock
+from movierec.errors import UsageError
+from movierec.stack.progress import Progress, Step
+
+app = typer.Typer(help="Movies and users as the site describes them: load an export, or ask.")
+
+
+@app.command()
+def load(
+    context: typer.Context,
+    *,
+    movies: Annotated[str, typer.Option(help="File or URL: a JSON object a line.")] = "",
+    users: Annotated[str, typer.Option(help="File or URL: a JSON object a line.")] = "",
+) -> None:
+    """Load the site's exports."""
+    if not movies and not users:
+        raise UsageError("nothing to load: name --movies FILE_OR_URL, --users FILE_OR_URL, or both")
+    here = contexts.of(context)
+    here.enter()
+    with display.progress() as progress:
+        report = load_exports(progress, movies=movies, users=users)
+    _show(here, report)
+    if not any(counts["rows"] for counts in report.values()):
+        raise UsageError(
+            f"nothing was loaded from {' and '.join(filter(None, (movies, users)))}: "
+            "name the site's exports, a JSON object a line"
+        )
+
+
+@app.command()
+def sync(
+    context: typer.Context,
+    *,
+    site_url: Annotated[
+        str, typer.Option("--site", help="The site's API; the run's own if not given.")
+    ] = "",
+) -> None:
+    """Ask the site about every id that the lake has seen and the catalog lacks."""
+    here = contexts.of(context)
+    here.enter()
+    url = (site_url or settings.require(os.environ, settings.SITE_URL)).rstrip("/")
+    with display.progress() as progress:
+        report = ask_for_missing(progress, url)
+    _show(here, report)
+
+
+def load_exports(progress: Progress, *, movies: str, users: str) -> Mapping[str, Any]:
+    """Load exports into the lake; return rows and rejected lines by reason, for each table."""
+    now = SystemClock().now()
+    with progress.step("catalog"):
+        loaded_movies = parse_movies(site.export(movies), now) if movies else None
+        loaded_users = parse_users(site.export(users), now) if users else None
+        return _store(loaded_movies, loaded_users)
+
+
+def ask_for_missing(progress: Progress, url: str) -> Mapping[str, Any]:
+    """Ask the site at `url` for what is missing; return as `load_exports`."""
+    missing = catalogs.missing(DeltaLake.from_env(os.environ))
+    now = SystemClock().now()
+    with progress.step("asking the site") as step:
+        movies = parse_movies(_asked(step, url, "movie", missing.movies), now)
+        users = parse_users(_asked(step, url, "user", missing.users), now)
+        return _store(movies, users)
+
+
+def _asked(step: Step, url: str, kind: site.Kind, ids: list[str]) -> Iterable[bytes]:
+    bulk = len(ids) > 1 and site.takes_bulk(url, kind, ids[:2])
+    done = 0
+    for answers in site.ask(url, kind, ids, bulk=bulk):
+        yield from answers
+        done += len(answers)
+        step.update(done, len(ids), f"{kind}s")
+
+
+def _store(movies: Loaded | None, users: Loaded | None) -> Mapping[str, Any]:
+    found = {"movies": movies, "users": users}
+    batches = {name: [rows.columns] if rows and len(rows) else [] for name, rows in found.items()}
+    catalogs.store(DeltaLake.from_env(os.environ), batches["movies"], batches["users"])
+    return {
+        name: {"rows": len(loaded), "rejected": dict(Counter(map(str, loaded.rejected.values())))}
+        for name, loaded in found.items()
+        if loaded is not None
+    }
+
+
+def _show(here: contexts.Context, report: Mapping[str, Any]) -> None:
+    if here.as_json:
+        display.say_json(dict(report))
+        return
+    for name, counts in report.items():
+        rejected = ", ".join(f"{n} {reason}" for reason, n in counts["rejected"].items())
+        display.say(
+            f"{name}: {counts['rows']} rows" + (f"; rejected: {rejected}" if rejected else "")
+        )

@@ -1,0 +1,325 @@
+"""`movierec demo`: the whole loop, played once by the product's own commands.
+
+up ─┬─ backfill ─▶ ingest ─▶ first model ─▶ released ─▶ live traffic ──────────────┐
+    └─ catalog ───┘                                      └▶ second model ─▶ canary ─▶ summary
+"""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from movierec import artifact, settings
+from movierec.aws.lake import DeltaLake
+from movierec.aws.releases import Releases
+from movierec.aws.s3 import S3Store
+from movierec.cli import catalog, display, releases, report, training
+from movierec.cli import context as contexts
+from movierec.cli.summary import Expected, Lake, Summary, summarise
+from movierec.errors import MovierecError, UnavailableError, UsageError
+from movierec.offline_metrics import brief
+from movierec.stack import addresses, record, services
+from movierec.stack.layout import DEFAULT_RUN, DEMO_RUN, Run
+from movierec.stack.memory import PeakMemory
+from movierec.stack.processes import Supervisor
+from movierec.stack.progress import Progress
+from movierec.stack.startup import Options, Startup
+
+_POLL_S = 0.2
+_LIVE = "live"
+_BACKFILL = "backfill"
+
+
+class DemoError(MovierecError):
+    """The loop ran, but something in its summary is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """How big the demo is."""
+
+    users: int
+    movies: int
+    seed: int
+    days: float
+    events: int
+    rate: float
+    speedup: float
+    requests: int
+    """Requests to wait for at each of four stages of the release."""
+    canary_percent: float
+    movielens: Path | None
+
+    def world(self) -> tuple[str, ...]:
+        """Return the simulator's arguments that make the same world in each of its processes."""
+        if self.movielens is not None:
+            return (f"--movielens={self.movielens}", f"--seed={self.seed}")
+        return (f"--users={self.users}", f"--movies={self.movies}", f"--seed={self.seed}")
+
+
+def demo(
+    context: typer.Context,
+    *,
+    once: Annotated[bool, typer.Option(help="End after the summary.")] = False,
+    users: Annotated[int, typer.Option(min=1)] = 20_000,
+    movies: Annotated[int, typer.Option(min=100)] = 27_278,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    days: Annotated[float, typer.Option(help="Days of history.", min=0.01)] = 7.0,
+    events: Annotated[int, typer.Option(help="Events of history, at least.", min=1)] = 1_000_000,
+    rate: Annotated[float, typer.Option(help="Requests a second.", min=0.1)] = 20.0,
+    speedup: Annotated[
+        float, typer.Option(help="Films are watched so much faster.", min=0.01)
+    ] = 600.0,
+    requests: Annotated[int, typer.Option(help="Requests at each stage.", min=1)] = 150,
+    canary: Annotated[
+        float, typer.Option(help="First share of the second model, percent.", min=0, max=100)
+    ] = 10.0,
+    movielens: Annotated[Path | None, typer.Option(help="A MovieLens folder as the site.")] = None,
+) -> None:
+    """Play the whole loop on this machine, and say what came of it."""
+    here = contexts.of(context)
+    scenario = Scenario(
+        users, movies, seed, days, events, rate, speedup, requests, canary, movielens
+    )
+    here = replace(here, run=_fresh(here.run))
+    with (
+        record.exclusive(here.run.create(), "movierec demo"),
+        Supervisor(here.run) as supervisor,
+        PeakMemory(supervisor.rss_mb) as memory,
+    ):
+        with display.progress() as progress:
+            play = _Play(supervisor, progress, scenario, memory)
+            found = play.whole()
+        _deliver(here, found)
+        if not once:
+            play.linger()
+    if not found.ok:
+        raise DemoError("; ".join(found.problems))
+
+
+def _fresh(run: Run) -> Run:
+    """Return the run to play in, with nothing in it: every line in its lake is the demo's own.
+
+    Raises UsageError when a run that was named holds anything, UnavailableError when it is in use.
+    """
+    if run.name == DEFAULT_RUN:
+        own = run.project.run(DEMO_RUN)
+        if own.folder.is_dir():
+            with record.exclusive(own, "movierec demo"):
+                Supervisor(own).stop_all()
+                shutil.rmtree(own.folder)
+        return own
+    if run.record.exists():
+        raise UsageError(
+            f"run {run.name} holds data, and a demo needs a fresh run: name another, or empty "
+            f"this one with `movierec --run {run.name} down --wipe`"
+        )
+    return run
+
+
+def _deliver(here: contexts.Context, found: Summary) -> None:
+    own = here.run.name == DEMO_RUN
+    name = "demo-summary.json" if own else f"demo-summary-{here.run.name}.json"
+    path = here.run.project.build / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record.write_atomically(path, json.dumps(found.as_json(), indent=2, default=str) + "\n")
+    if here.as_json:
+        display.say_json(found.as_json())
+    else:
+        report.show(found)
+        display.say(f"written to {path}")
+
+
+class _Play:
+    """One demo under way."""
+
+    def __init__(
+        self, supervisor: Supervisor, progress: Progress, scenario: Scenario, memory: PeakMemory
+    ) -> None:
+        self._supervisor = supervisor
+        self._run: Run = supervisor.run
+        self._progress = progress
+        self._scenario = scenario
+        self._memory = memory
+        self._inherited = dict(os.environ)
+        self._ledger_path = self._run.site / "ledger.json"
+
+    def whole(self) -> Summary:
+        """Play it, and return what came of it."""
+        started_s = time.monotonic()
+        options = Options(before_ingest=self._load_catalog)
+        with Startup(self._supervisor, self._progress, self._inherited, options) as startup:
+            self._start_site(startup)
+            startup.kafka.result()
+            self._backfill(startup)
+            startup.ingest.result()
+            self._await_lake("ingest")
+            startup.retrain.result()
+            first = self._train("first model")
+            startup.proxy.result()
+            self._release(first, None)
+            self._go_live(startup)
+            second = self._train("second model")
+            self._second_release(second)
+            self._stop_live()
+            startup.wait()
+        lake = self._settled_lake()
+        return summarise(
+            self._ledger(),
+            lake,
+            Expected(self._scenario.events, (first, second)),
+            models=[_model(version) for version in (first, second)],
+            phases_s=self._progress.seconds,
+            total_s=time.monotonic() - started_s,
+            peak_rss_mb=self._memory.peak_rss_mb,
+        )
+
+    def linger(self) -> None:
+        """Keep everything running, with live traffic, until Ctrl-C."""
+        self._supervisor.start(self._live_spec(dict(os.environ)))
+        where = settings.require(os.environ, settings.PROXY_URL)
+        display.note(f"running: the site asks {where} for recommendations; Ctrl-C stops it all")
+        display.note(f"try: movierec --run {self._run.name} recommend 42 (or status, provenance)")
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+    # Phases -----------------------------------------------------------------------------
+
+    def _start_site(self, startup: Startup) -> None:
+        addresses.require_free(self._run, addresses.SITE)
+        with self._progress.step("site"):
+            spec = services.site(
+                self._run, self._scenario.world(), startup.variables, self._inherited
+            )
+            self._supervisor.start(spec)
+
+    def _load_catalog(self) -> None:
+        site = settings.require(os.environ, settings.SITE_URL)
+        catalog.load_exports(
+            self._progress, movies=f"{site}/movies.jsonl", users=f"{site}/users.jsonl"
+        )
+
+    def _backfill(self, startup: Startup) -> None:
+        arguments = (
+            *self._scenario.world(),
+            f"--backfill={self._scenario.days}",
+            f"--events={self._scenario.events}",
+            f"--ledger={self._ledger_path}",
+        )
+        spec = services.simulator(
+            self._run, _BACKFILL, arguments, startup.variables, self._inherited
+        )
+        with self._progress.step("backfill") as step:
+            process = self._supervisor.start(spec)
+            self._supervisor.join(
+                process,
+                lambda: step.update(self._ledger()["lines"]["total"], self._scenario.events),
+            )
+
+    def _train(self, name: str) -> str:
+        with self._progress.step(name):
+            trained = training.run(self._progress, {})
+        return str(trained["model_version"])
+
+    def _release(self, model: str, canary_percent: float | None) -> None:
+        with self._progress.step("release"):
+            releases.release(_releases(), model, canary_percent, "demo")
+
+    def _go_live(self, startup: Startup) -> None:
+        self._supervisor.start(self._live_spec(startup.variables))
+        self._await_requests("live traffic", self._scenario.requests)
+
+    def _second_release(self, model: str) -> None:
+        self._release(model, self._scenario.canary_percent)
+        self._await_requests("canary", self._scenario.requests)
+        _releases().set_weights(50, "demo")
+        self._await_requests("canary at 50%", self._scenario.requests)
+        _releases().promote("demo")
+        self._await_requests("promoted", self._scenario.requests)
+
+    def _stop_live(self) -> None:
+        with self._progress.step("site stops"):
+            self._supervisor.stop(_LIVE)
+
+    def _live_spec(self, variables: Mapping[str, str]) -> Any:  # noqa: ANN401
+        arguments = (
+            *self._scenario.world(),
+            "--no-site",
+            "--even",
+            f"--rate={self._scenario.rate}",
+            f"--speedup={self._scenario.speedup}",
+            f"--ledger={self._ledger_path}",
+            "--continue-ledger",
+        )
+        return services.simulator(self._run, _LIVE, arguments, variables, self._inherited)
+
+    # What has arrived -------------------------------------------------------------------
+
+    def _ledger(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads(self._ledger_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {"lines": {"total": 0}, "requests": {"total": 0}, "offsets": {}}
+        return found
+
+    def _await_requests(self, name: str, more: int) -> None:
+        before = int(self._ledger()["requests"]["total"])
+
+        def done() -> int:
+            return int(self._ledger()["requests"]["total"]) - before
+
+        self._await(name, done, more, within_s=60 + 5 * more / self._scenario.rate)
+
+    def _await_lake(self, name: str) -> None:
+        """Wait until the lake's transactions have reached the last offset that was produced."""
+        lake = DeltaLake.from_env(os.environ)
+        topic = settings.require(os.environ, settings.TOPIC)
+        produced = {p: o["next"] for p, o in self._ledger()["offsets"].items()}
+
+        def stored() -> int:
+            last = [lake.transaction("events", f"{topic}-{p}") for p in produced]
+            return sum(offset + 1 for offset in last if offset is not None)
+
+        self._await(name, stored, sum(produced.values()), within_s=300)
+
+    def _settled_lake(self) -> Lake:
+        self._await_lake("last events")
+        lake = DeltaLake.from_env(os.environ)
+        answered = int(self._ledger()["requests"]["by_status"].get("200", 0))
+
+        def served() -> int:
+            return lake.count("served").get("", 0)
+
+        self._await("served records", served, answered, within_s=60)
+        return Lake(
+            lake.count("events", by="kind"), lake.count("quarantine", by="reason"), served()
+        )
+
+    def _await(self, name: str, done: Callable[[], int], total: int, *, within_s: float) -> None:
+        deadline_s = time.monotonic() + within_s
+        with self._progress.step(name) as step:
+            while (now := done()) < total:
+                step.update(now, total)
+                if time.monotonic() > deadline_s:
+                    raise UnavailableError(
+                        f"{name}: {now} of {total} after {within_s:g} s; "
+                        f"see the logs in {self._run.logs}"
+                    )
+                time.sleep(_POLL_S)
+
+
+def _releases() -> Releases:
+    return Releases.from_env(os.environ, settings.require(os.environ, settings.API_FUNCTION))
+
+
+def _model(version: str) -> dict[str, Any]:
+    """Return a model's facts from its manifest."""
+    store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
+    manifest = artifact.open_manifest(store.get(artifact.key(version, artifact.MANIFEST_FILE)))
+    return {"version": version, **manifest["counts"], "metrics": brief(manifest["metrics"])}

@@ -1,0 +1,134 @@
+"""Steps as bars on a terminal, as lines in a log; results as text or JSON."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from movierec.stack.progress import Progress, Step
+
+# Progress goes to standard error, so that standard output holds the result alone.
+_STDERR = Console(stderr=True, highlight=False)
+STDOUT = Console(highlight=False)
+
+CHECK = ("✓", "green")
+CROSS = ("✗", "red")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """One step as a row of bars."""
+
+    bars: Bars
+    task: TaskID
+    name: str
+
+    def update(
+        self, done: float | None = None, total: float | None = None, note: str | None = None
+    ) -> None:
+        """Show how far it is."""
+        self.bars.update(self.task, completed=done, total=total)
+        if note is not None:
+            self.bars.update(self.task, note=note)
+
+
+@dataclass(slots=True)
+class Rows:
+    """The steps under way as live bars; each leaves one line behind when it ends."""
+
+    bars: Bars
+    over: bool = False
+
+    def begin(self, name: str) -> Step:
+        """Add a bar."""
+        return _Bar(self.bars, self.bars.add_task(name, total=None, note=""), name)
+
+    def end(self, step: Step, seconds: float, error: BaseException | None) -> None:
+        """Replace the bar by a line."""
+        if isinstance(step, _Bar) and not self.over:
+            self.bars.remove_task(step.task)
+            mark = CHECK if error is None else CROSS
+            took = (f" {seconds:.1f} s", "dim")
+            self.bars.console.print(Text.assemble(mark, f" {step.name}", took))
+
+    def close(self) -> None:
+        """Say nothing of steps that threads end after their command has failed.
+
+        The line that says why it failed is the last one.
+        """
+        self.over = True
+
+
+class _CountColumn(MofNCompleteColumn):
+    """Done of total, where there is a total."""
+
+    def render(self, task: Any) -> Any:  # noqa: ANN401  rich's own types
+        """Return nothing for a step that only spins."""
+        return super().render(task) if task.total else TextColumn("").render(task)
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show the steps of a command while the block runs."""
+    with Bars(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        _CountColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
+        console=_STDERR,
+        transient=True,
+        # Elsewhere bars are noise: the lines that steps leave behind say it all.
+        disable=not _STDERR.is_terminal,
+    ) as bars:
+        rows = Rows(bars)
+        try:
+            yield Progress(rows)
+        finally:
+            rows.close()
+
+
+def say(*parts: str | tuple[str, str]) -> None:
+    """Print a line of the result, at its whole length; a part may be a text and its style.
+
+    The text is printed as it is: ids of movies may look like rich's markup.
+    """
+    STDOUT.print(Text.assemble(*parts), soft_wrap=True)
+
+
+def say_json(value: Mapping[str, Any] | list[Any]) -> None:
+    """Print the result for machines, whole and on standard output."""
+    json.dump(value, sys.stdout, indent=2, default=str)
+    sys.stdout.write("\n")
+
+
+def note(text: str) -> None:
+    """Print a remark on standard error, beside the result and above the bars."""
+    _STDERR.print(Text(text), soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Print what went wrong, on standard error, on one line."""
+    if text:
+        _STDERR.print(Text.assemble(("movierec: ", "red"), one_line(text)), soft_wrap=True)
+
+
+def one_line(text: str) -> str:
+    """Return a message on one line: of the end of a log that it quotes, the last line."""
+    first, *rest = [line.strip() for line in text.splitlines() if line.strip()] or [""]
+    return f"{first} {rest[-1]}" if rest else first

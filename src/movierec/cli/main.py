@@ -1,0 +1,98 @@
+"""The command line's edge: the commands, and how each one's end becomes an exit code."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from movierec.cli import catalog, demo, display, machine, releases, requests, simulation, training
+from movierec.cli import context as contexts
+from movierec.errors import MovierecError
+from movierec.stack.layout import DEFAULT_RUN, find_project
+
+INTERRUPTED = 130  # as shells count SIGINT
+
+app = typer.Typer(
+    name="movierec",
+    help="Movie recommendations: the whole loop, on one machine or on AWS.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up")(machine.up)
+app.command("down")(machine.down)
+app.command("status")(machine.status)
+app.command("env")(machine.env)
+app.command(
+    "simulate",
+    # Its options, --help among them, are the simulator's.
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
+)(simulation.simulate)
+app.command("retrain")(training.retrain)
+app.command("recommend")(requests.recommend)
+app.command("provenance")(requests.provenance)
+app.command("demo")(demo.demo)
+app.add_typer(releases.app, name="release")
+app.add_typer(catalog.app, name="catalog")
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    run: Annotated[
+        str, typer.Option(envvar=contexts.RUN, help="Which run: its folder is var/<run>/.")
+    ] = DEFAULT_RUN,
+    *,
+    json: Annotated[bool, typer.Option(help="Print results as JSON on standard output.")] = False,
+) -> None:
+    """Find the checkout and the run that the command is about."""
+    project = find_project(os.environ, Path.cwd())
+    source = context.get_parameter_source("run")
+    named = source is not None and source.name == "COMMANDLINE"
+    context.obj = contexts.Context(project.run(run), as_json=json, named=named)
+
+
+def main() -> None:
+    """Run the command; what this product says about its own failure is one line, no traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as exc:
+        display.complain(_usage(exc))
+        sys.exit(exc.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    except MovierecError as exc:
+        display.complain(str(exc))
+        sys.exit(exc.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has gone, and the interpreter would flush to it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as exc:  # a disk that is full, or a folder that is somebody else's
+        if exc.filename is None:
+            raise
+        display.complain(f"{exc.filename}: {exc.strerror}; free or unlock it, then try again")
+        sys.exit(1)
+    if code == INTERRUPTED:
+        display.complain("interrupted")
+    sys.exit(code)
+
+
+def _usage(exc: typer.TyperException) -> str:
+    """Return what is wrong with a command line, and whose help to read.
+
+    Nothing, where a command that takes subcommands has shown its help instead.
+    """
+    said = exc.format_message().strip().rstrip(".")
+    command: typer.Context | None = getattr(exc, "ctx", None)
+    return f"{said}: see `{command.command_path} --help`" if said and command else said
+
+
+if __name__ == "__main__":
+    main()

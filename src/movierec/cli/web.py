@@ -1,0 +1,32 @@
+"""GET, with HTTP's failures in this product's words."""
+
+import http.client
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+
+from movierec.errors import UnavailableError, UsageError
+
+# Without a proxy of the user's: the site and the front door are ours to reach directly.
+_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@contextmanager
+def opened(url: str, *, timeout_s: float, next_step: str) -> Iterator[Any]:
+    """Ask for a URL, and have the answer read in the block.
+
+    Raises UsageError on what is no URL and UnavailableError, which ends in `next_step`, when there
+    is no answer or only half of one. urllib's HTTPError, an answer too, is left to the caller.
+    """
+    try:
+        with _OPENER.open(url, timeout=timeout_s) as answer:
+            yield answer
+    except HTTPError:
+        raise
+    except (ValueError, http.client.InvalidURL) as exc:
+        raise UsageError(f"{url}: {exc}; name a URL such as http://127.0.0.1:8080") from exc
+    except (OSError, http.client.HTTPException) as exc:
+        reason = exc.reason if isinstance(exc, URLError) else exc
+        raise UnavailableError(f"{url}: no answer ({reason}); {next_step}") from exc

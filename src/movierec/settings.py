@@ -1,0 +1,168 @@
+"""Settings by environment: each variable's name, here once.
+
+AWS's own (`AWS_ENDPOINT_URL`, `AWS_REGION`, credentials) are read by boto3 itself.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from movierec.errors import ConfigError
+
+LAKE_BUCKET: Final = "MOVIEREC_LAKE_BUCKET"
+"""Bucket of the Delta tables, each under `<table>/`."""
+
+ARTIFACTS_BUCKET: Final = "MOVIEREC_ARTIFACTS_BUCKET"
+"""Bucket of `datasets/`, `models/` and `releases/`."""
+
+CODE_VERSION: Final = "MOVIEREC_CODE_VERSION"
+"""Git commit of the running code, with `-dirty` when the work tree differed."""
+
+MODEL_VERSION: Final = "MODEL_VERSION"
+"""The model that a version of the API function is pinned to."""
+
+SLOW_MS: Final = "MOVIEREC_SLOW_MS"
+"""An answer of the API that takes longer counts as slow; milliseconds, 300 if unset."""
+
+KAFKA_BOOTSTRAP: Final = "MOVIEREC_KAFKA_BOOTSTRAP"
+"""`host:port` list of the Kafka brokers."""
+
+KAFKA_SECURITY_PROTOCOL: Final = "MOVIEREC_KAFKA_SECURITY_PROTOCOL"
+"""PLAINTEXT (the default), SSL, SASL_PLAINTEXT or SASL_SSL."""
+
+KAFKA_SASL_MECHANISM: Final = "MOVIEREC_KAFKA_SASL_MECHANISM"
+"""PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
+
+KAFKA_SASL_USERNAME: Final = "MOVIEREC_KAFKA_SASL_USERNAME"
+KAFKA_SASL_PASSWORD: Final = "MOVIEREC_KAFKA_SASL_PASSWORD"  # noqa: S105  # a name
+
+KAFKA_SSL_CAFILE: Final = "MOVIEREC_KAFKA_SSL_CAFILE"
+"""PEM file of the authority that signed the brokers' certificates; the system's if unset."""
+
+KAFKA_SSL_CERTFILE: Final = "MOVIEREC_KAFKA_SSL_CERTFILE"
+KAFKA_SSL_KEYFILE: Final = "MOVIEREC_KAFKA_SSL_KEYFILE"
+"""PEM files of this client's certificate and key, where the brokers ask for one."""
+
+KAFKA_SSL_PASSWORD: Final = "MOVIEREC_KAFKA_SSL_PASSWORD"  # noqa: S105  # a name
+"""Password of the key file."""
+
+TOPIC: Final = "MOVIEREC_TOPIC"
+"""The site's topic, `movielog<N>`."""
+
+DEFAULT_TOPIC: Final = "movielog1"
+
+MAX_USER_ID: Final = "MOVIEREC_MAX_USER_ID"
+"""The site's largest user id; a line with a larger one is quarantined."""
+
+MIN_RATING: Final = "MOVIEREC_MIN_RATING"
+MAX_RATING: Final = "MOVIEREC_MAX_RATING"
+"""The ends of the site's rating scale."""
+
+LISTEN: Final = "MOVIEREC_LISTEN"
+"""Address that the proxy listens on: 127.0.0.1, or 0.0.0.0 to be asked by other machines."""
+
+API_URL: Final = "MOVIEREC_API_URL"
+"""URL of API Gateway stage `live`, without a trailing slash."""
+
+API_FUNCTION: Final = "MOVIEREC_API_FUNCTION"
+"""Name of the API's Lambda function, which the alias `live` belongs to."""
+
+REST_API: Final = "MOVIEREC_REST_API"
+"""Id of the API's REST API in API Gateway."""
+
+STATE_MACHINE: Final = "MOVIEREC_STATE_MACHINE"
+"""ARN of the state machine that retrains."""
+
+PROXY_URL: Final = "MOVIEREC_PROXY_URL"
+"""Where the site asks, without a trailing slash."""
+
+SITE_URL: Final = "MOVIEREC_SITE_URL"
+"""Where the site answers `/user/<id>` and `/movie/<id>`, without a trailing slash."""
+
+
+def require(env: Mapping[str, str], name: str) -> str:
+    """Return a variable's value. Raises ConfigError when it is unset or empty."""
+    value = env.get(name, "")
+    if not value:
+        raise ConfigError(f"{name} is not set: run through `movierec`, or set it by hand")
+    return value
+
+
+_LAST_PORT: Final = 65_535
+_SASL_MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_SECURITY_PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+
+# Each variable that only one layer uses, and kafka-python's name for it.
+_SSL_ARGUMENTS: Final = {
+    KAFKA_SSL_CAFILE: "ssl_cafile",
+    KAFKA_SSL_CERTFILE: "ssl_certfile",
+    KAFKA_SSL_KEYFILE: "ssl_keyfile",
+    KAFKA_SSL_PASSWORD: "ssl_password",
+}
+_SASL_ARGUMENTS: Final = {
+    KAFKA_SASL_MECHANISM: "sasl_mechanism",
+    KAFKA_SASL_USERNAME: "sasl_plain_username",
+    KAFKA_SASL_PASSWORD: "sasl_plain_password",
+}
+
+
+def whole_number(env: Mapping[str, str], name: str, default: int) -> int:
+    """Return a variable as a whole number, `default` if it is unset. Raises ConfigError."""
+    text = env.get(name) or str(default)
+    if not text.isascii() or not text.isdigit():
+        raise ConfigError(f"{name} is {text!r}: expected a whole number")
+    return int(text)
+
+
+def kafka_options(env: Mapping[str, str]) -> dict[str, Any]:
+    """Return kafka-python's keyword arguments for reaching the brokers.
+
+    `bootstrap_servers` (a list of `host:port`) and, for a cluster that is not open to everybody,
+    `security_protocol` with its `sasl_*` and `ssl_*`. Raises ConfigError on a missing or malformed
+    variable, and on one that the protocol would leave unused: a password that nothing asks for,
+    or a certificate that nothing checks, is a mistake in the protocol's name.
+    """
+    protocol = _one_of(env, KAFKA_SECURITY_PROTOCOL, _SECURITY_PROTOCOLS, default="PLAINTEXT")
+    options = {
+        "bootstrap_servers": _servers(require(env, KAFKA_BOOTSTRAP)),
+        "security_protocol": protocol,
+        **_layer(env, _SASL_ARGUMENTS, used=protocol.startswith("SASL"), protocol=protocol),
+        **_layer(env, _SSL_ARGUMENTS, used=protocol.endswith("SSL"), protocol=protocol),
+    }
+    if protocol.startswith("SASL"):
+        options["sasl_plain_username"] = require(env, KAFKA_SASL_USERNAME)
+        options["sasl_plain_password"] = require(env, KAFKA_SASL_PASSWORD)
+        options["sasl_mechanism"] = _one_of(
+            env, KAFKA_SASL_MECHANISM, _SASL_MECHANISMS, default="PLAIN"
+        )
+    return options
+
+
+def _layer(
+    env: Mapping[str, str], arguments: Mapping[str, str], *, used: bool, protocol: str
+) -> dict[str, str]:
+    given = {variable: env[variable] for variable in arguments if env.get(variable)}
+    if given and not used:
+        raise ConfigError(
+            f"{min(given)} is set, but {KAFKA_SECURITY_PROTOCOL} is {protocol} and has no use for "
+            "it: set the protocol that the brokers speak, or unset the variable"
+        )
+    return {arguments[variable]: value for variable, value in given.items()}
+
+
+def _one_of(
+    env: Mapping[str, str], variable: str, allowed: tuple[str, ...], *, default: str
+) -> str:
+    value = (env.get(variable) or default).upper()
+    if value not in allowed:
+        raise ConfigError(f"{variable}={env[variable]}: use one of {', '.join(allowed)}")
+    return value
+
+
+def _servers(text: str) -> list[str]:
+    servers = [server.strip() for server in text.split(",")]
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        number = int(port) if port.isascii() and port.isdigit() else 0
+        if not host or not 0 < number <= _LAST_PORT:
+            raise ConfigError(f"{KAFKA_BOOTSTRAP}={text}: use host:port, several with commas")
+    return servers

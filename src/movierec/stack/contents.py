@@ -1,0 +1,64 @@
+"""The contents of a package: files by their paths in it, written the same way every time."""
+
+import hashlib
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+# The earliest date that a zip can hold; any fixed one would do.
+_DATE: Final = (1980, 1, 1, 0, 0, 0)
+_DATE_S: Final = 315_532_800
+# Of the deltalake package: 6.0 s and 78.3 MB; zlib's usual 6 takes 9.2 s for 77.3 MB.
+_LEVEL: Final = 5
+_MODE: Final = 0o644  # AWS asks that everybody may read
+
+type Files = Mapping[str, Path]
+"""Where each file of a package comes from, by its path in the package."""
+
+
+def below(folder: Path, prefix: str = "") -> Files:
+    """Return every file under a folder by its path in the package."""
+    found = (Path(top, name) for top, _, names in os.walk(folder) for name in names)
+    return {prefix + path.relative_to(folder).as_posix(): path for path in found}
+
+
+def sources(folder: Path, prefix: str) -> Files:
+    """Return the files under a folder of the checkout, but for what an interpreter left there."""
+    found = below(folder, prefix)
+    return {name: path for name, path in found.items() if "__pycache__" not in path.parts}
+
+
+def add(archive: zipfile.ZipFile, files: Files) -> None:
+    """Add files in the order of their names, with one date and mode for all."""
+    for name in sorted(files):
+        entry = zipfile.ZipInfo(name, _DATE)
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.external_attr = _MODE << 16
+        archive.writestr(entry, files[name].read_bytes(), compresslevel=_LEVEL)
+
+
+def lay_out(files: Files, folder: Path) -> None:
+    """Copy files to their places in a folder, with one date for all."""
+    for name in sorted(files):
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(files[name], place)
+        os.utime(place, (_DATE_S, _DATE_S))
+
+
+def extent(files: Files) -> tuple[int, int]:
+    """Return how many files there are, and their bytes."""
+    return len(files), sum(path.stat().st_size for path in files.values())
+
+
+def digest(files: Files) -> str:
+    """Return a hash of names and contents, and of how they are written here."""
+    found = hashlib.sha256(Path(__file__).read_bytes())
+    for name in sorted(files):
+        body = files[name].read_bytes()
+        found.update(f"{name}\0{len(body)}\0".encode())
+        found.update(body)
+    return found.hexdigest()

@@ -1,0 +1,188 @@
+"""Where things are: the checkout, what the set-up put into it, and each run's own folder.
+
+A run is one stack on this machine: `var/<name>/` holds all of its state, its logs and `run.json`,
+so that two runs, or two checkouts, share nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from movierec.errors import ConfigError, UsageError
+
+HOME: Final = "MOVIEREC_HOME"
+"""Environment variable: the checkout to work in, whatever the current folder is."""
+
+DEFAULT_RUN: Final = "default"
+DEMO_RUN: Final = "demo"
+"""The demo's own run, which it empties each time."""
+
+PRIVATE_FOLDER: Final = 0o700
+"""Mode of a run's folder."""
+
+_NAMED: Final = re.compile(r'^\s*name\s*=\s*"movierec"\s*$', re.MULTILINE)
+# A run's name becomes a folder and part of process listings; it must not climb out of var/.
+_RUN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A checkout, and the places of what `make setup` installs in it."""
+
+    root: Path
+
+    @property
+    def python(self) -> Path:
+        """The project's own interpreter, with every deployable importable."""
+        return self.root / ".venv" / "bin" / "python"
+
+    @property
+    def tools(self) -> Path:
+        """Command line tools: uv, and Terraform where the machine had none."""
+        return self.root / ".tools"
+
+    @property
+    def terraform_config(self) -> Path:
+        """Terraform's CLI configuration: value for TF_CLI_CONFIG_FILE."""
+        return self.tools / "terraform.rc"
+
+    @property
+    def localstack(self) -> Path:
+        """The emulator's folder; its environment is `.venv/` in it."""
+        return self.root / "localstack"
+
+    @property
+    def kafka(self) -> Path:
+        """The broker's folder: `libs/*.jar`, and `.venv/` with the Java runtime."""
+        return self.localstack / "kafka"
+
+    @property
+    def build(self) -> Path:
+        """Build products: packages, coverage, benchmark results."""
+        return self.root / "build"
+
+    @property
+    def path(self) -> tuple[Path, ...]:
+        """Folders that come first on a child's PATH."""
+        return (self.root / ".venv" / "bin", self.tools / "bin")
+
+    def run(self, name: str = DEFAULT_RUN) -> "Run":
+        """Return a run by name; nothing is created. Raises UsageError on an unusable name."""
+        if not _RUN_NAME.fullmatch(name):
+            raise UsageError(
+                f"run name {name!r}: use up to 40 of a-z 0-9 _ -, starting with a letter or digit"
+            )
+        return Run(self, self.root / "var" / name)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One stack's own folder, and the places in it."""
+
+    project: Project
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name, `default` unless another was asked for."""
+        return self.folder.name
+
+    @property
+    def record(self) -> Path:
+        """Ports and process ids; see `movierec.stack.record`."""
+        return self.folder / "run.json"
+
+    @property
+    def logs(self) -> Path:
+        """One `<process>.log` a child."""
+        return self.folder / "logs"
+
+    def log(self, name: str) -> Path:
+        """Return the log of a child."""
+        return self.logs / f"{name}.log"
+
+    @property
+    def kafka(self) -> Path:
+        """The broker's storage and generated configuration."""
+        return self.folder / "kafka"
+
+    @property
+    def emulator(self) -> Path:
+        """The emulator's FILESYSTEM_ROOT and its saved state."""
+        return self.folder / "emulator"
+
+    @property
+    def terraform(self) -> Path:
+        """Terraform's working data and state of this run."""
+        return self.folder / "terraform"
+
+    @property
+    def chalice(self) -> Path:
+        """The staged API project, which Chalice deploys from and writes into."""
+        return self.folder / "chalice"
+
+    @property
+    def proxy(self) -> Path:
+        """The proxy's journal."""
+        return self.folder / "proxy"
+
+    @property
+    def site(self) -> Path:
+        """The simulated site's state."""
+        return self.folder / "site"
+
+    @property
+    def tmp(self) -> Path:
+        """TMPDIR of the run's children."""
+        return self.folder / "tmp"
+
+    def create(self) -> "Run":
+        """Make the folders, if they are not there, and return the run.
+
+        The run's own is for its owner alone: logs and settings may hold secrets. Raises
+        ConfigError when they cannot be made (a read-only or full disk).
+        """
+        folders = (self.logs, self.kafka, self.emulator, self.terraform)
+        try:
+            self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            self.folder.chmod(PRIVATE_FOLDER)
+            for folder in (*folders, self.chalice, self.proxy, self.site, self.tmp):
+                folder.mkdir(exist_ok=True)
+        except OSError as exc:
+            raise ConfigError(
+                f"cannot make {exc.filename}: {exc.strerror}; free or unlock the disk, "
+                f"or set {HOME} to a checkout that can be written"
+            ) from exc
+        return self
+
+
+def find_project(env: Mapping[str, str], cwd: Path) -> Project:
+    """Return the checkout to work in.
+
+    MOVIEREC_HOME if set, else the nearest folder at or above `cwd` whose pyproject.toml is this
+    project's, else the checkout that this package was installed from. Raises ConfigError.
+    """
+    if env.get(HOME):
+        return _named(Path(env[HOME]))
+    for folder in (cwd, *cwd.parents, *Path(__file__).resolve().parents):
+        if _is_checkout(folder):
+            return Project(folder.resolve())
+    raise ConfigError(
+        f"no movierec checkout at or above {cwd}: go to one, or set {HOME} to its folder"
+    )
+
+
+def _named(folder: Path) -> Project:
+    if not _is_checkout(folder):
+        raise ConfigError(f"{HOME}={folder} is no movierec checkout: correct it, or unset it")
+    return Project(folder.resolve())
+
+
+def _is_checkout(folder: Path) -> bool:
+    try:
+        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return _NAMED.search(text) is not None

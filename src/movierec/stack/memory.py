@@ -1,0 +1,51 @@
+"""How much memory each child needed at its most, for the summary of a run."""
+
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+
+class PeakMemory:
+    """The highest reading of each child while the block runs, in MiB.
+
+    `read` is `Supervisor.rss_mb`. A sample costs about 10 ms; a peak shorter than the interval can
+    be missed.
+    """
+
+    def __init__(self, read: Callable[[], Mapping[str, float]], *, every_s: float = 1.0) -> None:
+        self._read = read
+        self._every_s = every_s
+        self._peaks_mb: dict[str, float] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="peak-memory", daemon=True)
+
+    @property
+    def peak_rss_mb(self) -> Mapping[str, float]:
+        """The peaks so far, by the child's name."""
+        return dict(self._peaks_mb)
+
+    def sample(self) -> None:
+        """Take one reading."""
+        for name, rss_mb in self._read().items():
+            self._peaks_mb[name] = max(rss_mb, self._peaks_mb.get(name, 0.0))
+
+    def __enter__(self) -> Self:
+        """Start sampling."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take a last reading and stop."""
+        self._stopped.set()
+        self._thread.join()
+        self.sample()
+
+    def _work(self) -> None:
+        while not self._stopped.wait(self._every_s):
+            self.sample()

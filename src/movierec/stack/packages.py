@@ -1,0 +1,383 @@
+"""Lambda packages: the same bytes from the same inputs, and nothing to do when they are there.
+
+A function's zip holds its locked requirements, the `movierec` wheel and its own folder under its
+own path. The API's `vendor/` holds the same for Chalice, which makes its zip itself. Both are
+keyed by a hash of what they are made from, kept in `build/packages/<name>.json` beside sizes and
+checksum; a build that finds its key there does nothing.
+
+The requirements are the slow part (60 MB to compress), so they are packed once for each lock file
+into `build/packages/cache/`, and a change of code appends to a copy of that.
+
+Two commands may build at the same time: each package has a lock in `build/packages/locks/`.
+
+Sizes and the traps of trimming were measured; the limit is AWS's:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
+
+import argparse
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from movierec import files
+from movierec.errors import ConfigError, MovierecError, UnavailableError
+from movierec.stack import contents, environment
+from movierec.stack.layout import Project, find_project
+
+LIMIT_BYTES: Final = 262_144_000
+"""What AWS allows a function's code and layers together, unzipped."""
+
+# Python 3.13's runtime is Amazon Linux 2023 with glibc 2.34. For manylinux2014, which uv assumes,
+# today's numpy and scipy have no wheels.
+_PLATFORM: Final = ("--python-platform", "x86_64-manylinux_2_28", "--python-version", "3.13")
+
+# implicit links against libgomp.so.1, which Lambda's image may lack, and ships none. This wheel
+# carries one that needs no more than glibc 2.17, pinned by its hash; the rest of it stays out.
+_LIBGOMP: Final = re.compile(r"pykdtree\.libs/libgomp-[0-9a-f]+\.so\.1\.0\.0")
+_LIBGOMP_PLACE: Final = "lib/libgomp.so.1"  # /var/task/lib is on LD_LIBRARY_PATH
+
+_LEFT_OUT: Final = re.compile(
+    r"""
+    (^|/)tests/                                # never imported
+    | \.(pyi|pyx|pxd|h|a)$                     # for compilers and type checkers
+    | ^(bin|[^/]+-stubs|pykdtree[^/]*)/ | ^\.lock$
+    | \.dist-info/(?!METADATA$)                # importlib.metadata.version() reads METADATA alone
+    | ^implicit/gpu/_cuda\.so$                 # 8 MB; there is no GPU
+    """,
+    re.VERBOSE,
+)
+_LOCK: Final = re.compile(r"/requirements\.(in|txt)$")
+# numpy imports this one although it lies among its tests.
+_KEPT: Final = frozenset(
+    {
+        "numpy/_core/tests/_natype.py",
+        "numpy/_core/tests/__pycache__/_natype.cpython-313.pyc",
+    }
+)
+
+_VENDOR: Final = "vendor"
+
+# Of the library, what no deployable may import: a change of it changes no package.
+_OPERATORS: Final = ("movierec/cli/", "movierec/stack/")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One package: where it is and what is in it."""
+
+    name: str
+    path: Path
+    key: str
+    sha256: str
+    zipped_bytes: int
+    unzipped_bytes: int
+    files: int
+
+
+def placed(name: str) -> str | None:
+    """Return the path in the package of a file of site-packages, or None to leave it out."""
+    if _LIBGOMP.fullmatch(name):
+        return _LIBGOMP_PLACE
+    if name in _KEPT:
+        return name
+    return None if _LEFT_OUT.search(name) else name
+
+
+def function_names(project: Project) -> tuple[str, ...]:
+    """Return the functions of this checkout: folders in `functions/` that have a lock file."""
+    locks = (project.root / "functions").glob("*/requirements.txt")
+    return tuple(sorted(lock.parent.name for lock in locks))
+
+
+def build_functions(project: Project, env: Mapping[str, str]) -> tuple[Built, ...]:
+    """Build every function's zip, or find it built. `env` is what uv sees.
+
+    Raises ConfigError when uv is missing or a package is too large, UnavailableError when a
+    requirement cannot be fetched.
+    """
+    build = functools.partial(build_function, project, env)
+    # Side by side: compressing leaves the interpreter free, and so does uv.
+    with ThreadPoolExecutor() as pool:
+        built = tuple(pool.map(build, function_names(project)))
+    _prune(project)
+    return built
+
+
+def build_function(project: Project, env: Mapping[str, str], name: str) -> Built:
+    """Build one function's zip, `build/packages/<name>.zip`. Raises as `build_functions`."""
+    with _locked(project, name, fcntl.LOCK_EX):
+        return _build_function(project, env, name)
+
+
+def _build_function(project: Project, env: Mapping[str, str], name: str) -> Built:
+    lock = project.root / "functions" / name / "requirements.txt"
+    key = _digest(_inputs(project.root, name, lock))
+    target = _folder(project) / f"{name}.zip"
+    found = _recorded(project, target, name, key)
+    if found is not None and target.is_file() and target.stat().st_size == found.zipped_bytes:
+        return found
+    requirements = _packed_requirements(project, env, lock)
+    with _scratch(project) as scratch:
+        draft = Path(shutil.copyfile(requirements, scratch / target.name))
+        own = scratch / "own"
+        code = _function_files(project.root, name)
+        contents.lay_out({**_library(project, env, scratch), **code}, own)
+        _compile(project, env, own)
+        with zipfile.ZipFile(draft, "a") as archive:
+            contents.add(archive, contents.below(own))
+        built = _measured_zip(draft, target, name, key)
+        draft.replace(target)
+    # Somebody who edits meanwhile gets another build, not a package that passes for the new code.
+    unchanged = _digest(_inputs(project.root, name, lock)) == key
+    return _record(project, built) if unchanged else built
+
+
+def build_vendor(project: Project, env: Mapping[str, str]) -> Built:
+    """Fill `chalice_app/vendor/`, or find it filled. Raises as `build_functions`.
+
+    Chalice names its zip by a hash of the contents in here and puts the files' dates into it, so
+    the dates are fixed.
+    """
+    with _locked(project, _VENDOR, fcntl.LOCK_EX):
+        return _build_vendor(project, env)
+
+
+@contextmanager
+def reading_vendor(project: Project) -> Iterator[None]:
+    """Keep `chalice_app/vendor/` as it is while the block reads it."""
+    with _locked(project, _VENDOR, fcntl.LOCK_SH):
+        yield
+
+
+def _build_vendor(project: Project, env: Mapping[str, str]) -> Built:
+    lock = project.root / "chalice_app" / "vendor.txt"
+    target = lock.parent / _VENDOR
+    key = _digest({"lock": lock, **_library_files(project.root)})
+    found = _recorded(project, target, _VENDOR, key)
+    there = contents.extent(contents.below(target))
+    if found is not None and (found.files, found.unzipped_bytes) == there:
+        return found
+    with _scratch(project) as scratch:
+        site = _installed(project, env, lock, scratch / "site")
+        own, vendor = scratch / "own", scratch / _VENDOR
+        contents.lay_out(_library(project, env, scratch), own)
+        _compile(project, env, own)
+        contents.lay_out({**site, **contents.below(own)}, vendor)
+        if target.is_dir():  # renamed first: removed in place, it would be half there for a while
+            shutil.move(target, scratch / "old")
+        shutil.move(vendor, target)
+    filled = contents.below(target)
+    count, size_bytes = contents.extent(filled)
+    built = Built(_VENDOR, target, key, contents.digest(filled), 0, size_bytes, count)
+    return _record(project, _checked(built))
+
+
+def _folder(project: Project) -> Path:
+    return project.build / "packages"
+
+
+def _digest(files: contents.Files) -> str:
+    """Return a hash of names and contents, and of this recipe."""
+    return contents.digest({**files, "recipe": Path(__file__)})
+
+
+@contextmanager
+def _locked(project: Project, name: str, operation: int) -> Iterator[None]:
+    path = _folder(project) / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        fcntl.flock(file, operation)
+        yield
+
+
+@contextmanager
+def _scratch(project: Project) -> Iterator[Path]:
+    # Beside the results, so that they can be renamed into place.
+    folder = _folder(project)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as scratch:
+        yield Path(scratch)
+
+
+def _compile(project: Project, env: Mapping[str, str], folder: Path) -> None:
+    """Compile every module under a folder: Lambda never writes bytecode, and pays at each start.
+
+    By hash and never checked, so that no date decides; without the folder's own path in it.
+    """
+    how = ("-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), str(folder))
+    _run(
+        [sys.executable, "-m", "compileall", *how],
+        env,
+        cwd=project.root,
+        failed=f"{folder.name} cannot be compiled",
+    )
+
+
+def _inputs(root: Path, name: str, lock: Path) -> contents.Files:
+    return {"lock": lock, **_function_files(root, name), **_library_files(root)}
+
+
+def _function_files(root: Path, name: str) -> contents.Files:
+    files = contents.sources(root / "functions" / name, f"functions/{name}/")
+    init = root / "functions" / "__init__.py"
+    shared = {"functions/__init__.py": init} if init.is_file() else {}
+    return {k: v for k, v in {**shared, **files}.items() if placed(k) and not _LOCK.search(k)}
+
+
+def _library_files(root: Path) -> contents.Files:
+    files = contents.sources(root / "src" / "movierec", "movierec/")
+    return {k: v for k, v in files.items() if placed(k) and not k.startswith(_OPERATORS)}
+
+
+def _library(project: Project, env: Mapping[str, str], scratch: Path) -> contents.Files:
+    """Build the wheel and return its modules, without the metadata, which differs every time."""
+    _run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(scratch / "wheel")],
+        env,
+        cwd=project.root,
+        failed="the movierec wheel cannot be built",
+    )
+    (wheel,) = (scratch / "wheel").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(scratch / "library")
+    files = contents.below(scratch / "library" / "movierec", "movierec/")
+    return {k: v for k, v in files.items() if placed(k) and not k.startswith(_OPERATORS)}
+
+
+def _packed_requirements(project: Project, env: Mapping[str, str], lock: Path) -> Path:
+    """Return a zip of the lock file's requirements, made unless it is there."""
+    cached = _folder(project) / "cache" / f"{_digest({'lock': lock})}.zip"
+    if not cached.is_file():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with _scratch(project) as scratch:
+            draft = scratch / cached.name
+            with zipfile.ZipFile(draft, "w") as archive:
+                contents.add(archive, _installed(project, env, lock, scratch / "site"))
+            draft.replace(cached)
+    return cached
+
+
+def _installed(project: Project, env: Mapping[str, str], lock: Path, site: Path) -> contents.Files:
+    """Install a lock file's requirements into `site` and return what is to be packed of them."""
+    uv = _uv(project, env)
+    install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(site)]
+    exactly = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(lock)]
+    _run(
+        [*install, *_PLATFORM, *exactly],
+        env,
+        cwd=project.root,
+        failed=f"{lock.relative_to(project.root)} cannot be installed",
+    )
+    _compile(project, env, site)
+    found = contents.below(site)
+    return {place: path for name, path in found.items() if (place := placed(name))}
+
+
+def find_uv(project: Project, env: Mapping[str, str]) -> str | None:
+    """Return the path of uv: the one that `make setup` installed, or one on PATH."""
+    ours = str(project.tools / "venv" / "bin")
+    return shutil.which("uv", path=os.pathsep.join(filter(None, (ours, env.get("PATH")))))
+
+
+def _uv(project: Project, env: Mapping[str, str]) -> str:
+    found = find_uv(project, env)
+    if found is None:
+        raise ConfigError("uv is neither in .tools/venv/bin nor on PATH: run `make setup`")
+    return found
+
+
+def _run(command: Sequence[str], env: Mapping[str, str], *, cwd: Path, failed: str) -> None:
+    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = [re.sub(r"^\W+", "", line) for line in done.stderr.splitlines() if line.strip()]
+        why = ": ".join(said[:2]) or f"{Path(command[0]).name} exit {done.returncode}"
+        raise UnavailableError(f"{failed}: {why}; check the network and run `make setup`")
+
+
+def _measured_zip(draft: Path, target: Path, name: str, key: str) -> Built:
+    with draft.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    with zipfile.ZipFile(draft) as archive:
+        sizes = [entry.file_size for entry in archive.infolist()]
+    size_bytes = draft.stat().st_size
+    return _checked(Built(name, target, key, sha256, size_bytes, sum(sizes), len(sizes)))
+
+
+def _checked(built: Built) -> Built:
+    if built.unzipped_bytes > LIMIT_BYTES:
+        raise ConfigError(
+            f"{built.name} is {built.unzipped_bytes:,} bytes unzipped and AWS allows "
+            f"{LIMIT_BYTES:,}: take a requirement out, or leave more of it out in {__file__}"
+        )
+    return built
+
+
+def _recorded(project: Project, target: Path, name: str, key: str) -> Built | None:
+    """Return what the last build wrote down, if it was made from the same."""
+    try:
+        built = Built(**json.loads((_folder(project) / f"{name}.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # none, half a one, or one of an older recipe
+        return None
+    return replace(built, path=target) if built.key == key else None
+
+
+def _record(project: Project, built: Built) -> Built:
+    path = _folder(project) / f"{built.name}.json"
+    text = json.dumps(
+        {**asdict(built), "path": str(built.path.relative_to(project.root))}, indent=2
+    )
+    files.write_whole(path, text + "\n", durable=False)
+    return built
+
+
+def _prune(project: Project) -> None:
+    """Drop packed requirements of lock files that are no more."""
+    locks = (project.root / "functions").glob("*/requirements.txt")
+    used = {f"{_digest({'lock': lock})}.zip" for lock in locks}
+    for cached in (_folder(project) / "cache").glob("*.zip"):
+        if cached.name not in used:
+            cached.unlink(missing_ok=True)
+
+
+def _line(built: Built) -> str:
+    unzipped_mb, share = built.unzipped_bytes / 1e6, built.unzipped_bytes / LIMIT_BYTES
+    zipped = f"{built.zipped_bytes / 1e6:6.1f} MB zipped, " if built.zipped_bytes else " " * 18
+    return f"{built.name:16}{zipped}{unzipped_mb:6.1f} MB unzipped, {share:4.0%} of AWS's limit\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `python -m movierec.stack.packages [functions|vendor]`; both without an argument."""
+    parser = argparse.ArgumentParser(prog="python -m movierec.stack.packages", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("functions", "vendor", "all"), default="all")
+    what = parser.parse_args(arguments).what
+    started_s = time.monotonic()
+    env = environment.basic(os.environ) | environment.internet(os.environ)
+    try:
+        project = find_project(os.environ, Path.cwd())
+        built = build_functions(project, env) if what != "vendor" else ()
+        built += (build_vendor(project, env),) if what != "functions" else ()
+    except MovierecError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return exc.exit_code
+    sys.stdout.writelines(map(_line, built))
+    sys.stdout.write(f"{time.monotonic() - started_s:.1f} s\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

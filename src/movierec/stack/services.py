@@ -1,0 +1,72 @@
+"""The product's own long-running parts as child processes of a run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from movierec import settings
+from movierec.stack import addresses, environment, sockets
+from movierec.stack.layout import Run
+from movierec.stack.processes import Spec
+
+INGEST: Final = "ingest"
+PROXY: Final = "proxy"
+SITE: Final = "site"
+
+# A flush that waits for the lake, and the journal's last shipment, end within this.
+_GRACE_S: Final = 20.0
+
+
+def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
+    """Return how to start the ingest worker."""
+    return _module(run, INGEST, "ingest_worker", (), _env(run, variables, inherited))
+
+
+def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
+    """Return how to start the front door."""
+    port = addresses.ports(run, (addresses.PROXY,))[addresses.PROXY]
+    host = variables.get(settings.LISTEN, sockets.HOST)
+    arguments = (f"--host={host}", f"--port={port}", f"--folder={run.proxy}")
+    started = _module(run, PROXY, "proxy", arguments, _env(run, variables, inherited))
+    return replace(started, ready=lambda: sockets.answers(port, "/healthz"))
+
+
+def _module(
+    run: Run,
+    name: str,
+    module: str,
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+) -> Spec:
+    return Spec(
+        name=name,
+        command=(str(run.project.python), "-m", module, *arguments),
+        env=env,
+        cwd=run.project.root,
+        grace_s=_GRACE_S,
+    )
+
+
+def _env(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
+    return environment.basic(inherited, path=run.project.path) | dict(variables)
+
+
+def simulator(
+    run: Run,
+    name: str,
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+    inherited: Mapping[str, str],
+) -> Spec:
+    """Return how to start the simulated site under a name of its own, with its arguments."""
+    return _module(run, name, "simulator", arguments, _env(run, variables, inherited))
+
+
+def site(
+    run: Run, arguments: Sequence[str], variables: Mapping[str, str], inherited: Mapping[str, str]
+) -> Spec:
+    """Return how to start the site's user and movie APIs, which wait for nobody."""
+    port = addresses.ports(run, (addresses.SITE,))[addresses.SITE]
+    whole = ("--site-only", f"--site-port={port}", *arguments)
+    started = simulator(run, SITE, whole, variables, inherited)
+    return replace(started, ready=lambda: sockets.answers(port, "/user/1"))

@@ -1,0 +1,315 @@
+"""Bringing a run up: each part as soon as what it needs is there.
+
+    packages ─┬─▶ terraform ─▶ buckets ─┬─▶ ingest
+    emulator ─┘                └─ role ─┼─▶ API ─▶ proxy
+    kafka ──────────────────────────────┘
+
+Terraform's provider watches each new lifecycle rule for 50 s. Nothing needs those rules, so
+everything else goes on meanwhile, and `wait` comes back when Terraform has ended too.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+from movierec import settings
+from movierec.aws.gateway import Gateway
+from movierec.aws.releases import Releases
+from movierec.errors import UnavailableError
+from movierec.rollout import ALIAS
+from movierec.stack import (
+    addresses,
+    api,
+    broker,
+    code,
+    emulator,
+    environment,
+    packages,
+    services,
+    sockets,
+    surroundings,
+    terraform,
+)
+from movierec.stack.layout import Run
+from movierec.stack.processes import Supervisor
+from movierec.stack.progress import Progress
+
+_API_ROLE: Final = f"{terraform.PLATFORM}.module.api"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is made of."""
+
+    kafka_nodes: int = 1
+    partitions: int = broker.DEFAULT_PARTITIONS
+    topic: str = settings.DEFAULT_TOPIC
+    listen: str = sockets.HOST
+    before_ingest: Callable[[], object] = bool
+    """Called when the lake is there, before the first line is read: loads a catalog, say."""
+
+
+class Startup:
+    """A run coming up; as a context manager it abandons what is unfinished at the block's end.
+
+    It raises UnavailableError at once for a port that somebody else has.
+
+    Each part is a Future that others wait for: `kafka` (bootstrap servers), `emulator` (its
+    URL), `lake` (the buckets are there), `retrain` (the state machine's ARN), `api` (its URL),
+    `ingest`, `proxy`, `terraform`.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        progress: Progress,
+        inherited: Mapping[str, str],
+        options: Options | None = None,
+    ) -> None:
+        self.supervisor = supervisor
+        self.run = supervisor.run.create()
+        self.options = options or Options()
+        self._claim_ports()
+        self.variables = _variables(self.run, inherited, self.options)
+        self._progress = progress
+        self._inherited = inherited
+        self._cleanup = ExitStack()
+        self._learning = threading.Lock()
+        self._applying = threading.Lock()
+        self._abandoned = False
+        self._emulator_is_new = False
+        # Most of the threads wait for another one; none of them computes.
+        self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="startup")
+        surroundings.adopt(self.variables)
+        self.kafka = self._begin(self._start_kafka)
+        self.emulator = self._begin(self._start_emulator)
+        self._functions = self._begin(self._build_functions)
+        self._vendor = self._begin(self._build_vendor)
+        self._workspace = self._begin(self._prepare_terraform)
+        self._apply = self._begin(self._begin_apply)
+        self.lake = self._begin(self._await_lake)
+        self.retrain = self._begin(self._await_retrain)
+        self.api = self._begin(self._deploy_api)
+        self.ingest = self._begin(self._start_ingest)
+        self.proxy = self._begin(self._start_proxy)
+        self.terraform = self._begin(self._await_terraform)
+
+    def __enter__(self) -> Self:
+        """Go on; the work has begun already."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop Terraform, with its state saved, and start nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._applying:
+            self._abandoned = True
+        self._cleanup.close()
+
+    def wait(self) -> Mapping[str, str]:
+        """Return the run's surroundings when everything answers. Raises the first part's error."""
+        parts: list[Future[Any]] = [self.kafka, self.emulator, self.lake, self.api, self.ingest]
+        parts += [self.proxy, self.terraform]
+        done, _ = wait(parts, return_when=FIRST_EXCEPTION)
+        for part in (part for part in parts if part in done):
+            part.result()
+        return self.variables
+
+    def _claim_ports(self) -> None:
+        """Raise UnavailableError for a port that is taken, before anything is started."""
+        for name, port in ((emulator.NAME, addresses.EMULATOR), (services.PROXY, addresses.PROXY)):
+            if self.supervisor.find(name) is None:
+                # Killed outright, the emulator leaves its server behind, which holds the port.
+                self.supervisor.stop(name)
+                addresses.require_free(self.run, port)
+
+    def _begin[T](self, work: Callable[[], T]) -> "Future[T]":
+        return self._pool.submit(work)
+
+    def _start_kafka(self) -> str:
+        with self._progress.step("kafka"):
+            servers = external_kafka(self.run, self._inherited) or broker.start(
+                self.supervisor, self._inherited, nodes=self.options.kafka_nodes
+            )
+            reach = {**self._inherited, settings.KAFKA_BOOTSTRAP: servers}
+            options = settings.kafka_options(reach)
+            broker.create_topic(options, self.options.topic, partitions=self.options.partitions)
+        self._learn({settings.KAFKA_BOOTSTRAP: servers})
+        return servers
+
+    def _start_emulator(self) -> str:
+        with self._progress.step("localstack"):
+            if self.supervisor.find(emulator.NAME) is None:
+                # The emulator forgets at a stop: a state that remembers would plan no changes.
+                terraform.forget(self.run.terraform)
+                self._emulator_is_new = True
+            self.supervisor.start(emulator.spec(self.run, self._inherited))
+        return self.variables["AWS_ENDPOINT_URL"]
+
+    def _build_functions(self) -> Mapping[str, str]:
+        with self._progress.step("function packages"):
+            built = packages.build_functions(self.run.project, self._tool_environment())
+        return {package.name: str(package.path) for package in built}
+
+    def _build_vendor(self) -> None:
+        with self._progress.step("API package"):
+            packages.build_vendor(self.run.project, self._tool_environment())
+
+    def _prepare_terraform(self) -> terraform.Workspace:
+        project = self.run.project
+        env = self._child_environment() | environment.internet(self._inherited)
+        workspace = terraform.Workspace(
+            folder=self.run.terraform,
+            env=terraform.configured(env, project.terraform_config),
+            log=self.run.logs / "terraform.log",
+        )
+        variables = {
+            "package_paths": self._functions.result(),
+            "code_version": self.variables[settings.CODE_VERSION],
+        }
+        with self._progress.step("terraform init"):
+            workspace.stage(project.root / "infra" / "terraform", variables)
+            workspace.init()
+        return workspace
+
+    def _begin_apply(self) -> terraform.Apply:
+        workspace = self._workspace.result()
+        self.emulator.result()
+        with self._applying:
+            if self._abandoned:
+                raise UnavailableError("terraform is not started: the run is being stopped")
+            return self._cleanup.enter_context(workspace.apply())
+
+    def _await_lake(self) -> None:
+        apply = self._apply.result()
+        with self._progress.step("buckets"):
+            apply.wait_for({terraform.STORAGE_READY})
+
+    def _await_retrain(self) -> str:
+        self._apply.result().wait_for({f"{terraform.PLATFORM}.module.retrain"})
+        return self.variables[settings.STATE_MACHINE]
+
+    def _await_terraform(self) -> terraform.Summary:
+        apply = self._apply.result()
+        with self._progress.step("terraform apply") as step:
+            apply.watch(
+                lambda seen: step.update(len(seen.done), len(seen.done) + len(seen.pending))
+            )
+            return apply.result()
+
+    def _deploy_api(self) -> str:
+        apply = self._apply.result()
+        apply.wait_for({_API_ROLE, terraform.STORAGE_READY})
+        self._vendor.result()
+        with self._progress.step("chalice deploy"):
+            deployed = api.deploy(
+                self.supervisor,
+                self._child_environment(),
+                role_arn=_expected()["api_role_arn"],
+                variables={
+                    name: self.variables[name]
+                    for name in (settings.ARTIFACTS_BUCKET, settings.CODE_VERSION)
+                },
+                find_rest_api=Gateway().find,
+            )
+            # Routes may have changed under a release that is out.
+            if Releases.from_env(self.variables, deployed.function).describe() is not None:
+                Gateway().ensure_live_stage(deployed.rest_api_id)
+        url = api.local_url(self.variables["AWS_ENDPOINT_URL"], deployed.rest_api_id, ALIAS)
+        self._learn(
+            {
+                settings.API_FUNCTION: deployed.function,
+                settings.REST_API: deployed.rest_api_id,
+                settings.API_URL: url,
+            }
+        )
+        return url
+
+    def _start_ingest(self) -> None:
+        self.kafka.result()
+        self.lake.result()
+        self.options.before_ingest()
+        with self._progress.step("ingest worker"):
+            self._stop_if_stale(services.INGEST)
+            self.supervisor.start(services.ingest(self.run, self.variables, self._inherited))
+
+    def _start_proxy(self) -> str:
+        self.api.result()
+        with self._progress.step("proxy"):
+            self._stop_if_stale(services.PROXY)
+            self.supervisor.start(services.proxy(self.run, self.variables, self._inherited))
+        return self.variables[settings.PROXY_URL]
+
+    def _stop_if_stale(self, name: str) -> None:
+        """Stop a part that runs since before this emulator: it asks for tables and an API gone."""
+        if self._emulator_is_new:
+            self.supervisor.stop(name)
+
+    def _learn(self, variables: Mapping[str, str]) -> None:
+        with self._learning:
+            self.variables |= variables
+            surroundings.save(self.run, self.variables)
+            surroundings.adopt(self.variables)
+
+    def _child_environment(self) -> dict[str, str]:
+        basic = environment.basic(self._inherited, path=self.run.project.path)
+        return basic | environment.emulated_aws(self.variables["AWS_ENDPOINT_URL"])
+
+    def _tool_environment(self) -> dict[str, str]:
+        basic = environment.basic(self._inherited, path=self.run.project.path)
+        return basic | environment.internet(self._inherited)
+
+
+def _expected() -> Mapping[str, Any]:
+    return terraform.expected_outputs(environment.ACCOUNT, environment.REGION)
+
+
+def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
+    """Return the cluster that the environment names, None if there is none but the run's own.
+
+    In a shell that has the run's surroundings from `movierec env`, it names that.
+    """
+    external = inherited.get(settings.KAFKA_BOOTSTRAP, "")
+    own = f"{sockets.HOST}:{addresses.ports(run)[addresses.KAFKA]}"
+    if inherited.get(settings.LAKE_BUCKET) and own in external.split(","):
+        return None
+    return external or None
+
+
+# What the user sets for the parts: where Kafka is, and what the site's lines may say.
+_PASSED_ON: Final = (
+    "MOVIEREC_KAFKA_",
+    settings.MAX_USER_ID,
+    settings.MIN_RATING,
+    settings.MAX_RATING,
+)
+
+
+def _variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[str, str]:
+    ports = addresses.ports(run)
+    expected = _expected()
+    given = {name: value for name, value in inherited.items() if name.startswith(_PASSED_ON)}
+    local = {
+        name: f"http://{sockets.HOST}:{ports[port]}"
+        for name, port in ((settings.PROXY_URL, "proxy"), (settings.SITE_URL, "site"))
+    }
+    return {
+        **environment.emulated_aws(emulator.endpoint_url(ports[addresses.EMULATOR])),
+        settings.KAFKA_BOOTSTRAP: f"{sockets.HOST}:{ports[addresses.KAFKA]}",
+        **given,
+        **local,
+        settings.TOPIC: options.topic,
+        settings.LISTEN: options.listen,
+        settings.LAKE_BUCKET: expected["bucket_names"]["lake"],
+        settings.ARTIFACTS_BUCKET: expected["bucket_names"]["artifacts"],
+        settings.STATE_MACHINE: expected["state_machine_arn"],
+        settings.CODE_VERSION: code.version(run.project.root),
+    }

@@ -1,0 +1,45 @@
+"""Real servers for the contract suites: one emulator for the session."""
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+import pytest
+from localstack_client.session import Session
+
+from movierec.aws.session import client
+from movierec.stack import emulator, environment
+from movierec.stack.layout import find_project
+from movierec.stack.processes import Supervisor
+
+
+@pytest.fixture(scope="session")
+def emulator_url():
+    """Run LocalStack on a free port and in a folder of its own; return its address."""
+    project = find_project({}, Path(__file__).parent)
+    run = project.run(f"contract-{uuid.uuid4().hex[:8]}").create()
+    with Supervisor(run) as supervisor:
+        spec = emulator.spec(run, os.environ)
+        supervisor.start(spec)
+        yield f"http://{spec.env['GATEWAY_LISTEN']}"
+    shutil.rmtree(run.folder)
+
+
+@pytest.fixture
+def emulated_aws(emulator_url, monkeypatch):
+    """Point this process's AWS clients at the emulator."""
+    settings = environment.emulated_aws(emulator_url)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    client.cache_clear()
+    yield settings
+    client.cache_clear()
+
+
+@pytest.fixture
+def bucket(emulated_aws):
+    """Return the name of a new, empty bucket."""
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    Session().client("s3").create_bucket(Bucket=name)
+    return name

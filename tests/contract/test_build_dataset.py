@@ -1,0 +1,213 @@
+"""The SQL of build_dataset on a real Delta lake, in a folder, against sums made one by one."""
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from aws_lambda_powertools import Logger, Metrics
+
+from functions.build_dataset import handler, source
+from functions.build_dataset.handler import Deps
+from movierec import artifact
+from movierec import dataset as datasets
+from movierec.audience import GROUPS
+from movierec.aws.lake import DeltaLake
+from movierec.errors import LakeError
+from movierec.testing import MemoryStore
+
+START = datetime(2026, 11, 20, 22, tzinfo=UTC)
+N_USERS, N_MOVIES = 40, 12
+DETAILS = {"watch": ("minute", 0, 130), "rate": ("rating", 1, 6), "recommend": ("status", 200, 201)}
+
+
+def events(n=1500, *, seed=1, first_offset=0):
+    """Return random events as rows; two partitions, times out of order, many at one second."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice(["watch", "rate", "recommend"], n, p=[0.7, 0.2, 0.1])
+    rows = []
+    for i, kind in enumerate(kinds.tolist()):
+        row = {
+            "kind": kind,
+            "event_time": START + timedelta(seconds=int(rng.integers(0, 14_400) // 600 * 600)),
+            "user_id": int(rng.integers(1, N_USERS + 1)),
+            "kafka_partition": i % 2,
+            "kafka_offset": first_offset + i // 2,
+        }
+        if kind != "recommend":
+            row["movie_id"] = f"möv.ie+{rng.integers(N_MOVIES)}"
+        name, low, high = DETAILS[kind]
+        row[name] = int(rng.integers(low, high))
+        rows.append(row)
+    return rows
+
+
+def batches(rows):
+    """Return rows as batches by kind: a column that a batch lacks is null."""
+    by_kind = defaultdict(list)
+    for row in rows:
+        by_kind[row["kind"]].append(row)
+    return [columns(part) for part in by_kind.values()]
+
+
+def columns(rows):
+    found = {name: [row[name] for row in rows] for name in rows[0]}
+    times = np.array([t.replace(tzinfo=None) for t in found["event_time"]], "datetime64[us]")
+    numbers = {k: np.array(v) for k, v in found.items() if isinstance(v[0], int)}
+    return {**found, **numbers, "event_time": times, "event_date": times.astype("datetime64[D]")}
+
+
+LOADED = np.array(["2026-11-20T00:00", "2026-11-21T00:00"], "datetime64[us]")
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return DeltaLake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def filled(lake):
+    rows = events()
+    lake.append("events", batches(rows), transactions={"movielog1-0": 1500})
+    return rows
+
+
+@pytest.fixture
+def catalog(lake):
+    movies = {
+        "movie_id": ["möv.ie+0", "möv.ie+0", "möv.ie+1", "elsewhere"],
+        "runtime_minutes": np.array([90, 100, 0, 10]),
+        "adult": np.array([1, 0, 1, 0]),
+        "loaded_at": LOADED[[0, 1, 0, 0]],
+    }
+    users = {
+        "user_id": np.array([1, 1, 2]),
+        "age": np.array([17, 18, 70]),
+        "gender": ["F", "F", "M"],
+        "loaded_at": LOADED[[0, 1, 0]],
+    }
+    # The column `age` is left out: nobody knows it.
+    unknown = {"user_id": np.array([3]), "gender": ["M"], "loaded_at": LOADED[:1]}
+    lake.append("movies", [movies], transactions={})
+    lake.append("users", [users, unknown], transactions={})
+
+
+@pytest.fixture
+def deps(lake):
+    return Deps(
+        lake=lake,
+        store=MemoryStore(),
+        code_version="abc",
+        logger=Logger(service="test"),
+        metrics=Metrics(namespace="movierec", service="test"),
+    )
+
+
+def seconds(row):
+    return int(row["event_time"].timestamp())
+
+
+def summed(rows):
+    """Return {(user, movie): (minute, second)} and {(user, movie): (rating, second)}, by loops."""
+    watched: dict[tuple[int, str], tuple[int, int]] = {}
+    rated: dict[tuple[int, str], tuple[int, int]] = {}
+    last: dict[tuple[int, str], tuple[datetime, int, int]] = {}
+    for row in rows:
+        if row["kind"] == "recommend":
+            continue
+        pair = (row["user_id"], row["movie_id"])
+        if row["kind"] == "watch":
+            minute, at = watched.get(pair, (0, 0))
+            watched[pair] = (max(minute, row["minute"]), max(at, seconds(row)))
+            continue
+        order = (row["event_time"], row["kafka_partition"], row["kafka_offset"])
+        if pair not in last or order > last[pair]:
+            last[pair], rated[pair] = order, (row["rating"], seconds(row))
+    return watched, rated
+
+
+def pairs(evidence, part, value):
+    """Return an evidence's columns in the form of `summed`."""
+    names = [evidence.movie_ids[i] for i in part.movies]
+    values = zip(getattr(part, value).tolist(), part.last_at.tolist(), strict=True)
+    return dict(zip(zip(part.user_ids.tolist(), names, strict=True), values, strict=True))
+
+
+@pytest.mark.parametrize("events_a_turn", [10_000_000, 400])
+def test_sums_equal_those_made_row_by_row(lake, filled, events_a_turn):
+    found = source.read_evidence(lake, {"events": 1}, "", events_a_turn=events_a_turn)
+    watched, rated = summed(filled)
+    assert len(found.watched.user_ids) == len(watched)
+    assert pairs(found, found.watched, "minutes") == watched
+    assert pairs(found, found.rated, "ratings") == rated
+    assert found.movie_ids == sorted({row["movie_id"] for row in filled if "movie_id" in row})
+
+
+def test_days_before_since_are_left_out(lake, filled):
+    found = source.read_evidence(lake, {"events": 1}, "2026-11-21")
+    late = [row for row in filled if row["event_time"].day == 21]
+    assert 0 < len(late) < len(filled)
+    assert pairs(found, found.watched, "minutes") == summed(late)[0]
+
+
+def test_the_newest_word_of_catalog_and_users_counts(lake, filled, catalog):
+    versions = source.pin(lake, {})
+    found = source.read_evidence(lake, versions, "")
+    place = {movie: i for i, movie in enumerate(found.movie_ids)}
+    assert found.runtimes_minutes[place["möv.ie+0"]] == 100
+    assert not found.adult[place["möv.ie+0"]]
+    assert found.adult[place["möv.ie+1"]]
+    assert found.adult[place["möv.ie+2"]], "not in the catalog, so not for minors"
+    groups = [GROUPS[group] for group in found.user_groups[[1, 2, 3]]]
+    assert groups == ["F:18-24", "M:55+", "unknown"]
+
+
+def test_the_overview_counts_rows_offsets_and_times(lake, filled):
+    found = source.read_overview(lake, {"events": 1}, "")
+    assert found.rows_by_day["n"].sum() == len(filled)
+    assert set(found.rows_by_day["day"].tolist()) == {"2026-11-20", "2026-11-21"}
+    times = [seconds(row) * 1_000_000 for row in filled]
+    assert found.rows_by_day["first_us"].min() == min(times)
+    assert found.rows_by_day["last_us"].max() == max(times)
+    assert found.offsets["kafka_partition"].tolist() == [0, 1]
+    assert found.offsets["first"].tolist() == [0, 0]
+    assert found.offsets["last"].tolist() == [749, 749]
+    assert found.quarantine == {}
+
+
+def test_quarantined_lines_are_counted_by_reason(lake, filled):
+    bad = {"raw": [b"x", b"y", b"z"], "reason": ["minute", "user_id", "minute"]}
+    day = {"quarantined_date": LOADED[[0, 0, 0]]}
+    lake.append("quarantine", [{**bad, **day}], transactions={})
+    found = source.read_overview(lake, source.pin(lake, {}), "").quarantine
+    assert dict(zip(found["reason"].tolist(), found["n"].tolist(), strict=True)) == {
+        "minute": 2,
+        "user_id": 1,
+    }
+
+
+def test_the_same_lake_version_gives_the_same_bytes_after_more_was_written(lake, filled, deps):
+    first = handler.build_dataset({}, deps)
+    lake.append(
+        "events", batches(events(seed=2, first_offset=750)), transactions={"movielog1-0": 3000}
+    )
+    newest = handler.build_dataset({}, deps)
+    assert newest["dataset_id"] != first["dataset_id"]
+    elsewhere = replace(deps, store=MemoryStore())
+    again = handler.build_dataset(
+        {
+            "lake_versions": first["lake_versions"],
+            "expected_dataset_id": first["dataset_id"],
+        },
+        elsewhere,
+    )
+    assert again == first
+    for name in (*datasets.FILES, artifact.REPORT_FILE, artifact.MANIFEST_FILE):
+        key = datasets.key(first["dataset_id"], name)
+        assert elsewhere.store.get(key) == deps.store.get(key)
+
+
+def test_a_version_that_never_was_is_refused(lake, filled, deps):
+    with pytest.raises(LakeError, match="version 99"):
+        handler.build_dataset({"lake_versions": {"events": 99}}, deps)

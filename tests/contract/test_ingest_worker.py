@@ -1,0 +1,152 @@
+"""The worker as a process, on a real broker and a real lake, killed and doubled."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+
+from movierec import settings
+from movierec.aws.lake import DeltaLake
+from movierec.stack import broker
+from movierec.stack.layout import find_project
+from movierec.stack.processes import Supervisor
+
+ROOT = Path(__file__).parents[2]
+LINES = 6_000
+WITHIN_S = 60
+
+
+@pytest.fixture(scope="module")
+def kafka():
+    """Run a broker of its own; return its bootstrap servers."""
+    run = find_project({}, ROOT).run(f"ingest-{uuid.uuid4().hex[:8]}").create()
+    with Supervisor(run) as supervisor:
+        yield broker.start(supervisor, dict(os.environ))
+    shutil.rmtree(run.folder)
+
+
+@pytest.fixture
+def topic(kafka):
+    """Return a new topic of two partitions that holds LINES lines, every tenth of them junk."""
+    name = f"movielog-{uuid.uuid4().hex[:8]}"
+    options = settings.kafka_options({settings.KAFKA_BOOTSTRAP: kafka})
+    broker.create_topic(options, name, partitions=2)
+    producer = KafkaProducer(**options)
+    for n in range(LINES):
+        producer.send(name, line(n), partition=n % 2)
+    producer.close()
+    return name
+
+
+def line(n):
+    request = "junk" if n % 10 == 0 else f"GET /rate/gladiator+{n}=4"
+    return f"2022-11-14T12:23:13,{n + 1},{request}".encode()
+
+
+@pytest.fixture
+def surroundings(kafka, topic, emulated_aws, bucket):
+    """Return the environment of a worker on that topic, with an empty lake."""
+    return {
+        **emulated_aws,
+        "PATH": os.environ["PATH"],
+        settings.KAFKA_BOOTSTRAP: kafka,
+        settings.TOPIC: topic,
+        settings.LAKE_BUCKET: bucket,
+    }
+
+
+@pytest.fixture
+def start(surroundings):
+    """Return a function that starts a worker; what still runs at the end is killed."""
+    started = []
+
+    def one(*arguments):
+        command = [sys.executable, "-m", "ingest_worker", "--max-lines=500", *arguments]
+        worker = subprocess.Popen(
+            command, cwd=ROOT, env=surroundings, stderr=subprocess.PIPE, text=True
+        )
+        started.append(worker)
+        return worker
+
+    yield one
+    for worker in started:
+        if worker.poll() is None:
+            worker.kill()
+        worker.communicate()
+
+
+def wait_until(condition, worker):
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert worker.poll() is None, worker.stderr.read()
+        assert time.monotonic() < deadline, f"not within {WITHIN_S} s"
+        time.sleep(0.1)
+
+
+def rows(lake, table):
+    return lake.count(table).get("", 0)
+
+
+def assert_each_line_once(lake, surroundings):
+    offsets: Counter[tuple[int, int]] = Counter()
+    for table in ("events", "quarantine"):
+        sql = f"select kafka_partition p, kafka_offset o from {table}"  # noqa: S608  names of ours
+        found = lake.query(sql, {table: None})
+        offsets.update(
+            zip(found.column("p").to_pylist(), found.column("o").to_pylist(), strict=True)
+        )
+    assert offsets == {(n % 2, n // 2): 1 for n in range(LINES)}
+    assert lake.count("quarantine", by="reason") == {"unknown_request": LINES // 10}
+
+
+def test_a_worker_that_is_killed_is_continued_exactly(start, surroundings):
+    lake = DeltaLake.from_env(surroundings)
+    first = start()
+    wait_until(lambda: rows(lake, "events") > 0, first)
+    first.kill()
+    assert rows(lake, "events") < LINES // 2, "killed too late to prove anything"
+    second = start()
+    wait_until(lambda: rows(lake, "events") + rows(lake, "quarantine") >= LINES, second)
+    second.terminate()
+    assert second.wait(WITHIN_S) == 0
+    assert_each_line_once(lake, surroundings)
+
+
+def test_two_workers_share_the_partitions_and_the_survivor_takes_over(start, surroundings):
+    lake = DeltaLake.from_env(surroundings)
+    first, second = start(), start()
+    wait_until(lambda: rows(lake, "events") > 0, first)
+    first.terminate()
+    assert first.wait(WITHIN_S) == 0
+    wait_until(lambda: rows(lake, "events") + rows(lake, "quarantine") >= LINES, second)
+    second.terminate()
+    assert second.wait(WITHIN_S) == 0
+    assert_each_line_once(lake, surroundings)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        ({settings.KAFKA_BOOTSTRAP: "127.0.0.1:1"}, 3, "127.0.0.1:1"),
+        ({settings.KAFKA_BOOTSTRAP: ""}, 2, settings.KAFKA_BOOTSTRAP),
+        ({settings.LAKE_BUCKET: ""}, 2, settings.LAKE_BUCKET),
+        ({settings.LAKE_BUCKET: "no-such-bucket-here"}, 1, "no-such-bucket-here"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(start, surroundings, change, code, words):
+    surroundings |= change
+    worker = start()
+    _, said = worker.communicate(timeout=WITHIN_S)
+    last = json.loads(said.splitlines()[-1])
+    assert worker.returncode == code
+    assert last["event"] == "ingest_failed"
+    assert words in last["error"]
+    assert "Traceback" not in said

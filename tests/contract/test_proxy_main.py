@@ -1,0 +1,57 @@
+"""`python -m proxy` as it is started for real: its own process, the emulator's S3 behind it."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from movierec.aws.lake import DeltaLake
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def environment(emulated_aws, bucket):
+    """Return an environment of the proxy's own, and nothing of ours."""
+    paths = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    # Nobody listens on port 1: the API is dead.
+    ours = {"MOVIEREC_LAKE_BUCKET": bucket, "MOVIEREC_API_URL": "http://127.0.0.1:1/live"}
+    return paths | emulated_aws | ours
+
+
+def listening_port(log):
+    for line in log:
+        event = json.loads(line)
+        if event["event"] == "listening":
+            return event["port"]
+    pytest.fail("the proxy ended before it listened")
+
+
+def test_it_serves_ships_and_ends_with_0_on_sigterm(tmp_path, environment):
+    own = tmp_path / "proxy-1"
+    own.mkdir()
+    (own / "popular.json").write_text('{"movie_ids": ["a", "b"], "model_version": "m1"}')
+    with subprocess.Popen(
+        [sys.executable, "-m", "proxy", "--port", "0", "--folder", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+    ) as process:
+        try:
+            port = listening_port(process.stderr)
+            url = f"http://127.0.0.1:{port}/recommend/42"
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                assert answer.read() == b"a,b"
+            process.terminate()
+            _, log = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert json.loads(log.splitlines()[-1])["event"] == "stopped"
+    lake = DeltaLake.from_env(environment)
+    assert lake.count("served", by="source") == {"fallback": 1}

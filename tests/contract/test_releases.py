@@ -1,0 +1,172 @@
+"""Releases on the emulator: who really answers, at each step, through alias and gateway."""
+
+import io
+import json
+import urllib.request
+import uuid
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from movierec import artifact, settings
+from movierec.aws.gateway import Gateway
+from movierec.aws.releases import Releases
+from movierec.aws.session import client
+from movierec.errors import ReleaseConflictError, ReleaseError
+from movierec.rollout import ALIAS, Routing
+from movierec.stack.api import local_url
+from movierec.testing import MemoryStore
+
+M1, M2 = "20261120T101500Z-abc-def", "20261121T101500Z-abc-def"
+
+# Answers as the API does, so that a smoke test can pass; a model named in BROKEN does not.
+HANDLER = """
+import os
+def handler(event, context):
+    version, model = os.environ["AWS_LAMBDA_FUNCTION_VERSION"], os.environ.get("MODEL_VERSION", "")
+    if model and model == os.environ.get("BROKEN"):
+        raise RuntimeError("broken model")
+    headers = {"X-Function-Version": version, "X-Model-Version": model}
+    return {"statusCode": 200, "headers": headers, "body": "a,b"}
+"""
+
+
+@pytest.fixture
+def function(emulated_aws: Mapping[str, str]) -> Iterator[str]:
+    """Yield the name of a function of its own, with a role of its own."""
+    name = f"api-{uuid.uuid4().hex[:8]}"
+    role = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("app.py", HANDLER)
+    client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=role,
+        Handler="app.handler",
+        Code={"ZipFile": code.getvalue()},
+        Timeout=10,
+    )
+    client("lambda").get_waiter("function_active_v2").wait(FunctionName=name)
+    yield name
+    client("lambda").delete_function(FunctionName=name)
+
+
+@pytest.fixture
+def releases(function: str) -> Releases:
+    store = MemoryStore({artifact.key(m, artifact.MANIFEST_FILE): b"" for m in (M1, M2)})
+    return Releases(function, store)
+
+
+def who_answers(function: str, calls: int) -> Counter[str]:
+    """Return how many calls of the alias each version answered."""
+    found: Counter[str] = Counter()
+    for _ in range(calls):
+        answer = client("lambda").invoke(FunctionName=function, Qualifier=ALIAS, Payload=b"{}")
+        found[json.loads(answer["Payload"].read())["headers"]["X-Function-Version"]] += 1
+    return found
+
+
+def test_users_go_where_each_step_says(releases: Releases) -> None:
+    assert releases.cut(M1).routing == Routing("1")
+    assert who_answers(releases.function, 5) == {"1": 5}
+
+    assert releases.cut(M2, canary_percent=50).routing == Routing("1", "2", 50)
+    # Of 60 fair draws fewer than 12 or more than 48 come once in a million runs.
+    assert 12 <= who_answers(releases.function, 60)["2"] <= 48
+
+    releases.set_weights(100)
+    assert releases.describe() == Routing("1", "2", 100)
+    assert who_answers(releases.function, 10) == {"2": 10}
+
+    assert releases.rollback("too many errors") == Routing("1")
+    assert who_answers(releases.function, 10) == {"1": 10}
+
+    releases.cut(M2, canary_percent=0)
+    assert who_answers(releases.function, 10) == {"1": 10}
+    assert releases.promote() == Routing("2")
+    assert who_answers(releases.function, 10) == {"2": 10}
+
+
+def test_a_version_that_fails_its_smoke_test_gets_nobody(releases: Releases) -> None:
+    releases.cut(M1)
+    client("lambda").update_function_configuration(
+        FunctionName=releases.function, Environment={"Variables": {"BROKEN": M2}}
+    )
+
+    with pytest.raises(ReleaseError, match="broken model"):
+        releases.cut(M2, canary_percent=50)
+    assert who_answers(releases.function, 5) == {"1": 5}
+
+
+def test_a_step_that_was_decided_before_a_rollback_is_refused_after_it(
+    releases: Releases,
+) -> None:
+    releases.cut(M1)
+    releases.cut(M2, canary_percent=50)
+    brake = Releases(releases.function, releases.store)
+
+    class Overtaken:
+        """Somebody rolls back between the look at the alias and the step."""
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "update_alias":
+                brake.rollback("alarm")
+            return getattr(client("lambda"), name)
+
+    releases.aws = Overtaken()
+    with pytest.raises(ReleaseConflictError):
+        releases.promote()
+    assert brake.describe() == Routing("1")
+
+
+def test_stage_live_follows_the_alias_and_chalices_own_stage_does_not(
+    releases: Releases, emulated_aws: Mapping[str, str]
+) -> None:
+    releases.cut(M1)
+    api = _deployed_api(releases.function)
+
+    deployment = Gateway().ensure_live_stage(api)
+
+    endpoint = emulated_aws["AWS_ENDPOINT_URL"]
+    live, latest = (local_url(endpoint, api, stage) + "/popular" for stage in (ALIAS, "latest"))
+    assert (_version(live), _version(latest)) == ("1", "$LATEST")
+    releases.cut(M2)
+    assert (_version(live), _version(latest)) == ("2", "$LATEST")
+    assert Gateway().ensure_live_stage(api) == deployment
+    client("apigateway").create_deployment(restApiId=api, stageName="latest")
+    assert (_version(live), _version(latest)) == ("2", "$LATEST")
+
+
+def test_latest_is_left_without_a_model(releases: Releases) -> None:
+    releases.cut(M1)
+
+    found = client("lambda").get_function_configuration(FunctionName=releases.function)
+    assert settings.MODEL_VERSION not in found.get("Environment", {}).get("Variables", {})
+
+
+def _deployed_api(function: str) -> str:
+    """Return a REST API with one route to a function, deployed to stage `latest`."""
+    aws = client("apigateway")
+    arn = client("lambda").get_function_configuration(FunctionName=function)["FunctionArn"]
+    api: str = aws.create_rest_api(name=function)["id"]
+    root = aws.get_resources(restApiId=api)["items"][0]["id"]
+    resource = aws.create_resource(restApiId=api, parentId=root, pathPart="popular")["id"]
+    place = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
+    aws.put_method(**place, authorizationType="NONE")
+    aws.put_integration(
+        **place,
+        type="AWS_PROXY",
+        integrationHttpMethod="POST",
+        uri=f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations",
+    )
+    aws.create_deployment(restApiId=api, stageName="latest")
+    return api
+
+
+def _version(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  the emulator
+        return str(answer.headers["X-Function-Version"])

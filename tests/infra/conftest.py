@@ -1,0 +1,119 @@
+"""Terraform for tests: on PATH, with a provider, and with nothing of the user's."""
+
+import json
+import os
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from movierec.errors import MovierecError
+from movierec.stack import environment, terraform
+from movierec.stack.layout import Project
+from movierec.stack.terraform import Workspace
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "infra" / "terraform"
+
+FUNCTIONS = ("build_dataset", "train_als")
+
+
+# For what needs no AWS: port 1 answers nobody.
+NOWHERE = "http://127.0.0.1:1"
+
+
+def terraform_environment(endpoint_url=NOWHERE):
+    base = environment.basic(os.environ) | environment.internet(os.environ)
+    base |= environment.emulated_aws(endpoint_url)
+    return terraform.configured(base, Project(ROOT).terraform_config)
+
+
+def _run_terraform(root, *command, env=None):
+    return subprocess.run(
+        ["terraform", f"-chdir={root}", *command],
+        env=env or terraform_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _stage(folder, target="local", endpoint_url=NOWHERE, **variables):
+    """Return an initialised workspace in `folder`, or skip where there is no Terraform."""
+    log = folder / "terraform.log"
+    workspace = Workspace(folder, terraform_environment(endpoint_url), log, target)
+    given = {"package_paths": {}, "code_version": "0123456789ab"} | variables
+    workspace.stage(SOURCE, given)
+    try:
+        workspace.init()
+    except MovierecError as exc:
+        pytest.skip(f"there is no Terraform to test with: {exc}")
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def run_terraform():
+    """Return a function that runs Terraform in a folder and returns how it went."""
+    return _run_terraform
+
+
+@pytest.fixture(scope="session")
+def stage():
+    """Return a function that makes an initialised workspace, or skips without Terraform."""
+    return _stage
+
+
+class _Validator(BaseHTTPRequestHandler):
+    """Answers the one call that a plan makes: is this a state machine."""
+
+    calls: ClassVar[list[str]] = []
+
+    def do_POST(self):
+        self.calls.append(self.headers.get("X-Amz-Target", self.path))
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = json.dumps({"result": "OK", "diagnostics": []}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Be quiet."""
+
+
+@pytest.fixture(scope="session")
+def plan(tmp_path_factory, stage, run_terraform):
+    """Return the plan of envs/local on an empty account, as `terraform show -json` has it."""
+    folder = tmp_path_factory.mktemp("plan")
+    packages = {name: folder / f"{name}.zip" for name in FUNCTIONS}
+    for path in packages.values():
+        path.write_bytes(path.name.encode())
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Validator) as server:
+        _Validator.calls.clear()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        paths = {name: str(path) for name, path in packages.items()}
+        workspace = stage(folder, endpoint_url=url, package_paths=paths)
+        made = run_terraform(workspace.root, "plan", "-out=plan", "-no-color", env=workspace.env)
+        server.shutdown()
+    assert made.returncode == 0, made.stderr
+    # A plan of an empty state needs no account: what it asks is whether the definition is valid.
+    assert set(_Validator.calls) == {"AWSStepFunctions.ValidateStateMachineDefinition"}
+    shown = run_terraform(workspace.root, "show", "-json", "plan", env=workspace.env)
+    return json.loads(shown.stdout)
+
+
+@pytest.fixture(scope="session")
+def resources(plan):
+    """Return the planned resources: (type, address, values)."""
+
+    def walk(module):
+        for resource in module.get("resources", []):
+            yield resource["type"], resource["address"], resource["values"]
+        for child in module.get("child_modules", []):
+            yield from walk(child)
+
+    return list(walk(plan["planned_values"]["root_module"]))

@@ -1,0 +1,210 @@
+"""What Terraform would make is what the code counts on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from movierec.live_metrics import LIVE_METRICS, NAMESPACE, live_dimensions
+from movierec.stack import terraform
+
+# AWS's own metrics that alarms may name:
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+# https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+SERVICE_METRICS = {
+    "AWS/Lambda": {"Errors", "Throttles", "Duration", "Invocations"},
+    "AWS/States": {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"},
+}
+ROOT = Path(__file__).parents[2]
+EXPECTED = terraform.expected_outputs("000000000000")
+
+
+@pytest.fixture
+def of(resources):
+    def find(kind):
+        found = {address: values for type_, address, values in resources if type_ == kind}
+        assert found, f"no {kind} is planned"
+        return found
+
+    return find
+
+
+def policies(of):
+    found = {**of("aws_iam_role_policy"), **of("aws_s3_bucket_policy")}
+    return {address: json.loads(values["policy"]) for address, values in found.items()}
+
+
+def test_every_alarm_names_a_metric_that_somebody_publishes(of):
+    known = SERVICE_METRICS | {NAMESPACE: {metric.name for metric in LIVE_METRICS}}
+
+    for address, alarm in of("aws_cloudwatch_metric_alarm").items():
+        assert alarm["metric_name"] in known[alarm["namespace"]], address
+
+
+def test_every_alarm_of_ours_is_on_dimensions_that_the_api_emits(of):
+    """CloudWatch sums nothing up: any other set of dimensions is a metric without data."""
+    ours = {
+        address: alarm["dimensions"]
+        for address, alarm in of("aws_cloudwatch_metric_alarm").items()
+        if alarm["namespace"] == NAMESPACE
+    }
+
+    assert ours
+    for address, dimensions in ours.items():
+        version = dimensions.get("FunctionVersion", "")
+        assert dimensions in live_dimensions(version), address
+
+
+def test_every_alarm_is_one_that_the_emulator_evaluates(of):
+    """No metric math, no percentiles, no anomaly bands."""
+    for address, alarm in of("aws_cloudwatch_metric_alarm").items():
+        assert alarm["statistic"] in {"Average", "Sum", "Minimum", "Maximum"}, address
+        assert not alarm["extended_statistic"], address
+        assert not alarm["metric_query"], address
+        assert alarm["evaluation_periods"] == 1, address
+
+
+def test_the_api_is_watched_for_errors_and_slowness_whatever_its_version(of):
+    watched = {
+        (alarm["metric_name"], alarm["statistic"])
+        for alarm in of("aws_cloudwatch_metric_alarm").values()
+        if alarm["namespace"] == NAMESPACE and "FunctionVersion" not in alarm["dimensions"]
+    }
+
+    assert watched == {("Error", "Average"), ("Slow", "Average")}
+
+
+def test_a_quiet_night_raises_no_alarm(of):
+    for address, alarm in of("aws_cloudwatch_metric_alarm").items():
+        assert alarm["treat_missing_data"] == "notBreaching", address
+
+
+def test_no_role_may_do_everything_or_to_everything(of):
+    for address, values in of("aws_iam_role_policy").items():
+        for statement in json.loads(values["policy"])["Statement"]:
+            resources, actions = statement["Resource"], statement["Action"]
+            actions = [actions] if isinstance(actions, str) else actions
+            assert resources, address
+            assert "*" not in resources, address
+            assert not [action for action in actions if "*" in action], address
+
+
+def test_only_who_builds_datasets_reads_the_lake_and_nobody_here_writes_it(of):
+    reads = {
+        address: set(statement["Action"]) if isinstance(statement["Action"], list) else set()
+        for address, values in of("aws_iam_role_policy").items()
+        for statement in json.loads(values["policy"])["Statement"]
+        if "arn:aws:s3:::movierec-lake/*" in statement["Resource"]
+    }
+
+    assert list(reads) == [
+        'module.platform.module.function["build_dataset"].aws_iam_role_policy.this'
+    ]
+    assert list(reads.values()) == [{"s3:GetObject"}]
+
+
+def test_every_bucket_keeps_versions_refuses_the_public_and_plain_http(of):
+    buckets = {values["bucket"] for values in of("aws_s3_bucket").values()}
+    assert buckets == set(EXPECTED["bucket_names"].values())
+
+    for versioning in of("aws_s3_bucket_versioning").values():
+        assert versioning["versioning_configuration"][0]["status"] == "Enabled"
+    for block in of("aws_s3_bucket_public_access_block").values():
+        switches = ("block_public_acls", "block_public_policy", "ignore_public_acls")
+        assert all(block[switch] for switch in (*switches, "restrict_public_buckets"))
+    for values in of("aws_s3_bucket_policy").values():
+        (statement,) = json.loads(values["policy"])["Statement"]
+        assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    kinds = ("versioning", "public_access_block", "policy", "lifecycle_configuration")
+    assert {len(of(f"aws_s3_bucket_{kind}")) for kind in kinds} == {len(buckets)}
+
+
+def test_no_lifecycle_rule_takes_a_file_that_a_delta_table_names(of):
+    for configuration in of("aws_s3_bucket_lifecycle_configuration").values():
+        (rule,) = configuration["rule"]
+        assert rule["noncurrent_version_expiration"][0]["noncurrent_days"] > 0
+        assert rule["abort_incomplete_multipart_upload"][0]["days_after_initiation"] > 0
+        assert not rule["expiration"][0]["days"]
+        assert not rule["expiration"][0]["date"]
+
+
+def test_nothing_waits_for_a_lifecycle_rule(plan):
+    """The provider watches each for 50 s; everything else is up long before."""
+    text = json.dumps(plan["configuration"]["root_module"])
+    definitions = text.count('"type": "aws_s3_bucket_lifecycle_configuration"')
+    mentions = text.count("aws_s3_bucket_lifecycle_configuration")
+
+    assert definitions == 1
+    assert mentions == 2  # its type and its address, in its own definition
+
+
+def test_the_functions_are_the_ones_that_are_written(of):
+    functions = {values["function_name"]: values for values in of("aws_lambda_function").values()}
+    assert set(functions) == set(EXPECTED["function_names"].values())
+
+    for folder in EXPECTED["function_names"]:
+        function = functions[EXPECTED["function_names"][folder]]
+        module, _, attribute = function["handler"].rpartition(".")
+        source = ROOT / f"{module.replace('.', '/')}.py"
+        assert f"def {attribute}(" in source.read_text(encoding="utf-8")
+        assert function["runtime"] == "python3.13"
+        assert function["reserved_concurrent_executions"] == 1
+        assert 0 < function["timeout"] <= 900
+        assert 128 <= function["memory_size"] <= 10240
+
+
+def test_every_function_has_its_own_role_and_a_log_that_forgets(of):
+    names = {*EXPECTED["function_names"].values(), "movierec-api"}
+    groups = {group["name"]: group for group in of("aws_cloudwatch_log_group").values()}
+
+    assert set(groups) == {f"/aws/lambda/{name}" for name in names}
+    assert all(group["retention_in_days"] > 0 for group in groups.values())
+    assert names < {role["name"] for role in of("aws_iam_role").values()}
+
+
+def definition(of):
+    (machine,) = of("aws_sfn_state_machine").values()
+    assert machine["name"] == "movierec-retrain"
+    return json.loads(machine["definition"])
+
+
+def test_the_retraining_ends_in_time_and_repeats_what_aws_asks_to_repeat(of):
+    machine = definition(of)
+    calls = [s for s in machine["States"].values() if s.get("Resource", "").endswith("invoke")]
+
+    assert machine["TimeoutSeconds"] > 0
+    called = [call["Parameters"]["FunctionName"] for call in calls]
+    assert sorted(called) == sorted(EXPECTED["function_arns"].values())
+    for call in calls:
+        (retry,) = call["Retry"]
+        # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+        assert set(retry["ErrorEquals"]) >= {
+            "Lambda.ServiceException",
+            "Lambda.AWSLambdaException",
+            "Lambda.SdkClientException",
+            "Lambda.TooManyRequestsException",
+        }
+        assert "States.ALL" not in retry["ErrorEquals"]
+
+
+def test_a_failed_retraining_is_told_before_it_fails(of):
+    states = definition(of)["States"]
+    calls = [state for state in states.values() if state.get("Resource", "").endswith("invoke")]
+
+    for call in calls:
+        (catch,) = call["Catch"]
+        assert catch["ErrorEquals"] == ["States.ALL"]
+        told = states[catch["Next"]]
+        assert told["Resource"] == "arn:aws:states:::sns:publish"
+        assert told["Parameters"]["TopicArn"] == EXPECTED["topic_arn"]
+        assert states[told["Next"]]["Type"] == "Fail"
+        assert {caught["Next"] for caught in told["Catch"]} == {told["Next"]}
+
+
+def test_the_retraining_starts_every_three_days(of):
+    (rule,) = of("aws_cloudwatch_event_rule").values()
+    (target,) = of("aws_cloudwatch_event_target").values()
+
+    assert (rule["schedule_expression"], rule["state"]) == ("rate(3 days)", "ENABLED")
+    assert target["arn"] == EXPECTED["state_machine_arn"]

@@ -1,0 +1,122 @@
+"""What each route answers, given a model."""
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from chalicelib.service import LIST_LENGTH, Answer, OpenModel, Service, parse_user_id
+from hypothesis import given
+from hypothesis import strategies as st
+
+from movierec.errors import ObjectNotFoundError, UsageError
+from movierec.ranking import Recommender
+
+MOVIES = [f"movie+{i}+1999" for i in range(60)]
+
+
+def model() -> OpenModel:
+    """Return a model that knows user 7: movies 59, 58, ... in this order."""
+    recommender = Recommender(
+        manifest={},
+        movie_ids=MOVIES,
+        popular_by_group=[tuple(MOVIES[:30]), tuple(MOVIES[10:40])],
+        kids=tuple(MOVIES[:25]),
+        user_ids=np.array([7], np.int64),
+        user_groups=np.array([0, 0, 0, 1], np.uint8),
+        topk=np.arange(59, 9, -1, dtype=np.uint16)[np.newaxis],
+    )
+    return OpenModel("20261120T101500Z-abc-def", recommender)
+
+
+def no_model() -> OpenModel:
+    raise ObjectNotFoundError("no model under models/ yet: train one")
+
+
+def service(open_model: Callable[[], OpenModel] = model) -> Service:
+    modules = {"numpy": SimpleNamespace(__version__="9.9"), "boto3": SimpleNamespace()}
+    return Service(open_model, function_version="12", code_version="abc", modules=modules)
+
+
+def test_a_known_user_gets_the_models_twenty_best_first() -> None:
+    answer = service().recommend("7")
+
+    assert answer.body.split(",") == MOVIES[59:39:-1]
+    assert (answer.status, answer.source, answer.user_id) == (200, "model", 7)
+    assert answer.content_type == "text/plain; charset=utf-8"
+
+
+def test_an_unknown_user_gets_the_popular_list_of_their_group() -> None:
+    answer = service().recommend("3")
+
+    assert answer.body.split(",") == MOVIES[10:30]
+    assert answer.source == "popular"
+
+
+def test_popular_is_the_list_for_children() -> None:
+    answer = service().popular()
+
+    assert answer.body.split(",") == MOVIES[:LIST_LENGTH]
+    assert (answer.source, answer.user_id) == ("popular", None)
+
+
+@pytest.mark.parametrize("view", [lambda s: s.recommend("7"), Service.popular])
+def test_a_list_is_one_line_that_names_its_model(view: Callable[[Service], Answer]) -> None:
+    answer = view(service())
+
+    assert "\n" not in answer.body
+    assert " " not in answer.body
+    assert answer.model_version == "20261120T101500Z-abc-def"
+
+
+BAD_IDS = ["", "0", "-1", "+1", "007", "1.0", "1e3", "abc", " 7", "7 ", "7\n", "\u0667", "0x7"]
+
+
+@pytest.mark.parametrize("text", [*BAD_IDS, "99999999999999999999", str(2**63), "%37"])
+def test_what_is_no_positive_integer_is_refused_with_what_is_expected(text: str) -> None:
+    with pytest.raises(UsageError, match="expected a positive integer"):
+        service().recommend(text)
+
+
+def test_a_bad_id_is_refused_even_without_a_model() -> None:
+    with pytest.raises(UsageError):
+        service(no_model).recommend("abc")
+
+
+@given(st.integers(1, 2**63 - 1))
+def test_every_positive_int64_is_a_user_id(user_id: int) -> None:
+    assert parse_user_id(str(user_id)) == user_id
+
+
+@given(st.text())
+def test_parsing_a_user_id_is_total(text: str) -> None:
+    try:
+        assert str(parse_user_id(text)) == text
+    except UsageError:
+        assert not (text.isascii() and text.isdigit() and text[0] != "0" and int(text) < 2**63)
+
+
+def test_version_tells_what_answers() -> None:
+    answer = service().version()
+
+    facts = json.loads(answer.body)
+    assert facts["function_version"] == "12"
+    assert facts["model_version"] == "20261120T101500Z-abc-def"
+    assert facts["code_version"] == "abc"
+    assert facts["libraries"] == {"numpy": "9.9"}
+    assert answer.content_type == "application/json"
+
+
+def test_version_answers_without_a_model_and_says_why_there_is_none() -> None:
+    facts = json.loads(service(no_model).version().body)
+
+    assert facts["model_version"] is None
+    assert "train one" in facts["model_error"]
+    assert facts["function_version"] == "12"
+
+
+def test_health_is_ok_only_with_a_model() -> None:
+    assert service().health().body == "ok"
+    with pytest.raises(ObjectNotFoundError):
+        service(no_model).health()

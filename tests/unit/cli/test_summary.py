@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import pytest
+
+from movierec.cli.summary import Expected, Lake, summarise
+
+EXPECTED = Expected(events=100, model_versions=("m1", "m2"))
+LAKE = Lake(
+    events={"watch": 80, "rate": 15, "recommend": 10},
+    quarantined={"bad_time": 2, "duplicate": 1},
+    served=10,
+)
+
+
+def ledger(**requests):
+    return {
+        "events": {"total": 105, "watch": 80, "rate": 15, "recommend": 10},
+        "quarantined": 3,
+        "corrupted": {"inserted": {"detectable": 2}, "duplicate": {"duplicate": 1}},
+        "unconfirmed": 0,
+        "outcomes": {},
+        "requests": {
+            "total": 10,
+            "availability": 1.0,
+            "by_status": {"200": 10},
+            "by_error": {},
+            "by_model_version": {"m1": 9, "m2": 1},
+            "by_source": {"model": 10},
+            "by_model_and_source": {"m1": {"model": 9}, "m2": {"model": 1}},
+            "latency_ms": {"p50": 9.0, "p95": 12.0, "p99": 20.0, "max": 30.0},
+            **requests,
+        },
+    }
+
+
+def summary(account, lake=LAKE, expected=EXPECTED):
+    return summarise(
+        account,
+        lake,
+        expected,
+        models=[],
+        phases_s={"up": 1.234},
+        total_s=2.34,
+        peak_rss_mb={"proxy": 99.6},
+    )
+
+
+def test_accounts_that_agree_are_well():
+    found = summary(ledger())
+    assert found.ok
+    assert found.problems == []
+    assert found.events["lake"]["total"] == 105
+    assert (found.phases_s, found.total_s, found.peak_rss_mb) == ({"up": 1.2}, 2.3, {"proxy": 100})
+
+
+@pytest.mark.parametrize(
+    ("account", "lake", "words"),
+    [
+        (ledger(), replace(LAKE, events={**LAKE.events, "watch": 79}), "watch events"),
+        (ledger(), replace(LAKE, events={**LAKE.events, "strange": 1}), "strange events"),
+        (ledger(), replace(LAKE, quarantined={"bad_time": 2}), "quarantined lines"),
+        (ledger(), replace(LAKE, served=11), "served records"),
+        (ledger() | {"unconfirmed": 4}, LAKE, "4 lines were never confirmed"),
+        (ledger(availability=0.9, by_error={"timeout": 1}), LAKE, "availability 0.9"),
+        (ledger(latency_ms={"p99": 400.0}), LAKE, "p99 400.0 ms"),
+        (
+            ledger(by_model_and_source={"m1": {"model": 9}, "m2": {"fallback": 1}}),
+            LAKE,
+            "model m2 answered nobody",
+        ),
+        (ledger(by_source={"model": 9, "fallback": 1}), LAKE, "1 of 10 answers were fallbacks"),
+    ],
+)
+def test_what_disagrees_is_named(account, lake, words):
+    found = summary(account, lake)
+    assert not found.ok
+    assert len(found.problems) == 1
+    assert words in found.problems[0]
+
+
+def test_too_small_a_history_is_a_problem():
+    found = summary(ledger(), expected=replace(EXPECTED, events=1_000_000))
+    assert found.problems == ["105 events, not 1000000 or more"]

@@ -1,0 +1,202 @@
+"""A training run publishes a whole version or none."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from aws_lambda_powertools import Logger, Metrics
+
+from functions.train_als import als, handler
+from functions.train_als.handler import Deps
+from movierec import artifact, live_metrics
+from movierec import dataset as datasets
+from movierec.audience import GROUPS
+from movierec.errors import (
+    ArtifactError,
+    ConfigError,
+    ObjectExistsError,
+    UnavailableError,
+    UsageError,
+)
+from movierec.ranking import Recommender
+from movierec.testing import FakeClock, MemoryStore
+from tests.unit.functions.train_als.tastes import N_MOVIES, N_USERS, tasteful
+
+DATASET_ID = "0123456789abcdef"
+EVENT = {"dataset_id": DATASET_ID, "parameters": {"factors": 4, "iterations": 3}}
+COMMIT = "abcdef0123456789abcdef0123456789abcdef01"
+
+
+@pytest.fixture
+def store():
+    files = datasets.pack(tasteful(1))
+    files[artifact.MANIFEST_FILE] = artifact.seal(files, {"groups": list(GROUPS)})
+    return MemoryStore({datasets.key(DATASET_ID, name): body for name, body in files.items()})
+
+
+@pytest.fixture
+def deps(store):
+    return Deps(
+        store=store,
+        clock=FakeClock(),
+        code_version=f"{COMMIT}-dirty",
+        threads=2,
+        peak_memory_bytes=lambda: 123_000_000,
+        logger=Logger(service="test"),
+        metrics=Metrics(namespace="movierec", service="test"),
+    )
+
+
+def models(store):
+    return {k.split("/", 2)[2] for k in store.keys(artifact.PREFIX)}
+
+
+def manifest(store, answer):
+    key = artifact.key(answer["model_version"], artifact.MANIFEST_FILE)
+    return artifact.open_manifest(store.get(key))
+
+
+def test_the_published_version_is_whole_and_answers(deps, store, tmp_path):
+    answer = handler.train_als(EVENT, deps)
+    facts = manifest(store, answer)
+    for name in facts["files"]:
+        artifact.verify(name, store.get(artifact.key(answer["model_version"], name)), facts)
+    for name in artifact.SERVING_FILES:
+        store.download(artifact.key(answer["model_version"], name), tmp_path / name)
+    ranked = Recommender.open(tmp_path).recommend(1)
+    assert ranked.source == "model"
+    assert len(ranked.movie_ids) == 20
+
+
+def test_the_manifest_says_what_the_model_came_from(deps, store):
+    facts = manifest(store, handler.train_als(EVENT, deps))
+    assert facts["model_version"] == "20261120T101500Z-abcdef012345_dirty-0123456789ab"
+    assert facts["git"] == {"commit": COMMIT, "dirty": True}
+    assert facts["dataset_id"] == DATASET_ID
+    assert facts["groups"] == list(GROUPS)
+    assert facts["parameters"]["factors"] == 4
+    assert facts["parameters"]["seed"] == als.Parameters().seed
+    assert set(facts["libraries"]) == {"numpy", "scipy", "implicit"}
+    assert facts["peak_memory_bytes"] == 123_000_000
+    assert facts["counts"]["users"] == N_USERS
+    assert facts["duration_s"] >= 0
+    assert facts["python"].startswith("3.")
+
+
+def test_the_answer_holds_flat_numbers_for_the_gate(deps):
+    answer = handler.train_als(EVENT, deps)
+    assert answer["users"] == N_USERS
+    assert answer["movies"] == N_MOVIES
+    assert all(isinstance(value, int | float) for value in answer["metrics"].values())
+    assert answer["metrics"]["ndcg"] > answer["metrics"]["popularity_ndcg"]
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_reports_are_published_for_machines_and_people(deps, store):
+    version = handler.train_als(EVENT, deps)["model_version"]
+    report = json.loads(store.get(artifact.key(version, artifact.REPORT_FILE)))
+    page = store.get(artifact.key(version, artifact.REPORT_PAGE_FILE)).decode()
+    assert set(report["groups"]) == {"gender", "age", "activity"}
+    assert version in page
+    assert "popular list" in page
+
+
+def test_what_other_steps_put_into_the_event_is_passed_over(deps):
+    assert handler.train_als({**EVENT, "created": True, "users": 3}, deps)["model_version"]
+
+
+def test_the_manifest_is_written_last(deps, store):
+    class Watching(MemoryStore):
+        order: list[str] = []  # noqa: RUF012  of this test alone
+
+        def put_if_absent(self, key, body):
+            self.order.append(key)
+            super().put_if_absent(key, body)
+
+    watching = Watching(store.objects)
+    handler.train_als(EVENT, replace(deps, store=watching))
+    assert watching.order[-1].endswith(artifact.MANIFEST_FILE)
+    assert sum(key.endswith(artifact.MANIFEST_FILE) for key in watching.order) == 1
+
+
+def test_a_run_that_breaks_off_leaves_no_version(deps, store):
+    store.fail_puts = 1
+    with pytest.raises(UnavailableError):
+        handler.train_als(EVENT, deps)
+    assert artifact.MANIFEST_FILE not in models(store)
+
+
+def test_a_published_version_is_never_changed(deps, store):
+    handler.train_als(EVENT, deps)
+    before = dict(store.objects)
+    with pytest.raises(ObjectExistsError):
+        handler.train_als({**EVENT, "parameters": {"factors": 3}}, deps)
+    assert store.objects == before
+
+
+def test_two_runs_on_one_data_set_give_the_same_model(deps, store):
+    first = manifest(store, handler.train_als(EVENT, deps))["files"]
+    deps.clock.advance(60)
+    second = manifest(store, handler.train_als(EVENT, deps))["files"]
+    same = set(first) - {artifact.REPORT_PAGE_FILE}
+    assert {name: first[name] for name in same} == {name: second[name] for name in same}
+
+
+def test_a_damaged_data_set_is_refused(deps, store):
+    key = datasets.key(DATASET_ID, "strength.npy")
+    store.put(key, store.get(key)[:-1] + b"\x01")
+    with pytest.raises(ArtifactError, match=r"strength\.npy"):
+        handler.train_als(EVENT, deps)
+
+
+def test_a_data_set_without_manifest_does_not_exist(deps):
+    with pytest.raises(ArtifactError, match="movierec-build-dataset"):
+        handler.train_als({"dataset_id": "other"}, deps)
+
+
+def test_a_data_set_of_other_groups_is_refused(deps, store):
+    key = datasets.key(DATASET_ID, artifact.MANIFEST_FILE)
+    store.put(key, artifact.seal({}, {"groups": ["unknown", "everybody"]}))
+    with pytest.raises(ArtifactError, match="build it anew"):
+        handler.train_als(EVENT, deps)
+
+
+@pytest.mark.parametrize(
+    ("event", "complaint"),
+    [
+        ({}, "dataset_id"),
+        ({"dataset_id": 3}, "dataset_id"),
+        ({"dataset_id": "x", "parameters": [1]}, "parameters"),
+        ({"dataset_id": "x", "parameters": {"depth": 3}}, "depth"),
+    ],
+)
+def test_a_wrong_event_is_refused_before_any_work(deps, event, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        handler.train_als(event, deps)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory_mb", "expected"),
+    [(6, 10240, 6), (2, 1024, 1), (2, 1770, 2), (4, None, 4), (1, 10240, 1)],
+)
+def test_threads_are_the_cpus_that_memory_pays_for(cpus, memory_mb, expected):
+    env = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb)} if memory_mb else {}
+    assert handler.threads(cpus, env) == expected
+
+
+def test_peak_memory_is_in_bytes():
+    assert 10_000_000 < handler.peak_memory_bytes() < 100_000_000_000
+
+
+def test_missing_settings_are_named():
+    with pytest.raises(ConfigError, match="MOVIEREC_ARTIFACTS_BUCKET"):
+        Deps.from_env({})
+
+
+def test_the_declared_metrics_are_emitted(deps, capsys):
+    handler.train_als(EVENT, deps)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    declared = lines[0]["_aws"]["CloudWatchMetrics"][0]
+    assert declared["Namespace"] == live_metrics.NAMESPACE
+    emitted = {(metric["Name"], metric["Unit"]) for metric in declared["Metrics"]}
+    assert emitted == {(m.name, m.unit) for m in live_metrics.RETRAINING_METRICS[3:]}

@@ -1,0 +1,242 @@
+import numpy as np
+import pytest
+
+from ingest_worker.batcher import Records
+from ingest_worker.worker import FlushPolicy, Worker
+from movierec.errors import ConfigError, UnavailableError
+from movierec.events import Catalog, Limits
+from movierec.testing import FakeClock, MemoryLake
+
+TOPIC = "movielog1"
+
+
+def line(n):
+    return f"2022-11-14T12:23:13,{n + 1},GET /rate/gladiator+2000=4".encode()
+
+
+class Log:
+    """A topic's partitions, and a consumer of them that starts where it is told to."""
+
+    topic = TOPIC
+
+    def __init__(self, *partitions, poll_lines=3):
+        self.partitions = partitions
+        self.committed = {}
+        self.given_up = []
+        self.oldest = 0
+        self._poll_lines = poll_lines
+        self._positions = {}
+
+    def poll(self, timeout_s):
+        assert timeout_s >= 0
+        found = {}
+        for partition, position in self._positions.items():
+            lines = self.partitions[partition][position : position + self._poll_lines]
+            if lines:
+                found[partition] = Records(np.arange(position, position + len(lines)), lines)
+                self._positions[partition] += len(lines)
+        return found
+
+    def seek(self, partition, offset):
+        self._positions[partition] = offset
+
+    def bounds(self, partition):
+        return self.oldest, len(self.partitions[partition])
+
+    def commit(self, last_offsets):
+        self.committed |= last_offsets
+
+    def give_up(self, partitions):
+        self.given_up += partitions
+        for partition in partitions:
+            del self._positions[partition]
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def lake():
+    return MemoryLake()
+
+
+def worker_on(log, lake, clock, *, max_lines=4, pauses=None, catalog=lambda: None):
+    waited = [] if pauses is None else pauses
+    return Worker(
+        log,
+        lake,
+        clock,
+        catalog=catalog,
+        limits=Limits(),
+        policy=FlushPolicy(max_lines=max_lines, max_age_s=2.0),
+        pause=lambda seconds: bool(waited.append(seconds)),
+    )
+
+
+def offsets(lake, table="events"):
+    return [(row["kafka_partition"], row["kafka_offset"]) for row in lake.rows(table)]
+
+
+def test_every_line_is_a_row_and_the_group_is_told(lake, clock):
+    log = Log([line(n) for n in range(7)])
+    worker = worker_on(log, lake, clock)
+    worker.assigned([0])
+    for _ in range(3):
+        worker.step(0)
+    worker.flush()
+    assert offsets(lake) == [(0, n) for n in range(7)]
+    assert log.committed == {0: 6}
+
+
+def test_lines_wait_for_company_but_not_longer_than_the_policy_says(lake, clock):
+    worker = worker_on(Log([line(0)]), lake, clock)
+    worker.assigned([0])
+    worker.step(0)
+    assert offsets(lake) == []
+    clock.advance(2.0)
+    worker.step(0)
+    assert offsets(lake) == [(0, 0)]
+
+
+def test_a_new_worker_goes_on_where_the_lake_stands(lake, clock):
+    log = Log([line(n) for n in range(6)])
+    first = worker_on(log, lake, clock, max_lines=3)
+    first.assigned([0])
+    first.step(0)
+    log.committed.clear()
+    second = worker_on(log, lake.rival(), clock, max_lines=3)
+    second.assigned([0])
+    for _ in range(3):
+        second.step(0)
+    assert offsets(lake) == [(0, n) for n in range(6)]
+
+
+def test_a_duplicate_of_a_line_from_before_the_restart_is_found(lake, clock):
+    log = Log([line(0), line(1), line(1)])
+    first = worker_on(Log(log.partitions[0][:2]), lake, clock, max_lines=1)
+    first.assigned([0])
+    first.step(0)
+    second = worker_on(log, lake.rival(), clock, max_lines=1)
+    second.assigned([0])
+    second.step(0)
+    assert [row["reason"] for row in lake.rows("quarantine")] == ["duplicate"]
+
+
+def test_a_lake_that_is_down_is_waited_for_ever_longer(lake, clock):
+    pauses: list[float] = []
+    worker = worker_on(Log([line(0)]), lake, clock, max_lines=1, pauses=pauses)
+    worker.assigned([0])
+    lake.fail_appends = 1
+    lake.fail_reads = 2
+    worker.step(0)
+    worker.step(0)
+    assert offsets(lake) == [(0, 0)]
+    assert pauses == [0.5, 0.5, 1.0]
+
+
+def test_a_worker_that_is_asked_to_stop_does_not_wait_for_the_lake(lake, clock):
+    worker = Worker(
+        Log([line(0)]),
+        lake,
+        clock,
+        catalog=lambda: None,
+        limits=Limits(),
+        policy=FlushPolicy(max_lines=1),
+        pause=lambda _seconds: True,
+    )
+    worker.assigned([0])
+    lake.fail_appends = 1
+    worker.step(0)
+    assert offsets(lake) == []
+
+
+def test_a_catalog_that_cannot_be_read_loses_no_line(lake, clock):
+    failures = [UnavailableError("no answer")]
+
+    def catalog():
+        if failures:
+            raise failures.pop()
+
+    worker = worker_on(Log([line(0)]), lake, clock, max_lines=1, catalog=catalog)
+    worker.assigned([0])
+    worker.step(0)
+    worker.step(0)
+    assert offsets(lake) == [(0, 0)]
+
+
+def test_a_topic_that_was_made_again_is_refused_before_a_line_is_passed_over(lake, clock):
+    first = worker_on(Log([line(n) for n in range(4)]), lake, clock)
+    first.assigned([0])
+    first.step(0)
+    first.flush()
+    second = worker_on(Log([line(0)]), lake.rival(), clock)
+    with pytest.raises(ConfigError, match="made again"):
+        second.assigned([0])
+
+
+def test_offsets_that_have_expired_are_said(lake, clock, caplog):
+    log = Log([line(n) for n in range(4)])
+    log.oldest = 2
+    with caplog.at_level("ERROR", logger="ingest_worker.worker"):
+        worker_on(log, lake, clock).assigned([0])
+    assert [(r.message, r.first, r.next) for r in caplog.records] == [("offsets_expired", 0, 2)]
+
+
+def test_after_a_crash_between_the_commits_each_line_is_in_one_table_once(lake, clock):
+    log = Log([b"junk", line(1), b"more junk"])
+    worker = worker_on(log, lake, clock, max_lines=1)
+    worker.assigned([0])
+
+    class Crash(Exception):
+        pass
+
+    def crash(*_args, **_kwargs):
+        raise Crash
+
+    append = lake.append
+    lake.append = lambda table, *a, **k: (append if table == "quarantine" else crash)(
+        table, *a, **k
+    )
+    with pytest.raises(Crash):
+        worker.step(0)
+    lake.append = append
+    # The movie of the good line is no longer known: it was none in quarantine, so it goes there.
+    successor = worker_on(log, lake.rival(), clock, max_lines=1, catalog=lambda: Catalog({}))
+    successor.assigned([0])
+    successor.step(0)
+    assert offsets(lake) == []
+    assert sorted(offsets(lake, "quarantine")) == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_a_stale_worker_gives_up_what_it_holds_and_writes_nothing(lake, clock):
+    log = Log([line(0), line(1)], [line(2)])
+    stale = worker_on(log, lake, clock, max_lines=1)
+    stale.assigned([0, 1])
+    owner = worker_on(Log([line(0), line(1)]), lake.rival(), clock, max_lines=1)
+    owner.assigned([0])
+    owner.step(0)
+    stale.step(0)
+    assert log.given_up == [0, 1]
+    stale.assigned([1])
+    stale.step(0)
+    assert sorted(offsets(lake)) == [(0, 0), (0, 1), (1, 0)]
+
+
+def test_a_commit_whose_answer_was_lost_is_not_repeated(lake, clock):
+    log = Log([line(0)])
+    worker = worker_on(log, lake, clock, max_lines=1)
+    worker.assigned([0])
+    lake.lose_answers = 1
+    worker.step(0)
+    worker.step(0)
+    assert offsets(lake) == [(0, 0)]
+
+
+def test_what_was_read_is_written_before_a_partition_is_let_go(lake, clock):
+    worker = worker_on(Log([line(0)]), lake, clock)
+    worker.assigned([0])
+    worker.step(0)
+    worker.revoked([0])
+    assert offsets(lake) == [(0, 0)]

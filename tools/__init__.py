@@ -1,0 +1,1 @@
+"""Set-up tools: standard library only, on any Python from 3.8."""
