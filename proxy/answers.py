@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from movierec.errors import UnavailableError
+from movierec.ranking import LIST_LENGTH
 from proxy.routing import Refusal
 
 Source = Literal["model", "popular", "fallback"]
@@ -14,8 +15,6 @@ FailureReason = Literal["timeout", "connect", "status", "malformed", "overload",
 """Why there is no answer of the API: too late; no or a broken connection; a status that is not
 200 or 400; a body that is no list of movies; too many calls under way; not asked, because it has
 been failing."""
-
-MAX_MOVIES: Final = 20
 
 # Twenty ids of the longest title known (about 100 characters) are 2 kB: anything past this is no
 # list of ours, and is not read to its end.
@@ -92,7 +91,7 @@ def parse_answer(headers: Mapping[str, str], body: bytes, *, new_id: Callable[[]
 
 
 def parse_movie_ids(body: bytes) -> tuple[str, ...]:
-    """Return 1 to 20 distinct movie ids from one line. Raises UpstreamError for anything else."""
+    """Return 1 to LIST_LENGTH distinct movie ids from one line. Raises UpstreamError."""
     try:
         text = body.decode().removesuffix("\n")
     except UnicodeDecodeError as exc:
@@ -100,7 +99,7 @@ def parse_movie_ids(body: bytes) -> tuple[str, ...]:
     if len(body) > MAX_BODY_BYTES or not _IDS.fullmatch(text):
         raise UpstreamError("malformed", f"the API's body is no list of movies: {text[:80]!r}")
     movie_ids = tuple(text.split(","))
-    if len(movie_ids) > MAX_MOVIES or len(set(movie_ids)) < len(movie_ids):
+    if len(movie_ids) > LIST_LENGTH or len(set(movie_ids)) < len(movie_ids):
         raise UpstreamError(
             "malformed", f"the API's list has {len(movie_ids)} movies, or one of them twice"
         )

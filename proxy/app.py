@@ -53,8 +53,7 @@ async def _serve(parts: Parts, stop: asyncio.Event, on_start: Callable[[int], No
         server = HttpServer(door, parts.pages(door), header_timeout_s=settings.header_timeout_s)
         port = await server.start(settings.host, settings.port)
         _log.info("listening", extra={"host": settings.host, "port": port})
-        polling = asyncio.create_task(keep_polling(api, parts.popular))
-        polling.add_done_callback(_log_crash)
+        polling = asyncio.create_task(keep_polling(api, parts.popular, polled=parts.metrics.polled))
         parts.shipping.start()
         on_start(port)
         await stop.wait()
@@ -63,9 +62,3 @@ async def _serve(parts: Parts, stop: asyncio.Event, on_start: Callable[[int], No
         polling.cancel()
         await parts.shipping.stop(settings.ship_within_s)
     _log.info("stopped", extra={"backlog_records": parts.journal.backlog_records})
-
-
-def _log_crash(task: asyncio.Task[None]) -> None:
-    """Log the fault that ended a background task; answering goes on without it."""
-    if not task.cancelled() and (fault := task.exception()):
-        _log.error("polling_crashed", exc_info=fault)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from movierec.ports import Clock
+from movierec.provenance import Served, microseconds
 from proxy.answers import Answer, Api, FailureReason, UpstreamError
 from proxy.gate import Gate
 from proxy.metrics import Metrics
 from proxy.popular import PopularList
-from proxy.records import Served
 from proxy.routing import Refusal
 
 _log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class FrontDoor:
         now = self._world.clock.now()
         latency_s = self._world.monotonic_s() - begin_s
         return Served(
-            served_at_us=int(now.timestamp() * 1_000_000),
+            served_at_us=microseconds(now),
             recommendation_id=answer.recommendation_id,
             user_id=user_id,
             movie_ids=answer.movie_ids,

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from movierec.errors import UsageError
-from proxy.records import Served, from_line, to_line
+from movierec.provenance import Served
+from proxy.records import from_line, to_line
 
 _log = logging.getLogger(__name__)
 

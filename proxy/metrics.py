@@ -2,11 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from proxy.answers import FailureReason, Source
+
+PollOutcome = Literal["taken", "missed", "crashed"]
+"""How asking the API for its popular list went; a crash is a fault of the proxy's own."""
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -52,6 +55,13 @@ class Metrics:
             "Records appended to the lake by this process.",
             registry=self._registry,
         )
+        polls = Counter(
+            "movierec_proxy_popular_polls",
+            "Polls of the API's popular list: taken, missed (no answer), crashed (a fault here).",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._polls = {outcome: polls.labels(outcome) for outcome in get_args(PollOutcome)}
         self._recent: deque[bool] = deque(maxlen=_SHARE_OVER)
         self._recent_fallbacks = 0
         self.gauge(
@@ -74,6 +84,10 @@ class Metrics:
     def failed(self, reason: FailureReason) -> None:
         """Count one request that the API did not answer."""
         self._failures[reason].inc()
+
+    def polled(self, outcome: PollOutcome) -> None:
+        """Count one poll of the popular list."""
+        self._polls[outcome].inc()
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Publish a value that is read whenever somebody asks."""

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 from movierec import files
 from proxy.answers import Answer, Api, UpstreamError, parse_movie_ids
+from proxy.metrics import PollOutcome
 
 _log = logging.getLogger(__name__)
 
@@ -55,12 +57,32 @@ async def poll(api: Api, popular: PopularList, *, timeout_s: float = POLL_TIMEOU
     return True
 
 
-async def keep_polling(api: Api, popular: PopularList) -> None:
-    """Poll for ever: at once, over several connections, and then every POLL_S over one."""
-    await asyncio.gather(*(poll(api, popular) for _ in range(WARM_CONNECTIONS)))
+async def keep_polling(
+    api: Api,
+    popular: PopularList,
+    *,
+    polled: Callable[[PollOutcome], None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Poll for ever: at once, over several connections, and then every POLL_S over one.
+
+    `polled` is told how each poll went.
+    """
+    polls = WARM_CONNECTIONS
     while True:
-        await asyncio.sleep(POLL_S if popular.current else POLL_WITHOUT_A_LIST_S)
-        await poll(api, popular)
+        for outcome in await asyncio.gather(*(_poll_safely(api, popular) for _ in range(polls))):
+            polled(outcome)
+        await sleep(POLL_S if popular.current else POLL_WITHOUT_A_LIST_S)
+        polls = 1
+
+
+async def _poll_safely(api: Api, popular: PopularList) -> PollOutcome:
+    try:
+        return "taken" if await poll(api, popular) else "missed"
+    except Exception:  # noqa: BLE001  logged with its traceback
+        # The edge of a background task: the list must be refreshed again, whatever went wrong.
+        _log.exception("polling_crashed")
+        return "crashed"
 
 
 def _kept(answer: Answer) -> tuple[tuple[str, ...], str]:

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final
 
+from movierec.provenance import Served
 from proxy.journal import Journal
-from proxy.records import Served
 
 # Waiting records that make a batch worth shipping before its time.
 SHIP_AT_RECORDS: Final = 1_000

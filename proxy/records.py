@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from movierec.lake import Columns, dates
+from movierec.provenance import Served
 
 # One past what the lake's int64 and an HTTP status hold: a line damaged on disk must not stop the
 # batch that it is in.
@@ -15,21 +15,6 @@ _TOO_LARGE: Final = 2**63
 _STATUS_TOO_LARGE: Final = 1000
 
 _TEXTS: Final = ("recommendation_id", "model_version", "function_version", "source")
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What was answered to whom. `served_at_us` is microseconds since 1970, UTC."""
-
-    served_at_us: int
-    recommendation_id: str
-    user_id: int
-    movie_ids: tuple[str, ...]
-    model_version: str
-    function_version: str
-    source: str
-    status: int
-    latency_ms: float
 
 
 def to_line(sequence: int, record: Served) -> bytes:

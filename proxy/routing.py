@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-# A user id of Java's int at the site; the API's arrays hold less.
-MAX_USER_ID: Final = 2**31 - 1
+from movierec.users import LARGEST_USER_ID, parse_user_id
 
-# The longest path that means anything here has 21 bytes; the rest is room for a query string
+# The longest path that means anything here has 30 bytes; the rest is room for a query string
 # that some monitoring adds. Longer ones are not worth parsing.
 MAX_TARGET_BYTES: Final = 2048
 
-_DIGITS_MAX: Final = len(str(MAX_USER_ID))
 _RECOMMEND: Final = "/recommend/"
 
 
@@ -43,7 +41,9 @@ NOT_FOUND: Final = Refusal(
 )
 NOT_ALLOWED: Final = Refusal(405, "expected GET: nothing here can be changed over HTTP")
 BAD_USER_ID: Final = Refusal(
-    400, f"expected /recommend/<user id> with a whole number from 1 to {MAX_USER_ID}"
+    400,
+    f"expected /recommend/<user id> with a whole number from 1 to {LARGEST_USER_ID}, without "
+    "leading zeros",
 )
 TOO_LONG: Final = Refusal(
     414, f"expected a path such as /recommend/42, of {MAX_TARGET_BYTES} bytes at most"
@@ -75,12 +75,3 @@ def _by_path(path: str) -> Recommend | Page | Refusal:
         return Page(path)
     except ValueError:
         return NOT_FOUND
-
-
-def parse_user_id(text: str) -> int | None:
-    """Return the user id, or None unless `text` is a whole number from 1 to MAX_USER_ID."""
-    # int() alone takes "+1", " 1", "1_0" and digits of every script.
-    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
-        return None
-    user_id = int(text)
-    return user_id if 1 <= user_id <= MAX_USER_ID else None

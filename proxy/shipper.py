@@ -16,8 +16,9 @@ from typing import Final
 from movierec.errors import ConflictError, LakeError
 from movierec.lake import SERVED
 from movierec.ports import Lake
+from movierec.provenance import Served
 from proxy.journal import Segment, read_segment
-from proxy.records import Served, to_columns
+from proxy.records import to_columns
 
 _log = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ The only place that turns errors into statuses. Users get one line; the tracebac
 """
 
 import functools
+import math
 import os
 import tempfile
 import time
@@ -17,7 +18,7 @@ from chalicelib import models
 from chalicelib.service import Answer, OpenModel, Service
 from chalicelib.telemetry import Request, Telemetry
 
-from movierec import artifact, settings
+from movierec import artifact, live_metrics, settings
 from movierec.aws.s3 import S3Store
 from movierec.errors import ConfigError, MovierecError, UsageError
 from movierec.ports import ObjectStore
@@ -83,15 +84,24 @@ def edge() -> Edge:
 
 
 def from_env(env: Mapping[str, str]) -> Edge:
-    """Wire the edge as the environment says."""
+    """Wire the edge as the environment says; a setting that is wrong is told at each request.
+
+    Never raises: out here an error would be Chalice's own 500, which no metric counts and no
+    alarm sees.
+    """
     function_version = env.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+    open_model: Callable[[], OpenModel] = functools.cache(functools.partial(_open_model, env))
+    try:
+        slow_ms = _slow_ms(env)
+    except ConfigError as exc:
+        slow_ms, open_model = DEFAULT_SLOW_MS, functools.partial(_refuse, exc)
     telemetry = Telemetry(
         function_version=function_version,
-        slow_ms=_slow_ms(env),
-        logger=Logger(service="movierec-api"),
+        slow_ms=slow_ms,
+        logger=Logger(service=live_metrics.API_SERVICE),
     )
     service = Service(
-        open_model=functools.cache(functools.partial(_open_model, env)),
+        open_model=open_model,
         function_version=function_version,
         code_version=env.get(settings.CODE_VERSION, "unknown"),
     )
@@ -100,10 +110,18 @@ def from_env(env: Mapping[str, str]) -> Edge:
 
 def _slow_ms(env: Mapping[str, str]) -> float:
     text = env.get(settings.SLOW_MS) or str(DEFAULT_SLOW_MS)
+    expected = ConfigError(f"{settings.SLOW_MS}={text}: expected milliseconds, as in 300")
     try:
-        return float(text)
+        slow_ms = float(text)
     except ValueError as exc:
-        raise ConfigError(f"{settings.SLOW_MS}={text}: expected milliseconds, as in 300") from exc
+        raise expected from exc
+    if not 0 < slow_ms < math.inf:
+        raise expected
+    return slow_ms
+
+
+def _refuse(why: ConfigError) -> OpenModel:
+    raise ConfigError(str(why))
 
 
 def open_model(store: ObjectStore, pinned: str | None, folder: Path) -> OpenModel:

@@ -4,25 +4,17 @@ An answer is a value; nothing here knows HTTP servers, clocks or logs.
 """
 
 import json
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from movierec.errors import MovierecError, UsageError
+from movierec.errors import ArtifactError, MovierecError, UsageError
 from movierec.ranking import Ranked, Recommender, Source
+from movierec.users import parse_user_id
 
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
-
-# What the site asks for and shows; the artifact holds a reserve of 50.
-LIST_LENGTH: Final = 20
-
-# Canonical decimals only, up to the largest int64: an id is looked up in an int64 array, and
-# `007` or `+7` would be the same user under another name in every log.
-_USER_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
-_LARGEST_USER_ID: Final = 2**63 - 1
 
 _LIBRARIES: Final = ("aws_lambda_powertools", "boto3", "botocore", "chalice", "numpy")
 
@@ -67,13 +59,15 @@ class Service:
     def recommend(self, user_id: str) -> Answer:
         """Return movies for a user. Raises UsageError if `user_id` is no positive integer."""
         user = parse_user_id(user_id)
+        if user is None:
+            raise UsageError("user id: expected a positive integer, as in /recommend/12345")
         model = self.open_model()
-        return _listed(model, model.recommender.recommend(user, LIST_LENGTH), user)
+        return _listed(model, model.recommender.recommend(user), user)
 
     def popular(self) -> Answer:
         """Return movies that may be shown to anybody, children among them."""
         model = self.open_model()
-        return _listed(model, model.recommender.popular(LIST_LENGTH), None)
+        return _listed(model, model.recommender.popular(), None)
 
     def version(self) -> Answer:
         """Return the versions of function, model, code, Python and libraries.
@@ -99,14 +93,13 @@ class Service:
         return Answer(200, "ok", model_version=self.open_model().version)
 
 
-def parse_user_id(text: str) -> int:
-    """Return a user id. Raises UsageError if `text` is no positive integer below 2**63."""
-    if _USER_ID.fullmatch(text) is None or int(text) > _LARGEST_USER_ID:
-        raise UsageError("user id: expected a positive integer, as in /recommend/12345")
-    return int(text)
-
-
 def _listed(model: OpenModel, ranked: Ranked, user_id: int | None) -> Answer:
+    """Return a list as an answer. Raises ArtifactError for an empty one: that is no answer."""
+    if not ranked.movie_ids:
+        raise ArtifactError(
+            f"model {model.version} holds no movie that may be shown here: see its report.json, "
+            "load the movies' metadata and train anew"
+        )
     return Answer(
         200,
         ",".join(ranked.movie_ids),

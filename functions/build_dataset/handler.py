@@ -30,7 +30,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.build_dataset import quality
 from functions.build_dataset.source import (
-    LakeReader,
     Overview,
     pin,
     read_evidence,
@@ -43,7 +42,7 @@ from movierec.aws.s3 import S3Store
 from movierec.dataset import TEST, Dataset, Parameters
 from movierec.errors import DatasetError, ObjectExistsError, ObjectNotFoundError, UsageError
 from movierec.lake import EVENTS, MOVIES, USERS
-from movierec.ports import ObjectStore
+from movierec.ports import LakeReader, ObjectStore
 
 SERVICE: Final = "movierec-build-dataset"
 

@@ -7,30 +7,19 @@ sums a user and movie, which is what keeps 50 million of them in memory.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from movierec import audience
+from movierec.artifact import Array
 from movierec.dataset import Evidence, Rated, Watched
 from movierec.errors import DatasetError, TableNotFoundError
 from movierec.lake import EVENTS, MOVIES, QUARANTINE, USERS
+from movierec.ports import LakeReader
 
-Array = npt.NDArray[Any]
 Versions = Mapping[str, int]
-
-
-class LakeReader(Protocol):
-    """The reading side of `movierec.aws.lake.DeltaLake`."""
-
-    def version(self, table: str) -> int:
-        """Return the table's present version. Raises TableNotFoundError."""
-        ...
-
-    def query(self, sql: str, versions: Mapping[str, int | None]) -> Any:  # noqa: ANN401  arro3's Table, which not every caller has
-        """Run SQL over tables at versions."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

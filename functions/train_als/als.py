@@ -26,10 +26,10 @@ from implicit.recommender_base import ModelFitError
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
+from movierec.artifact import Array
 from movierec.dataset import Dataset, read_parameters, require
 from movierec.errors import DatasetError
 
-Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 
 # Peak memory of the lists is this many rows of 50; larger chunks are no faster.

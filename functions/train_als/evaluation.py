@@ -1,8 +1,8 @@
 """How good the model would have been in the held-out time, beside the popular list.
 
-Both are trained on TRAIN alone and asked for K movies for users who liked something in TEST, all
-or an even share, under the rules of serving: nothing seen in TRAIN, nothing adult for minors and
-unknown ages.
+Both are trained on TRAIN alone and asked for LIST_LENGTH movies for users who liked something in
+TEST, all or an even share, under the rules of serving: nothing seen in TRAIN, nothing adult for
+minors and unknown ages.
 """
 
 import math
@@ -16,14 +16,11 @@ from scipy.sparse import csr_matrix
 
 from functions.train_als import als
 from movierec import audience, offline_metrics
+from movierec.artifact import Array
 from movierec.audience import GROUPS, MINORS
 from movierec.dataset import TEST, TRAIN, Dataset
 from movierec.offline_metrics import PerUser
-
-Array = npt.NDArray[Any]
-
-K: Final = 20
-"""As many as the site shows."""
+from movierec.ranking import LIST_LENGTH
 
 # Their NDCG has a standard error below 0.001, and a million more users would cost minutes.
 _MOST_TEST_USERS: Final = 100_000
@@ -105,7 +102,7 @@ def evaluate(
     ones = np.ones((len(test.users), 1), np.float32)
     theirs = _judge(dataset, test, ones, likes[:, None], threads)
     return {
-        "k": K,
+        "k": LIST_LENGTH,
         "test_users": len(test.users),
         "test_interactions": len(test.liked),
         "model": ours.overall,
@@ -125,7 +122,7 @@ def _judge(
     lists = als.top(
         users,
         movies,
-        k=K,
+        k=LIST_LENGTH,
         seen=test.seen,
         restricted=test.restricted,
         not_for_them=np.flatnonzero(dataset.adult),

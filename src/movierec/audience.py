@@ -1,22 +1,22 @@
 """Groups of users by gender and age: whom a popular list is for, whom a metric speaks of."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from movierec.artifact import UNKNOWN_GROUP
-
-Array = npt.NDArray[Any]
+from movierec.artifact import UNKNOWN_GROUP, Array
 
 # Groups by user id must not make an array as long as one corrupt id says.
 _LARGEST_USER_ID: Final = 16_000_000
 
 _AGE_BANDS: Final = ("0-17", "18-24", "25-34", "35-44", "45-54", "55+")
 _AGE_LIMITS: Final = (18, 25, 35, 45, 55)
-_LARGEST_AGE: Final = 120
 _GENDERS: Final = ("F", "M", "O")
+
+LARGEST_AGE: Final = 120
+"""In years, to the day's oldest people; a larger one is a typing error, and no age at all."""
 
 GROUPS: Final = (UNKNOWN_GROUP, *(f"{g}:{band}" for g in _GENDERS for band in _AGE_BANDS))
 """`<gender>:<age band>`; O is any gender but F and M, and none given. 0: no age known."""
@@ -26,11 +26,11 @@ MINORS: Final = tuple(group == UNKNOWN_GROUP or group.endswith(":0-17") for grou
 
 
 def group_of(ages: Array, genders: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """Return each user's index into GROUPS; an age outside 0..120 is unknown."""
+    """Return each user's index into GROUPS; an age outside 0..LARGEST_AGE is unknown."""
     names = np.asarray(genders, dtype=object)
     gender = np.where(names == "F", 0, np.where(names == "M", 1, 2))
     band = np.searchsorted(_AGE_LIMITS, ages, side="right")
-    known = (ages >= 0) & (ages <= _LARGEST_AGE)
+    known = (ages >= 0) & (ages <= LARGEST_AGE)
     return np.where(known, 1 + gender * len(_AGE_BANDS) + band, 0).astype(np.uint8)
 
 

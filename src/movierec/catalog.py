@@ -15,7 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from movierec.lake import Columns
+from movierec.audience import LARGEST_AGE
+from movierec.lake import ADULT_UNKNOWN, Columns
+from movierec.users import LARGEST_USER_ID
 
 
 class Reason(StrEnum):
@@ -31,7 +33,6 @@ class Reason(StrEnum):
     BAD_GENRES = "bad_genres"
     BAD_RELEASE_DATE = "bad_release_date"
     BAD_AGE = "bad_age"
-    BAD_GENDER = "bad_gender"
     BAD_OCCUPATION = "bad_occupation"
     REPEATED = "repeated"
 
@@ -50,16 +51,13 @@ class Loaded:
 
 MISSING: Final = "null"
 
-# The ends of int32 and of a life: what the tables' columns hold, and what can be meant.
+# Far above any film, and what the table's column holds.
 _MAX_RUNTIME_MINUTES: Final = 100_000
-_MAX_AGE: Final = 130
-_MAX_USER_ID: Final = 2**63 - 1
 
 # int() of a text of thousands of digits is slow, and an error.
 _FEW_DIGITS: Final = re.compile(r"[0-9]{1,19}")
 
-_GENDERS: Final = frozenset({"M", "F"})
-_ADULT: Final = {"True": 1, "False": 0, MISSING: 0, True: 1, False: 0}
+_ADULT: Final = {"True": 1, "False": 0, MISSING: ADULT_UNKNOWN, True: 1, False: 0}
 
 
 class _RejectedError(Exception):
@@ -165,13 +163,10 @@ def _movie(found: _Object) -> _Row:
 
 
 def _user(found: _Object) -> _Row:
-    gender = found.get("gender")
-    if not isinstance(gender, str) or gender not in _GENDERS:
-        raise _RejectedError(Reason.BAD_GENDER)
     return (
-        _whole(found.get("user_id"), 1, _MAX_USER_ID, Reason.BAD_ID),
-        _whole(found.get("age"), 0, _MAX_AGE, Reason.BAD_AGE),
-        gender,
+        _whole(found.get("user_id"), 1, LARGEST_USER_ID, Reason.BAD_ID),
+        _whole(found.get("age"), 0, LARGEST_AGE, Reason.BAD_AGE),
+        _gender(found.get("gender")),
         _text(found.get("occupation"), Reason.BAD_OCCUPATION),
     )
 
@@ -206,7 +201,19 @@ def _whole(value: Any, least: int, most: int, reason: Reason) -> int:  # noqa: A
     return value
 
 
+def _gender(value: Any) -> str:  # noqa: ANN401  anything that JSON can say
+    """Return the site's text, empty where it gives none that can be kept.
+
+    Never a reason to reject: with the row would go the user's age, and an adult would be a minor.
+    """
+    if not isinstance(value, str) or value == MISSING or _has_surrogates(value):
+        return ""
+    return value
+
+
 def _adult(value: Any) -> int:  # noqa: ANN401  anything that JSON can say
+    if value is None:
+        return ADULT_UNKNOWN
     if not isinstance(value, (str, bool)) or value not in _ADULT:
         raise _RejectedError(Reason.BAD_ADULT)
     return _ADULT[value]

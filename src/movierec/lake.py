@@ -84,6 +84,9 @@ QUARANTINE: Final = Table(
     partition_by=("quarantined_date",),
 )
 
+ADULT_UNKNOWN: Final = -1
+"""In `movies.adult` where the site does not say. Only 0 may be shown to minors: test `!= 0`."""
+
 MOVIES: Final = Table(
     "movies",
     {

@@ -7,7 +7,7 @@ The real ones are in `movierec.aws`, in-memory ones in `movierec.testing`; one c
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from movierec.lake import Columns
 
@@ -45,6 +45,18 @@ class ObjectStore(Protocol):
 
     def download(self, key: str, path: Path) -> None:
         """Write an object's bytes to a local file. Raises ObjectNotFoundError."""
+        ...
+
+
+class LakeReader(Protocol):
+    """The reading side of the lake, by SQL. Every method may raise LakeError, UnavailableError."""
+
+    def version(self, table: str) -> int:
+        """Return the table's present version. Raises TableNotFoundError."""
+        ...
+
+    def query(self, sql: str, versions: Mapping[str, int | None]) -> Any:  # noqa: ANN401  arro3's Table, which not every caller has
+        """Run SQL over tables at versions, None for the newest. Raises TableNotFoundError."""
         ...
 
 

@@ -11,7 +11,7 @@ a chain out for people, `to_json` for machines; the `check_*` functions compare 
 with what was read again. Reading is done by `movierec.aws.provenance`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -21,15 +21,24 @@ from movierec.ranking import Ranked
 
 Facts = Mapping[str, Any]
 
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
 # The site writes its line when it has the answer, by its own clock; the proxy writes by its own.
 SITE_CLOCK_WITHIN: Final = timedelta(days=1)
+
+# The steps of a release that can send users to its version, of `movierec.rollout.StepName`.
+_SENDING: Final = ("route", "weigh", "promote")
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One row of the lake's table `served`."""
+    """What was answered to whom: a line of the proxy's journal, a row of the lake's `served`.
 
-    served_at: datetime
+    `served_at_us` is microseconds since 1970, UTC: a whole number comes back from a file as it
+    went in. A `function_version` of "" is the proxy's own answer.
+    """
+
+    served_at_us: int
     recommendation_id: str
     user_id: int
     movie_ids: tuple[str, ...]
@@ -38,6 +47,11 @@ class Served:
     source: str
     status: int
     latency_ms: float
+
+    @property
+    def served_at(self) -> datetime:
+        """The time, in UTC."""
+        return _EPOCH + timedelta(microseconds=self.served_at_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +106,15 @@ class Check:
         return self.expected == self.found
 
 
+def microseconds(at: datetime) -> int:
+    """Return the microseconds since 1970 of an aware time, exactly."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
 def served(row: Facts) -> Served:
     """Return a row of the lake as a value; what is null there is empty here."""
     return Served(
-        served_at=_utc(row["served_at"]),
+        served_at_us=microseconds(_utc(row["served_at"])),
         recommendation_id=row["recommendation_id"] or "",
         user_id=int(row["user_id"]),
         movie_ids=tuple(row["movie_ids"] or ()),
@@ -110,6 +129,38 @@ def served(row: Facts) -> Served:
 def nearest(rows: Sequence[Served], at: datetime) -> Served | None:
     """Return the recommendation that was served nearest to a time, None without any."""
     return min(rows, key=lambda row: abs(row.served_at - at), default=None)
+
+
+def put_users_on(steps: Sequence[Facts], version: str) -> str | None:
+    """Return when a release first sent users to a version (UTC, ISO 8601), None if it never did.
+
+    `steps` are the release's, in order. Cutting and testing a version sends it nobody.
+    """
+    times = (
+        str(step.get("at") or "")
+        for step in steps
+        if step.get("version") == version and step.get("name") in _SENDING
+    )
+    return next(times, None)
+
+
+def release_behind(
+    found: Served, version: str, newest_first: Iterable[Sequence[Facts]]
+) -> tuple[Facts, ...]:
+    """Return the release that had users on a version when `found` was served, () without any.
+
+    A version can be released again. Releases are read one by one, and no further than needed;
+    when all began later (the clocks of release and proxy differ), the earliest is taken.
+    """
+    served_at = found.served_at.isoformat(timespec="milliseconds")
+    earliest: tuple[Facts, ...] = ()
+    for steps in newest_first:
+        since = put_users_on(steps, version)
+        if since is not None:
+            earliest = tuple(steps)
+            if since <= served_at:
+                break
+    return earliest
 
 
 def site_event(found: Served, rows: Sequence[Facts]) -> Facts | None:
@@ -145,7 +196,8 @@ def render(chain: Chain) -> tuple[Section, ...]:
 
 def to_json(chain: Chain) -> dict[str, Any]:
     """Return the chain as plain values, times as ISO 8601."""
-    row = {**asdict(chain.served), "served_at": chain.served.served_at.isoformat()}
+    row = {"served_at": chain.served.served_at.isoformat(), **asdict(chain.served)}
+    del row["served_at_us"]
     event = chain.site_event
     return {
         "served": {**row, "movie_ids": list(chain.served.movie_ids)},
@@ -245,8 +297,8 @@ def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _from_us(microseconds: int) -> str:
-    return (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)).isoformat()
+def _from_us(epoch_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=epoch_us)).isoformat()
 
 
 # Checks -------------------------------------------------------------------------------------

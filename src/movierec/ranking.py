@@ -8,7 +8,7 @@ users, an answer a few microseconds. The rest are the steps of making an artifac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from movierec.artifact import Popular
 from movierec.errors import ArtifactError
 
 Source = Literal["model", "popular"]
+
+LIST_LENGTH: Final = 20
+"""Movies in an answer: what the site asks for and shows. An artifact has a reserve of TOP_K."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +67,33 @@ class Recommender:
             )
         return found
 
-    def recommend(self, user_id: int, count: int = 20) -> Ranked:
-        """Return up to `count` movies for a user, `source` "model" if the model knows the user.
+    def recommend(self, user_id: int, count: int = LIST_LENGTH) -> Ranked:
+        """Return up to `count` movies for a user, `source` "model" if they are the model's.
 
         Any integer is a user id: an unknown one gets the popular list of the user's group, and
-        the list without adult movies if no age is known. A known user who has seen all there is
-        gets an empty list: nothing already seen is ever recommended.
-        """
-        row = self._row(user_id)
-        if row is None:
-            return Ranked(self._popular_for(user_id)[:count], "popular")
-        # Padding is the type's largest value, so no index of a movie: rows end where it starts.
-        n_movies, movie_ids = len(self.movie_ids), self.movie_ids
-        indices = self.topk[row, :count].tolist()
-        return Ranked(tuple([movie_ids[i] for i in indices if i < n_movies]), "model")
+        the list without adult movies if no age is known.
 
-    def popular(self, count: int = 20) -> Ranked:
+        A known user's list is shorter than `count` (TOP_K at most) when fewer movies are left,
+        and is not filled up: the row holds every movie that may be shown and is not watched, so
+        that any other would be a watched one. When nothing at all is left, the user gets the
+        group's popular list, watched as it is: a poor recommendation over none.
+        """
+        movie_ids = self._unseen(user_id, count)
+        if movie_ids:
+            return Ranked(movie_ids, "model")
+        return Ranked(self._popular_for(user_id)[:count], "popular")
+
+    def popular(self, count: int = LIST_LENGTH) -> Ranked:
         """Return up to `count` movies that may be shown to anybody, children among them."""
         return Ranked(self.kids[:count], "popular")
+
+    def _unseen(self, user_id: int, count: int) -> tuple[str, ...]:
+        row = self._row(user_id)
+        if row is None:
+            return ()
+        # Padding is the type's largest value, so no index of a movie: rows end where it starts.
+        n_movies, movie_ids = len(self.movie_ids), self.movie_ids
+        return tuple([movie_ids[i] for i in self.topk[row, :count].tolist() if i < n_movies])
 
     def _row(self, user_id: int) -> int | None:
         if not 0 <= user_id <= _LARGEST_ID:
@@ -93,7 +105,8 @@ class Recommender:
     def _popular_for(self, user_id: int) -> tuple[str, ...]:
         known = 0 <= user_id < len(self.user_groups)
         group = int(self.user_groups[user_id]) if known else 0
-        return self.popular_by_group[group] if group < len(self.popular_by_group) else self.kids
+        found = self.popular_by_group[group] if group < len(self.popular_by_group) else ()
+        return found or self.kids
 
 
 _LARGEST_ID = np.iinfo(np.int64).max

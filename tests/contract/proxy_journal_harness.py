@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from movierec.provenance import Served
 from proxy.journal import Journal, read_segment
-from proxy.records import Served
 from proxy.shipper import Shipper
 
 RECORD = Served(1_795_169_700_000_000, "r", 42, ("a", "b"), "m1", "7", "model", 200, 12.5)

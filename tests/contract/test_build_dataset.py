@@ -15,6 +15,7 @@ from movierec import dataset as datasets
 from movierec.audience import GROUPS
 from movierec.aws.lake import DeltaLake
 from movierec.errors import LakeError
+from movierec.lake import ADULT_UNKNOWN
 from movierec.testing import MemoryStore
 
 START = datetime(2026, 11, 20, 22, tzinfo=UTC)
@@ -76,10 +77,10 @@ def filled(lake):
 @pytest.fixture
 def catalog(lake):
     movies = {
-        "movie_id": ["möv.ie+0", "möv.ie+0", "möv.ie+1", "elsewhere"],
-        "runtime_minutes": np.array([90, 100, 0, 10]),
-        "adult": np.array([1, 0, 1, 0]),
-        "loaded_at": LOADED[[0, 1, 0, 0]],
+        "movie_id": ["möv.ie+0", "möv.ie+0", "möv.ie+1", "möv.ie+3", "elsewhere"],
+        "runtime_minutes": np.array([90, 100, 0, 80, 10]),
+        "adult": np.array([1, 0, 1, ADULT_UNKNOWN, 0]),
+        "loaded_at": LOADED[[0, 1, 0, 0, 0]],
     }
     users = {
         "user_id": np.array([1, 1, 2]),
@@ -159,6 +160,7 @@ def test_the_newest_word_of_catalog_and_users_counts(lake, filled, catalog):
     assert not found.adult[place["möv.ie+0"]]
     assert found.adult[place["möv.ie+1"]]
     assert found.adult[place["möv.ie+2"]], "not in the catalog, so not for minors"
+    assert found.adult[place["möv.ie+3"]], "the site does not say, so not for minors"
     groups = [GROUPS[group] for group in found.user_groups[[1, 2, 3]]]
     assert groups == ["F:18-24", "M:55+", "unknown"]
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,19 @@ def test_every_link_is_found_from_the_id(lab: Lab) -> None:
     assert [step["name"] for step in chain.release] == ["route"]
     assert chain.dataset is not None
     assert chain.dataset["lake"]["versions"]["events"] == 1
+
+
+def test_a_version_that_was_released_again_is_traced_to_the_release_of_that_time(lab: Lab) -> None:
+    """Lambda's description names the release that published it, for ever."""
+    again, later = "20261120T100000000Z", "20261120T110000000Z"
+    step = Step(
+        again, "movierec-api", VERSION, Routing("13"), "route", "12", Routing("13", "12", 5)
+    )
+    for release, at in ((again, "2026-11-20T10:00:01.000+00:00"), (later, "2026-11-20T11:00")):
+        record = dump_step(replace(step, release_id=release, at=at))
+        lab.store.put(step_key(release, 1, "route"), record)
+
+    assert [step["release_id"] for step in lab.tracer.by_id("id-1").release] == [again]
 
 
 def test_a_user_and_a_time_lead_to_the_same_chain(lab: Lab) -> None:

@@ -141,11 +141,55 @@ def test_stage_live_follows_the_alias_and_chalices_own_stage_does_not(
     assert (_version(live), _version(latest)) == ("2", "$LATEST")
 
 
+def test_an_api_that_chalice_imported_is_deployed_once(releases: Releases) -> None:
+    """An imported integration says less than one that was put: both are the same routes."""
+    releases.cut(M1)
+    api = _imported_api(releases.function)
+    deployment = Gateway().ensure_live_stage(api)
+
+    assert Gateway().ensure_live_stage(api) == deployment
+    client("apigateway").put_rest_api(
+        restApiId=api, mode="overwrite", body=_swagger(releases.function, "popular", "new")
+    )
+    # The permission is there already; Lambda refuses to give it twice.
+    assert Gateway().ensure_live_stage(api) != deployment
+
+
 def test_latest_is_left_without_a_model(releases: Releases) -> None:
     releases.cut(M1)
 
     found = client("lambda").get_function_configuration(FunctionName=releases.function)
     assert settings.MODEL_VERSION not in found.get("Environment", {}).get("Variables", {})
+
+
+def _imported_api(function: str) -> str:
+    """Make an API as Chalice does."""
+    made = client("apigateway").import_rest_api(body=_swagger(function, "popular"))
+    client("apigateway").create_deployment(restApiId=made["id"], stageName="latest")
+    api: str = made["id"]
+    return api
+
+
+def _swagger(function: str, *paths: str) -> bytes:
+    """Return routes in Chalice's words."""
+    arn = f"arn:aws:lambda:us-east-1:000000000000:function:{function}"
+    integration = {
+        "responses": {"default": {"statusCode": "200"}},
+        "uri": f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations",
+        "passthroughBehavior": "when_no_match",
+        "httpMethod": "POST",
+        "contentHandling": "CONVERT_TO_TEXT",
+        "type": "aws_proxy",
+    }
+    method = {
+        "consumes": ["application/json"],
+        "produces": ["application/json"],
+        "responses": {"200": {"description": "200 response"}},
+        "x-amazon-apigateway-integration": integration,
+    }
+    info = {"title": function, "version": "1.0"}
+    routes = {f"/{path}": {"get": method} for path in paths}
+    return json.dumps({"swagger": "2.0", "info": info, "paths": routes}).encode()
 
 
 def _deployed_api(function: str) -> str:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from movierec.errors import MovierecError
+from movierec.provenance import Served
 from movierec.testing import MemoryLake
 from proxy.journal import Journal
-from proxy.records import Served
 from proxy.shipper import Shipper
 
 RECORD = Served(1_795_169_700_000_000, "r", 42, ("a",), "m1", "7", "model", 200, 1.0)

@@ -22,7 +22,7 @@ from movierec.aws.session import client, translated
 from movierec.errors import ReleaseConflictError, ReleaseError, ReleaseNotFoundError
 from movierec.rollout import ALIAS
 
-# What PutIntegration takes of what GetIntegration answers.
+# What PutIntegration takes of what GetIntegration answers. `uri` is always the unqualified one.
 _KEPT: Final = (
     "cacheKeyParameters",
     "cacheNamespace",
@@ -36,19 +36,48 @@ _KEPT: Final = (
 )
 
 
+# What API Gateway fills in: PutIntegration may turn a field that was not set into its default.
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "passthroughBehavior": "WHEN_NO_MATCH",
+    "timeoutInMillis": 29_000,
+}
+
+
+# An empty list or mapping is what one service leaves out and another writes; so is false.
+_NOTHING: Final[tuple[Any, ...]] = (None, "", False, [], {})
+
+
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """What invokes the function for one method of one resource."""
+    """What invokes the function for one method of one resource.
+
+    `body` is the integration, `settings` the method around it (authorization, API key, ...).
+    """
 
     resource_id: str
     path: str
     method: str
     body: Mapping[str, Any]
+    settings: Mapping[str, Any]
 
     @property
     def uri(self) -> str:
         """The invocation's URI; it holds the function's ARN."""
         return str(self.body["uri"])
+
+    @property
+    def kept(self) -> Mapping[str, Any]:
+        """What PutIntegration is told of the integration."""
+        return {name: value for name, value in self.body.items() if name in _KEPT}
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return all that a deployment takes of it, in one form whoever wrote it."""
+        kept = {name: value for name, value in self.kept.items() if value not in _NOTHING}
+        # Its default is the resource's id, and it says nothing unless something is cached.
+        if not kept.get("cacheKeyParameters"):
+            kept.pop("cacheNamespace", None)
+        settings = {name: value for name, value in self.settings.items() if value not in _NOTHING}
+        return {"path": self.path, "method": self.method, **_DEFAULTS, **kept, "of": settings}
 
 
 @dataclass(slots=True)
@@ -113,17 +142,17 @@ class Gateway:
                 uri = rollout.past_alias(body.get("uri", ""))
                 if rollout.function_in(uri):
                     whole = {**body, "uri": uri}
-                    yield Integration(resource["id"], resource["path"], method, whole)
+                    around = {k: v for k, v in settings.items() if k != "methodIntegration"}
+                    yield Integration(resource["id"], resource["path"], method, whole, around)
 
     def _point(self, rest_api_id: str, integration: Integration, uri: str) -> None:
-        body = {name: value for name, value in integration.body.items() if name in _KEPT}
         with _errors(f"point {integration.path} of REST API {rest_api_id} at {uri}"):
             self.aws.put_integration(
                 restApiId=rest_api_id,
                 resourceId=integration.resource_id,
                 httpMethod=integration.method,
                 integrationHttpMethod="POST",  # how API Gateway calls Lambda, whatever the route's
-                **{**body, "uri": uri},
+                **{**integration.kept, "uri": uri},
             )
 
     def _deployed(self, rest_api_id: str) -> Mapping[str, Any]:
@@ -145,13 +174,30 @@ class Gateway:
                 self.aws_lambda.add_permission(
                     FunctionName=function_arn,
                     Qualifier=ALIAS,
-                    StatementId=f"apigateway-{rest_api_id}",
+                    StatementId=_statement_id(rest_api_id),
                     Action="lambda:InvokeFunction",
                     Principal="apigateway.amazonaws.com",
                     SourceArn=_source_arn(function_arn, rest_api_id),
                 )
         except ReleaseConflictError:
-            pass  # it is there already
+            # It is there already; or an update is in progress, for which Lambda has the
+            # same word.
+            if not self._permitted(function_arn, rest_api_id):
+                raise
+
+    def _permitted(self, function_arn: str, rest_api_id: str) -> bool:
+        """Say whether the alias's policy lets the API invoke it."""
+        try:
+            with _errors(f"read who may invoke {function_arn}:{ALIAS}"):
+                found = self.aws_lambda.get_policy(FunctionName=function_arn, Qualifier=ALIAS)
+        except ReleaseNotFoundError:
+            return False
+        statements = json.loads(found["Policy"]).get("Statement", [])
+        return any(s.get("Sid") == _statement_id(rest_api_id) for s in statements)
+
+
+def _statement_id(rest_api_id: str) -> str:
+    return f"apigateway-{rest_api_id}"
 
 
 def _source_arn(function_arn: str, rest_api_id: str) -> str:
@@ -161,7 +207,7 @@ def _source_arn(function_arn: str, rest_api_id: str) -> str:
 
 def _fingerprint(integrations: tuple[Integration, ...]) -> str:
     """Return what tells one set of routes from another; it is the deployment's description."""
-    routes = sorted((i.path, i.method, i.uri) for i in integrations)
+    routes = sorted(json.dumps(i.facts(), sort_keys=True, default=str) for i in integrations)
     digest = hashlib.sha256(json.dumps(routes).encode()).hexdigest()[:16]
     return f"routes {digest} through alias {ALIAS}"
 

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from movierec import artifact, dataset, provenance, rollout, settings
 from movierec.artifact import MANIFEST_FILE
@@ -23,22 +23,11 @@ from movierec.errors import (
     UsageError,
 )
 from movierec.lake import EVENTS, SERVED
-from movierec.ports import ObjectStore
+from movierec.ports import LakeReader, ObjectStore
 from movierec.provenance import SITE_CLOCK_WITHIN, Chain, Check, Function, Served
 from movierec.ranking import Recommender
 
-# What the API answers; the proxy's own fallback is cut to the same length.
-_LIST_LENGTH: Final = 20
-
 _Rows = list[dict[str, Any]]
-
-
-class LakeReader(Protocol):
-    """The reading side of `movierec.aws.lake.DeltaLake`."""
-
-    def query(self, sql: str, versions: Mapping[str, int | None]) -> Any:  # noqa: ANN401  arro3's Table
-        """Run SQL over tables at versions, None for the newest. Raises TableNotFoundError."""
-        ...
 
 
 @dataclass(slots=True)
@@ -106,7 +95,7 @@ class Tracer:
         if model is not None:
             key = dataset.key(str(model.get("dataset_id")), MANIFEST_FILE)
             data = self._manifest("data set", key, missing)
-        release = self._release(function) if function else ()
+        release = self._release(found, function) if function else ()
         return Chain(found, event, function, release, model, data, tuple(missing))
 
     def _served(self, condition: str) -> list[Served]:
@@ -142,10 +131,20 @@ class Tracer:
             description=found.get("Description", ""),
         )
 
-    def _release(self, function: Function) -> tuple[Mapping[str, Any], ...]:
-        """Return the steps of the release that published a version, in order."""
-        release = function.description.partition(" ")[0]
-        keys = self.store.keys(f"{rollout.PREFIX}{release}/") if release else ()
+    def _release(self, found: Served, function: Function) -> tuple[Mapping[str, Any], ...]:
+        """Return the steps of the release that sent users to a version, in order.
+
+        Its description only tells which release published it: without records of users (a direct
+        call, a smoke test) that one is taken.
+        """
+        releases: dict[str, list[str]] = {}
+        for key in self.store.keys(rollout.PREFIX):
+            releases.setdefault(key.split("/")[1], []).append(key)
+        newest_first = (self._steps(releases[name]) for name in sorted(releases, reverse=True))
+        behind = provenance.release_behind(found, function.version, newest_first)
+        return behind or self._steps(releases.get(function.description.partition(" ")[0], ()))
+
+    def _steps(self, keys: Iterable[str]) -> tuple[Mapping[str, Any], ...]:
         return tuple(json.loads(self.store.get(key)) for key in keys)
 
     def _manifest(self, what: str, key: str, missing: list[str]) -> dict[str, Any] | None:
@@ -180,7 +179,7 @@ class Tracer:
         with tempfile.TemporaryDirectory() as scratch:
             for name in artifact.SERVING_FILES:
                 self.store.download(artifact.key(found.model_version, name), Path(scratch) / name)
-            again = Recommender.open(Path(scratch)).recommend(found.user_id, _LIST_LENGTH)
+            again = Recommender.open(Path(scratch)).recommend(found.user_id)
         yield provenance.check_answer(found, again)
 
     def _check_lake(self, manifest: Mapping[str, Any]) -> Iterator[Check]:

@@ -1,5 +1,6 @@
 """Stage `live`: the API's routes through the alias, and Chalice's own left alone; on moto."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from movierec.aws.gateway import Gateway
-from movierec.errors import ReleaseNotFoundError
+from movierec.errors import ReleaseConflictError, ReleaseNotFoundError
 
 pytest.importorskip("openapi_spec_validator", reason="moto's API Gateway needs moto[apigateway]")
 
@@ -19,12 +20,21 @@ ALIASED = URI.replace("movierec-api", "movierec-api:live")
 
 
 class Permissions:
-    """Lambda's AddPermission: what was granted, refusing a statement that exists."""
+    """Lambda's policies: what was granted, refusing a statement that exists."""
 
     def __init__(self) -> None:
         self.granted: list[dict[str, Any]] = []
+        self.updating = False
+
+    def get_policy(self, **_: Any) -> dict[str, str]:
+        if not self.granted:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetPolicy")
+        statements = [{"Sid": statement["StatementId"]} for statement in self.granted]
+        return {"Policy": json.dumps({"Statement": statements})}
 
     def add_permission(self, **statement: Any) -> None:
+        if self.updating:
+            raise ClientError({"Error": {"Code": "ResourceConflictException"}}, "AddPermission")
         if any(s["StatementId"] == statement["StatementId"] for s in self.granted):
             raise ClientError({"Error": {"Code": "ResourceConflictException"}}, "AddPermission")
         self.granted.append(statement)
@@ -44,13 +54,25 @@ class Lab:
 
     def add_route(self, name: str, uri: str = URI) -> str:
         made = self.aws.create_resource(restApiId=self.api, parentId=self.root, pathPart=name)
-        place = {"restApiId": self.api, "resourceId": made["id"], "httpMethod": "GET"}
-        self.aws.put_method(**place, authorizationType="NONE")
-        self.aws.put_integration(
-            **place, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri, timeoutInMillis=900
-        )
         resource_id: str = made["id"]
+        self.add_method(resource_id)
+        self.integrate(resource_id, uri=uri)
         return resource_id
+
+    def add_method(self, resource_id: str, **settings: Any) -> None:
+        place = {"restApiId": self.api, "resourceId": resource_id, "httpMethod": "GET"}
+        self.aws.put_method(**place, authorizationType="NONE", **settings)
+
+    def integrate(self, resource_id: str, **changes: Any) -> None:
+        settings = {"uri": URI, "timeoutInMillis": 900, **changes}
+        self.aws.put_integration(
+            restApiId=self.api,
+            resourceId=resource_id,
+            httpMethod="GET",
+            type="AWS_PROXY",
+            integrationHttpMethod="POST",
+            **settings,
+        )
 
     def deploy(self, stage: str) -> None:
         self.aws.create_deployment(restApiId=self.api, stageName=stage)
@@ -122,6 +144,43 @@ def test_a_second_call_changes_nothing(lab: Lab) -> None:
     assert lab.gateway.ensure_live_stage(lab.api) == first
     assert lab.stages() == before
     assert len(lab.permissions.granted) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"timeoutInMillis": 500}, {"contentHandling": "CONVERT_TO_TEXT"}], ids=str
+)
+def test_a_changed_integration_is_deployed(lab: Lab, change: dict[str, Any]) -> None:
+    first = lab.gateway.ensure_live_stage(lab.api)
+    lab.integrate(lab.routes[0], **change)
+
+    assert lab.gateway.ensure_live_stage(lab.api) != first
+
+
+def test_a_method_that_asks_for_a_key_now_is_deployed(lab: Lab) -> None:
+    first = lab.gateway.ensure_live_stage(lab.api)
+    lab.add_method(lab.routes[0], apiKeyRequired=True)
+    lab.integrate(lab.routes[0])
+
+    assert lab.gateway.ensure_live_stage(lab.api) != first
+
+
+def test_a_permission_that_is_there_is_enough(lab: Lab) -> None:
+    lab.gateway.ensure_live_stage(lab.api)
+    lab.add_route("healthz")
+
+    lab.gateway.ensure_live_stage(lab.api)
+
+    assert len(lab.permissions.granted) == 1
+
+
+def test_a_permission_that_an_update_prevented_is_no_permission(lab: Lab) -> None:
+    """Else stage `live` would answer 500 to everybody: it may not invoke the alias."""
+    lab.permissions.updating = True
+
+    with pytest.raises(ReleaseConflictError, match="invoke"):
+        lab.gateway.ensure_live_stage(lab.api)
+
+    assert "live" not in lab.stages()
 
 
 def test_a_new_route_is_deployed(lab: Lab) -> None:

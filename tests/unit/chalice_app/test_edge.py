@@ -14,7 +14,7 @@ from chalicelib.service import Answer, OpenModel, Service
 from chalicelib.telemetry import Request, Telemetry
 
 from movierec import live_metrics, settings
-from movierec.errors import ArtifactError, ConfigError, ObjectNotFoundError, UsageError
+from movierec.errors import ArtifactError, ObjectNotFoundError, UsageError
 
 REQUEST = Request("id-1", "gateway-1", "/recommend/{user_id}")
 LISTED = Answer(200, "a,b", user_id=7, source="model", model_version="m1")
@@ -236,6 +236,13 @@ def test_an_edge_from_an_empty_environment_answers_503_and_says_what_to_set() ->
     assert settings.ARTIFACTS_BUCKET in response.body
 
 
-def test_a_threshold_that_is_no_number_is_named() -> None:
-    with pytest.raises(ConfigError, match="MOVIEREC_SLOW_MS=soon"):
-        edge.from_env({settings.SLOW_MS: "soon"})
+@pytest.mark.parametrize("text", ["soon", "nan", "inf", "-1", "0"])
+def test_a_threshold_that_is_none_is_named_answered_503_and_counted(
+    capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """Chalice's own 500 would reach users without a metric: no alarm would go off."""
+    response = edge.from_env({settings.SLOW_MS: text}).respond(REQUEST, Service.popular)
+
+    assert response.status_code == 503
+    assert f"MOVIEREC_SLOW_MS={text}" in response.body
+    assert [r["Error"] for r in records(capsys) if "_aws" in r] == [[1.0]]

@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from chalicelib.service import LIST_LENGTH, Answer, OpenModel, Service, parse_user_id
-from hypothesis import given
-from hypothesis import strategies as st
+from chalicelib.service import Answer, OpenModel, Service
 
-from movierec.errors import ObjectNotFoundError, UsageError
-from movierec.ranking import Recommender
+from movierec.errors import ArtifactError, ObjectNotFoundError, UsageError
+from movierec.ranking import LIST_LENGTH, Recommender
 
 MOVIES = [f"movie+{i}+1999" for i in range(60)]
 
@@ -84,17 +83,20 @@ def test_a_bad_id_is_refused_even_without_a_model() -> None:
         service(no_model).recommend("abc")
 
 
-@given(st.integers(1, 2**63 - 1))
-def test_every_positive_int64_is_a_user_id(user_id: int) -> None:
-    assert parse_user_id(str(user_id)) == user_id
+def test_a_user_who_has_seen_everything_is_answered_all_the_same() -> None:
+    seen_all = replace(model().recommender, topk=np.full((1, 50), 65535, np.uint16))
+    answer = service(lambda: OpenModel("m1", seen_all)).recommend("7")
+
+    assert answer.body.split(",") == MOVIES[:20]
+    assert (answer.status, answer.source) == (200, "popular")
 
 
-@given(st.text())
-def test_parsing_a_user_id_is_total(text: str) -> None:
-    try:
-        assert str(parse_user_id(text)) == text
-    except UsageError:
-        assert not (text.isascii() and text.isdigit() and text[0] != "0" and int(text) < 2**63)
+@pytest.mark.parametrize("view", [lambda s: s.recommend("3"), Service.popular])
+def test_a_model_with_nothing_to_show_is_no_empty_answer(view: Callable[[Service], Answer]) -> None:
+    empty = replace(model().recommender, popular_by_group=[], kids=())
+
+    with pytest.raises(ArtifactError, match="no movie that may be shown"):
+        view(service(lambda: OpenModel("m1", empty)))
 
 
 def test_version_tells_what_answers() -> None:

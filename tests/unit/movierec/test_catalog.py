@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movierec import lake
+from movierec import audience, lake
+from movierec.audience import LARGEST_AGE
 from movierec.catalog import Reason, parse_movies, parse_users
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
@@ -117,14 +118,50 @@ def test_a_bad_movie_is_rejected_for_its_reason_and_the_others_stay(line, reason
         (user(user_id="x"), Reason.BAD_ID),
         (user(age=-1), Reason.BAD_AGE),
         (user(age=None), Reason.BAD_AGE),
-        (user(age=131), Reason.BAD_AGE),
-        (user(gender="X"), Reason.BAD_GENDER),
-        (user(gender=["M"]), Reason.BAD_GENDER),
+        (user(age=LARGEST_AGE + 1), Reason.BAD_AGE),
         (user(occupation=""), Reason.BAD_OCCUPATION),
     ],
 )
 def test_a_bad_user_is_rejected_for_its_reason(line, reason):
     assert dict(parse_users([line], NOW).rejected) == {0: reason}
+
+
+@pytest.mark.parametrize("adult", ["null", None])
+def test_a_movie_of_which_the_site_does_not_say_is_of_unknown_kind(adult):
+    found = parse_movies([movie(adult=adult)], NOW)
+    assert np.asarray(found.columns["adult"]).tolist() == [lake.ADULT_UNKNOWN]
+
+
+def test_a_movie_without_the_key_is_of_unknown_kind():
+    silent = {name: value for name, value in STALLION.items() if name != "adult"}
+    found = parse_movies([json.dumps(silent)], NOW)
+    assert np.asarray(found.columns["adult"]).tolist() == [lake.ADULT_UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("gender", "kept"),
+    [
+        ("X", "X"),
+        ("other", "other"),
+        ("null", ""),
+        ("", ""),
+        (None, ""),
+        (["M"], ""),
+        ("\ud800", ""),
+    ],
+)
+def test_no_gender_costs_a_user_their_age(gender, kept):
+    """Of unknown age they would be taken for a minor."""
+    found = parse_users([user(gender=gender)], NOW)
+    assert (found.columns["gender"], list(found.columns["age"])) == ([kept], [32])
+
+
+def test_every_age_that_is_loaded_has_a_group():
+    lines = [user(user_id=1 + age, age=age) for age in range(200)]
+    found = parse_users(lines, NOW).columns
+    groups = audience.group_of(np.asarray(found["age"]), list(found["gender"]))
+    assert len(found["age"]) == LARGEST_AGE + 1
+    assert (groups != 0).all()
 
 
 def test_numbers_that_some_dumps_write_as_text_are_read():

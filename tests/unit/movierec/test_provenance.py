@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from movierec import artifact, provenance
-from movierec.provenance import Chain, Check, Function, Served
+from movierec.provenance import Chain, Check, Function, Served, microseconds
 from movierec.ranking import Ranked
 
 AT = datetime(2026, 11, 20, 10, 15, 0, 250_000, tzinfo=UTC)
 MOVIES = ("a+1999", "b+2000")
 MODEL = "20261120T101500Z-abc-def"
 
-SERVED = Served(AT, "id-1", 7, MOVIES, MODEL, "12", "model", 200, 8.25)
+SERVED = Served(microseconds(AT), "id-1", 7, MOVIES, MODEL, "12", "model", 200, 8.25)
 FUNCTION = Function("movierec-api", "12", "abc123", "c0de", MODEL, "2026-11-20", "R1 m first")
 SUM = artifact.checksum(b"bytes")
 MODEL_MANIFEST: dict[str, Any] = {
@@ -42,6 +42,39 @@ DATASET_MANIFEST: dict[str, Any] = {
     },
     "files": {"indptr.npy": SUM},
 }
+
+
+def release(name: str, at: str, *, version: str = "12", sends: str = "route") -> tuple[Any, ...]:
+    """Return a release's steps: cut and tested, and then perhaps shown to users."""
+    steps = (("cut", "2026-11-01"), ("smoke", "2026-11-01"), (sends, at))
+    return tuple({"release_id": name, "version": version, "name": n, "at": t} for n, t in steps)
+
+
+OLD, NEW = release("old", "2026-11-19T09:00"), release("new", "2026-11-20T10:00")
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "expected"),
+    [
+        ([NEW, OLD], "new"),
+        ([release("later", "2026-11-20T11:00"), OLD], "old"),
+        ([release("of another", "2026-11-20T10:00", version="13"), OLD], "old"),
+        ([release("refused", "2026-11-20T10:00", sends="abort"), OLD], "old"),
+        ([release("later", "2026-11-20T11:00"), release("soon", "2026-11-20T10:16")], "soon"),
+        ([], None),
+    ],
+)
+def test_the_release_is_the_last_that_sent_users_to_the_version(
+    newest_first: list[tuple[Any, ...]], expected: str | None
+) -> None:
+    found = provenance.release_behind(SERVED, "12", newest_first)
+    assert {step["release_id"] for step in found} == ({expected} if expected else set())
+
+
+def test_no_more_releases_are_read_than_needed() -> None:
+    read = iter([NEW, OLD])
+    provenance.release_behind(SERVED, "12", read)
+    assert next(read) is OLD
 
 
 def event(seconds: float = 0, movies: tuple[str, ...] = MOVIES) -> dict[str, Any]:
@@ -103,7 +136,8 @@ def test_nulls_of_the_lake_are_empty_values() -> None:
 
 def test_the_recommendation_nearest_in_time_is_taken() -> None:
     early, late = (
-        Served(AT + timedelta(seconds=s), f"{s}", 7, (), "", "", "", 200, 1) for s in (-9, 4)
+        Served(microseconds(AT + timedelta(seconds=s)), f"{s}", 7, (), "", "", "", 200, 1)
+        for s in (-9, 4)
     )
 
     assert provenance.nearest([early, late], AT) is late

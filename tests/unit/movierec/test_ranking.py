@@ -51,8 +51,23 @@ def test_padding_is_no_movie(folder):
     assert Recommender.open(folder).recommend(8) == Ranked(("m5", "m3"), "model")
 
 
-def test_a_user_who_has_seen_everything_is_shown_nothing_seen(folder):
-    assert Recommender.open(folder).recommend(30) == Ranked((), "model")
+def test_a_user_with_little_left_gets_that_and_nothing_watched(folder):
+    """The two of the row are all that user 8 has not seen: `a` and `b` are no filling."""
+    assert Recommender.open(folder).recommend(8, 20).movie_ids == ("m5", "m3")
+
+
+@pytest.mark.parametrize(("group", "expected"), [(0, ("a",)), (1, ("b",)), (2, ("adult",))])
+def test_a_user_who_has_seen_everything_gets_the_popular_list_of_the_group(folder, group, expected):
+    groups = np.zeros(31, np.uint8)
+    groups[30] = group
+    (folder / artifact.USER_GROUPS_FILE).write_bytes(artifact.dump_npy(groups))
+    assert Recommender.open(folder).recommend(30) == Ranked(expected, "popular")
+
+
+def test_a_group_whose_list_is_empty_gets_the_one_for_everybody(folder):
+    lists = {"overall": ["a"], "kids": ["a"], "groups": {group: [] for group in GROUPS}}
+    (folder / artifact.POPULAR_FILE).write_bytes(artifact.dump_json(lists))
+    assert Recommender.open(folder).recommend(2) == Ranked(("a",), "popular")
 
 
 def test_an_unknown_user_gets_the_list_of_the_group(folder):

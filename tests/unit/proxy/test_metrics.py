@@ -28,6 +28,13 @@ def test_every_reason_of_failure_is_there_from_the_start():
     assert value(metrics, 'movierec_proxy_upstream_failures_total{reason="malformed"}') == 0
 
 
+def test_every_outcome_of_a_poll_is_there_from_the_start():
+    metrics = Metrics()
+    metrics.polled("crashed")
+    assert value(metrics, 'movierec_proxy_popular_polls_total{outcome="crashed"}') == 1
+    assert value(metrics, 'movierec_proxy_popular_polls_total{outcome="taken"}') == 0
+
+
 def test_latencies_fall_into_buckets_around_the_deadline():
     metrics = Metrics()
     metrics.took(0.401)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.answers import Answer, UpstreamError
-from proxy.popular import PopularList, poll
+from proxy.popular import POLL_S, POLL_WITHOUT_A_LIST_S, PopularList, keep_polling, poll
 
 LIST = Answer(("p", "q"), "r", "popular", "m1", "7")
 
@@ -62,6 +62,30 @@ def test_a_newer_list_replaces_the_older_one(path):
     assert popular.current == newer
     assert kept is not None
     assert kept.movie_ids == ("x",)
+
+
+def test_a_poll_that_crashes_is_counted_and_polling_goes_on(path, caplog):
+    """The first two crash, then the API is late, then it answers."""
+    api = OneAnswer(RuntimeError("a fault of ours"))
+    outcomes: list[str] = []
+    pauses: list[float] = []
+    answers = iter([UpstreamError("connect", "refused"), LIST])
+    popular = PopularList(path)
+
+    async def sleep(pause_s):
+        pauses.append(pause_s)
+        api.answer = next(answers, None)
+        if api.answer is None:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(keep_polling(api, popular, polled=outcomes.append, sleep=sleep))
+
+    assert outcomes == ["crashed", "crashed", "missed", "taken"]
+    assert pauses == [POLL_WITHOUT_A_LIST_S, POLL_WITHOUT_A_LIST_S, POLL_S]
+    assert popular.current == LIST
+    crash, _ = (record for record in caplog.records if record.message == "polling_crashed")
+    assert "a fault of ours" in crash.exc_text
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movierec.lake import SERVED, length
+from movierec.provenance import Served
 from movierec.testing import MemoryLake
-from proxy.records import Served, from_line, to_columns, to_line
+from proxy.records import from_line, to_columns, to_line
 
 RECORD = Served(
     served_at_us=1_795_169_700_000_000,
