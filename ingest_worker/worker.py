@@ -12,8 +12,11 @@ carry `(topic-partition, last offset)`. The events commit is the one that counts
 - A commit that failed may have gone through all the same, and only its answer was lost. So nothing
   is ever repeated from memory: after any failure the worker forgets what it has read, waits, and
   begins again from what the lake says.
-- A worker that lost its partition without noticing finds another's transaction in the table, or
-  is refused by Delta's conflict check: it gives the partition up and joins the group again.
+- Taking partitions over begins with a fence: one commit to events that raises the partitions' term,
+  which every later commit of this worker repeats. A worker that lost its partition without
+  noticing, even between its two commits, finds a newer term in the table, or is refused by Delta's
+  conflict check: it gives the partition up and joins the group again. (A fencing token: Kleppmann,
+  "Designing Data-Intensive Applications", 2017, chapter 8.)
 """
 
 import logging
@@ -76,6 +79,8 @@ class _Partition:
     """What the worker knows of a partition it owns."""
 
     name: str
+    term: int
+    """Counts the take-overs of the partition; the newest one alone may write events."""
     in_events: int
     in_quarantine: int
     quarantined: frozenset[int]
@@ -85,7 +90,12 @@ class _Partition:
 
 
 NOTHING_YET = -1
-"""The offset before the first."""
+"""The offset before the first, and the term."""
+
+
+def term_of(partition_name: str) -> str:
+    """Return the name of the transaction that counts a partition's take-overs."""
+    return f"{partition_name}:term"
 
 
 class Worker:
@@ -125,10 +135,9 @@ class Worker:
         delay_s = _FIRST_RETRY_S
         while True:
             try:
-                for partition in wanted:
-                    self._take_over(partition)
-            except UnavailableError as exc:
-                log.warning("lake_unavailable", extra={"error": str(exc), "retry_in_s": delay_s})
+                self._take_over(wanted)
+            except (ConflictError, UnavailableError) as exc:
+                log.warning("take_over_failed", extra={"error": str(exc), "retry_in_s": delay_s})
                 if self._pause(delay_s):
                     return
                 delay_s = min(delay_s * 2, _LAST_RETRY_S)
@@ -167,15 +176,31 @@ class Worker:
             if not self._pause(_FIRST_RETRY_S):
                 self.assigned(partitions)
 
-    def _take_over(self, partition: int) -> None:
-        name = f"{self._source.topic}-{partition}"
+    def _take_over(self, partitions: list[int]) -> None:
+        names = {p: f"{self._source.topic}-{p}" for p in partitions}
+        terms = self._fence(names)
+        for partition, name in names.items():
+            self._resume(partition, name, terms[partition])
+
+    def _fence(self, names: Mapping[int, str]) -> dict[int, int]:
+        """Begin a new term for each partition, before anything about it is read."""
+        terms = {
+            p: _or_nothing(self._lake.transaction(EVENTS.name, term_of(name))) + 1
+            for p, name in names.items()
+        }
+        fence = {term_of(name): terms[p] for p, name in names.items()}
+        if fence:
+            self._lake.append(EVENTS.name, [], transactions=fence)
+        return terms
+
+    def _resume(self, partition: int, name: str, term: int) -> None:
         in_events = _or_nothing(self._lake.transaction(EVENTS.name, name))
         in_quarantine = _or_nothing(self._lake.transaction(QUARANTINE.name, name))
         self._check_bounds(partition, name, in_events)
         already: frozenset[int] = frozenset()
         if in_quarantine > in_events:
             already = self._lake.quarantined_offsets(partition, after=in_events)
-        self._owned[partition] = _Partition(name, in_events, in_quarantine, already)
+        self._owned[partition] = _Partition(name, term, in_events, in_quarantine, already)
         self._source.seek(partition, max(in_events + 1 - WINDOW_OFFSETS, 0))
         log.info("partition_assigned", extra={"partition": name, "in_events": in_events})
 
@@ -226,7 +251,8 @@ class Worker:
     def _commit(self, batch: Batch) -> None:
         quarantined = self._commit_quarantine(batch)
         transactions = {self._owned[p].name: last for p, last in batch.last_offsets.items()}
-        version = self._lake.append(EVENTS.name, batch.events, transactions=transactions)
+        terms = {term_of(self._owned[p].name): self._owned[p].term for p in batch.last_offsets}
+        version = self._lake.append(EVENTS.name, batch.events, transactions=transactions | terms)
         for partition, last in batch.last_offsets.items():
             self._owned[partition].in_events = last
         self._source.commit(batch.last_offsets)

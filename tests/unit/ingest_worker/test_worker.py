@@ -210,6 +210,55 @@ def test_after_a_crash_between_the_commits_each_line_is_in_one_table_once(lake, 
     assert sorted(offsets(lake, "quarantine")) == [(0, 0), (0, 1), (0, 2)]
 
 
+def test_a_worker_that_wakes_up_between_its_commits_after_a_take_over_writes_no_event(lake, clock):
+    """It passed the line by a catalog that has changed; its successor has quarantined it since."""
+    log = Log([line(0)])
+    sleeper = worker_on(log, lake, clock, max_lines=1)
+    sleeper.assigned([0])
+    append = lake.append
+
+    def sleep_through_a_take_over(table, *args, **kwargs):
+        if table == "events":
+            owner = worker_on(
+                Log([line(0)]), lake.rival(), clock, max_lines=1, catalog=lambda: Catalog({})
+            )
+            owner.assigned([0])
+            owner.step(0)
+        return append(table, *args, **kwargs)
+
+    lake.append = sleep_through_a_take_over
+    sleeper.step(0)
+    assert log.given_up == [0]
+    assert offsets(lake) == []
+    assert offsets(lake, "quarantine") == [(0, 0)]
+
+
+def test_a_fence_alone_stops_who_was_there_before(lake, clock):
+    log = Log([line(0)])
+    stale = worker_on(log, lake, clock, max_lines=1)
+    stale.assigned([0])
+    worker_on(Log([line(0)]), lake.rival(), clock).assigned([0])
+    stale.step(0)
+    assert log.given_up == [0]
+    assert offsets(lake) == []
+
+
+def test_two_who_take_over_at_once_take_turns(lake, clock):
+    log = Log([line(0)])
+    worker = worker_on(log, lake, clock, max_lines=1)
+    append, rivals = lake.append, [lake.rival()]
+
+    def overtaken(*args, **kwargs):
+        if rivals:
+            worker_on(Log([line(0)]), rivals.pop(), clock).assigned([0])
+        return append(*args, **kwargs)
+
+    lake.append = overtaken
+    worker.assigned([0])
+    worker.step(0)
+    assert offsets(lake) == [(0, 0)]
+
+
 def test_a_stale_worker_gives_up_what_it_holds_and_writes_nothing(lake, clock):
     log = Log([line(0), line(1)], [line(2)])
     stale = worker_on(log, lake, clock, max_lines=1)
