@@ -11,6 +11,9 @@ COVERAGE := build/coverage
 export COVERAGE_FILE := $(CURDIR)/$(COVERAGE)/data
 # Extra arguments for pytest: make unit ARGS='-k ranking'
 ARGS ?=
+# Test files run at once. Each may bring an emulator or a broker of its own, 1 to 2 GB: more workers
+# than two want more memory than a laptop has, not only cores.
+WORKERS ?= 2
 
 .PHONY: help
 help: ## This list
@@ -28,7 +31,7 @@ demo: setup ## The whole loop on this machine; ONCE=1 ends after one round
 .PHONY: test
 test: check executor-test ## All checks and all tests, with coverage in build/coverage
 	@rm -rf $(COVERAGE) && mkdir -p $(COVERAGE)
-	$(VENV)/pytest --cov --cov-report= $(ARGS) tests
+	$(VENV)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report= $(ARGS) tests
 	$(VENV)/coverage xml -q
 	$(VENV)/coverage html -q
 	$(VENV)/coverage report

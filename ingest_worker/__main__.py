@@ -1,40 +1,32 @@
 import argparse
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 
 from ingest_worker.kafka import KafkaSource
+from ingest_worker.meter import Meter, publish_steadily
 from ingest_worker.worker import FlushPolicy, Worker
-from movierec import logs, settings
+from movierec import edge, settings
 from movierec.aws.catalog import LakeCatalog
 from movierec.aws.lake import DeltaLake
+from movierec.aws.metrics import CloudWatchSink
 from movierec.clock import SystemClock
-from movierec.errors import MovierecError
 from movierec.events import Limits
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.5
 _POLL_LINES = 50_000
+# As fine as CloudWatch keeps a standard metric.
+_METRICS_EVERY_S = 60.0
 
 
 def main(argv: Sequence[str]) -> int:
     """Run until SIGTERM or Ctrl-C; return the exit code."""
     args = _arguments().parse_args(argv)
-    logs.to_stderr()
-    stop = _stop_by_signal()
-    try:
-        _run(args, stop)
-    except MovierecError as exc:
-        log.error("ingest_failed", extra={"error": str(exc)})  # noqa: TRY400  says it all
-        return exc.exit_code
-    except Exception:
-        log.exception("ingest_crashed")
-        return 1
-    return 0
+    return edge.run("ingest_worker", lambda: _run(args, edge.stop_event()))
 
 
 def _run(args: argparse.Namespace, stop: threading.Event) -> None:
@@ -42,6 +34,7 @@ def _run(args: argparse.Namespace, stop: threading.Event) -> None:
     # A poll never brings more than a flush takes.
     poll_lines = min(args.max_lines, _POLL_LINES)
     source = KafkaSource(settings.kafka_options(os.environ), args.topic, poll_lines=poll_lines)
+    meter = Meter()
     worker = Worker(
         source,
         lake,
@@ -50,7 +43,9 @@ def _run(args: argparse.Namespace, stop: threading.Event) -> None:
         limits=_limits(os.environ),
         policy=FlushPolicy(args.max_lines, args.max_age_s),
         pause=stop.wait,
+        meter=meter,
     )
+    _publish(meter, args.metrics_every_s, stop)
     source.listen(worker)
     log.info("ingest_started", extra={"topic": args.topic})
     while not stop.is_set():
@@ -60,12 +55,15 @@ def _run(args: argparse.Namespace, stop: threading.Event) -> None:
     log.info("ingest_stopped")
 
 
-def _stop_by_signal() -> threading.Event:
-    """Return what SIGTERM and SIGINT set, so that the worker ends between two flushes."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    return stop
+def _publish(meter: Meter, every_s: float, stop: threading.Event) -> None:
+    """Start to publish what the meter says; a call that hangs does not keep the process."""
+    threading.Thread(
+        target=publish_steadily,
+        args=(meter, CloudWatchSink(), SystemClock()),
+        kwargs={"every_s": every_s, "wait": stop.wait},
+        name="metrics",
+        daemon=True,
+    ).start()
 
 
 def _limits(env: Mapping[str, str]) -> Limits:
@@ -83,6 +81,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--topic", default=os.environ.get(settings.TOPIC, settings.DEFAULT_TOPIC))
     parser.add_argument("--max-lines", type=int, default=policy.max_lines)
     parser.add_argument("--max-age-s", type=float, default=policy.max_age_s)
+    parser.add_argument("--metrics-every-s", type=float, default=_METRICS_EVERY_S)
     return parser
 
 

@@ -13,20 +13,28 @@ from movierec.lake import Columns, dates, select
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What was read of one partition: ascending offsets (n,), and as many lines."""
+    """What was read of one partition: ascending offsets (n,), as many lines and times.
+
+    `written_ms` is when Kafka got each line, milliseconds since 1970.
+    """
 
     offsets: Ints
     lines: Sequence[bytes]
+    written_ms: Ints
 
     def after(self, offset: int) -> "Records":
         """Return the records past an offset."""
         start = int(np.searchsorted(self.offsets, offset, side="right"))
-        return self if start == 0 else Records(self.offsets[start:], self.lines[start:])
+        return self if start == 0 else self._slice(start, len(self.lines))
 
     def until(self, offset: int) -> "Records":
         """Return the records up to and including an offset."""
         stop = int(np.searchsorted(self.offsets, offset, side="right"))
-        return Records(self.offsets[:stop], self.lines[:stop])
+        return self._slice(0, stop)
+
+    def _slice(self, start: int, stop: int) -> "Records":
+        part = slice(start, stop)
+        return Records(self.offsets[part], self.lines[part], self.written_ms[part])
 
 
 @dataclass(frozen=True, slots=True)

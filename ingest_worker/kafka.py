@@ -1,5 +1,6 @@
 """The worker's source on kafka-python."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -11,6 +12,9 @@ from kafka.structs import OffsetAndMetadata
 
 from ingest_worker.batcher import Records
 from movierec.errors import UnavailableError
+from movierec.logs import PARTITIONS_TAKEN
+
+log = logging.getLogger(__name__)
 
 GROUP = "movierec-ingest"
 
@@ -52,7 +56,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self.topic = topic
         self._servers = options.get("bootstrap_servers")
         self._poll_lines = poll_lines
-        self._new: list[TopicPartition] = []
+        self._new: list[TopicPartition] | None = None
         self._failed: BaseException | None = None
         self._rejoin = False
         self._owner: Owner
@@ -90,6 +94,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
             tp.partition: Records(
                 np.fromiter((record.offset for record in records), np.int64, len(records)),
                 [record.value or b"" for record in records],
+                np.fromiter((record.timestamp for record in records), np.int64, len(records)),
             )
             for tp, records in polled.items()
         }
@@ -104,6 +109,11 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         with self._errors("asked for its offsets"):
             oldest, end = self._consumer.beginning_offsets([one]), self._consumer.end_offsets([one])
         return oldest[one], end[one]
+
+    def end(self, partition: int) -> int | None:
+        """Return the offset after the newest line as of the last poll, None before; asks nobody."""
+        found: int | None = self._consumer.highwater(TopicPartition(self.topic, partition))
+        return found
 
     def commit(self, last_offsets: Mapping[int, int]) -> None:
         """Tell the group, for lag tools, how far each partition is done."""
@@ -157,7 +167,11 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
             raise failed
 
     def _hand_over(self) -> None:
-        if self._new:
-            new, self._new = self._new, []
-            self._owner.assigned([tp.partition for tp in new])
-            self._consumer.resume(*new)
+        if self._new is None:
+            return
+        new, self._new = self._new, None
+        partitions = [tp.partition for tp in new]
+        self._owner.assigned(partitions)
+        self._consumer.resume(*new)
+        # Also of none, where there are more workers than partitions: this one stands by.
+        log.info(PARTITIONS_TAKEN, extra={"topic": self.topic, "partitions": partitions})

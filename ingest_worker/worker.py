@@ -28,6 +28,7 @@ import numpy as np
 
 from ingest_worker.batcher import Batch, Records, prepare
 from ingest_worker.duplicates import WINDOW_OFFSETS, RecentLines
+from ingest_worker.meter import Meter
 from movierec.errors import ConfigError, ConflictError, UnavailableError
 from movierec.events import Catalog, Limits
 from movierec.lake import EVENTS, QUARANTINE, length
@@ -55,6 +56,10 @@ class Source(Protocol):
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """Return the oldest offset that there is, and the one after the newest."""
+        ...
+
+    def end(self, partition: int) -> int | None:
+        """Return the offset after the newest line as of the last poll, if one has told it."""
         ...
 
     def give_up(self, partitions: Iterable[int]) -> None:
@@ -114,6 +119,7 @@ class Worker:
         limits: Limits,
         policy: FlushPolicy,
         pause: Callable[[float], bool],
+        meter: Meter,
     ) -> None:
         self._source = source
         self._lake = lake
@@ -122,6 +128,7 @@ class Worker:
         self._limits = limits
         self._policy = policy
         self._pause = pause
+        self._meter = meter
         self._owned: dict[int, _Partition] = {}
         self._pending_lines = 0
         self._first_pending_at: float | None = None
@@ -196,15 +203,18 @@ class Worker:
     def _resume(self, partition: int, name: str, term: int) -> None:
         in_events = _or_nothing(self._lake.transaction(EVENTS.name, name))
         in_quarantine = _or_nothing(self._lake.transaction(QUARANTINE.name, name))
-        self._check_bounds(partition, name, in_events)
+        end = self._check_bounds(partition, name, in_events)
         already: frozenset[int] = frozenset()
         if in_quarantine > in_events:
             already = self._lake.quarantined_offsets(partition, after=in_events)
         self._owned[partition] = _Partition(name, term, in_events, in_quarantine, already)
+        now_ms = self._clock.now().timestamp() * 1000
+        self._meter.resumed(partition, stored=in_events, end=end, now_ms=now_ms)
         self._source.seek(partition, max(in_events + 1 - WINDOW_OFFSETS, 0))
         log.info("partition_assigned", extra={"partition": name, "in_events": in_events})
 
-    def _check_bounds(self, partition: int, name: str, in_events: int) -> None:
+    def _check_bounds(self, partition: int, name: str, in_events: int) -> int:
+        """Return the offset after the newest line. Raises ConfigError if it is another log's."""
         oldest, end = self._source.bounds(partition)
         if end < in_events + 1:
             raise ConfigError(
@@ -215,6 +225,7 @@ class Worker:
         if oldest > in_events + 1:
             lost = {"partition": name, "first": in_events + 1, "next": oldest}
             log.error("offsets_expired", extra=lost)
+        return end
 
     def _take(self, partition: int, records: Records) -> None:
         owned = self._owned.get(partition)
@@ -228,6 +239,8 @@ class Worker:
         if not len(fresh.offsets):
             return
         owned.pending.append(fresh)
+        end = self._source.end(partition) or int(fresh.offsets[-1]) + 1
+        self._meter.read(partition, written_ms=int(fresh.written_ms[0]), end=end)
         self._pending_lines += len(fresh.offsets)
         if self._first_pending_at is None:
             self._first_pending_at = self._clock.now().timestamp()
@@ -257,6 +270,8 @@ class Worker:
             self._owned[partition].in_events = last
         self._source.commit(batch.last_offsets)
         events = sum(map(length, batch.events))
+        lines = events + quarantined
+        self._meter.stored(batch.last_offsets, lines=lines, quarantined=quarantined)
         log.info(
             "batch_stored",
             extra={
@@ -291,6 +306,7 @@ class Worker:
     def _forget(self, partitions: Iterable[int]) -> None:
         for partition in partitions:
             self._owned.pop(partition, None)
+            self._meter.forgotten([partition])
 
 
 # An emulator restarts in about four seconds; half a minute is often enough for a long outage.
@@ -306,4 +322,5 @@ def _joined(parts: list[Records]) -> Records:
     if len(parts) == 1:
         return parts[0]
     offsets = np.concatenate([part.offsets for part in parts])
-    return Records(offsets, [line for part in parts for line in part.lines])
+    written_ms = np.concatenate([part.written_ms for part in parts])
+    return Records(offsets, [line for part in parts for line in part.lines], written_ms)

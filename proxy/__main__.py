@@ -3,18 +3,17 @@ import asyncio
 import os
 import re
 import resource
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from movierec import logs
+from movierec import edge
 from movierec import settings as names
 from movierec.aws.lake import DeltaLake
 from movierec.clock import SystemClock
-from movierec.errors import MovierecError, UsageError
+from movierec.errors import UsageError
 from movierec.settings import require
 from proxy.app import new_id, serve
 from proxy.door import World
@@ -28,15 +27,7 @@ _PROXY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def main(arguments: Sequence[str]) -> int:
     """Run the proxy until SIGTERM or SIGINT. Returns the exit code."""
-    try:
-        settings = parse(arguments)
-        logs.to_stderr()
-        _raise_limits()
-        asyncio.run(_run(settings))
-    except MovierecError as exc:
-        sys.stderr.write(f"proxy: {exc}\n")
-        return exc.exit_code
-    return 0
+    return edge.run("proxy", lambda: asyncio.run(_run(parse(arguments))))
 
 
 def parse(arguments: Sequence[str]) -> Settings:
@@ -86,10 +77,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _run(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stop.set)
+    _raise_limits()
+    stop = edge.async_stop_event()
     world = World(clock=SystemClock(), monotonic_s=time.monotonic, new_id=new_id)
     await serve(settings, open_lake=lambda: DeltaLake.from_env(os.environ), world=world, stop=stop)
 

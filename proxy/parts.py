@@ -73,7 +73,7 @@ class Parts:
             metrics=metrics,
             flush_s=settings.flush_s,
         )
-        popular = PopularList(settings.own_folder / "popular.json")
+        popular = PopularList.in_file(settings.own_folder / "popular.json")
         parts = cls(settings, world, journal, metrics, recorder, popular, Gate(), shipping)
         parts._publish()
         return parts

@@ -1,11 +1,12 @@
 """The last popular list that the API gave: what everybody gets when the API does not answer."""
 
 import asyncio
+import functools
 import json
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from movierec import files
 from proxy.answers import Answer, Api, UpstreamError, parse_movie_ids
@@ -27,17 +28,22 @@ POLL_TIMEOUT_S: Final = 10.0
 
 
 class PopularList:
-    """The list in memory and in a file, so that a restart without the API still answers."""
+    """The list in memory; `keep` takes each one that differs from the one before."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.current: Answer | None = _load(path)
+    def __init__(self, current: Answer | None, keep: Callable[[Answer], None]) -> None:
+        self.current = current
+        self._keep = keep
+
+    @classmethod
+    def in_file(cls, path: Path) -> Self:
+        """Return the list that is kept in a file: a restart without the API still answers."""
+        return cls(_load(path), functools.partial(_save, path))
 
     def replace(self, answer: Answer) -> None:
-        """Take a newer list, and keep it if it differs."""
+        """Take a newer list. Raises OSError when it cannot be kept; it is taken all the same."""
         old, self.current = self.current, answer
-        if old is None or (old.movie_ids, old.model_version) != _kept(answer):
-            _save(self._path, answer)
+        if old is None or _kept(old) != _kept(answer):
+            self._keep(answer)
             facts = {"model_version": answer.model_version, "movies": len(answer.movie_ids)}
             _log.info("popular_list_taken", extra=facts)
 

@@ -7,12 +7,14 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from movierec import settings as product
+from movierec.edge import SIGNALLED, STOP_SIGNALS, async_stop_event
 from movierec.errors import UnavailableError
+from movierec.kafka import topics
 from simulator import site
 from simulator.backfill import Backfill, Job
 from simulator.history import Past
@@ -20,15 +22,11 @@ from simulator.ledger import Ledger, LedgerFile
 from simulator.live import Live
 from simulator.oracle import Rules
 from simulator.outbox import Outbox
-from simulator.producer import LiveProducer, Topic, partition_of
+from simulator.producer import LiveProducer, partition_of
 from simulator.settings import Settings
 from simulator.world import World
 
 log = logging.getLogger(__name__)
-
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-# What a shell reports of a process that a signal has ended.
-_SIGNALLED: Final = 128
 
 
 def run(wanted: Settings, env: Mapping[str, str], say: Callable[[str], None]) -> int:
@@ -91,7 +89,7 @@ def _backfill(
         f"history{early}: {total.lines.total():,} lines, {total.events.total():,} events, "
         f"{total.quarantined:,} to quarantine, in {took_s:.1f} s"
     )
-    return _SIGNALLED + stopped_by[0] if stopped_by else 0
+    return SIGNALLED + stopped_by[0] if stopped_by else 0
 
 
 def _job(wanted: Settings, options: Mapping[str, Any], end_s: int) -> Job:
@@ -106,7 +104,7 @@ def _job(wanted: Settings, options: Mapping[str, Any], end_s: int) -> Job:
         server=wanted.server,
         options=options,
         topic=wanted.topic,
-        partitions=Topic(options, wanted.topic).ensure(wanted.partitions),
+        partitions=topics.ensure(options, wanted.topic, wanted.partitions),
         workers=wanted.workers,
     )
 
@@ -127,7 +125,7 @@ def _stopping(stop: Callable[[], None]) -> Iterator[list[int]]:
         received.append(number)
         stop()
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    before = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
     try:
         yield received
     finally:
@@ -149,7 +147,7 @@ def _live(
         asyncio.run(_serve(wanted, world, None, file, say))
         return 0
     options = _kafka(wanted, env)
-    partitions = Topic(options, wanted.topic).ensure(wanted.partitions)
+    partitions = topics.ensure(options, wanted.topic, wanted.partitions)
     producer = LiveProducer(options, wanted.topic)
     rules = Rules(
         world.films.runtimes if wanted.check_catalog else None,
@@ -181,10 +179,7 @@ async def _serve(
     say: Callable[[str], None],
 ) -> None:
     """Run the server and the users until a signal comes."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+    stop = async_stop_event()
     runner = None
     if wanted.site is not None:
         api = site.application(world, tagline=wanted.site.tagline)

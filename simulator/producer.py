@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
-from kafka.admin import NewTopic
-from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
+from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError, for_code
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.protocol.producer import ProduceRequest
@@ -47,32 +46,6 @@ def _errors(options: Mapping[str, Any]) -> Iterator[None]:
         raise UnavailableError(
             f"kafka {','.join(options['bootstrap_servers'])}: {exc}; {UnavailableError.next_step}"
         ) from exc
-
-
-class Topic:
-    """A topic, made if it is not there."""
-
-    def __init__(self, options: Mapping[str, Any], name: str) -> None:
-        """`options` are kafka-python's for reaching the brokers."""
-        self._options = options
-        self.name = name
-
-    def ensure(self, partitions: int) -> int:
-        """Make the topic if there is none, and return how many partitions it has.
-
-        Raises UnavailableError when no broker answers.
-        """
-        with _errors(self._options), contextlib.closing(self._admin()) as admin:
-            described = admin.describe_topics([self.name])[0]
-            if not described["partitions"]:
-                with contextlib.suppress(TopicAlreadyExistsError):
-                    topic = NewTopic(self.name, partitions, -1)
-                    admin.create_topics([topic], timeout_ms=_ANSWER_MS, wait_for_metadata=True)
-                described = admin.describe_topics([self.name])[0]
-            return len(described["partitions"]) or partitions
-
-    def _admin(self) -> KafkaAdminClient:
-        return KafkaAdminClient(bootstrap_timeout_ms=_BOOTSTRAP_MS, **self._options)
 
 
 def partition_of(user_id: int, partitions: int) -> int:

@@ -37,7 +37,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self, cast, get_args, get_origin
 
 import numpy as np
 import numpy.typing as npt
@@ -105,7 +105,10 @@ class Parameters:
 
 
 def read_parameters[T](cls: type[T], values: Mapping[str, Any]) -> T:
-    """Return a frozen dataclass of numbers and text from JSON. Raises UsageError."""
+    """Return a frozen dataclass from JSON: numbers, text, literals, tuples of one type.
+
+    Raises UsageError.
+    """
     fields = {f.name: f.type for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is one
     unknown = sorted(set(values) - set(fields))
     if unknown:
@@ -116,6 +119,12 @@ def read_parameters[T](cls: type[T], values: Mapping[str, Any]) -> T:
 
 
 def _typed(name: str, value: object, wanted: Any) -> object:  # noqa: ANN401  a field's type
+    if get_origin(wanted) is Literal:
+        require(value in get_args(wanted), name, value, f"one of {', '.join(get_args(wanted))}")
+        return value
+    if get_origin(wanted) is tuple:
+        require(isinstance(value, list | tuple), name, value, "a list")
+        return tuple(_typed(name, each, get_args(wanted)[0]) for each in cast("list[Any]", value))
     fits = isinstance(value, (int, float) if wanted is float else wanted)
     require(fits and not isinstance(value, bool), name, value, f"of type {wanted.__name__}")
     return wanted(value)

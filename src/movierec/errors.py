@@ -4,16 +4,20 @@
     ├── UsageError            the caller asked for something that makes no sense
     ├── ConfigError           a setting is missing or malformed
     ├── UnavailableError      a server, broker or emulator does not answer
+    │   └── UpstreamError     in `proxy.answers`: the API gave no usable answer
     ├── StoreError            an object store refused
     │   ├── ObjectNotFoundError
     │   ├── ObjectExistsError
     │   └── BucketNotFoundError
     ├── LakeError             a lake table refused
     │   ├── TableNotFoundError
+    │   ├── VersionNotFoundError  the table is there, but not as it was then
     │   └── ConflictError     somebody else committed under the same transaction name
+    ├── MetricsError          CloudWatch refused a metric
     ├── ArtifactError         an artifact's bytes are not what its manifest says
     ├── TrainingError         a run of the training state machine failed
     ├── DatasetError          the lake holds too little to build a dataset from
+    ├── DemoError             the loop ran, but something in its summary is wrong
     └── ReleaseError          a release step cannot be taken from the present state
         ├── ReleaseNotFoundError  no such function, version, alias or API
         └── ReleaseConflictError  somebody else changed it meanwhile
@@ -76,8 +80,16 @@ class TableNotFoundError(LakeError):
     """The table has never been written."""
 
 
+class VersionNotFoundError(LakeError):
+    """The lake does not hold that version of a table, or no longer."""
+
+
 class ConflictError(LakeError):
     """Another writer committed under the same transaction name; this one is stale."""
+
+
+class MetricsError(MovierecError):
+    """CloudWatch refused a metric."""
 
 
 class ArtifactError(MovierecError):
@@ -102,6 +114,10 @@ class ReleaseConflictError(ReleaseError):
     """Somebody else changed the function or its alias meanwhile."""
 
     next_step = "look at the present state, then decide again"
+
+
+class DemoError(MovierecError):
+    """The loop ran, but something in its summary is wrong."""
 
 
 class TrainingError(MovierecError):

@@ -127,6 +127,11 @@ def length(columns: Columns) -> int:
     return lengths.pop() if lengths else 0
 
 
+def as_rows(columns: Columns) -> list[dict[str, Any]]:
+    """Return the rows, one by one: for small answers, and for tests."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
 def dates(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
     """Return the UTC day of each time, the value that tables are partitioned by."""
     return times.astype("datetime64[D]")

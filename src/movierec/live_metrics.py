@@ -4,8 +4,12 @@ The API emits them in CloudWatch's Embedded Metric Format; alarms in Terraform n
 compares the two.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from movierec.errors import MetricsError
 
 NAMESPACE: Final = "movierec"
 """CloudWatch namespace of everything that this product publishes itself."""
@@ -19,6 +23,13 @@ class Metric:
 
     name: str
     unit: Unit
+
+
+def require_numbers(values: Mapping[Metric, float]) -> None:
+    """Raise MetricsError for NaN and infinities, which CloudWatch refuses, and its emulator not."""
+    for metric, value in values.items():
+        if not math.isfinite(value):
+            raise MetricsError(f"{metric.name} is {value}: expected a finite number")
 
 
 REQUESTS: Final = Metric("Requests", "Count")
@@ -63,3 +74,79 @@ RETRAINING_METRICS: Final = (
     MODEL_COVERAGE,
 )
 """Of build_dataset and train_als, once a run, by dimension `service`."""
+
+LAKE_ROWS_DELETED: Final = Metric("LakeRowsDeleted", "Count")
+LAKE_FILES_COMPACTED: Final = Metric("LakeFilesCompacted", "Count")
+LAKE_FILES_VACUUMED: Final = Metric("LakeFilesVacuumed", "Count")
+LAKE_PARTITIONS_LEFT: Final = Metric("LakePartitionsLeft", "Count")
+
+UPKEEP_METRICS: Final = (
+    LAKE_ROWS_DELETED,
+    LAKE_FILES_COMPACTED,
+    LAKE_FILES_VACUUMED,
+    LAKE_PARTITIONS_LEFT,
+)
+"""Of keep_lake, once a run, all tables together, by dimension `service`."""
+
+INGEST_LAG: Final = Metric("IngestLag", "Count")
+INGEST_LAG_SECONDS: Final = Metric("IngestLagSeconds", "Seconds")
+QUARANTINE_RATE: Final = Metric("QuarantineRate", "None")
+
+INGEST_METRICS: Final = (INGEST_LAG, INGEST_LAG_SECONDS, QUARANTINE_RATE)
+"""Of each ingest worker, once a minute, by `INGEST_DIMENSIONS`.
+
+IngestLag counts the lines of its partitions that are in Kafka and not in the lake;
+IngestLagSeconds is the age of the oldest of them, by Kafka's timestamp, and 0 without any; both
+are told on idle minutes too, so that silence means that nobody ingests. QuarantineRate is the
+share, 0 to 1, of the lines stored since it was last told; without lines it is not told.
+"""
+
+INGEST_DIMENSIONS: Final = {"service": "movierec-ingest"}
+
+HIT_RATE: Final = Metric("HitRate", "None")
+WATCH_FRACTION: Final = Metric("WatchFraction", "None")
+MEAN_RATING: Final = Metric("MeanRating", "None")
+SCORE: Final = Metric("Score", "None")
+COVERAGE: Final = Metric("Coverage", "None")
+NOVELTY: Final = Metric("Novelty", "None")
+RESPONSE_TIME: Final = Metric("ResponseTimeMs", "Milliseconds")
+
+QUALITY_METRICS: Final = (
+    HIT_RATE,
+    WATCH_FRACTION,
+    MEAN_RATING,
+    SCORE,
+    COVERAGE,
+    NOVELTY,
+    RESPONSE_TIME,
+    REQUESTS,
+)
+"""Of evaluate_online, once a run, by `quality_dimensions` of each model that served; and overall.
+
+REQUESTS is here the number of lists that the others are about.
+"""
+
+AVAILABILITY: Final = Metric("Availability", "None")
+AVERAGE_RATING: Final = Metric("AverageRating", "None")
+MODEL_AGE: Final = Metric("ModelAgeDays", "None")
+
+OVERALL_METRICS: Final = (*QUALITY_METRICS, AVAILABILITY, AVERAGE_RATING, MODEL_AGE)
+"""Of evaluate_online's scheduled runs, by dimension `service`."""
+
+HIT_RATE_DIFFERENCE: Final = Metric("HitRateDifference", "None")
+HIT_RATE_DIFFERENCE_LOWER: Final = Metric("HitRateDifferenceLower", "None")
+HIT_RATE_DIFFERENCE_UPPER: Final = Metric("HitRateDifferenceUpper", "None")
+
+VERDICT_METRICS: Final = (
+    HIT_RATE_DIFFERENCE,
+    HIT_RATE_DIFFERENCE_LOWER,
+    HIT_RATE_DIFFERENCE_UPPER,
+)
+"""Of evaluate_online's looks at a release, canary less stable, by dimension `service`."""
+
+QUALITY_SERVICE: Final = "movierec-quality"
+
+
+def quality_dimensions(model_version: str | None) -> dict[str, str]:
+    """Return what evaluate_online emits by: a model version's own, or overall."""
+    return {"ModelVersion": model_version} if model_version else {"service": QUALITY_SERVICE}

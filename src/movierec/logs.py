@@ -4,7 +4,11 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
+
+PARTITIONS_TAKEN: Final = "partitions_taken"
+"""The ingest worker's event that `movierec up` waits for: from here on, lines reach the lake."""
 
 # What a LogRecord carries by itself; everything else came in by `extra`.
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
@@ -28,10 +32,20 @@ class JsonLines(logging.Formatter):
         return json.dumps(event, default=str)
 
 
-def to_stderr(level: int = logging.INFO) -> None:
-    """Send the process's logs to standard error; libraries speak up from WARNING."""
+def tells(path: Path, event: str) -> bool:
+    """Say whether a log of ours, which may be growing, holds an event."""
+    told = f'"event": {json.dumps(event)}'
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            return any(told in line for line in lines)
+    except FileNotFoundError:
+        return False
+
+
+def to_stderr(*packages: str, level: int = logging.INFO) -> None:
+    """Send the process's logs to standard error; others than its packages speak up from WARNING."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for package in ("movierec", "ingest_worker", "proxy", "simulator", "__main__"):
+    for package in ("movierec", "__main__", *packages):
         logging.getLogger(package).setLevel(level)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from movierec.lake import Columns
+from movierec.live_metrics import Metric
 
 
 class Clock(Protocol):
@@ -48,6 +49,18 @@ class ObjectStore(Protocol):
         ...
 
 
+class MetricSink(Protocol):
+    """Where live metrics go from a process; a Lambda function has its log read for them."""
+
+    def publish(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
+        """Publish values as of now, in `live_metrics.NAMESPACE`; without values nothing happens.
+
+        `dimensions` are names to values. Raises MetricsError when they are refused, and
+        UnavailableError when nobody answers.
+        """
+        ...
+
+
 class LakeReader(Protocol):
     """The reading side of the lake, by SQL. Every method may raise LakeError, UnavailableError."""
 
@@ -56,7 +69,10 @@ class LakeReader(Protocol):
         ...
 
     def query(self, sql: str, versions: Mapping[str, int | None]) -> Any:  # noqa: ANN401  arro3's Table, which not every caller has
-        """Run SQL over tables at versions, None for the newest. Raises TableNotFoundError."""
+        """Run SQL over tables at versions, None for the newest.
+
+        Raises TableNotFoundError, and VersionNotFoundError for a version that is no longer kept.
+        """
         ...
 
 

@@ -94,16 +94,20 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One comparison: what a manifest says, and what was found."""
+    """One comparison: what a manifest says, and what was found.
+
+    `gone`: what to compare with is no longer kept, and `found` says why. That is no difference.
+    """
 
     name: str
     expected: str
     found: str
+    gone: bool = False
 
     @property
     def ok(self) -> bool:
         """Whether they are the same."""
-        return self.expected == self.found
+        return not self.gone and self.expected == self.found
 
 
 def microseconds(at: datetime) -> int:
@@ -333,6 +337,11 @@ def check_offsets(manifest: Facts, offsets: Mapping[str, Facts]) -> tuple[Check,
         )
         for partition in sorted(expected.keys() | offsets.keys())
     )
+
+
+def check_is_gone(table: str, version: int, why: str) -> Check:
+    """Say that the lake does not hold a version any more: there is nothing to count."""
+    return Check(f"{table} at version {version}", "still in the lake", why, gone=True)
 
 
 def check_answer(found: Served, again: Ranked) -> Check:

@@ -33,7 +33,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recommender:
-    """Answers from one model artifact. Made by `open`; safe to share between threads."""
+    """Answers from one model artifact. Made by `open` or `of`; safe to share between threads."""
 
     manifest: Mapping[str, Any]
     movie_ids: Sequence[str]
@@ -49,23 +49,35 @@ class Recommender:
 
         Raises ArtifactError when a file is missing or they do not fit together.
         """
-        manifest = artifact.open_manifest(_read(folder / artifact.MANIFEST_FILE))
-        popular = artifact.load_popular(_read(folder / artifact.POPULAR_FILE))
-        found = cls(
+        names = artifact.SERVING_FILES
+        return cls.of(
+            {name: _read(folder / name) for name in names if not name.endswith(".npy")},
+            {name: _map(folder / name) for name in names if name.endswith(".npy")},
+        )
+
+    @classmethod
+    def of(cls, documents: Mapping[str, bytes], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Put the JSON files and the arrays of `artifact.SERVING_FILES` together, by their names.
+
+        Raises ArtifactError when they do not fit together.
+        """
+        manifest = artifact.open_manifest(documents[artifact.MANIFEST_FILE])
+        popular = artifact.load_popular(documents[artifact.POPULAR_FILE])
+        user_ids, topk = arrays[artifact.USER_IDS_FILE], arrays[artifact.TOPK_FILE]
+        if len(topk) != len(user_ids):
+            raise ArtifactError(
+                f"{artifact.TOPK_FILE} has {len(topk)} rows for the {len(user_ids)} users of"
+                f" {artifact.USER_IDS_FILE}: they are of different versions, fetch them again"
+            )
+        return cls(
             manifest=manifest,
-            movie_ids=_movie_ids(folder / artifact.MOVIE_IDS_FILE),
+            movie_ids=_movie_ids(documents[artifact.MOVIE_IDS_FILE]),
             popular_by_group=[_list_for(group, popular) for group in _groups(manifest)],
             kids=popular.kids,
-            user_ids=_map(folder / artifact.USER_IDS_FILE),
-            user_groups=_map(folder / artifact.USER_GROUPS_FILE),
-            topk=_map(folder / artifact.TOPK_FILE),
+            user_ids=user_ids,
+            user_groups=arrays[artifact.USER_GROUPS_FILE],
+            topk=topk,
         )
-        if len(found.topk) != len(found.user_ids):
-            raise ArtifactError(
-                f"{folder}: {len(found.topk)} rows of recommendations for {len(found.user_ids)}"
-                " users: the files are of different versions, fetch them again"
-            )
-        return found
 
     def recommend(self, user_id: int, count: int = LIST_LENGTH) -> Ranked:
         """Return up to `count` movies for a user, `source` "model" if they are the model's.
@@ -121,10 +133,10 @@ def _read(path: Path) -> bytes:
         ) from exc
 
 
-def _movie_ids(path: Path) -> list[str]:
-    found = artifact.load_json(path.name, _read(path))
+def _movie_ids(body: bytes) -> list[str]:
+    found = artifact.load_json(artifact.MOVIE_IDS_FILE, body)
     if not isinstance(found, list):
-        raise ArtifactError(f"{path} holds no list: fetch the model again")
+        raise ArtifactError(f"{artifact.MOVIE_IDS_FILE} holds no list: fetch the model again")
     return found
 
 

@@ -11,13 +11,13 @@ Functions here take a `Routing` and return the next one; carrying it out is
 `movierec.aws.releases`. A step that its state does not allow raises ReleaseError.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from movierec import artifact
 from movierec.errors import ReleaseError
 
 PREFIX: Final = "releases/"
@@ -202,7 +202,7 @@ def step_number(key: str) -> int:
 
 def dump_step(step: Step) -> bytes:
     """Return a step as JSON."""
-    return json.dumps(asdict(step), indent=1).encode() + b"\n"
+    return artifact.dump_json(asdict(step))
 
 
 def describe_version(release: str, model_version: str, description: str) -> str:

@@ -53,6 +53,12 @@ DEFAULT_TOPIC: Final = "movielog1"
 MAX_USER_ID: Final = "MOVIEREC_MAX_USER_ID"
 """The site's largest user id; a line with a larger one is quarantined."""
 
+WATCH_RETENTION_DAYS: Final = "MOVIEREC_WATCH_RETENTION_DAYS"
+"""Days that raw watch events stay in the lake, 180 if unset; 0 keeps them for ever."""
+
+VACUUM_RETENTION_HOURS: Final = "MOVIEREC_VACUUM_RETENTION_HOURS"
+"""Hours that the lake keeps what was deleted or replaced: its readable past; 720 if unset."""
+
 MIN_RATING: Final = "MOVIEREC_MIN_RATING"
 MAX_RATING: Final = "MOVIEREC_MAX_RATING"
 """The ends of the site's rating scale."""
@@ -68,6 +74,9 @@ API_FUNCTION: Final = "MOVIEREC_API_FUNCTION"
 
 REST_API: Final = "MOVIEREC_REST_API"
 """Id of the API's REST API in API Gateway."""
+
+RELEASE_POLICY: Final = "MOVIEREC_RELEASE_POLICY"
+"""JSON object of what differs from `movierec.release_policy.Policy`; none if unset."""
 
 STATE_MACHINE: Final = "MOVIEREC_STATE_MACHINE"
 """ARN of the state machine that retrains."""

@@ -23,8 +23,9 @@ from movierec.errors import (
     TableNotFoundError,
     UnavailableError,
 )
-from movierec.lake import QUARANTINE, TABLES, Columns, ColumnType, Table, length
-from movierec.ports import Clock, Lake, ObjectStore
+from movierec.lake import QUARANTINE, TABLES, Columns, ColumnType, Table, as_rows, length
+from movierec.live_metrics import Metric, require_numbers
+from movierec.ports import Clock, Lake, MetricSink, ObjectStore
 
 _NUMPY: Final[Mapping[ColumnType, str]] = {
     "int64": "int64",
@@ -105,6 +106,28 @@ class MemoryStore:
         if self.fail_puts > 0:
             self.fail_puts -= 1
             raise UnavailableError(f"writing {key}: failed on request of the test")
+
+
+class MemorySink:
+    """Metrics in memory: `published` holds each call's values, by metric, and dimensions.
+
+    The next `fail_puts` calls raise UnavailableError and keep nothing.
+    """
+
+    def __init__(self, *, fail_puts: int = 0) -> None:
+        self.fail_puts = fail_puts
+        self.published: list[tuple[dict[Metric, float], dict[str, str]]] = []
+        self._lock = threading.Lock()
+
+    def publish(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
+        """Keep values; without any nothing happens. Raises MetricsError for what is no number."""
+        with self._lock:
+            if self.fail_puts > 0:
+                self.fail_puts -= 1
+                raise UnavailableError("publishing metrics: failed on request of the test")
+            require_numbers(values)
+            if values:
+                self.published.append((dict(values), dict(dimensions)))
 
 
 @dataclass(slots=True)
@@ -259,8 +282,7 @@ def _rows(table: Table, batch: Columns) -> list[dict[str, Any]]:
     except (ValueError, TypeError, OverflowError) as exc:
         raise LakeError(f"table {table.name} cannot hold this batch: {exc}") from exc
     nulls = [None] * rows
-    columns = {name: present.get(name, nulls) for name in table.columns}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return as_rows({name: present.get(name, nulls) for name in table.columns})
 
 
 def _values(kind: ColumnType, values: npt.NDArray[Any] | Sequence[Any]) -> list[Any]:
@@ -291,6 +313,6 @@ def _aware(value: object) -> object:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
-def _ports() -> tuple[type[Clock], type[ObjectStore], type[Lake]]:
+def _ports() -> tuple[type[Clock], type[ObjectStore], type[MetricSink], type[Lake]]:
     """Have mypy hold these classes to the Protocols that they stand in for."""
-    return FakeClock, MemoryStore, MemoryLake
+    return FakeClock, MemoryStore, MemorySink, MemoryLake

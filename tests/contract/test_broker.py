@@ -11,6 +11,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from movierec.errors import ConfigError, UnavailableError, UsageError
+from movierec.kafka import topics
 from movierec.settings import KAFKA_BOOTSTRAP, kafka_options
 from movierec.stack import addresses, broker, sockets
 from movierec.stack.layout import Project, Run, find_project
@@ -67,7 +68,7 @@ def test_messages_and_the_topic_survive_a_kill(run):
     with Supervisor(run) as supervisor:
         servers = broker.start(supervisor, os.environ)
         options = kafka_options({KAFKA_BOOTSTRAP: servers})
-        assert broker.create_topic(options, TOPIC) == broker.DEFAULT_PARTITIONS
+        assert topics.ensure(options, TOPIC, 2) == broker.DEFAULT_PARTITIONS
         produce(servers, range(1000))
 
         process = supervisor.find("kafka")
@@ -77,12 +78,12 @@ def test_messages_and_the_topic_survive_a_kill(run):
             pass
 
         assert broker.start(supervisor, os.environ) == servers
-        assert broker.create_topic(options, TOPIC, partitions=7) == broker.DEFAULT_PARTITIONS
+        assert topics.ensure(options, TOPIC, 7) == broker.DEFAULT_PARTITIONS
         produce(servers, range(1000, 1100))
         assert consume(servers, 1100) == list(range(1100))
 
         with pytest.raises(UsageError, match="Topic name is invalid"):
-            broker.create_topic(options, "two words")
+            topics.ensure(options, "two words", 2)
         with pytest.raises(ConfigError, match="1 node"):
             broker.start(supervisor, os.environ, nodes=3)
         broker.stop(supervisor)
@@ -93,7 +94,7 @@ def test_messages_and_the_topic_survive_a_kill(run):
 def test_three_nodes_lose_one_and_go_on(run):
     with Supervisor(run) as supervisor:
         servers = broker.start(supervisor, os.environ, nodes=3)
-        broker.create_topic(kafka_options({KAFKA_BOOTSTRAP: servers}), TOPIC)
+        topics.ensure(kafka_options({KAFKA_BOOTSTRAP: servers}), TOPIC, 2)
         produce(servers, range(100))
         lost = supervisor.find("kafka-2")
         assert lost is not None
@@ -119,4 +120,4 @@ def test_a_checkout_without_kafka_says_what_to_run(tmp_path):
 def test_brokers_that_do_not_answer_are_named():
     options = kafka_options({KAFKA_BOOTSTRAP: "127.0.0.1:1"})
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1"):
-        broker.create_topic(options, TOPIC)
+        topics.ensure(options, TOPIC, 2)

@@ -16,6 +16,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 import typer
 
@@ -154,6 +155,35 @@ def test_a_wrong_command_line_is_refused_in_one_line(movierec, project, line, wo
     assert_one_line(err)
     assert words in err
     assert not (project.root / "var").exists()
+
+
+LOADED = """
+import sys
+from movierec.cli.main import main
+sys.argv[0] = "movierec"
+try:
+    main()
+finally:
+    slow = {"boto3", "botocore", "chalice", "deltalake", "kafka", "numpy"}
+    print(sorted(slow & sys.modules.keys()), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("line", ["--help", "--run mine status", "--run mine down", "nosuch"])
+def test_a_command_that_needs_no_slow_library_does_not_load_one(project, line):
+    """They take longer to import than everything else together."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *line.split()],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_a_name_that_is_nearly_a_commands_is_answered_with_that_command(movierec):
+    assert "Did you mean 'status'?" in movierec("statsu")[2]
 
 
 def test_without_a_command_the_help_is_shown(movierec):
@@ -330,8 +360,9 @@ sys.exit(int(sys.argv[3]))
 def watched(tmp_path, sleep_s=0.0, code=0):
     ledger = tmp_path / "ledger.json"
     command = (sys.executable, "-c", SIMULATOR, str(ledger), str(sleep_s), str(code))
+    run = Project(tmp_path).run("mine").create()
     spec = Spec("simulate", command, dict(os.environ), tmp_path)
-    return spec, simulation.Watched(ledger, backfill=False, events=1)
+    return run, spec, simulation.Watched(ledger, backfill=False, events=1)
 
 
 @pytest.mark.parametrize("code", [1, 2, 3])
@@ -349,7 +380,7 @@ def test_a_simulator_that_ends_well_ends_the_command_well(tmp_path):
 
 
 def test_an_interrupt_is_passed_on_and_the_simulator_ends_in_order(tmp_path, capsys):
-    spec, asked = watched(tmp_path, sleep_s=600)
+    run, spec, asked = watched(tmp_path, sleep_s=600)
 
     def interrupt():
         while not asked.ledger.exists():
@@ -358,9 +389,44 @@ def test_an_interrupt_is_passed_on_and_the_simulator_ends_in_order(tmp_path, cap
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(typer.Exit) as ended:
-        simulation.watch(spec, asked)
+        simulation.watch(run, spec, asked)
     assert ended.value.exit_code == 128 + signal.SIGINT
     assert "stopped" in capsys.readouterr().err
+
+
+WATCHING = """
+import os, pathlib, sys
+from movierec.cli import simulation
+from movierec.stack.layout import Project
+from movierec.stack.processes import Spec
+folder = pathlib.Path(sys.argv[1])
+said = folder / "pid"
+code = f"import os, pathlib; pathlib.Path('{said}').write_text(str(os.getpid()))"
+child = (sys.executable, "-c", code + "; import time; time.sleep(600)")
+spec = Spec("simulate", child, dict(os.environ), folder)
+watched = simulation.Watched(folder / "ledger.json", backfill=False, events=1)
+simulation.watch(Project(folder).run("mine").create(), spec, watched)
+"""
+
+
+def test_a_command_that_is_killed_outright_leaves_no_simulator_behind(tmp_path):
+    command = [sys.executable, "-c", WATCHING, str(tmp_path)]
+    watching = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        pid_file = tmp_path / "pid"
+        eventually(lambda: pid_file.exists() and pid_file.read_text() != "")
+        simulator = psutil.Process(int(pid_file.read_text()))
+    finally:
+        watching.kill()
+        watching.wait()
+    eventually(lambda: not simulator.is_running())
+
+
+def eventually(condition, within_s=20.0):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
 
 
 def test_an_account_of_an_earlier_simulation_is_not_shown(tmp_path):

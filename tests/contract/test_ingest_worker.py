@@ -1,6 +1,5 @@
 """The worker as a process, on a real broker and a real lake, killed and doubled."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -8,15 +7,19 @@ import sys
 import time
 import uuid
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
+from localstack_client.session import Session
 
 from movierec import settings
 from movierec.aws.lake import DeltaLake
-from movierec.stack import broker
-from movierec.stack.layout import find_project
+from movierec.kafka import topics
+from movierec.live_metrics import INGEST_DIMENSIONS, INGEST_METRICS, NAMESPACE, QUARANTINE_RATE
+from movierec.stack import broker, services
+from movierec.stack.layout import Run, find_project
 from movierec.stack.processes import Supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +41,7 @@ def topic(kafka):
     """Return a new topic of two partitions that holds LINES lines, every tenth of them junk."""
     name = f"movielog-{uuid.uuid4().hex[:8]}"
     options = settings.kafka_options({settings.KAFKA_BOOTSTRAP: kafka})
-    broker.create_topic(options, name, partitions=2)
+    topics.ensure(options, name, 2)
     producer = KafkaProducer(**options)
     for n in range(LINES):
         producer.send(name, line(n), partition=n % 2)
@@ -145,8 +148,43 @@ def test_what_is_not_there_is_said_in_one_line(start, surroundings, change, code
     surroundings |= change
     worker = start()
     _, said = worker.communicate(timeout=WITHIN_S)
-    last = json.loads(said.splitlines()[-1])
+    last = said.splitlines()[-1]
     assert worker.returncode == code
-    assert last["event"] == "ingest_failed"
-    assert words in last["error"]
+    assert last.startswith("ingest_worker: ")
+    assert words in last
     assert "Traceback" not in said
+
+
+def test_a_worker_is_ready_when_the_lake_has_told_it_where_to_go_on(surroundings, topic, tmp_path):
+    """As `movierec up` starts it: from then on it is the partitions' owner."""
+    checkout = find_project({}, ROOT)
+    run = Run(checkout, tmp_path / "run").create()
+    with Supervisor(run) as supervisor:
+        supervisor.start(services.ingest(run, surroundings, dict(os.environ)))
+        lake = DeltaLake.from_env(surroundings)
+        owned = [lake.transaction("events", f"{topic}-{p}:term") for p in range(2)]
+    assert None not in owned
+
+
+def test_a_worker_tells_how_far_the_lake_is_behind_and_what_share_is_junk(start):
+    cloudwatch = Session().client("cloudwatch")
+    worker = start("--metrics-every-s=0.5")
+
+    def told(metric):
+        now = datetime.now(UTC)
+        found = cloudwatch.get_metric_statistics(
+            Namespace=NAMESPACE,
+            MetricName=metric.name,
+            Dimensions=[{"Name": k, "Value": v} for k, v in INGEST_DIMENSIONS.items()],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(minutes=1),
+            Period=7200,
+            Statistics=["Maximum"],
+        )
+        return max((point["Maximum"] for point in found["Datapoints"]), default=0.0)
+
+    for metric in INGEST_METRICS:
+        wait_until(lambda metric=metric: told(metric) > 0, worker)
+    assert told(QUARANTINE_RATE) <= 0.2  # all junk is in one partition
+    worker.terminate()
+    assert worker.wait(WITHIN_S) == 0

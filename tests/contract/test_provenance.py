@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
+from deltalake import DeltaTable
 
 from functions.build_dataset.handler import Deps, build_dataset
 from movierec import artifact, settings
@@ -210,6 +211,28 @@ def test_a_lost_dataset_file_is_found_out(lab: Lab) -> None:
     del lab.store.objects[datasets.key(lab.dataset_id, "indptr.npy")]
 
     assert lab.failed() == ["data set indptr.npy"]
+
+
+def test_data_that_upkeep_has_taken_is_said_to_be_gone_and_not_to_differ(
+    lab: Lab, tmp_path: Path
+) -> None:
+    table = DeltaTable(tmp_path / "events")
+    table.optimize.compact()
+    table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+
+    checks = lab.tracer.verify(lab.tracer.by_id("id-1"))
+
+    (gone,) = [check for check in checks if not check.ok]
+    assert (gone.name, gone.gone) == ("events at version 1", True)
+    assert "the lake no longer holds version 1 of events" in gone.found
+    assert "kept for 720 hours" in gone.found
+    assert not [check.name for check in checks if check.name.startswith("lake rows")]
+
+
+def test_data_of_which_upkeep_has_taken_nothing_still_passes(lab: Lab, tmp_path: Path) -> None:
+    DeltaTable(tmp_path / "events").optimize.compact()
+
+    assert lab.failed() == []
 
 
 def test_a_manifest_of_other_rows_is_found_out(lab: Lab) -> None:

@@ -40,7 +40,7 @@ def run(folder, flush_s):
             on_start=lambda port: print(port, flush=True),  # noqa: T201  for its parent
         )
 
-    logs.to_stderr()
+    logs.to_stderr("proxy")
     asyncio.run(until_signalled())
 
 

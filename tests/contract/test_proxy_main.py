@@ -55,3 +55,18 @@ def test_it_serves_ships_and_ends_with_0_on_sigterm(tmp_path, environment):
     assert json.loads(log.splitlines()[-1])["event"] == "stopped"
     lake = DeltaLake.from_env(environment)
     assert lake.count("served", by="source") == {"fallback": 1}
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, environment):
+    del environment["MOVIEREC_API_URL"]
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy", "--folder", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("proxy: MOVIEREC_API_URL is not set")
+    assert done.stderr.count("\n") == 1

@@ -1,14 +1,17 @@
 """How a run comes up, as far as that can be seen without its servers."""
 
+import os
 import socket
+import sys
 
 import pytest
 
 from movierec import settings
+from movierec.aws.session import client
 from movierec.errors import UnavailableError
-from movierec.stack import addresses, record, sockets
+from movierec.stack import addresses, condition, emulator, record, sockets, surroundings
 from movierec.stack.layout import Project
-from movierec.stack.processes import Supervisor
+from movierec.stack.processes import Spec, Supervisor
 from movierec.stack.progress import quiet
 from movierec.stack.startup import Startup, external_kafka
 
@@ -16,6 +19,16 @@ from movierec.stack.startup import Startup, external_kafka
 @pytest.fixture
 def run(tmp_path):
     return Project(tmp_path).run("test").create()
+
+
+@pytest.fixture(autouse=True)
+def environment_as_before():
+    """Undo what a run that comes up does: its surroundings are this process's own."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    client.cache_clear()
 
 
 @pytest.fixture
@@ -50,3 +63,59 @@ def test_a_shell_with_the_runs_own_surroundings_names_no_other_cluster(run):
     assert external_kafka(run, {**own, settings.LAKE_BUCKET: "movierec-lake"}) is None
     # Somebody's tunnel to a cluster elsewhere.
     assert external_kafka(run, own) == "127.0.0.1:9092"
+
+
+DEPLOYED = {
+    settings.API_FUNCTION: "movierec-api",
+    settings.REST_API: "abc123",
+    settings.API_URL: "http://127.0.0.1:4566/_aws/execute-api/abc123/live",
+}
+
+
+def come_up(run, supervisor):
+    """Begin to come up in a checkout that has nothing to start; return what the run then knows."""
+    with Startup(supervisor, quiet(), {}) as startup:
+        with pytest.raises(Exception, match="is not installed"):
+            startup.kafka.result()
+        return startup.variables
+
+
+def test_what_an_earlier_up_has_deployed_is_still_known_while_the_next_one_is_under_way(run):
+    surroundings.save(run, {**DEPLOYED, settings.TOPIC: "another"})
+    sleeping = (sys.executable, "-c", "import time; time.sleep(600)")
+    with Supervisor(run) as supervisor:
+        supervisor.start(Spec(emulator.NAME, sleeping, dict(os.environ), run.folder))
+        known = come_up(run, supervisor)
+    assert known.items() >= DEPLOYED.items()
+    assert known[settings.TOPIC] == settings.DEFAULT_TOPIC
+
+
+def test_a_new_emulator_has_nothing_deployed(run):
+    surroundings.save(run, DEPLOYED)
+    with Supervisor(run) as supervisor:
+        known = come_up(run, supervisor)
+    assert not known.keys() & DEPLOYED.keys()
+
+
+def with_kafka_at(run, servers):
+    record.update(run, lambda before: before.with_ports({addresses.KAFKA: 9092}))
+    local = "http://127.0.0.1:1"
+    urls = ("AWS_ENDPOINT_URL", settings.PROXY_URL, settings.SITE_URL)
+    surroundings.save(run, {**dict.fromkeys(urls, local), settings.KAFKA_BOOTSTRAP: servers})
+    return condition.observe(run)["parts"]["kafka"]
+
+
+def test_a_cluster_that_is_not_the_runs_own_is_external_and_up_if_it_answers(run, busy_port):
+    """Also at this machine's address: a tunnel, or another run's broker."""
+    found = with_kafka_at(run, f"127.0.0.1:{busy_port}")
+    assert (found["external"], found["up"]) == (True, True)
+
+
+def test_a_cluster_that_is_not_the_runs_own_and_does_not_answer_is_external_all_the_same(run):
+    found = with_kafka_at(run, "127.0.0.1:1")
+    assert (found["external"], found["up"]) == (True, False)
+
+
+def test_the_runs_own_cluster_is_down_when_its_process_is(run):
+    found = with_kafka_at(run, "127.0.0.1:9092")
+    assert (found["external"], found["up"]) == (False, False)

@@ -15,7 +15,7 @@ from movierec.errors import ConfigError, UnavailableError
 from movierec.stack import environment, record, trees
 from movierec.stack.layout import Project
 from movierec.stack.memory import PeakMemory
-from movierec.stack.processes import Spec, Supervisor
+from movierec.stack.processes import Spec, Supervisor, alone
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +65,24 @@ CALLING = DEMO.replace(
         except UnavailableError as exc:
             (run.folder / "told").write_text(str(exc))
     threading.Thread(target=deploy).start()
+    time.sleep(600)
+""",
+)
+
+
+# And in the middle of one whose output a thread of it reads.
+STREAMING = DEMO.replace(
+    "time.sleep(600)\n",
+    """
+    import threading
+    from movierec.errors import UnavailableError
+    def build():
+        try:
+            with supervisor.stream(Spec("build", tuple(child), {}, run.folder)) as program:
+                program.communicate()
+        except UnavailableError as exc:
+            (run.folder / "told").write_text(str(exc))
+    threading.Thread(target=build).start()
     time.sleep(600)
 """,
 )
@@ -336,6 +354,46 @@ def test_sigterm_ends_a_program_that_a_thread_waits_for(run):
         demo.wait(20)
         assert all(map(gone, children))
         assert "stopped" in (run.folder / "told").read_text()
+    finally:
+        finish(demo, run)
+
+
+def test_what_a_program_says_is_read_as_it_comes_and_the_program_forgotten(run, supervisor):
+    code = "import sys; print('one', flush=True); print('two', file=sys.stderr); sys.exit(7)"
+    with supervisor.stream(spec(run, "tool", code)) as program:
+        assert list(program.stdout) == ["one\n", "two\n"]
+        assert program.wait() == 7
+    assert record.load(run).processes == ()
+
+
+@pytest.mark.parametrize("how", ["supervised", "alone"])
+def test_a_program_is_stopped_at_the_end_of_the_block_that_reads_it(run, supervisor, how):
+    stream = supervisor.stream if how == "supervised" else alone
+    with stream(waiting(run)) as program:
+        assert program.poll() is None
+    assert gone(program.pid)
+
+
+def test_two_programs_of_one_name_may_be_read_at_a_time(run, supervisor):
+    with supervisor.stream(waiting(run)) as one, supervisor.stream(waiting(run)) as two:
+        assert (one.poll(), two.poll()) == (None, None)
+    assert gone(one.pid)
+    assert gone(two.pid)
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+)
+def test_whatever_ends_the_supervisor_ends_a_program_that_a_thread_reads(run, number):
+    demo = started(run, STREAMING)
+    try:
+        eventually(lambda: len(record.load(run).processes) == 2)
+        children = [process.pid for process in record.load(run).processes]
+        demo.send_signal(number)
+        demo.wait(20)
+        eventually(lambda: all(map(gone, children)))
+        if number != signal.SIGKILL:  # or half of what was built would pass for the whole
+            assert "build was stopped" in (run.folder / "told").read_text()
     finally:
         finish(demo, run)
 

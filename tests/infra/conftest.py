@@ -18,7 +18,7 @@ from movierec.stack.terraform import Workspace
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "infra" / "terraform"
 
-FUNCTIONS = ("build_dataset", "train_als")
+FUNCTIONS = ("build_dataset", "keep_lake", "train_als")
 
 
 # For what needs no AWS: port 1 answers nobody.

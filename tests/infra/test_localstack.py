@@ -28,6 +28,12 @@ def handler(event, context):
         raise ValueError("no lake")
     return {"dataset_id": "d1", "given": event}
 """,
+    "keep_lake": """
+import os
+
+def handler(event, context):
+    return {k: v for k, v in os.environ.items() if k.endswith(("_DAYS", "_HOURS", "LAKE_BUCKET"))}
+""",
     "train_als": """
 import os
 
@@ -68,7 +74,7 @@ def applied(workspace):
     """Return the summary, and what was still missing when everything but lifecycle was there."""
     with workspace.apply() as apply:
         apply.wait_for({STORAGE_READY, f"{PLATFORM}.module.api"})
-        parts = ("alerts", "function", "retrain", "schedule")
+        parts = ("alerts", "function", "retrain", "schedule", "upkeep_schedule")
         apply.wait_for({f"{PLATFORM}.module.{part}" for part in parts})
         missing = apply.progress.pending
         return apply.result(), missing
@@ -163,3 +169,32 @@ def test_a_failed_retraining_says_why_on_the_topic(client):
     history = client("stepfunctions").get_execution_history(executionArn=done["executionArn"])
     told = [event for event in history["events"] if event["type"] == "TaskSucceeded"]
     assert [event["taskSucceededEventDetails"]["resourceType"] for event in told] == ["sns"]
+
+
+def test_upkeep_is_told_which_lake_and_how_long_things_are_kept(client):
+    answer = client("lambda").invoke(FunctionName=EXPECTED["function_names"]["keep_lake"])
+
+    assert json.loads(answer["Payload"].read()) == {
+        "MOVIEREC_LAKE_BUCKET": "movierec-lake",
+        "MOVIEREC_WATCH_RETENTION_DAYS": "180",
+        "MOVIEREC_VACUUM_RETENTION_HOURS": "720",
+    }
+
+
+def test_the_schedule_of_the_upkeep_may_call_it_and_does(client):
+    """The rule is made to fire every minute; a call shows as the log stream of the function."""
+    events, name = client("events"), "movierec-upkeep"
+    log_group = f"/aws/lambda/{EXPECTED['function_names']['keep_lake']}"
+    before = invocations(client, log_group)
+    events.put_rule(Name=name, ScheduleExpression="rate(1 minute)", State="ENABLED")
+    deadline_s = time.monotonic() + 90
+    while invocations(client, log_group) == before and time.monotonic() < deadline_s:
+        time.sleep(0.5)
+    events.put_rule(Name=name, ScheduleExpression="rate(1 day)", State="ENABLED")
+
+    assert invocations(client, log_group) > before
+
+
+def invocations(client, log_group):
+    found = client("logs").filter_log_events(logGroupName=log_group, filterPattern="START")
+    return len(found["events"])

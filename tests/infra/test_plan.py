@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from movierec.live_metrics import LIVE_METRICS, NAMESPACE, live_dimensions
+from movierec import settings
+from movierec.live_metrics import (
+    INGEST_DIMENSIONS,
+    INGEST_METRICS,
+    LIVE_METRICS,
+    NAMESPACE,
+    live_dimensions,
+)
 from movierec.stack import terraform
+from movierec.upkeep import Policy
 
 # AWS's own metrics that alarms may name:
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -35,24 +43,27 @@ def policies(of):
 
 
 def test_every_alarm_names_a_metric_that_somebody_publishes(of):
-    known = SERVICE_METRICS | {NAMESPACE: {metric.name for metric in LIVE_METRICS}}
+    ours = {metric.name for metric in (*LIVE_METRICS, *INGEST_METRICS)}
+    known = SERVICE_METRICS | {NAMESPACE: ours}
 
     for address, alarm in of("aws_cloudwatch_metric_alarm").items():
         assert alarm["metric_name"] in known[alarm["namespace"]], address
 
 
-def test_every_alarm_of_ours_is_on_dimensions_that_the_api_emits(of):
+def test_every_alarm_of_ours_is_on_dimensions_that_its_metric_is_emitted_by(of):
     """CloudWatch sums nothing up: any other set of dimensions is a metric without data."""
     ours = {
-        address: alarm["dimensions"]
+        address: (alarm["metric_name"], alarm["dimensions"])
         for address, alarm in of("aws_cloudwatch_metric_alarm").items()
         if alarm["namespace"] == NAMESPACE
     }
+    of_ingest = {metric.name for metric in INGEST_METRICS}
 
     assert ours
-    for address, dimensions in ours.items():
-        version = dimensions.get("FunctionVersion", "")
-        assert dimensions in live_dimensions(version), address
+    for address, (metric, dimensions) in ours.items():
+        of_api = live_dimensions(dimensions.get("FunctionVersion", ""))
+        emitted = (INGEST_DIMENSIONS,) if metric in of_ingest else of_api
+        assert dimensions in emitted, address
 
 
 def test_every_alarm_is_one_that_the_emulator_evaluates(of):
@@ -68,15 +79,42 @@ def test_the_api_is_watched_for_errors_and_slowness_whatever_its_version(of):
     watched = {
         (alarm["metric_name"], alarm["statistic"])
         for alarm in of("aws_cloudwatch_metric_alarm").values()
-        if alarm["namespace"] == NAMESPACE and "FunctionVersion" not in alarm["dimensions"]
+        if alarm["dimensions"] == {"service": "movierec-api"}
     }
 
     assert watched == {("Error", "Average"), ("Slow", "Average")}
 
 
-def test_a_quiet_night_raises_no_alarm(of):
-    for address, alarm in of("aws_cloudwatch_metric_alarm").items():
-        assert alarm["treat_missing_data"] == "notBreaching", address
+def alarms_on(of, metric):
+    """Return the alarms on a metric by the last part of their names."""
+    return {
+        alarm["alarm_name"].removeprefix("movierec-"): alarm
+        for alarm in of("aws_cloudwatch_metric_alarm").values()
+        if alarm["metric_name"] == metric
+    }
+
+
+def test_ingest_is_watched_for_lag_for_junk_and_for_silence(of):
+    lag = alarms_on(of, "IngestLagSeconds")
+    (junk,) = alarms_on(of, "QuarantineRate").values()
+
+    assert set(lag) == {"ingest-lag", "ingest-silent"}
+    assert (lag["ingest-lag"]["statistic"], lag["ingest-lag"]["threshold"]) == ("Maximum", 300)
+    assert (junk["statistic"], junk["threshold"]) == ("Average", 0.05)
+    # A worker tells once a minute, not on the second: each window holds one at least.
+    assert all(alarm["period"] >= 180 for alarm in (*lag.values(), junk))
+
+
+def test_a_quiet_night_raises_no_alarm_but_a_silent_worker_does(of):
+    """The worker tells its lag on idle minutes too."""
+    alarms = of("aws_cloudwatch_metric_alarm").values()
+    on_silence = [a["alarm_name"] for a in alarms if a["treat_missing_data"] != "notBreaching"]
+
+    assert on_silence == ["movierec-ingest-silent"]
+    silent = alarms_on(of, "IngestLagSeconds")["ingest-silent"]
+    # No lag is below 0: it is the missing one alone that breaches.
+    assert (silent["comparison_operator"], silent["threshold"]) == ("LessThanThreshold", 0)
+    assert silent["treat_missing_data"] == "breaching"
 
 
 def test_no_role_may_do_everything_or_to_everything(of):
@@ -89,18 +127,31 @@ def test_no_role_may_do_everything_or_to_everything(of):
             assert not [action for action in actions if "*" in action], address
 
 
-def test_only_who_builds_datasets_reads_the_lake_and_nobody_here_writes_it(of):
-    reads = {
+def test_only_who_builds_datasets_reads_the_lake_and_only_upkeep_changes_it(of):
+    may = {
         address: set(statement["Action"]) if isinstance(statement["Action"], list) else set()
         for address, values in of("aws_iam_role_policy").items()
         for statement in json.loads(values["policy"])["Statement"]
         if "arn:aws:s3:::movierec-lake/*" in statement["Resource"]
     }
 
-    assert list(reads) == [
-        'module.platform.module.function["build_dataset"].aws_iam_role_policy.this'
-    ]
-    assert list(reads.values()) == [{"s3:GetObject"}]
+    write = {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"}
+    assert may == {
+        role_policy("build_dataset"): {"s3:GetObject"},
+        role_policy("keep_lake"): write,
+    }
+
+
+def role_policy(function):
+    return f'module.platform.module.function["{function}"].aws_iam_role_policy.this'
+
+
+def test_upkeep_touches_the_lake_and_nothing_else(of):
+    statements = json.loads(of("aws_iam_role_policy")[role_policy("keep_lake")]["policy"])
+
+    resources = {name for one in statements["Statement"] for name in one["Resource"]}
+    lake = "arn:aws:s3:::movierec-lake"
+    assert {name for name in resources if ":logs:" not in name} == {lake, f"{lake}/*"}
 
 
 def test_every_bucket_keeps_versions_refuses_the_public_and_plain_http(of):
@@ -175,7 +226,8 @@ def test_the_retraining_ends_in_time_and_repeats_what_aws_asks_to_repeat(of):
 
     assert machine["TimeoutSeconds"] > 0
     called = [call["Parameters"]["FunctionName"] for call in calls]
-    assert sorted(called) == sorted(EXPECTED["function_arns"].values())
+    arns = EXPECTED["function_arns"]
+    assert called == [arns["build_dataset"], arns["train_als"]]
     for call in calls:
         (retry,) = call["Retry"]
         # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
@@ -202,9 +254,37 @@ def test_a_failed_retraining_is_told_before_it_fails(of):
         assert {caught["Next"] for caught in told["Catch"]} == {told["Next"]}
 
 
+def started_by(of, module):
+    """Return the rule of a schedule and its target."""
+    place = f"module.platform.module.{module}.aws_cloudwatch_event"
+    return of("aws_cloudwatch_event_rule")[f"{place}_rule.this"], of("aws_cloudwatch_event_target")[
+        f"{place}_target.this"
+    ]
+
+
 def test_the_retraining_starts_every_three_days(of):
-    (rule,) = of("aws_cloudwatch_event_rule").values()
-    (target,) = of("aws_cloudwatch_event_target").values()
+    rule, target = started_by(of, "schedule")
 
     assert (rule["schedule_expression"], rule["state"]) == ("rate(3 days)", "ENABLED")
     assert target["arn"] == EXPECTED["state_machine_arn"]
+
+
+def test_the_lake_is_kept_every_day_by_a_function_that_lets_the_schedule_call_it(of):
+    rule, target = started_by(of, "upkeep_schedule")
+    (permission,) = of("aws_lambda_permission").values()
+
+    assert (rule["schedule_expression"], rule["state"]) == ("rate(1 day)", "ENABLED")
+    assert target["arn"] == EXPECTED["function_arns"]["keep_lake"]
+    assert permission["function_name"] == EXPECTED["function_names"]["keep_lake"]
+    assert permission["principal"] == "events.amazonaws.com"
+    assert permission["action"] == "lambda:InvokeFunction"
+
+
+def test_upkeep_is_told_by_the_names_that_the_code_reads(of):
+    functions = {values["function_name"]: values for values in of("aws_lambda_function").values()}
+    (environment,) = functions[EXPECTED["function_names"]["keep_lake"]]["environment"]
+
+    told = Policy.from_env(environment["variables"])
+    names = {settings.WATCH_RETENTION_DAYS, settings.VACUUM_RETENTION_HOURS, settings.LAKE_BUCKET}
+    assert names <= set(environment["variables"])
+    assert told == Policy()

@@ -320,6 +320,23 @@ def test_of_two_builds_of_one_package_at_the_same_time_the_second_waits(checkout
     assert calls.read_text(encoding="utf-8") == "\n"
 
 
+def test_what_a_run_was_brought_up_with_stays_when_other_code_is_built(checkout, env, tmp_path):
+    """Terraform reads it twice: for its sum, and to upload it."""
+    mine, others = tmp_path / "mine", tmp_path / "others"
+    [first] = packages.build_functions(checkout, env, into=mine)
+    before = first.path.read_bytes()
+    with (checkout.root / "functions/echo/handler.py").open("a", encoding="utf-8") as code:
+        code.write("changed = True\n")
+
+    [second] = packages.build_functions(checkout, env, into=others)
+
+    assert first.path == mine / "echo.zip"
+    assert first.path.read_bytes() == before
+    assert second.path.read_bytes() != before
+    [again] = packages.build_functions(checkout, env, into=mine)
+    assert again.path.read_bytes() == second.path.read_bytes()
+
+
 def test_vendor_stays_as_it_is_while_somebody_copies_it(checkout, env):
     first = packages.build_vendor(checkout, env)
     library = checkout.root / "src/movierec/__init__.py"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_worker.batcher import Records
+from ingest_worker.meter import Meter
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec.events import Catalog, Limits
 from movierec.testing import FakeClock, MemoryLake
@@ -38,7 +39,9 @@ class Reader:
         for partition, start in self.positions.items():
             lines = LOG[partition][start : start + self.lines]
             if lines:
-                found[partition] = Records(np.arange(start, start + len(lines)), lines)
+                found[partition] = Records(
+                    np.arange(start, start + len(lines)), lines, np.zeros(len(lines), np.int64)
+                )
                 self.positions[partition] = start + len(lines)
         return found
 
@@ -47,6 +50,9 @@ class Reader:
 
     def bounds(self, _partition):
         return 0, LINES
+
+    def end(self, _partition):
+        return LINES
 
     def commit(self, last_offsets):
         """Nothing reads the group's offsets."""
@@ -74,6 +80,7 @@ class Member:
             limits=Limits(),
             policy=FlushPolicy(max_lines=1, max_age_s=0),
             pause=lambda _s: False,
+            meter=Meter(),
         )
         self.worker.assigned(range(PARTITIONS))
 

@@ -21,6 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from movierec import errors, settings
 from movierec.lake import QUARANTINE, TABLES, Columns, ColumnType, Table, length
+from movierec.upkeep import DEFAULT_VACUUM_RETENTION_HOURS, FILE_RETENTION, retention_properties
 
 _TEXTS: Final = DataType.list(Field("element", DataType.utf8(), nullable=True))
 
@@ -38,7 +39,10 @@ _ARROW_TYPES: Final[Mapping[ColumnType, DataType]] = {
 
 # A table nobody compacts grows a file per partition and commit; delta-rs writes a checkpoint of
 # its log every 100 commits by default, so that opening the table stays cheap.
-_TABLE_CONFIG: Final = {"delta.logRetentionDuration": "interval 30 days"}
+_TABLE_CONFIG: Final = retention_properties(DEFAULT_VACUUM_RETENTION_HOURS)
+
+# An append loses to a deletion, of which upkeep makes one a day: the second try goes through.
+_TRIES: Final = 4
 
 
 class DeltaLake:
@@ -65,21 +69,14 @@ class DeltaLake:
         must still be what the table says; and should another writer commit between that look and
         this commit, Delta's own conflict check refuses the second of two commits that carry the
         same name (Delta protocol, "Transaction Identifiers").
+
+        Upkeep is no rival: an append that a deletion of old rows overtakes is repeated here.
         """
         spec = TABLES[table]
-        rows = _reader(spec, batches)
+        rows = [_record_batch(spec, batch) for batch in batches or [_nothing(spec)]]
         delta = self._table(spec)
-        with _delta_errors(f"append to {self._uri(table)}"):
-            delta.update_incremental()
-            self._refuse_stale(delta, table, transactions)
-            write_deltalake(
-                delta,
-                rows,
-                mode="append",
-                commit_properties=CommitProperties(
-                    app_transactions=[Transaction(name, seq) for name, seq in transactions.items()]
-                ),
-            )
+        with delta_errors(f"append to {self._uri(table)}"):
+            self._commit(delta, spec, rows, transactions)
         self._seen.update({(table, name): seq for name, seq in transactions.items()})
         return int(delta.version())
 
@@ -122,36 +119,59 @@ class DeltaLake:
     def query(self, sql: str, versions: Mapping[str, int | None]) -> ArrowTable:
         """Run SQL (Apache DataFusion's) over tables at given versions; None is the newest.
 
-        Raises TableNotFoundError for a table that was never written.
+        Raises TableNotFoundError for a table that was never written, VersionNotFoundError for a
+        version that is no longer kept.
         """
         builder = QueryBuilder()
         for table, version in versions.items():
             builder = builder.register(table, self._at(table, version))
-        with _delta_errors(f"query {', '.join(versions)} in {self._root}"):
-            return builder.execute(sql).read_all()
+        try:
+            with delta_errors(f"query {', '.join(versions)} in {self._root}"):
+                found = builder.execute(sql).read_all()
+                # Without a batch arro3 makes no numpy array of a column, not even an empty one.
+                return found if found.num_rows else found.combine_chunks()
+        except errors.LakeError as exc:
+            self._refuse_vacuumed(versions, exc)
+            raise
 
-    def _at(self, table: str, version: int | None) -> DeltaTable:
-        if version is None:
-            return self._existing(table)
-        with _delta_errors(f"open {self._uri(table)} at version {version}"):
+    def open(self, table: str, version: int | None = None) -> DeltaTable:
+        """Return a handle of the caller's own, for `movierec.aws.lake_upkeep`.
+
+        Raises TableNotFoundError.
+        """
+        at = "" if version is None else f" at version {version}"
+        with delta_errors(f"open {self._uri(table)}{at}"):
             return DeltaTable(
                 self._uri(table), version=version, storage_options=self._storage_options
             )
 
+    def _at(self, table: str, version: int | None) -> DeltaTable:
+        if version is None:
+            return self._existing(table)
+        try:
+            return self.open(table, version)
+        except errors.LakeError as exc:
+            # A table without a log that reaches so far back is to delta-rs no table at all.
+            present = self.version(table)
+            if version > present:
+                raise errors.VersionNotFoundError(
+                    f"the lake has no version {version} of {table}, which stands at {present}: "
+                    "it is another lake, or was made anew"
+                ) from exc
+            raise self._gone(table, version) from exc
+
     def _existing(self, table: str) -> DeltaTable:
-        with _delta_errors(f"open {self._uri(table)}"):
-            if table not in self._open:
-                self._open[table] = DeltaTable(
-                    self._uri(table), storage_options=self._storage_options
-                )
-            else:
+        if table not in self._open:
+            self._open[table] = self.open(table)
+        else:
+            with delta_errors(f"open {self._uri(table)}"):
                 self._open[table].update_incremental()
-            return self._open[table]
+        return self._open[table]
 
     def _table(self, spec: Table) -> DeltaTable:
         if spec.name in self._open:
             return self._open[spec.name]
-        with _delta_errors(f"create {self._uri(spec.name)}"):
+        with delta_errors(f"create {self._uri(spec.name)}"):
             # mode="ignore": of two writers that start at once, one creates, both go on.
             DeltaTable.create(
                 self._uri(spec.name),
@@ -162,6 +182,50 @@ class DeltaLake:
                 configuration=_TABLE_CONFIG,
             )
         return self._existing(spec.name)
+
+    def _commit(
+        self,
+        delta: DeltaTable,
+        spec: Table,
+        rows: Sequence[RecordBatch],
+        transactions: Mapping[str, int],
+    ) -> None:
+        carried = [Transaction(name, sequence) for name, sequence in transactions.items()]
+        for tries_left in reversed(range(_TRIES)):
+            delta.update_incremental()
+            self._refuse_stale(delta, spec.name, transactions)
+            try:
+                write_deltalake(
+                    delta,
+                    RecordBatchReader.from_batches(_schema(spec), rows),
+                    mode="append",
+                    commit_properties=CommitProperties(app_transactions=carried),
+                )
+            except CommitFailedError:
+                if not tries_left or not self._would_show(spec.name, transactions):
+                    raise
+            else:
+                return
+
+    def _would_show(self, table: str, transactions: Mapping[str, int]) -> bool:
+        """Whether a look at the table tells if a commit of these has gone through."""
+        return any(self._seen.get((table, name)) != seq for name, seq in transactions.items())
+
+    def _refuse_vacuumed(self, versions: Mapping[str, int | None], failed: Exception) -> None:
+        """Raise VersionNotFoundError if what a query lacked is a file that only the past needs."""
+        lacking = _LACKING.search(str(failed))
+        for table, version in versions.items():
+            if lacking and version is not None:
+                was, now = self.open(table, version), self.open(table)
+                if lacking[1] in _file_names(was) - _file_names(now):
+                    raise self._gone(table, version) from failed
+
+    def _gone(self, table: str, version: int) -> errors.VersionNotFoundError:
+        kept = self.open(table).metadata().configuration.get(FILE_RETENTION, "interval 7 days")
+        return errors.VersionNotFoundError(
+            f"the lake no longer holds version {version} of {table}: what was deleted or replaced "
+            f"is kept for {kept.removeprefix('interval ')} ({settings.VACUUM_RETENTION_HOURS})"
+        )
 
     def _refuse_stale(self, delta: DeltaTable, table: str, transactions: Mapping[str, int]) -> None:
         for name in transactions:
@@ -192,11 +256,9 @@ def _schema(spec: Table) -> Schema:
     return Schema([Field(name, _ARROW_TYPES[kind]) for name, kind in spec.columns.items()])
 
 
-def _reader(spec: Table, batches: Sequence[Columns]) -> RecordBatchReader:
-    # A commit without rows still carries its transactions: one empty batch stands for it.
-    batches = batches or [{next(iter(spec.columns)): []}]
-    arrow = [_record_batch(spec, batch) for batch in batches]
-    return RecordBatchReader.from_batches(_schema(spec), arrow)
+def _nothing(spec: Table) -> Columns:
+    """Return a batch without rows: a commit of it still carries its transactions."""
+    return {next(iter(spec.columns)): []}
 
 
 def _record_batch(spec: Table, batch: Columns) -> RecordBatch:
@@ -255,26 +317,40 @@ def _nulls(rows: int, kind: ColumnType) -> Array:
     return Array([None] * rows, _ARROW_TYPES[kind])
 
 
+def _file_names(delta: DeltaTable) -> set[str]:
+    """Return the names of a version's files without their folders; each holds a UUID."""
+    return {uri.rpartition("/")[2] for uri in delta.file_uris()}
+
+
 @contextmanager
-def _delta_errors(what: str) -> Iterator[None]:
+def delta_errors(what: str) -> Iterator[None]:
+    """Turn Delta Lake's errors into ours; `what` says what was attempted, and on what."""
     try:
         yield
     except TableNotFoundError as exc:
         raise errors.TableNotFoundError(f"{what}: no such table yet") from exc
     except CommitFailedError as exc:
         raise errors.ConflictError(f"{what}: {exc}") from exc
-    except (DeltaError, OSError) as exc:
-        message = " ".join(_ANSI.sub("", str(exc)).split())
-        if "NoSuchBucket" in message:
-            raise errors.BucketNotFoundError(
-                f"{what}: no such bucket; {errors.BucketNotFoundError.next_step}"
-            ) from exc
-        if "error sending request" in message:
-            raise errors.UnavailableError(
-                f"{what}: no answer; {errors.UnavailableError.next_step}"
-            ) from exc
-        raise errors.LakeError(f"{what}: {message}") from exc
+    except Exception as exc:
+        # arro3 raises whatever a query fails with as a bare Exception.
+        if type(exc) is not Exception and not isinstance(exc, (DeltaError, OSError)):
+            raise
+        raise _said(what, exc) from exc
 
+
+def _said(what: str, exc: Exception) -> errors.MovierecError:
+    message = " ".join(_ANSI.sub("", str(exc)).split())
+    if "NoSuchBucket" in message:
+        return errors.BucketNotFoundError(
+            f"{what}: no such bucket; {errors.BucketNotFoundError.next_step}"
+        )
+    if "error sending request" in message:
+        return errors.UnavailableError(f"{what}: no answer; {errors.UnavailableError.next_step}")
+    return errors.LakeError(f"{what}: {message}")
+
+
+# object_store's words for a file that is not there; the group is its name without its folder.
+_LACKING: Final = re.compile(r"Object at location (?:\S*/)?([^/\s]+) not found")
 
 # delta-rs colours the chain of its causes.
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m|↳")

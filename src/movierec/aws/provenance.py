@@ -21,8 +21,9 @@ from movierec.errors import (
     ReleaseNotFoundError,
     TableNotFoundError,
     UsageError,
+    VersionNotFoundError,
 )
-from movierec.lake import EVENTS, SERVED
+from movierec.lake import EVENTS, SERVED, as_rows
 from movierec.ports import LakeReader, ObjectStore
 from movierec.provenance import SITE_CLOCK_WITHIN, Chain, Check, Function, Served
 from movierec.ranking import Recommender
@@ -186,10 +187,15 @@ class Tracer:
         version = manifest["lake"]["versions"][EVENTS.name]
         since = manifest.get("parameters", {}).get("since")
         condition = f"event_date >= cast({_text(since)} as date)" if since else "true"
-        kinds = self._rows(_BY_KIND.format(condition=condition), EVENTS.name, version)
+        try:
+            kinds = self._rows(_BY_KIND.format(condition=condition), EVENTS.name, version)
+            # Kinds are counted from the log alone, also where the files are gone; this opens them.
+            parts = self._rows(_BY_PARTITION.format(condition=condition), EVENTS.name, version)
+        except VersionNotFoundError as exc:
+            yield provenance.check_is_gone(EVENTS.name, version, str(exc))
+            return
         counted = {row["kind"]: int(row["n"]) for row in kinds}
         yield from provenance.check_rows(manifest, counted)
-        parts = self._rows(_BY_PARTITION.format(condition=condition), EVENTS.name, version)
         offsets = {str(row.pop("kafka_partition")): row for row in parts}
         yield from provenance.check_offsets(manifest, offsets)
 
@@ -198,8 +204,7 @@ class Tracer:
             found = self.lake.query(sql, {table: version})
         except TableNotFoundError:
             return []
-        columns = {name: found.column(name).to_pylist() for name in found.column_names}
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return as_rows({name: found.column(name).to_pylist() for name in found.column_names})
 
 
 _BY_KIND: Final = "select kind, count(*) n from events where {condition} group by 1"

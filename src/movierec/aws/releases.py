@@ -87,7 +87,10 @@ class Releases:
     def describe(self) -> Routing | None:
         """Return who gets which version, None before the first release."""
         alias = self._alias()
-        return rollout.of_alias(alias) if alias else None
+        if alias is None:
+            self._require_function()
+            return None
+        return rollout.of_alias(alias)
 
     def models(self, routing: Routing) -> Mapping[str, str | None]:
         """Return the model that each version of a routing is pinned to."""
@@ -295,10 +298,28 @@ class Releases:
 
     def _configuration(self, version: str | None) -> dict[str, Any]:
         """Return Lambda's configuration, as `_plain` has it."""
-        qualifier = {"Qualifier": version} if version else {}
-        with self._errors(f"describe version {version or '$LATEST'}"):
-            found = self.aws.get_function_configuration(FunctionName=self.function, **qualifier)
+        if version is None:
+            return self._require_function()
+        with self._errors(f"describe version {version}"):
+            found = self.aws.get_function_configuration(
+                FunctionName=self.function, Qualifier=version
+            )
         return _plain(found)
+
+    def _require_function(self) -> dict[str, Any]:
+        """Return the configuration of $LATEST, as `_plain` has it.
+
+        To an alias that is not there Lambda says the same as to a function that is not there:
+        this tells the two apart.
+        """
+        try:
+            with self._errors("describe version $LATEST"):
+                return _plain(self.aws.get_function_configuration(FunctionName=self.function))
+        except ReleaseNotFoundError as exc:
+            raise ReleaseNotFoundError(
+                f"there is no function {self.function}: name the API's in "
+                f"{settings.API_FUNCTION}, or deploy it with `movierec up`"
+            ) from exc
 
     def _model_of(self, version: str | None) -> str | None:
         if version is None:
@@ -319,6 +340,7 @@ class Releases:
     def _require_alias(self) -> dict[str, Any]:
         alias = self._alias()
         if alias is None:
+            self._require_function()
             raise ReleaseNotFoundError(
                 f"{self.function} has no alias {ALIAS}: {ReleaseNotFoundError.next_step}"
             )

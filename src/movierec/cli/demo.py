@@ -23,7 +23,7 @@ from movierec.aws.s3 import S3Store
 from movierec.cli import catalog, display, releases, report, training
 from movierec.cli import context as contexts
 from movierec.cli.summary import Expected, Lake, Summary, summarise
-from movierec.errors import MovierecError, UnavailableError, UsageError
+from movierec.errors import DemoError, UnavailableError, UsageError
 from movierec.offline_metrics import brief
 from movierec.stack import addresses, record, services
 from movierec.stack.layout import DEFAULT_RUN, DEMO_RUN, Run
@@ -35,10 +35,6 @@ from movierec.stack.startup import Options, Startup
 _POLL_S = 0.2
 _LIVE = "live"
 _BACKFILL = "backfill"
-
-
-class DemoError(MovierecError):
-    """The loop ran, but something in its summary is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,58 +1,22 @@
-"""`movierec up`, `down`, `status`, `env`: a run on this machine."""
+"""`movierec down`, `status`, `env`: a run on this machine."""
 
-import os
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
 from movierec import settings
 from movierec.cli import context as contexts
-from movierec.cli import display, releases
-from movierec.errors import UnavailableError, UsageError
+from movierec.cli import display, words
+from movierec.errors import UnavailableError
 from movierec.stack import condition, record, surroundings
-from movierec.stack.broker import DEFAULT_PARTITIONS
 from movierec.stack.processes import Supervisor
-from movierec.stack.startup import Options, Startup
 
-_KAFKA_NODES = (1, 3)
 _SILENT = "silent"
-
-
-def up(
-    context: typer.Context,
-    *,
-    kafka_nodes: Annotated[
-        int, typer.Option(help="Kafka nodes: 1, or 3 to survive the loss of any one.")
-    ] = 1,
-    partitions: Annotated[
-        int, typer.Option(help="Partitions of the topic, if it is new.", min=1)
-    ] = DEFAULT_PARTITIONS,
-    listen: Annotated[
-        str, typer.Option(help="Address of the proxy; 0.0.0.0 lets other machines ask.")
-    ] = "127.0.0.1",
-) -> None:
-    """Start everything, and come back when everything answers; it goes on running."""
-    here = contexts.of(context)
-    if kafka_nodes not in _KAFKA_NODES:
-        raise UsageError(f"--kafka-nodes {kafka_nodes}: use 1, or 3 to survive the loss of any one")
-    options = Options(
-        kafka_nodes=kafka_nodes,
-        partitions=partitions,
-        topic=os.environ.get(settings.TOPIC, settings.DEFAULT_TOPIC),
-        listen=listen,
-    )
-    with (
-        record.exclusive(here.run.create(), "movierec up"),
-        display.progress() as progress,
-        Supervisor(here.run) as supervisor,
-        Startup(supervisor, progress, dict(os.environ), options) as startup,
-    ):
-        startup.wait()
-        supervisor.keep()
-    _print_status(here)
+_UNREACHABLE = "unreachable"
+_WIDTH = len(_UNREACHABLE)
 
 
 def down(
@@ -91,7 +55,7 @@ def _stop(here: contexts.Context, *, wipe: bool) -> tuple[str, ...]:
 
 def status(context: typer.Context) -> None:
     """Show what runs, where it answers, and how far the lake is behind; exit 3 unless all is up."""
-    _print_status(contexts.of(context))
+    print_status(contexts.of(context))
 
 
 def env(context: typer.Context) -> None:
@@ -105,7 +69,8 @@ def env(context: typer.Context) -> None:
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
-def _print_status(here: contexts.Context) -> None:
+def print_status(here: contexts.Context) -> None:
+    """Show a run's condition. Raises UnavailableError unless everything is up."""
     found = condition.observe(here.run)
     if here.as_json:
         display.say_json(found)
@@ -118,36 +83,34 @@ def _print_status(here: contexts.Context) -> None:
 def fault(found: Mapping[str, Any]) -> str:
     """Return what of a run is not up, and what to do about it."""
     words = {name: _word(part)[0] for name, part in found["parts"].items() if not part["up"]}
-    # A process that hangs is kept by `up`.
-    first = "`movierec down`, then " if _SILENT in words.values() else ""
     said = ", ".join(f"{name} {word}" for name, word in words.items())
-    return f"run {found['run']}: {said}: {first}`movierec up`"
+    return f"run {found['run']}: {said}: {', then '.join(_remedies(found, words))}"
+
+
+def _remedies(found: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[str]:
+    """Yield what to do about the parts that are not up, in this order."""
+    for name in (name for name, word in words.items() if word == _UNREACHABLE):
+        servers = found["endpoints"][found["parts"][name]["endpoint"]]
+        other = f"name another in {settings.KAFKA_BOOTSTRAP}"
+        yield f"start {servers}, which is not the run's own, or {other}"
+    if _SILENT in words.values():  # a process that hangs is kept by `up`
+        yield "`movierec down`"
+    yield "`movierec up`"
 
 
 def _print_table(found: dict[str, Any]) -> None:
     for name, part in found["parts"].items():
         where = found["endpoints"].get(part["endpoint"], "")
         word, style = _word(part)
-        display.say((f"{word:<9}", style), f" {name:<12} {where}")
+        display.say((f"{word:<{_WIDTH}}", style), f" {name:<12} {where}")
     for name, value in found["facts"].items():
-        for line in lines(name, value):
-            display.say(f"{'':<9} {line}")
+        for line in words.fact(name, value):
+            display.say(f"{'':<{_WIDTH}} {line}")
 
 
 def _word(part: dict[str, Any]) -> tuple[str, str]:
+    if part["external"]:
+        return ("external", "green") if part["up"] else (_UNREACHABLE, "red")
     if part["up"]:
         return "up", "green"
     return (_SILENT, "yellow") if part["running"] else ("down", "red")
-
-
-def lines(name: str, value: Any) -> list[str]:  # noqa: ANN401  any fact
-    """Return a fact of a run's condition for people."""
-    if name == "routing" and isinstance(value, dict):
-        said = releases.lines(value)
-    elif isinstance(value, dict):
-        kinds = ", ".join(f"{kind} {count:,}" for kind, count in value.items() if kind != "total")
-        said = [f"{value['total']:,}" + (f" ({kinds})" if kinds else "")]
-    else:
-        said = ["none" if value is None else f"{value:,}" if isinstance(value, int) else value]
-    label = name.removesuffix("_lines").replace("_", " ")
-    return [f"{label if i == 0 else '':<16} {line}" for i, line in enumerate(said)]

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from movierec.cli import catalog, demo, display, machine, releases, requests, simulation, training
 from movierec.cli import context as contexts
+from movierec.cli import display
+from movierec.cli.commands import Commands
 from movierec.errors import MovierecError
 from movierec.stack.layout import DEFAULT_RUN, find_project
 
@@ -16,30 +17,12 @@ INTERRUPTED = 130  # as shells count SIGINT
 
 app = typer.Typer(
     name="movierec",
+    cls=Commands,
     help="Movie recommendations: the whole loop, on one machine or on AWS.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("up")(machine.up)
-app.command("down")(machine.down)
-app.command("status")(machine.status)
-app.command("env")(machine.env)
-app.command(
-    "simulate",
-    # Its options, --help among them, are the simulator's.
-    context_settings={
-        "allow_extra_args": True,
-        "ignore_unknown_options": True,
-        "help_option_names": [],
-    },
-)(simulation.simulate)
-app.command("retrain")(training.retrain)
-app.command("recommend")(requests.recommend)
-app.command("provenance")(requests.provenance)
-app.command("demo")(demo.demo)
-app.add_typer(releases.app, name="release")
-app.add_typer(catalog.app, name="catalog")
 
 
 @app.callback()

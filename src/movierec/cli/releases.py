@@ -1,9 +1,8 @@
 """`movierec release`: who gets which version of the API."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,7 +10,7 @@ from movierec import artifact, settings
 from movierec.aws.gateway import Gateway
 from movierec.aws.releases import Releases
 from movierec.cli import context as contexts
-from movierec.cli import display
+from movierec.cli import display, words
 from movierec.errors import ReleaseError
 from movierec.rollout import Routing
 
@@ -102,26 +101,10 @@ def _open(here: contexts.Context) -> Releases:
     return Releases.from_env(os.environ, settings.require(os.environ, settings.API_FUNCTION))
 
 
-def lines(routing: Mapping[str, Any]) -> list[str]:
-    """Return a routing for people, a line for each version.
-
-    `routing` is a Routing as JSON, with `models`: the model of each of its versions.
-    """
-    stable, canary = routing["stable"], routing["canary"]
-    model = {version: name or "the newest model" for version, name in routing["models"].items()}
-    if canary is None:
-        return [f"version {stable}: everybody, {model[stable]}"]
-    share = routing["canary_percent"]
-    return [
-        f"version {stable}: {100 - share:g}%, {model[stable]}",
-        f"version {canary}: {share:g}%, {model[canary]} (canary)",
-    ]
-
-
 def _show(here: contexts.Context, releases: Releases, routing: Routing) -> None:
     found = {**asdict(routing), "models": releases.models(routing)}
     if here.as_json:
         display.say_json(found)
         return
-    for line in lines(found):
+    for line in words.routing(found):
         display.say(line)

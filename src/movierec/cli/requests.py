@@ -15,7 +15,7 @@ from movierec.aws.provenance import Tracer
 from movierec.cli import context as contexts
 from movierec.cli import display, web
 from movierec.clock import SystemClock
-from movierec.errors import ArtifactError, UnavailableError, UsageError
+from movierec.errors import ArtifactError, UnavailableError, UsageError, VersionNotFoundError
 from movierec.provenance import Chain, Check
 
 # The site itself gives up after 800 ms; a person may wait a little longer.
@@ -79,9 +79,12 @@ def provenance(
         display.say_json({**chains.to_json(chain), "checks": [asdict(check) for check in checks]})
     else:
         _print_chain(chain, checks)
-    broken = [check.name for check in checks if not check.ok]
+    broken = [check.name for check in checks if not check.ok and not check.gone]
     if broken:
         raise ArtifactError(f"does not hold: {'; '.join(broken)}")
+    gone = [check.found for check in checks if check.gone]
+    if gone:
+        raise VersionNotFoundError(f"cannot be checked any more: {'; '.join(gone)}")
 
 
 def _chain(
@@ -101,4 +104,5 @@ def _print_chain(chain: Chain, checks: tuple[Check, ...]) -> None:
         for label, value in section.rows:
             display.say(f"  {label:<18} {value}")
     for check in checks:
-        display.say(display.CHECK if check.ok else display.CROSS, f" {check.name}")
+        said = f" {check.name}: {check.found}" if check.gone else f" {check.name}"
+        display.say(display.CHECK if check.ok else display.CROSS, said)

@@ -21,7 +21,7 @@ from movierec.cli import context as contexts
 from movierec.cli import display
 from movierec.stack import services, surroundings
 from movierec.stack.layout import Run
-from movierec.stack.processes import Spec
+from movierec.stack.processes import Spec, Supervisor
 from movierec.stack.progress import Step
 
 # The simulator's own default, said here so that a bar has an end.
@@ -50,7 +50,7 @@ def simulate(
         os.execve(spec.command[0], list(spec.command), dict(spec.env))  # noqa: S606
     watched, start_s = watched_of(given), time.time()
     try:
-        watch(spec, watched)
+        watch(here.run, spec, watched)
     finally:
         if here.as_json:
             display.say_json(account(watched.ledger, since_s=start_s) or {})
@@ -102,22 +102,17 @@ def _defaults(run: Run, variables: Mapping[str, str]) -> list[str]:
     return [f"--site-port={port}", f"--ledger={run.site / 'ledger.json'}", f"--events={_EVENTS}"]
 
 
-def watch(spec: Spec, watched: Watched) -> None:
-    """Run the simulator to its end. Raises typer.Exit with its exit code, unless that is 0."""
+def watch(run: Run, spec: Spec, watched: Watched) -> None:
+    """Run the simulator to its end. Raises typer.Exit with its exit code, unless that is 0.
+
+    It is a child of the run: `movierec down` stops it too.
+    """
     start_s = time.time()
     with (
         display.progress() as progress,
         progress.step("simulating") as step,
-        subprocess.Popen(
-            spec.command,
-            env=spec.env,
-            cwd=spec.cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # A Ctrl-C in the terminal is passed on once, and not heard twice.
-            start_new_session=True,
-        ) as child,
+        Supervisor(run) as supervisor,
+        supervisor.stream(spec) as child,
         _passing_signals_to(child),
     ):
         copy = threading.Thread(target=_copy, args=(child,), daemon=True)

@@ -51,6 +51,15 @@ def ports(
     return {name: found[name] for name in names}
 
 
+def are_foreign(run: Run, servers: str) -> bool:
+    """Say whether Kafka servers, `host:port` with commas, are none of the run's own.
+
+    Be they on this machine or not: the near end of a tunnel is.
+    """
+    own = record.load(run).ports.get(KAFKA)
+    return servers != "" and f"{sockets.HOST}:{own}" not in servers.split(",")
+
+
 def _missing(
     run: Run,
     names: tuple[str, ...],

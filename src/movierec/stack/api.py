@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack import packages
+from movierec.stack import contents, packages
 from movierec.stack.layout import Project, Run
 from movierec.stack.processes import Spec, Supervisor
 
@@ -96,7 +96,7 @@ def stage(
         raise ConfigError(f"{source / 'vendor'} is not filled: run `make vendor`")
     shutil.rmtree(folder, ignore_errors=True)
     with packages.reading_vendor(run.project):
-        shutil.copytree(source, folder, ignore=_ignored, copy_function=_link)
+        shutil.copytree(source, folder, ignore=_ignored, copy_function=contents.link)
     template = (source / ".chalice" / "config.json").read_text(encoding="utf-8")
     config = folder / ".chalice" / "config.json"
     config.parent.mkdir()
@@ -182,14 +182,6 @@ def _ignored(folder: str, names: list[str]) -> set[str]:
     """
     stray = {".chalice", ".gitignore"} if "vendor" in Path(folder).parts else _STRAY
     return {name for name in names if name in stray}
-
-
-def _link(source: str, target: str) -> None:
-    """Give a file a second name, or copy it where that is impossible (another disk)."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _share(source: Path, target: Path) -> None:

@@ -15,19 +15,8 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from kafka import KafkaAdminClient
-from kafka.errors import (
-    InvalidReplicationFactorError,
-    InvalidTopicError,
-    KafkaError,
-    NoError,
-    TopicAlreadyExistsError,
-    for_code,
-)
-
-from movierec import settings
 from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.stack import addresses, environment, record, sockets
 from movierec.stack.layout import Project, Run
@@ -37,11 +26,7 @@ from movierec.stack.processes import Spec, Supervisor, tail
 # names), and a small machine has no use for more. Scaling ingest means raising it.
 DEFAULT_PARTITIONS: Final = 2
 
-# As many copies as the cluster has nodes: see `server_properties`.
-_BROKERS_DEFAULT: Final = -1
-
 _GROUP: Final = "kafka"
-_CONNECTED_WITHIN_S: Final = 5.0
 _READY_WITHIN_S: Final = 60.0
 _GRACE_S: Final = 20.0
 _FORMAT_WITHIN_S: Final = 60.0
@@ -160,57 +145,6 @@ def start(supervisor: Supervisor, inherited: Mapping[str, str], *, nodes: int = 
 def stop(supervisor: Supervisor) -> None:
     """Stop the run's nodes, all at once, if there are any."""
     supervisor.stop(_GROUP)
-
-
-def create_topic(
-    options: Mapping[str, Any], topic: str, *, partitions: int = DEFAULT_PARTITIONS
-) -> int:
-    """Create a topic unless it exists, and return the number of partitions that it has.
-
-    `options` are kafka-python's, from `settings.kafka_options`. Partitions of a topic that exists
-    are left alone: adding some would move users to other partitions. Raises UsageError on an
-    unusable name or number, UnavailableError when the brokers do not answer.
-    """
-    if partitions < 1:
-        raise UsageError(f"{partitions} partitions for topic {topic}: use 1 or more")
-    servers = ",".join(options["bootstrap_servers"])
-    # kafka-python would try for 30 s, and then leave a thread at it.
-    if not any(_accepts(server) for server in options["bootstrap_servers"]):
-        raise UnavailableError(
-            f"topic {topic}: nobody answers at {servers}; "
-            f"check {settings.KAFKA_BOOTSTRAP} and that the brokers run (`movierec status`)"
-        )
-    try:
-        admin = KafkaAdminClient(**options)
-        try:
-            return _ensure_topic(admin, topic, partitions)
-        finally:
-            admin.close()
-    except KafkaError as exc:
-        raise UnavailableError(
-            f"topic {topic} on {servers}: {type(exc).__name__} {exc}; "
-            f"check {settings.KAFKA_BOOTSTRAP} and that the brokers run (`movierec status`)"
-        ) from exc
-
-
-def _accepts(server: str) -> bool:
-    host, _, port = server.rpartition(":")
-    return sockets.is_open(int(port), host=host.strip("[]"), timeout_s=_CONNECTED_WITHIN_S)
-
-
-def _ensure_topic(admin: KafkaAdminClient, topic: str, partitions: int) -> int:
-    wanted = {"num_partitions": partitions, "replication_factor": _BROKERS_DEFAULT}
-    response = admin.create_topics({topic: wanted}, raise_errors=False)
-    [answer] = response["topics"]
-    code = answer["error_code"]
-    if code in (InvalidTopicError.errno, InvalidReplicationFactorError.errno):
-        raise UsageError(f"topic {topic}: {answer['error_message']}")
-    if code not in (NoError.errno, TopicAlreadyExistsError.errno):
-        raise for_code(code)(answer["error_message"])
-    # Of a topic that existed, too: after a restart its leaders are still being elected.
-    admin.wait_for_topics([topic])
-    [found] = admin.describe_topics([topic])
-    return len(found["partitions"])
 
 
 def _members(run: Run, nodes: int) -> tuple[Node, ...]:

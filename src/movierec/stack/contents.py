@@ -49,6 +49,14 @@ def lay_out(files: Files, folder: Path) -> None:
         os.utime(place, (_DATE_S, _DATE_S))
 
 
+def link(source: str | Path, target: str | Path) -> None:
+    """Give a file a second name, or copy it where that is impossible (another disk)."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def extent(files: Files) -> tuple[int, int]:
     """Return how many files there are, and their bytes."""
     return len(files), sum(path.stat().st_size for path in files.values())

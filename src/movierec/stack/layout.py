@@ -119,6 +119,11 @@ class Run:
         return self.folder / "terraform"
 
     @property
+    def packages(self) -> Path:
+        """The functions' zips that the run was brought up with, whatever is built meanwhile."""
+        return self.folder / "packages"
+
+    @property
     def chalice(self) -> Path:
         """The staged API project, which Chalice deploys from and writes into."""
         return self.folder / "chalice"

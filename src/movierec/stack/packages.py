@@ -8,7 +8,8 @@ checksum; a build that finds its key there does nothing.
 The requirements are the slow part (60 MB to compress), so they are packed once for each lock file
 into `build/packages/cache/`, and a change of code appends to a copy of that.
 
-Two commands may build at the same time: each package has a lock in `build/packages/locks/`.
+Two commands may build at the same time: each package has a lock in `build/packages/locks/`, and
+gets a name of its own in the folder of the run that it is for.
 
 Sizes and the traps of trimming were measured; the limit is AWS's:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -17,12 +18,9 @@ https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 import argparse
 import fcntl
 import functools
-import hashlib
-import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,14 +28,15 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from movierec import files
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack import contents, environment
+from movierec.stack.builds import Built, measured, recorded, write_down
 from movierec.stack.layout import Project, find_project
+from movierec.stack.processes import Spec, Stream, alone
 
 LIMIT_BYTES: Final = 262_144_000
 """What AWS allows a function's code and layers together, unzipped."""
@@ -76,17 +75,28 @@ _VENDOR: Final = "vendor"
 _OPERATORS: Final = ("movierec/cli/", "movierec/stack/")
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """One package: where it is and what is in it."""
+# A Ctrl-C in the terminal ends what `python -m movierec.stack.packages` has started.
+_alone: Final = functools.partial(alone, own_session=False)
 
+
+@dataclass(frozen=True, slots=True)
+class _Shop:
+    """Where one package is made: in which checkout, and how programs are run for it."""
+
+    project: Project
+    env: Mapping[str, str]
+    stream: Stream
     name: str
-    path: Path
-    key: str
-    sha256: str
-    zipped_bytes: int
-    unzipped_bytes: int
-    files: int
+
+    def run(self, step: str, command: tuple[str, ...], *, failed: str) -> None:
+        """Run a program to its end. Raises UnavailableError, beginning with `failed`."""
+        spec = Spec(f"{self.name}-{step}", command, self.env, self.project.root)
+        with self.stream(spec) as child:
+            said, _ = child.communicate()
+        if child.returncode != 0:
+            lines = [re.sub(r"^\W+", "", line) for line in said.splitlines() if line.strip()]
+            why = ": ".join(lines[:2]) or f"{Path(command[0]).name} exit {child.returncode}"
+            raise UnavailableError(f"{failed}: {why}; check the network and run `make setup`")
 
 
 def placed(name: str) -> str | None:
@@ -104,13 +114,20 @@ def function_names(project: Project) -> tuple[str, ...]:
     return tuple(sorted(lock.parent.name for lock in locks))
 
 
-def build_functions(project: Project, env: Mapping[str, str]) -> tuple[Built, ...]:
-    """Build every function's zip, or find it built. `env` is what uv sees.
+def build_functions(
+    project: Project,
+    env: Mapping[str, str],
+    *,
+    stream: Stream = _alone,
+    into: Path | None = None,
+) -> tuple[Built, ...]:
+    """Build every function's zip, or find it built.
 
-    Raises ConfigError when uv is missing or a package is too large, UnavailableError when a
-    requirement cannot be fetched.
+    `env` is what uv sees, and `stream` runs it. Each zip is put `into` a folder as well, if one is
+    named: the next build, of other code, leaves that one as it is. Raises ConfigError when uv is
+    missing or a package is too large, UnavailableError when a requirement cannot be fetched.
     """
-    build = functools.partial(build_function, project, env)
+    build = functools.partial(build_function, project, env, stream=stream, into=into)
     # Side by side: compressing leaves the interpreter free, and so does uv.
     with ThreadPoolExecutor() as pool:
         built = tuple(pool.map(build, function_names(project)))
@@ -118,43 +135,60 @@ def build_functions(project: Project, env: Mapping[str, str]) -> tuple[Built, ..
     return built
 
 
-def build_function(project: Project, env: Mapping[str, str], name: str) -> Built:
-    """Build one function's zip, `build/packages/<name>.zip`. Raises as `build_functions`."""
+def build_function(
+    project: Project,
+    env: Mapping[str, str],
+    name: str,
+    *,
+    stream: Stream = _alone,
+    into: Path | None = None,
+) -> Built:
+    """Build one function's zip, `build/packages/<name>.zip`, as `build_functions` does."""
     with _locked(project, name, fcntl.LOCK_EX):
-        return _build_function(project, env, name)
+        built = _build_function(_Shop(project, env, stream, name))
+        return built if into is None else _put_into(into, built)
 
 
-def _build_function(project: Project, env: Mapping[str, str], name: str) -> Built:
+def _put_into(folder: Path, built: Built) -> Built:
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / built.path.name
+    place.unlink(missing_ok=True)
+    contents.link(built.path, place)
+    return replace(built, path=place)
+
+
+def _build_function(shop: _Shop) -> Built:
+    project, name = shop.project, shop.name
     lock = project.root / "functions" / name / "requirements.txt"
     key = _digest(_inputs(project.root, name, lock))
     target = _folder(project) / f"{name}.zip"
-    found = _recorded(project, target, name, key)
+    found = recorded(_folder(project), target, name, key)
     if found is not None and target.is_file() and target.stat().st_size == found.zipped_bytes:
         return found
-    requirements = _packed_requirements(project, env, lock)
+    requirements = _packed_requirements(shop, lock)
     with _scratch(project) as scratch:
         draft = Path(shutil.copyfile(requirements, scratch / target.name))
         own = scratch / "own"
         code = _function_files(project.root, name)
-        contents.lay_out({**_library(project, env, scratch), **code}, own)
-        _compile(project, env, own)
+        contents.lay_out({**_library(shop, scratch), **code}, own)
+        _compile(shop, own)
         with zipfile.ZipFile(draft, "a") as archive:
             contents.add(archive, contents.below(own))
-        built = _measured_zip(draft, target, name, key)
+        built = _checked(measured(draft, target, name, key))
         draft.replace(target)
     # Somebody who edits meanwhile gets another build, not a package that passes for the new code.
     unchanged = _digest(_inputs(project.root, name, lock)) == key
-    return _record(project, built) if unchanged else built
+    return write_down(_folder(project), built) if unchanged else built
 
 
-def build_vendor(project: Project, env: Mapping[str, str]) -> Built:
+def build_vendor(project: Project, env: Mapping[str, str], *, stream: Stream = _alone) -> Built:
     """Fill `chalice_app/vendor/`, or find it filled. Raises as `build_functions`.
 
     Chalice names its zip by a hash of the contents in here and puts the files' dates into it, so
     the dates are fixed.
     """
     with _locked(project, _VENDOR, fcntl.LOCK_EX):
-        return _build_vendor(project, env)
+        return _build_vendor(_Shop(project, env, stream, _VENDOR))
 
 
 @contextmanager
@@ -164,19 +198,20 @@ def reading_vendor(project: Project) -> Iterator[None]:
         yield
 
 
-def _build_vendor(project: Project, env: Mapping[str, str]) -> Built:
+def _build_vendor(shop: _Shop) -> Built:
+    project = shop.project
     lock = project.root / "chalice_app" / "vendor.txt"
     target = lock.parent / _VENDOR
     key = _digest({"lock": lock, **_library_files(project.root)})
-    found = _recorded(project, target, _VENDOR, key)
+    found = recorded(_folder(project), target, _VENDOR, key)
     there = contents.extent(contents.below(target))
     if found is not None and (found.files, found.unzipped_bytes) == there:
         return found
     with _scratch(project) as scratch:
-        site = _installed(project, env, lock, scratch / "site")
+        site = _installed(shop, lock, scratch / "site")
         own, vendor = scratch / "own", scratch / _VENDOR
-        contents.lay_out(_library(project, env, scratch), own)
-        _compile(project, env, own)
+        contents.lay_out(_library(shop, scratch), own)
+        _compile(shop, own)
         contents.lay_out({**site, **contents.below(own)}, vendor)
         if target.is_dir():  # renamed first: removed in place, it would be half there for a while
             shutil.move(target, scratch / "old")
@@ -184,7 +219,7 @@ def _build_vendor(project: Project, env: Mapping[str, str]) -> Built:
     filled = contents.below(target)
     count, size_bytes = contents.extent(filled)
     built = Built(_VENDOR, target, key, contents.digest(filled), 0, size_bytes, count)
-    return _record(project, _checked(built))
+    return write_down(_folder(project), _checked(built))
 
 
 def _folder(project: Project) -> Path:
@@ -214,18 +249,14 @@ def _scratch(project: Project) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _compile(project: Project, env: Mapping[str, str], folder: Path) -> None:
+def _compile(shop: _Shop, folder: Path) -> None:
     """Compile every module under a folder: Lambda never writes bytecode, and pays at each start.
 
     By hash and never checked, so that no date decides; without the folder's own path in it.
     """
     how = ("-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), str(folder))
-    _run(
-        [sys.executable, "-m", "compileall", *how],
-        env,
-        cwd=project.root,
-        failed=f"{folder.name} cannot be compiled",
-    )
+    command = (sys.executable, "-m", "compileall", *how)
+    shop.run("compile", command, failed=f"{folder.name} cannot be compiled")
 
 
 def _inputs(root: Path, name: str, lock: Path) -> contents.Files:
@@ -244,14 +275,11 @@ def _library_files(root: Path) -> contents.Files:
     return {k: v for k, v in files.items() if placed(k) and not k.startswith(_OPERATORS)}
 
 
-def _library(project: Project, env: Mapping[str, str], scratch: Path) -> contents.Files:
+def _library(shop: _Shop, scratch: Path) -> contents.Files:
     """Build the wheel and return its modules, without the metadata, which differs every time."""
-    _run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(scratch / "wheel")],
-        env,
-        cwd=project.root,
-        failed="the movierec wheel cannot be built",
-    )
+    how = ("build", "-t", "wheel", "-d", str(scratch / "wheel"))
+    command = (sys.executable, "-m", "hatchling", *how)
+    shop.run("wheel", command, failed="the movierec wheel cannot be built")
     (wheel,) = (scratch / "wheel").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(scratch / "library")
@@ -259,31 +287,28 @@ def _library(project: Project, env: Mapping[str, str], scratch: Path) -> content
     return {k: v for k, v in files.items() if placed(k) and not k.startswith(_OPERATORS)}
 
 
-def _packed_requirements(project: Project, env: Mapping[str, str], lock: Path) -> Path:
+def _packed_requirements(shop: _Shop, lock: Path) -> Path:
     """Return a zip of the lock file's requirements, made unless it is there."""
+    project = shop.project
     cached = _folder(project) / "cache" / f"{_digest({'lock': lock})}.zip"
     if not cached.is_file():
         cached.parent.mkdir(parents=True, exist_ok=True)
         with _scratch(project) as scratch:
             draft = scratch / cached.name
             with zipfile.ZipFile(draft, "w") as archive:
-                contents.add(archive, _installed(project, env, lock, scratch / "site"))
+                contents.add(archive, _installed(shop, lock, scratch / "site"))
             draft.replace(cached)
     return cached
 
 
-def _installed(project: Project, env: Mapping[str, str], lock: Path, site: Path) -> contents.Files:
+def _installed(shop: _Shop, lock: Path, site: Path) -> contents.Files:
     """Install a lock file's requirements into `site` and return what is to be packed of them."""
-    uv = _uv(project, env)
-    install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(site)]
-    exactly = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(lock)]
-    _run(
-        [*install, *_PLATFORM, *exactly],
-        env,
-        cwd=project.root,
-        failed=f"{lock.relative_to(project.root)} cannot be installed",
-    )
-    _compile(project, env, site)
+    uv = _uv(shop.project, shop.env)
+    install = (uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(site))
+    exactly = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(lock))
+    failed = f"{lock.relative_to(shop.project.root)} cannot be installed"
+    shop.run("install", (*install, *_PLATFORM, *exactly), failed=failed)
+    _compile(shop, site)
     found = contents.below(site)
     return {place: path for name, path in found.items() if (place := placed(name))}
 
@@ -301,47 +326,12 @@ def _uv(project: Project, env: Mapping[str, str]) -> str:
     return found
 
 
-def _run(command: Sequence[str], env: Mapping[str, str], *, cwd: Path, failed: str) -> None:
-    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = [re.sub(r"^\W+", "", line) for line in done.stderr.splitlines() if line.strip()]
-        why = ": ".join(said[:2]) or f"{Path(command[0]).name} exit {done.returncode}"
-        raise UnavailableError(f"{failed}: {why}; check the network and run `make setup`")
-
-
-def _measured_zip(draft: Path, target: Path, name: str, key: str) -> Built:
-    with draft.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    with zipfile.ZipFile(draft) as archive:
-        sizes = [entry.file_size for entry in archive.infolist()]
-    size_bytes = draft.stat().st_size
-    return _checked(Built(name, target, key, sha256, size_bytes, sum(sizes), len(sizes)))
-
-
 def _checked(built: Built) -> Built:
     if built.unzipped_bytes > LIMIT_BYTES:
         raise ConfigError(
             f"{built.name} is {built.unzipped_bytes:,} bytes unzipped and AWS allows "
             f"{LIMIT_BYTES:,}: take a requirement out, or leave more of it out in {__file__}"
         )
-    return built
-
-
-def _recorded(project: Project, target: Path, name: str, key: str) -> Built | None:
-    """Return what the last build wrote down, if it was made from the same."""
-    try:
-        built = Built(**json.loads((_folder(project) / f"{name}.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # none, half a one, or one of an older recipe
-        return None
-    return replace(built, path=target) if built.key == key else None
-
-
-def _record(project: Project, built: Built) -> Built:
-    path = _folder(project) / f"{built.name}.json"
-    text = json.dumps(
-        {**asdict(built), "path": str(built.path.relative_to(project.root))}, indent=2
-    )
-    files.write_whole(path, text + "\n", durable=False)
     return built
 
 

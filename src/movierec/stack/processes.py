@@ -13,8 +13,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, NoReturn, Self
@@ -34,6 +34,9 @@ _REAPED_WITHIN_S: Final = 10.0
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Probe = Callable[[], bool]
+
+type Stream = Callable[[Spec], AbstractContextManager[subprocess.Popen[str]]]
+"""Runs a program whose output, errors among it, the block reads; it ends with the block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Supervisor:
         self._owner = uuid.uuid4().hex
         self._clock = clock
         self._sleep = sleep
-        self._started: dict[int, subprocess.Popen[bytes]] = {}
+        self._started: dict[int, subprocess.Popen[Any]] = {}
         self._handlers: dict[signal.Signals, Any] = {}
         self._guard: subprocess.Popen[bytes] | None = None
         self._spawning = threading.Lock()
@@ -91,7 +94,7 @@ class Supervisor:
         time (it is stopped then, if it was started here), and ConfigError when its command cannot
         be run at all.
         """
-        process = self.find(spec.name) or self._spawn(spec)
+        process = self.find(spec.name) or self._spawn_logging(spec)
         try:
             self.wait(process, spec.ready, within_s=spec.ready_within_s)
         except BaseException:
@@ -105,7 +108,7 @@ class Supervisor:
         It is stopped with the other children. Raises UnavailableError when it is stopped, or has
         not ended in time (it is stopped then), and ConfigError as `start` does.
         """
-        process = self._spawn(spec)
+        process = self._spawn_logging(spec)
         deadline_s = self._clock() + within_s
         try:
             while self.is_alive(process):
@@ -117,6 +120,23 @@ class Supervisor:
             return self._exit_code(process)
         finally:
             self.stop_started(spec.name)
+
+    @contextmanager
+    def stream(self, spec: Spec) -> Iterator["subprocess.Popen[str]"]:
+        """Run a program for the block, which reads what it says, and waits for its exit code.
+
+        At the end of the block it is stopped if need be, and before that with the other children.
+        Several of one name may run at a time. Raises UnavailableError when the run is being
+        stopped, also while the program runs, and ConfigError as `start` does.
+        """
+        process, child = self._spawn(spec, _piped)
+        with child:
+            try:
+                yield child
+            finally:
+                self._stop([process])
+        if self._closed:  # its exit code may say 0 then: another thread has had the real one
+            raise UnavailableError(f"{spec.name} was stopped: the run is being stopped")
 
     def wait(self, process: Process, ready: Probe | None, *, within_s: float) -> None:
         """Return when the probe says True. Raises UnavailableError as `start` does."""
@@ -221,27 +241,35 @@ class Supervisor:
         stopping.stop_in_order(self.run, self._owner)
         self._reap()
 
-    def _spawn(self, spec: Spec) -> Process:
+    def _spawn_logging(self, spec: Spec) -> Process:
+        def start(marked: Spec) -> "subprocess.Popen[bytes]":
+            return _logging(marked, self.run, self.run.log(spec.name))
+
+        return self._spawn(spec, start)[0]
+
+    def _spawn[Child: subprocess.Popen[Any]](
+        self, spec: Spec, start: Callable[[Spec], Child]
+    ) -> tuple[Process, Child]:
         self.run.create()
-        log = self.run.log(spec.name)
+        mark = stopping.mark(self.run, self._owner, spec.name)
         # A Ctrl-C between the start and the record would leave a child that nobody knows.
         with _deferred_signals(), self._spawning:
             if self._closed:
                 raise UnavailableError(f"{spec.name} is not started: the run is being stopped")
-            child = _popen(spec, self.run, log, stopping.mark(self.run, self._owner, spec.name))
+            child = start(replace(spec, env={**spec.env, trees.MARK: mark}))
             self._started[child.pid] = child
             process = Process(
                 name=spec.name,
                 group=spec.group or spec.name,
                 pid=child.pid,
                 created_s=_created_s(child.pid),
-                log=str(log),
+                log=str(self.run.log(spec.name)),
                 command=spec.command,
                 grace_s=spec.grace_s,
                 owner=self._owner,
             )
             record.update(self.run, lambda before: before.with_process(process))
-        return process
+        return process, child
 
     def _stop(self, processes: list[Process]) -> None:
         stopping.stop(self.run, processes)
@@ -282,21 +310,54 @@ def tail(log: str | Path) -> str:
     return "\n".join(f"  {line}" for line in lines) or f"  ({log} is empty)"
 
 
-def _popen(spec: Spec, run: Run, log: Path, mark: str) -> subprocess.Popen[bytes]:
-    env = {"TMPDIR": str(run.tmp), **spec.env, trees.MARK: mark}
+@contextmanager
+def alone(spec: Spec, *, own_session: bool = True) -> Iterator["subprocess.Popen[str]"]:
+    """Run a program as `Supervisor.stream` does, without anybody who stops it.
+
+    In this process's own session, a Ctrl-C in the terminal reaches it, too. Raises ConfigError.
+    """
+    with _piped(spec, own_session=own_session) as child:
+        try:
+            yield child
+        finally:
+            child.terminate()  # nothing happens when it has ended
+
+
+def _piped(spec: Spec, *, own_session: bool = True) -> "subprocess.Popen[str]":
+    with _start_errors(spec):
+        return subprocess.Popen(
+            spec.command,
+            env=spec.env,
+            cwd=spec.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=own_session,
+        )
+
+
+def _logging(spec: Spec, run: Run, log: Path) -> "subprocess.Popen[bytes]":
     with suppress(FileNotFoundError):
         log.replace(log.with_suffix(".log.1"))
+    with _start_errors(spec), log.open("wb") as output:
+        return subprocess.Popen(
+            spec.command,
+            env={"TMPDIR": str(run.tmp), **spec.env},
+            cwd=spec.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def _start_errors(spec: Spec) -> Iterator[None]:
     try:
-        with log.open("wb") as output:
-            return subprocess.Popen(
-                spec.command,
-                env=env,
-                cwd=spec.cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        yield
     except OSError as exc:
         raise ConfigError(
             f"cannot start {spec.name} ({spec.command[0]} in {spec.cwd}): {exc.strerror}; "

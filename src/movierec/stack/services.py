@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from movierec import settings
+from movierec import logs, settings
 from movierec.stack import addresses, environment, sockets
 from movierec.stack.layout import Run
 from movierec.stack.processes import Spec
@@ -18,8 +18,14 @@ _GRACE_S: Final = 20.0
 
 
 def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
-    """Return how to start the ingest worker."""
-    return _module(run, INGEST, "ingest_worker", (), _env(run, variables, inherited))
+    """Return how to start the ingest worker, which is ready when it has its partitions.
+
+    Its own word, not the consumer group's: the group counts a killed worker among its members for
+    ten seconds more, and this one before it knows from the lake where to go on.
+    """
+    started = _module(run, INGEST, "ingest_worker", (), _env(run, variables, inherited))
+    log = run.log(INGEST)
+    return replace(started, ready=lambda: logs.tells(log, logs.PARTITIONS_TAKEN))
 
 
 def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:

@@ -20,6 +20,7 @@ from movierec import settings
 from movierec.aws.gateway import Gateway
 from movierec.aws.releases import Releases
 from movierec.errors import UnavailableError
+from movierec.kafka import topics
 from movierec.rollout import ALIAS
 from movierec.stack import (
     addresses,
@@ -37,6 +38,7 @@ from movierec.stack import (
 from movierec.stack.layout import Run
 from movierec.stack.processes import Supervisor
 from movierec.stack.progress import Progress
+from movierec.upkeep import Policy
 
 _API_ROLE: Final = f"{terraform.PLATFORM}.module.api"
 
@@ -74,14 +76,17 @@ class Startup:
         self.run = supervisor.run.create()
         self.options = options or Options()
         self._claim_ports()
+        # The emulator forgets at a stop: what was deployed is there as long as this one runs.
+        self._emulator_is_new = supervisor.find(emulator.NAME) is None
         self.variables = _variables(self.run, inherited, self.options)
+        if not self._emulator_is_new:
+            self.variables |= _deployed(self.run)
         self._progress = progress
         self._inherited = inherited
         self._cleanup = ExitStack()
         self._learning = threading.Lock()
         self._applying = threading.Lock()
         self._abandoned = False
-        self._emulator_is_new = False
         # Most of the threads wait for another one; none of them computes.
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="startup")
         surroundings.adopt(self.variables)
@@ -141,27 +146,33 @@ class Startup:
             )
             reach = {**self._inherited, settings.KAFKA_BOOTSTRAP: servers}
             options = settings.kafka_options(reach)
-            broker.create_topic(options, self.options.topic, partitions=self.options.partitions)
+            topics.ensure(options, self.options.topic, self.options.partitions)
         self._learn({settings.KAFKA_BOOTSTRAP: servers})
         return servers
 
     def _start_emulator(self) -> str:
         with self._progress.step("localstack"):
-            if self.supervisor.find(emulator.NAME) is None:
-                # The emulator forgets at a stop: a state that remembers would plan no changes.
+            if self._emulator_is_new:
+                # A state that remembers would plan no changes.
                 terraform.forget(self.run.terraform)
-                self._emulator_is_new = True
             self.supervisor.start(emulator.spec(self.run, self._inherited))
         return self.variables["AWS_ENDPOINT_URL"]
 
     def _build_functions(self) -> Mapping[str, str]:
         with self._progress.step("function packages"):
-            built = packages.build_functions(self.run.project, self._tool_environment())
+            built = packages.build_functions(
+                self.run.project,
+                self._tool_environment(),
+                stream=self.supervisor.stream,
+                into=self.run.packages,
+            )
         return {package.name: str(package.path) for package in built}
 
     def _build_vendor(self) -> None:
         with self._progress.step("API package"):
-            packages.build_vendor(self.run.project, self._tool_environment())
+            packages.build_vendor(
+                self.run.project, self._tool_environment(), stream=self.supervisor.stream
+            )
 
     def _prepare_terraform(self) -> terraform.Workspace:
         project = self.run.project
@@ -170,10 +181,14 @@ class Startup:
             folder=self.run.terraform,
             env=terraform.configured(env, project.terraform_config),
             log=self.run.logs / "terraform.log",
+            stream=self.supervisor.stream,
         )
+        upkeep = Policy.from_env(self._inherited)
         variables = {
             "package_paths": self._functions.result(),
             "code_version": self.variables[settings.CODE_VERSION],
+            "watch_retention_days": upkeep.watch_retention_days,
+            "vacuum_retention_hours": upkeep.vacuum_retention_hours,
         }
         with self._progress.step("terraform init"):
             workspace.stage(project.root / "infra" / "terraform", variables)
@@ -277,11 +292,23 @@ def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
 
     In a shell that has the run's surroundings from `movierec env`, it names that.
     """
-    external = inherited.get(settings.KAFKA_BOOTSTRAP, "")
-    own = f"{sockets.HOST}:{addresses.ports(run)[addresses.KAFKA]}"
-    if inherited.get(settings.LAKE_BUCKET) and own in external.split(","):
+    named = inherited.get(settings.KAFKA_BOOTSTRAP, "")
+    if inherited.get(settings.LAKE_BUCKET) and not addresses.are_foreign(run, named):
         return None
-    return external or None
+    return named or None
+
+
+# What only a deployment tells.
+_TOLD: Final = (settings.API_FUNCTION, settings.REST_API, settings.API_URL)
+
+
+def _deployed(run: Run) -> dict[str, str]:
+    """Return what an earlier `up` was told: commands that run meanwhile go on by it."""
+    try:
+        saved = surroundings.load(run)
+    except UnavailableError:
+        return {}
+    return {name: saved[name] for name in _TOLD if name in saved}
 
 
 # What the user sets for the parts: where Kafka is, and what the site's lines may say.

@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-from movierec.aws.session import client
 from movierec.errors import ConfigError, UnavailableError
 from movierec.stack import record
 from movierec.stack.layout import Run
@@ -41,7 +40,7 @@ def forget(run: Run) -> None:
 
 
 def adopt(variables: Mapping[str, str], environ: MutableMapping[str, str] = os.environ) -> None:
-    """Have this process work in these surroundings, AWS clients included.
+    """Have this process work in these surroundings, with the AWS clients that it makes from now on.
 
     What the user exported for other tools (a profile, a certificate bundle, proxies) would send
     requests elsewhere: it goes.
@@ -50,7 +49,6 @@ def adopt(variables: Mapping[str, str], environ: MutableMapping[str, str] = os.e
     for name in foreign - variables.keys():
         environ.pop(name, None)
     environ.update(variables)
-    client.cache_clear()
 
 
 def _path(run: Run) -> Path:

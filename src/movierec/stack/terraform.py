@@ -20,15 +20,16 @@ import json
 import re
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
+from movierec.stack.processes import Spec, Stream, alone
 from movierec.stack.terraform_progress import Diagnostic, Progress, advance
 
 PLATFORM: Final = "module.platform"
@@ -99,7 +100,7 @@ def expected_outputs(
     Names follow from the prefix alone, and the ARNs from names: who needs the API's role need not
     wait until Terraform has ended and told its outputs.
     """
-    folders = ("build_dataset", "train_als")
+    folders = ("build_dataset", "keep_lake", "train_als")
     functions = {folder: f"{name_prefix}-{folder.replace('_', '-')}" for folder in folders}
     here = f"{region}:{account}"
     return {
@@ -127,8 +128,10 @@ class Apply:
     As a context manager it is stopped at the end of the block, unless it has ended.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
-        self._process = process
+    def __init__(self, spec: Spec, stream: Stream, log: Path) -> None:
+        self._ending = ExitStack()
+        self._stopping = threading.Lock()
+        self._process = self._ending.enter_context(stream(spec))
         self.log = log
         self._progress = Progress()
         self._over = False
@@ -190,13 +193,13 @@ class Apply:
 
     def stop(self) -> None:
         """Make it end, with its state saved; nothing happens when it has ended."""
-        if self._process.poll() is None:
+        with self._stopping:  # two who wait for it may; a second interrupt would cut it short
             self._process.send_signal(signal.SIGINT)
-        self._reader.join(_STOP_TIMEOUT_S)
-        if self._reader.is_alive():
-            self._process.kill()
-            self._reader.join()
-        self._process.wait()
+            self._reader.join(_STOP_TIMEOUT_S)
+            if self._reader.is_alive():
+                self._process.kill()
+                self._reader.join()
+            self._ending.close()
 
     def _is_settled(self, addresses: Collection[str]) -> bool:
         return self._over or bool(self._progress.failed) or self._are_ready(addresses)
@@ -232,12 +235,16 @@ def _messages(lines: IO[str], log: IO[str]) -> Iterator[Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One run's Terraform: `folder` is its own, `env` its whole environment, `log` appended to."""
+    """One run's Terraform: `folder` is its own, `env` its whole environment, `log` appended to.
+
+    `stream` starts it: a supervisor's ends it with the supervisor's other children.
+    """
 
     folder: Path
     env: Mapping[str, str]
     log: Path
     target: str = "local"
+    stream: Stream = alone
 
     @property
     def root(self) -> Path:
@@ -273,7 +280,7 @@ class Workspace:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = ["apply", "-json", "-auto-approve", "-input=false", _LOCK_TIMEOUT]
         # 50 resources, most of them waiting for the network: more at once than its default 10.
-        return Apply(self._start(*command, "-parallelism=30"), self.log)
+        return Apply(self._spec(*command, "-parallelism=30"), self.stream, self.log)
 
     def plan_is_empty(self) -> bool:
         """Say whether an apply would change nothing. Raises as `Apply.result`."""
@@ -288,30 +295,26 @@ class Workspace:
         return digest.hexdigest()
 
     def _run(self, *command: str, ok: Collection[int] = (0,)) -> tuple[int, Progress]:
-        process = self._start(*command)
-        assert process.stdout is not None  # noqa: S101 (it was started with a pipe)
-        with self.log.open("a", encoding="utf-8") as log, process.stdout as lines:
-            progress = functools.reduce(advance, _messages(lines, log), Progress())
-        code = process.wait()
+        with self.stream(self._spec(*command)) as process:
+            assert process.stdout is not None  # noqa: S101 (it was started with a pipe)
+            with self.log.open("a", encoding="utf-8") as log:
+                progress = functools.reduce(advance, _messages(process.stdout, log), Progress())
+            code = process.wait()
         if code not in ok:
             raise failure(command[0], progress.errors, self.log)
         return code, progress
 
-    def _start(self, *command: str) -> "subprocess.Popen[str]":
+    def _spec(self, *command: str) -> Spec:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         terraform = shutil.which("terraform", path=self.env.get("PATH", ""))
         if terraform is None:
             raise ConfigError(f"terraform is not on PATH: {_INSTALL}")
-        # A session of its own: Ctrl-C in the terminal is ours to pass on, once and not twice.
-        return subprocess.Popen(
-            [terraform, f"-chdir={self.root}", *command],
+        return Spec(
+            name="terraform",
+            command=(terraform, f"-chdir={self.root}", *command),
             env={**self.env, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
+            cwd=Path(),
+            grace_s=_STOP_TIMEOUT_S,
         )
 
 

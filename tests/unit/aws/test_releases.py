@@ -377,10 +377,12 @@ def test_what_lambda_refuses_is_said_in_our_words(
 def test_without_a_function_one_is_told_how_to_get_one(lab: Lab) -> None:
     lab.client.delete_function(FunctionName=FUNCTION)
 
-    with pytest.raises(ReleaseNotFoundError, match="movierec up"):
-        lab.releases.cut(M1)
-    with pytest.raises(ReleaseNotFoundError, match="movierec up"):
-        lab.releases.rollback()
+    steps = (lab.releases.describe, lab.releases.rollback, lambda: lab.releases.cut(M1))
+    for step in steps:
+        with pytest.raises(
+            ReleaseNotFoundError, match=r"no function movierec-api: .*`movierec up`"
+        ):
+            step()
 
 
 def test_two_who_take_the_same_step_do_not_both_take_it(lab: Lab) -> None:

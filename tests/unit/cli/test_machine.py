@@ -1,33 +1,9 @@
-import pytest
-
-from movierec.cli.machine import fault, lines
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("events", {"total": 1200, "rate": 200, "watch": 1000}, "1,200 (rate 200, watch 1,000)"),
-        ("events", {"total": 0}, "0"),
-        ("quarantined", 37, "37"),
-        ("ingest_lag_lines", "unknown: no answer", "unknown: no answer"),
-        ("newest_model", None, "none"),
-        ("routing", None, "none"),
-    ],
-)
-def test_a_fact_takes_a_line(name, value, expected):
-    [line] = lines(name, value)
-    assert line.endswith(f" {expected}")
-
-
-def test_a_canary_takes_a_line_more():
-    routing = {"stable": "1", "canary": "2", "canary_percent": 10.0, "models": {"1": "a", "2": "b"}}
-    first, second = lines("routing", routing)
-    assert first.startswith("routing ")
-    assert second.startswith(" ")
+from movierec.cli.machine import fault
 
 
 def condition(**parts):
-    return {"run": "mine", "parts": {n: {"running": r, "up": u} for n, (r, u) in parts.items()}}
+    said = {n: {"running": r, "up": u, "external": False} for n, (r, u) in parts.items()}
+    return {"run": "mine", "parts": said}
 
 
 def test_what_is_down_is_named_with_what_starts_it():
@@ -38,3 +14,18 @@ def test_what_is_down_is_named_with_what_starts_it():
 def test_what_hangs_has_to_be_stopped_first():
     said = fault(condition(proxy=(True, False)))
     assert "proxy silent: `movierec down`, then `movierec up`" in said
+
+
+def test_an_external_cluster_that_does_not_answer_is_named_before_what_starts_the_rest():
+    found = condition(ingest=(False, False))
+    found["endpoints"] = {"kafka": "kafka.example:9092"}
+    found["parts"]["kafka"] = {
+        "running": False,
+        "up": False,
+        "external": True,
+        "endpoint": "kafka",
+    }
+    assert fault(found) == (
+        "run mine: ingest down, kafka unreachable: start kafka.example:9092, which is not the "
+        "run's own, or name another in MOVIEREC_KAFKA_BOOTSTRAP, then `movierec up`"
+    )

@@ -14,7 +14,9 @@ JUNK = b"\xff\xfe"
 
 def batch_of(**lines_by_partition):
     records = {
-        int(name[1:]): Records(np.arange(100, 100 + len(lines)), lines)
+        int(name[1:]): Records(
+            np.arange(100, 100 + len(lines)), lines, np.zeros(len(lines), np.int64)
+        )
         for name, lines in lines_by_partition.items()
     }
     recent = {p: RecentLines() for p in records}

@@ -1,13 +1,19 @@
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
 from ingest_worker.batcher import Records
+from ingest_worker.meter import Meter
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec.errors import ConfigError, UnavailableError
 from movierec.events import Catalog, Limits
+from movierec.live_metrics import INGEST_LAG, INGEST_LAG_SECONDS, QUARANTINE_RATE
 from movierec.testing import FakeClock, MemoryLake
 
 TOPIC = "movielog1"
+# A minute before the time of FakeClock.
+WRITTEN_MS = int(datetime(2026, 11, 20, 10, 14, tzinfo=UTC).timestamp() * 1000)
 
 
 def line(n):
@@ -33,7 +39,8 @@ class Log:
         for partition, position in self._positions.items():
             lines = self.partitions[partition][position : position + self._poll_lines]
             if lines:
-                found[partition] = Records(np.arange(position, position + len(lines)), lines)
+                offsets = np.arange(position, position + len(lines))
+                found[partition] = Records(offsets, lines, WRITTEN_MS + offsets)
                 self._positions[partition] += len(lines)
         return found
 
@@ -42,6 +49,9 @@ class Log:
 
     def bounds(self, partition):
         return self.oldest, len(self.partitions[partition])
+
+    def end(self, partition):
+        return len(self.partitions[partition])
 
     def commit(self, last_offsets):
         self.committed |= last_offsets
@@ -62,7 +72,7 @@ def lake():
     return MemoryLake()
 
 
-def worker_on(log, lake, clock, *, max_lines=4, pauses=None, catalog=lambda: None):
+def worker_on(log, lake, clock, *, max_lines=4, pauses=None, catalog=lambda: None, meter=None):
     waited = [] if pauses is None else pauses
     return Worker(
         log,
@@ -72,6 +82,7 @@ def worker_on(log, lake, clock, *, max_lines=4, pauses=None, catalog=lambda: Non
         limits=Limits(),
         policy=FlushPolicy(max_lines=max_lines, max_age_s=2.0),
         pause=lambda seconds: bool(waited.append(seconds)),
+        meter=meter or Meter(),
     )
 
 
@@ -145,6 +156,7 @@ def test_a_worker_that_is_asked_to_stop_does_not_wait_for_the_lake(lake, clock):
         limits=Limits(),
         policy=FlushPolicy(max_lines=1),
         pause=lambda _seconds: True,
+        meter=Meter(),
     )
     worker.assigned([0])
     lake.fail_appends = 1
@@ -289,3 +301,44 @@ def test_what_was_read_is_written_before_a_partition_is_let_go(lake, clock):
     worker.step(0)
     worker.revoked([0])
     assert offsets(lake) == [(0, 0)]
+
+
+def test_the_meter_hears_of_lines_that_wait_and_of_those_that_are_in(lake, clock):
+    meter = Meter()
+    worker = worker_on(Log([line(0), b"junk", line(2), line(3)]), lake, clock, meter=meter)
+    worker.assigned([0])
+    worker.step(0)
+    assert meter.take(clock.now()) == {INGEST_LAG: 4, INGEST_LAG_SECONDS: 60.0}
+    worker.flush()
+    assert meter.take(clock.now()) == {
+        INGEST_LAG: 1,
+        INGEST_LAG_SECONDS: 0.0,
+        QUARANTINE_RATE: pytest.approx(1 / 3),
+    }
+    worker.revoked([0])
+    assert meter.take(clock.now()) == {INGEST_LAG: 0, INGEST_LAG_SECONDS: 0.0}
+
+
+def test_lines_that_a_broken_lake_does_not_take_get_older_all_the_while(lake, clock):
+    meter, lags = Meter(), []
+
+    def pause(seconds):
+        clock.advance(seconds)
+        lags.append(meter.take(clock.now())[INGEST_LAG_SECONDS])
+
+    worker = Worker(
+        Log([line(0)]),
+        lake,
+        clock,
+        catalog=lambda: None,
+        limits=Limits(),
+        policy=FlushPolicy(max_lines=1),
+        pause=pause,
+        meter=meter,
+    )
+    worker.assigned([0])
+    lake.fail_appends, lake.fail_reads = 1, 2
+    worker.step(0)
+    worker.step(0)
+    assert lags == [60.5, 61.0, 62.0]
+    assert meter.take(clock.now())[INGEST_LAG_SECONDS] == 0.0

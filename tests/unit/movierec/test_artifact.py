@@ -57,13 +57,6 @@ def test_the_same_model_gives_the_same_bytes():
     assert artifact.pack(model()) == artifact.pack(model())
 
 
-def test_array_files_are_what_numpy_itself_reads(tmp_path):
-    packed = artifact.pack(model())
-    path = tmp_path / artifact.TOPK_FILE
-    path.write_bytes(packed[artifact.TOPK_FILE])
-    assert np.array_equal(np.load(path, mmap_mode="r", allow_pickle=False), model().topk)
-
-
 @pytest.mark.parametrize(
     ("n_movies", "dtype"), [(65534, np.uint16), (65535, np.uint32), (27_000, np.uint16)]
 )

@@ -13,7 +13,7 @@ PAD = 65535
 
 
 @pytest.fixture
-def folder(tmp_path):
+def files():
     """Users 7, 8, 30 have rows; users 1 and 2 are known by group alone."""
     topk = np.full((3, TOP_K), PAD, np.uint16)
     topk[0] = np.arange(TOP_K)
@@ -37,81 +37,69 @@ def folder(tmp_path):
         )
     )
     files[artifact.MANIFEST_FILE] = artifact.seal(files, {"groups": GROUPS})
-    for name in artifact.SERVING_FILES:
-        (tmp_path / name).write_bytes(files[name])
-    return tmp_path
+    return {name: files[name] for name in artifact.SERVING_FILES}
 
 
-def test_a_known_user_gets_the_first_movies_of_the_row(folder):
-    assert Recommender.open(folder).recommend(7, 3) == Ranked(("m0", "m1", "m2"), "model")
-    assert len(Recommender.open(folder).recommend(7).movie_ids) == 20
+def recommender(files):
+    arrays = {n: artifact.load_npy(n, body) for n, body in files.items() if n.endswith(".npy")}
+    return Recommender.of(files, arrays)
 
 
-def test_padding_is_no_movie(folder):
-    assert Recommender.open(folder).recommend(8) == Ranked(("m5", "m3"), "model")
+def test_a_known_user_gets_the_first_movies_of_the_row(files):
+    assert recommender(files).recommend(7, 3) == Ranked(("m0", "m1", "m2"), "model")
+    assert len(recommender(files).recommend(7).movie_ids) == 20
 
 
-def test_a_user_with_little_left_gets_that_and_nothing_watched(folder):
+def test_padding_is_no_movie(files):
+    assert recommender(files).recommend(8) == Ranked(("m5", "m3"), "model")
+
+
+def test_a_user_with_little_left_gets_that_and_nothing_watched(files):
     """The two of the row are all that user 8 has not seen: `a` and `b` are no filling."""
-    assert Recommender.open(folder).recommend(8, 20).movie_ids == ("m5", "m3")
+    assert recommender(files).recommend(8, 20).movie_ids == ("m5", "m3")
 
 
 @pytest.mark.parametrize(("group", "expected"), [(0, ("a",)), (1, ("b",)), (2, ("adult",))])
-def test_a_user_who_has_seen_everything_gets_the_popular_list_of_the_group(folder, group, expected):
+def test_a_user_who_has_seen_everything_gets_the_popular_list_of_the_group(files, group, expected):
     groups = np.zeros(31, np.uint8)
     groups[30] = group
-    (folder / artifact.USER_GROUPS_FILE).write_bytes(artifact.dump_npy(groups))
-    assert Recommender.open(folder).recommend(30) == Ranked(expected, "popular")
+    files[artifact.USER_GROUPS_FILE] = artifact.dump_npy(groups)
+    assert recommender(files).recommend(30) == Ranked(expected, "popular")
 
 
-def test_a_group_whose_list_is_empty_gets_the_one_for_everybody(folder):
+def test_a_group_whose_list_is_empty_gets_the_one_for_everybody(files):
     lists = {"overall": ["a"], "kids": ["a"], "groups": {group: [] for group in GROUPS}}
-    (folder / artifact.POPULAR_FILE).write_bytes(artifact.dump_json(lists))
-    assert Recommender.open(folder).recommend(2) == Ranked(("a",), "popular")
+    files[artifact.POPULAR_FILE] = artifact.dump_json(lists)
+    assert recommender(files).recommend(2) == Ranked(("a",), "popular")
 
 
-def test_an_unknown_user_gets_the_list_of_the_group(folder):
-    recommender = Recommender.open(folder)
-    assert recommender.recommend(1) == Ranked(("b",), "popular")
-    assert recommender.recommend(2) == Ranked(("adult",), "popular")
+def test_an_unknown_user_gets_the_list_of_the_group(files):
+    assert recommender(files).recommend(1) == Ranked(("b",), "popular")
+    assert recommender(files).recommend(2) == Ranked(("adult",), "popular")
 
 
 @pytest.mark.parametrize("user_id", [0, -1, 3, 31, 10**6, 2**63, 10**30])
-def test_a_user_of_unknown_age_is_shown_no_adult_movie(folder, user_id):
-    answer = Recommender.open(folder).recommend(user_id)
+def test_a_user_of_unknown_age_is_shown_no_adult_movie(files, user_id):
+    answer = recommender(files).recommend(user_id)
     assert answer.source == "popular"
     assert answer.movie_ids
     assert "adult" not in answer.movie_ids
 
 
-def test_the_popular_list_is_for_everybody(folder):
-    assert Recommender.open(folder).popular() == Ranked(("a", "b"), "popular")
-    assert Recommender.open(folder).popular(1) == Ranked(("a",), "popular")
+def test_the_popular_list_is_for_everybody(files):
+    assert recommender(files).popular() == Ranked(("a", "b"), "popular")
+    assert recommender(files).popular(1) == Ranked(("a",), "popular")
 
 
-def test_a_group_without_a_list_of_its_own_is_answered_like_minors(folder):
-    manifest = artifact.seal({}, {"groups": [*GROUPS[:2], "new group"]})
-    (folder / artifact.MANIFEST_FILE).write_bytes(manifest)
-    assert Recommender.open(folder).recommend(2) == Ranked(("a", "b"), "popular")
+def test_a_group_without_a_list_of_its_own_is_answered_like_minors(files):
+    files[artifact.MANIFEST_FILE] = artifact.seal({}, {"groups": [*GROUPS[:2], "new group"]})
+    assert recommender(files).recommend(2) == Ranked(("a", "b"), "popular")
 
 
-@pytest.mark.parametrize("name", artifact.SERVING_FILES)
-def test_a_missing_file_is_named(folder, name):
-    (folder / name).unlink()
-    with pytest.raises(ArtifactError, match=name.replace(".", r"\.")):
-        Recommender.open(folder)
-
-
-def test_files_of_different_versions_are_refused(folder):
-    (folder / artifact.USER_IDS_FILE).write_bytes(artifact.dump_npy(np.arange(4)))
+def test_files_of_different_versions_are_refused(files):
+    files[artifact.USER_IDS_FILE] = artifact.dump_npy(np.arange(4))
     with pytest.raises(ArtifactError, match="different versions"):
-        Recommender.open(folder)
-
-
-def test_opening_maps_the_lists_instead_of_reading_them(folder):
-    topk = Recommender.open(folder).topk
-    assert isinstance(topk.base, np.memmap)
-    assert not topk.flags.writeable
+        recommender(files)
 
 
 def test_top_k_prefers_the_lower_index_of_equals():

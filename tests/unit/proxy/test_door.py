@@ -49,18 +49,16 @@ class Notebook:
 class Setup:
     """A door, and everything that it touches."""
 
-    def __init__(self, folder, *script, popular=POPULAR, gate=None, deadline_s=0.001):
+    def __init__(self, *script, popular=POPULAR, gate=None, deadline_s=0.001):
         self.api = ScriptedApi(*script)
         self.records = Notebook()
         self.metrics = Metrics()
         self.now_s = 0.0
         names = (f"own-{i}" for i in itertools.count())
-        list_ = PopularList(folder / "popular.json")
-        list_.current = popular
         self.door = FrontDoor(
             self.api,
             gate=gate or Gate(),
-            popular=list_,
+            popular=PopularList(popular, keep=lambda _: None),
             records=self.records,
             metrics=self.metrics,
             world=World(FakeClock(), lambda: self.now_s, lambda: next(names)),
@@ -74,8 +72,8 @@ class Setup:
 FAILED = UpstreamError("connect", "refused")
 
 
-def test_the_api_s_answer_is_passed_on_and_recorded(tmp_path):
-    setup = Setup(tmp_path, ANSWER)
+def test_the_api_s_answer_is_passed_on_and_recorded():
+    setup = Setup(ANSWER)
     assert setup.recommend() == ANSWER
     (served,) = setup.records.served
     assert (served.user_id, served.movie_ids, served.source) == (42, ("a", "b"), "model")
@@ -87,45 +85,45 @@ def test_the_api_s_answer_is_passed_on_and_recorded(tmp_path):
 @pytest.mark.parametrize(
     "failure", [None, *(UpstreamError(r, "x") for r in ("connect", "status", "malformed"))]
 )
-def test_whatever_fails_the_answer_is_the_popular_list_under_its_own_name(tmp_path, failure):
-    setup = Setup(tmp_path, failure)
+def test_whatever_fails_the_answer_is_the_popular_list_under_its_own_name(failure):
+    setup = Setup(failure)
     assert setup.recommend() == Answer(("p", "q"), "own-0", "fallback", "m0", "")
     (served,) = setup.records.served
     assert (served.source, served.model_version) == ("fallback", "m0")
     assert served.recommendation_id == "own-0"
 
 
-def test_an_api_that_hangs_is_given_up_at_the_deadline(tmp_path):
-    setup = Setup(tmp_path, None)
+def test_an_api_that_hangs_is_given_up_at_the_deadline():
+    setup = Setup(None)
     assert setup.recommend().source == "fallback"
     assert b'reason="timeout"} 1.0' in setup.metrics.page()
 
 
-def test_without_any_list_ever_the_answer_is_503_and_not_recorded(tmp_path):
-    setup = Setup(tmp_path, FAILED, popular=None)
+def test_without_any_list_ever_the_answer_is_503_and_not_recorded():
+    setup = Setup(FAILED, popular=None)
     answer = setup.recommend()
     assert isinstance(answer, Refusal)
     assert answer.status == 503
     assert setup.records.served == []
 
 
-def test_the_api_s_400_is_passed_on_and_not_recorded(tmp_path):
+def test_the_api_s_400_is_passed_on_and_not_recorded():
     refusal = Refusal(400, "no such user id")
-    setup = Setup(tmp_path, refusal)
+    setup = Setup(refusal)
     assert setup.recommend() == refusal
     assert setup.records.served == []
 
 
-def test_a_400_counts_as_an_answer(tmp_path):
-    setup = Setup(tmp_path, Refusal(400, "x"), gate=Gate(failures_to_open=1))
+def test_a_400_counts_as_an_answer():
+    setup = Setup(Refusal(400, "x"), gate=Gate(failures_to_open=1))
     setup.recommend()
     assert setup.door.can_serve
     setup.recommend()
     assert len(setup.api.asked) == 2
 
 
-def test_a_dead_api_is_asked_no_more_until_the_pause_is_over(tmp_path):
-    setup = Setup(tmp_path, FAILED, gate=Gate(failures_to_open=3, cooldown_s=1.0))
+def test_a_dead_api_is_asked_no_more_until_the_pause_is_over():
+    setup = Setup(FAILED, gate=Gate(failures_to_open=3, cooldown_s=1.0))
     for _ in range(10):
         assert setup.recommend().source == "fallback"
     assert len(setup.api.asked) == 3
@@ -135,8 +133,8 @@ def test_a_dead_api_is_asked_no_more_until_the_pause_is_over(tmp_path):
     assert setup.recommend() == ANSWER
 
 
-def test_no_request_piles_up_behind_a_hanging_api(tmp_path):
-    setup = Setup(tmp_path, None, gate=Gate(max_in_flight=2), deadline_s=0.05)
+def test_no_request_piles_up_behind_a_hanging_api():
+    setup = Setup(None, gate=Gate(max_in_flight=2), deadline_s=0.05)
 
     async def five():
         return await asyncio.gather(*(setup.door.recommend(i) for i in range(1, 6)))
@@ -146,8 +144,8 @@ def test_no_request_piles_up_behind_a_hanging_api(tmp_path):
     assert b'reason="overload"} 3.0' in setup.metrics.page()
 
 
-def test_a_cancelled_request_gives_its_place_back(tmp_path):
-    setup = Setup(tmp_path, None, gate=Gate(max_in_flight=1), deadline_s=60)
+def test_a_cancelled_request_gives_its_place_back():
+    setup = Setup(None, gate=Gate(max_in_flight=1), deadline_s=60)
 
     async def cancelled_then_another():
         first = asyncio.create_task(setup.door.recommend(1))
@@ -161,8 +159,8 @@ def test_a_cancelled_request_gives_its_place_back(tmp_path):
     assert asyncio.run(cancelled_then_another()) == ANSWER
 
 
-def test_a_failure_is_logged_once_in_a_while_and_counted_always(tmp_path, caplog):
-    setup = Setup(tmp_path, FAILED)
+def test_a_failure_is_logged_once_in_a_while_and_counted_always(caplog):
+    setup = Setup(FAILED)
     with caplog.at_level(logging.WARNING):
         for setup.now_s in (0.0, 1.0, 9.9, 10.0):
             setup.recommend()
@@ -170,9 +168,9 @@ def test_a_failure_is_logged_once_in_a_while_and_counted_always(tmp_path, caplog
     assert b'reason="connect"} 4.0' in setup.metrics.page()
 
 
-def test_it_can_serve_with_a_list_or_with_an_api_that_answers(tmp_path):
-    setup = Setup(tmp_path, FAILED, popular=None, gate=Gate(failures_to_open=1))
+def test_it_can_serve_with_a_list_or_with_an_api_that_answers():
+    setup = Setup(FAILED, popular=None, gate=Gate(failures_to_open=1))
     assert setup.door.can_serve
     setup.recommend()
     assert not setup.door.can_serve
-    assert Setup(tmp_path, FAILED).door.can_serve
+    assert Setup(FAILED).door.can_serve

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from movierec.errors import ConfigError, UsageError
-from proxy.__main__ import main, parse
+from proxy.__main__ import parse
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +54,3 @@ def test_two_proxies_on_one_machine_keep_apart():
         for name in ("a", "b")
     }
     assert folders == {Path("f/proxy-a"), Path("f/proxy-b")}
-
-
-def test_a_mistake_is_one_line_and_exit_code_2(capsys):
-    assert main([]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("proxy: MOVIEREC_API_URL is not set")
-    assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The popular list with an API of its own making; the file is a small one of pytest's."""
+"""The popular list with an API of its own making."""
 
 import asyncio
 
@@ -25,52 +25,32 @@ class OneAnswer:
         raise NotImplementedError
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "popular.json"
-
-
-def polled(path, answer, popular=None, **options):
-    popular = popular or PopularList(path)
-    asyncio.run(poll(OneAnswer(answer), popular, **options))
-    return popular
-
-
-def test_there_is_no_list_before_the_first_one(path):
-    assert PopularList(path).current is None
-
-
-def test_a_restart_begins_with_the_last_list(path):
-    polled(path, LIST)
-    kept = PopularList(path).current
-    assert kept is not None
-    assert (kept.movie_ids, kept.model_version) == (LIST.movie_ids, LIST.model_version)
-
-
 @pytest.mark.parametrize("failure", [UpstreamError("connect", "refused"), None])
-def test_a_failed_poll_leaves_the_list_alone(path, failure):
-    popular = polled(path, LIST)
-    polled(path, failure, popular, timeout_s=0.001)
+def test_a_failed_poll_leaves_the_list_alone(failure):
+    kept: list[Answer] = []
+    popular = PopularList(LIST, kept.append)
+    asyncio.run(poll(OneAnswer(failure), popular, timeout_s=0.001))
     assert popular.current == LIST
+    assert not kept
 
 
-def test_a_newer_list_replaces_the_older_one(path):
-    popular = polled(path, LIST)
+def test_a_newer_list_replaces_the_older_one():
+    kept: list[Answer] = []
+    popular = PopularList(LIST, kept.append)
     newer = Answer(("x",), "r", "popular", "m2", "8")
-    polled(path, newer, popular)
-    kept = PopularList(path).current
+    for answer in (LIST, newer, newer):
+        asyncio.run(poll(OneAnswer(answer), popular))
     assert popular.current == newer
-    assert kept is not None
-    assert kept.movie_ids == ("x",)
+    assert kept == [newer]
 
 
-def test_a_poll_that_crashes_is_counted_and_polling_goes_on(path, caplog):
+def test_a_poll_that_crashes_is_counted_and_polling_goes_on(caplog):
     """The first two crash, then the API is late, then it answers."""
     api = OneAnswer(RuntimeError("a fault of ours"))
     outcomes: list[str] = []
     pauses: list[float] = []
     answers = iter([UpstreamError("connect", "refused"), LIST])
-    popular = PopularList(path)
+    popular = PopularList(None, keep=lambda _: None)
 
     async def sleep(pause_s):
         pauses.append(pause_s)
@@ -86,16 +66,3 @@ def test_a_poll_that_crashes_is_counted_and_polling_goes_on(path, caplog):
     assert popular.current == LIST
     crash, _ = (record for record in caplog.records if record.message == "polling_crashed")
     assert "a fault of ours" in crash.exc_text
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"movie_ids": []}', '{"movie_ids": [], "model_version": "m"}', "\x00"]
-)
-def test_a_spoilt_file_is_no_list_and_no_reason_not_to_start(path, text):
-    path.write_text(text)
-    assert PopularList(path).current is None
-
-
-def test_a_list_that_cannot_be_kept_serves_all_the_same(tmp_path):
-    popular = polled(tmp_path / "no-such-folder" / "popular.json", LIST)
-    assert popular.current == LIST

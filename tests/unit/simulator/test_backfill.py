@@ -1,6 +1,5 @@
 import dataclasses
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,19 +95,3 @@ def test_lines_are_keyed_by_the_true_user_even_when_damaged(batches):
             for line, user in zip(batch.lines, batch.user_ids, strict=True)
         )
         assert intact / len(batch.lines) > 0.9
-
-
-@pytest.mark.data
-@pytest.mark.parametrize("name", ["ml-100k", "ml-1m", "ml-latest-small"])
-def test_a_movielens_folder_makes_a_world(data_folder, name):
-    folder = Path(data_folder) / name
-    world = WorldSpec(0, 0, 1, folder).build()
-    sizes = {"ml-100k": (943, 1682), "ml-1m": (6040, 3883), "ml-latest-small": (610, 9742)}
-    assert (len(world.people), len(world.films)) == sizes[name]
-    assert len(set(world.films.ids)) == len(world.films)
-    assert {"toy+story+1995", "casablanca+1942"} <= set(world.films.ids)
-    users = np.arange(len(world.people)).repeat(5)
-    rng = np.random.default_rng(1)
-    met = world.tastes.liking(users, world.tastes.meet(users, rng)).mean()
-    by_chance = world.tastes.liking(users, rng.integers(0, len(world.films), len(users))).mean()
-    assert met > by_chance + 0.3

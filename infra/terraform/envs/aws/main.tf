@@ -37,9 +37,13 @@ module "platform" {
   code_version  = var.code_version
   sizes         = var.sizes
 
-  reserved_concurrency = var.reserved_concurrency
-  log_retention_days   = var.log_retention_days
-  noncurrent_days      = var.noncurrent_days
-  retrain_schedule     = var.retrain_schedule
-  alert_emails         = var.alert_emails
+  reserved_concurrency   = var.reserved_concurrency
+  log_retention_days     = var.log_retention_days
+  noncurrent_days        = var.noncurrent_days
+  retrain_schedule       = var.retrain_schedule
+  upkeep_schedule        = var.upkeep_schedule
+  upkeep_enabled         = var.upkeep_enabled
+  watch_retention_days   = var.watch_retention_days
+  vacuum_retention_hours = var.vacuum_retention_hours
+  alert_emails           = var.alert_emails
 }

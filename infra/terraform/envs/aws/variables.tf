@@ -11,10 +11,11 @@ variable "region" {
 
 variable "package_paths" {
   type        = map(string)
-  description = "Each function's zip on this machine, by the function's folder: build_dataset, train_als."
+  description = "Each function's zip on this machine, by the function's folder."
   default = {
     build_dataset = "../../../../build/packages/build_dataset.zip"
     train_als     = "../../../../build/packages/train_als.zip"
+    keep_lake     = "../../../../build/packages/keep_lake.zip"
   }
 }
 
@@ -33,6 +34,7 @@ variable "sizes" {
   default = {
     build_dataset = { memory_mb = 10240, ephemeral_mb = 4096 }
     train_als     = { memory_mb = 10240, ephemeral_mb = 4096 }
+    keep_lake     = { memory_mb = 3072 }
   }
 }
 
@@ -58,6 +60,30 @@ variable "retrain_schedule" {
   type        = string
   description = "When the retraining starts, as an EventBridge expression."
   default     = "rate(3 days)"
+}
+
+variable "upkeep_schedule" {
+  type        = string
+  description = "When the lake's upkeep starts, as an EventBridge expression."
+  default     = "rate(1 day)"
+}
+
+variable "upkeep_enabled" {
+  type        = bool
+  description = "Whether that schedule starts anything."
+  default     = true
+}
+
+variable "watch_retention_days" {
+  type        = number
+  description = "Days that raw watch events stay in the lake; 0 keeps them for ever."
+  default     = 180
+}
+
+variable "vacuum_retention_hours" {
+  type        = number
+  description = "Hours that the lake keeps what was deleted or replaced, and can be read as it was."
+  default     = 720
 }
 
 variable "alert_emails" {

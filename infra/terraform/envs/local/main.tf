@@ -44,9 +44,13 @@ module "platform" {
   code_version  = var.code_version
   sizes         = var.sizes
 
-  retrain_schedule = var.retrain_schedule
-  alert_emails     = var.alert_emails
-  alarm_period_s   = var.alarm_period_s
+  retrain_schedule       = var.retrain_schedule
+  upkeep_schedule        = var.upkeep_schedule
+  upkeep_enabled         = var.upkeep_enabled
+  watch_retention_days   = var.watch_retention_days
+  vacuum_retention_hours = var.vacuum_retention_hours
+  alert_emails           = var.alert_emails
+  alarm_period_s         = var.alarm_period_s
 
   # One machine for a trial: nothing in it is worth refusing to go.
   force_destroy = true

@@ -1,6 +1,6 @@
 variable "package_paths" {
   type        = map(string)
-  description = "Each function's zip on this machine, by the function's folder: build_dataset, train_als."
+  description = "Each function's zip on this machine, by the function's folder."
 }
 
 variable "code_version" {
@@ -18,6 +18,7 @@ variable "sizes" {
   default = {
     build_dataset = { memory_mb = 4096, ephemeral_mb = 2048 }
     train_als     = { memory_mb = 4096, ephemeral_mb = 2048 }
+    keep_lake     = { memory_mb = 2048 }
   }
 }
 
@@ -25,6 +26,30 @@ variable "retrain_schedule" {
   type        = string
   description = "When the retraining starts, as an EventBridge expression."
   default     = "rate(3 days)"
+}
+
+variable "upkeep_schedule" {
+  type        = string
+  description = "When the lake's upkeep starts, as an EventBridge expression."
+  default     = "rate(1 day)"
+}
+
+variable "upkeep_enabled" {
+  type        = bool
+  description = "Whether that schedule starts anything."
+  default     = true
+}
+
+variable "watch_retention_days" {
+  type        = number
+  description = "Days that raw watch events stay in the lake; 0 keeps them for ever."
+  default     = 180
+}
+
+variable "vacuum_retention_hours" {
+  type        = number
+  description = "Hours that the lake keeps what was deleted or replaced, and can be read as it was."
+  default     = 720
 }
 
 variable "alert_emails" {

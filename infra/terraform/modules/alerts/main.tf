@@ -25,6 +25,39 @@ locals {
     }
   }
 
+  # The worker tells its lag on idle minutes too: silence is no quiet night, it is nobody there.
+  of_ingest = {
+    "ingest-lag" = {
+      description = "A line has waited more than ${var.ingest_lag_s} s to get from Kafka into the lake."
+      namespace   = var.namespace
+      metric      = "IngestLagSeconds"
+      statistic   = "Maximum"
+      threshold   = var.ingest_lag_s
+      dimensions  = { service = var.ingest_service }
+      period_s    = var.ingest_period_s
+    }
+    "ingest-silent" = {
+      description = "No ingest worker has told anything for ${var.ingest_period_s} s: nothing gets into the lake."
+      namespace   = var.namespace
+      metric      = "IngestLagSeconds"
+      statistic   = "Minimum"
+      comparison  = "LessThanThreshold" # a lag never is: it is missing data that breaches
+      threshold   = 0
+      missing     = "breaching"
+      dimensions  = { service = var.ingest_service }
+      period_s    = var.ingest_period_s
+    }
+    "ingest-quarantine" = {
+      description = "Of the site's lines, more than ${var.quarantine_share * 100}% are junk: did their form change?"
+      namespace   = var.namespace
+      metric      = "QuarantineRate"
+      statistic   = "Average"
+      threshold   = var.quarantine_share
+      dimensions  = { service = var.ingest_service }
+      period_s    = var.ingest_period_s
+    }
+  }
+
   of_functions = merge([for function in var.functions : {
     "${function}-failed" = {
       description = "A call of ${function} raised, crashed or timed out."
@@ -63,7 +96,7 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = merge(local.of_api, local.of_functions, local.of_retraining)
+  for_each = merge(local.of_api, local.of_ingest, local.of_functions, local.of_retraining)
 
   alarm_name          = "${var.name_prefix}-${each.key}"
   alarm_description   = each.value.description
@@ -71,11 +104,11 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
   statistic           = each.value.statistic
-  comparison_operator = "GreaterThanThreshold"
+  comparison_operator = try(each.value.comparison, "GreaterThanThreshold")
   threshold           = each.value.threshold
-  period              = var.period_s
+  period              = try(each.value.period_s, var.period_s)
   evaluation_periods  = 1
-  treat_missing_data  = "notBreaching" # no request, no error
+  treat_missing_data  = try(each.value.missing, "notBreaching") # no request, no error
   alarm_actions       = [aws_sns_topic.this.arn]
   ok_actions          = [aws_sns_topic.this.arn]
 }

@@ -24,6 +24,11 @@ variable "api_service" {
   description = "What the API calls itself in its metrics, whatever its version."
 }
 
+variable "ingest_service" {
+  type        = string
+  description = "What the ingest workers call themselves in their metrics."
+}
+
 variable "functions" {
   type        = set(string)
   description = "Functions of which every failed call is told."
@@ -44,7 +49,22 @@ variable "slow_share" {
   description = "Share of answers, 0-1, that may be slow."
 }
 
+variable "ingest_lag_s" {
+  type        = number
+  description = "Seconds that a line may be in Kafka and not in the lake."
+}
+
+variable "quarantine_share" {
+  type        = number
+  description = "Share of the lines, 0-1, that may be junk."
+}
+
 variable "period_s" {
   type        = number
   description = "Seconds of metrics that an alarm looks at."
+}
+
+variable "ingest_period_s" {
+  type        = number
+  description = "The same of the ingest workers' metrics, which come once a minute."
 }

@@ -19,7 +19,8 @@ locals {
     key => "arn:aws:lambda:${var.region}:${var.account_id}:function:${name}"
   }
 
-  write = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]
+  write  = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]
+  delete = ["s3:DeleteObject"]
 
   functions = {
     build_dataset = {
@@ -35,6 +36,17 @@ locals {
           resources = [local.s3.artifacts]
           prefixes  = ["datasets/*"]
         },
+      ]
+    }
+    keep_lake = {
+      description = "Deletes old rows of the lake, joins small files, takes away past ones."
+      environment = {
+        MOVIEREC_WATCH_RETENTION_DAYS   = tostring(var.watch_retention_days)
+        MOVIEREC_VACUUM_RETENTION_HOURS = tostring(var.vacuum_retention_hours)
+      }
+      statements = [
+        { sid = "KeepLake", actions = concat(local.write, local.delete), resources = ["${local.s3.lake}/*"] },
+        { sid = "ListLake", actions = ["s3:ListBucket"], resources = [local.s3.lake] },
       ]
     }
     train_als = {
@@ -103,11 +115,24 @@ module "retrain" {
 module "schedule" {
   source = "../schedule"
 
-  name              = "${local.name}-schedule"
-  schedule          = var.retrain_schedule
-  enabled           = var.retrain_enabled
-  state_machine_arn = local.retrain_arn
-  account_id        = var.account_id
+  name        = "${local.name}-schedule"
+  description = "Starts the retraining."
+  schedule    = var.retrain_schedule
+  enabled     = var.retrain_enabled
+  target_arn  = local.retrain_arn
+  account_id  = var.account_id
+}
+
+module "upkeep_schedule" {
+  source = "../schedule"
+
+  name          = "${local.name}-upkeep"
+  description   = "Starts the lake's upkeep."
+  schedule      = var.upkeep_schedule
+  enabled       = var.upkeep_enabled
+  target_arn    = local.function_arn.keep_lake
+  function_name = module.function["keep_lake"].name
+  account_id    = var.account_id
 }
 
 module "api" {
@@ -132,5 +157,9 @@ module "alerts" {
   state_machine_arn = local.retrain_arn
   error_share       = var.alarm_error_share
   slow_share        = var.alarm_slow_share
+  ingest_service    = "movierec-ingest"
+  ingest_lag_s      = var.alarm_ingest_lag_s
+  quarantine_share  = var.alarm_quarantine_share
   period_s          = var.alarm_period_s
+  ingest_period_s   = var.alarm_ingest_period_s
 }

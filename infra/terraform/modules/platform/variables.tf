@@ -20,7 +20,7 @@ variable "region" {
 
 variable "package_paths" {
   type        = map(string)
-  description = "Each function's zip on this machine, by the function's folder: build_dataset, train_als."
+  description = "Each function's zip on this machine, by the function's folder."
 }
 
 variable "code_version" {
@@ -73,6 +73,35 @@ variable "retrain_enabled" {
   default     = true
 }
 
+variable "upkeep_schedule" {
+  type        = string
+  description = "When the lake's upkeep starts, as an EventBridge expression."
+  default     = "rate(1 day)"
+}
+
+variable "upkeep_enabled" {
+  type        = bool
+  description = "Whether that schedule starts anything."
+  default     = true
+}
+
+variable "watch_retention_days" {
+  type        = number
+  description = "Days that raw watch events stay in the lake; 0 keeps them for ever."
+  default     = 180
+}
+
+variable "vacuum_retention_hours" {
+  type        = number
+  description = "Hours that the lake keeps what was deleted or replaced, and can be read as it was."
+  default     = 720
+
+  validation {
+    condition     = var.vacuum_retention_hours >= 168
+    error_message = "vacuum_retention_hours: a week, 168, or more, or files still in use would be taken."
+  }
+}
+
 variable "retrain_timeout_s" {
   type        = number
   description = "Seconds after which a retraining is given up: two functions and their retries."
@@ -101,4 +130,22 @@ variable "alarm_period_s" {
   type        = number
   description = "Seconds of metrics that an alarm looks at."
   default     = 60
+}
+
+variable "alarm_ingest_lag_s" {
+  type        = number
+  description = "Seconds that a line may be in Kafka and not in the lake. A restart or a rebalance takes under a minute, and Kafka keeps lines for days: time enough to act."
+  default     = 300
+}
+
+variable "alarm_quarantine_share" {
+  type        = number
+  description = "Share of a minute's lines, 0-1, that may be junk. The course's stream has 0.002; a kind of line that changed its form is a twentieth or more."
+  default     = 0.05
+}
+
+variable "alarm_ingest_period_s" {
+  type        = number
+  description = "Seconds of the ingest workers' metrics that an alarm looks at. They tell theirs once a minute, not on the second: 300 hold four at least."
+  default     = 300
 }

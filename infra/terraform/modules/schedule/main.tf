@@ -1,21 +1,34 @@
-# Starts a state machine at a steady rate.
+# Starts something at a steady rate: a state machine, in a role of this rule's own, or a function,
+# which has to allow it: EventBridge takes no role for one.
 
 resource "aws_cloudwatch_event_rule" "this" {
   name                = var.name
-  description         = "Starts the retraining."
+  description         = var.description
   schedule_expression = var.schedule
   state               = var.enabled ? "ENABLED" : "DISABLED"
 }
 
 resource "aws_cloudwatch_event_target" "this" {
   rule      = aws_cloudwatch_event_rule.this.name
-  target_id = "state-machine"
-  arn       = var.state_machine_arn
-  role_arn  = aws_iam_role.this.arn
+  target_id = var.function_name == null ? "state-machine" : "function"
+  arn       = var.target_arn
+  role_arn  = one(aws_iam_role.this[*].arn)
   input     = jsonencode(var.input)
 }
 
+resource "aws_lambda_permission" "this" {
+  count = var.function_name == null ? 0 : 1
+
+  statement_id  = var.name
+  action        = "lambda:InvokeFunction"
+  function_name = var.function_name
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.this.arn
+}
+
 resource "aws_iam_role" "this" {
+  count = var.function_name == null ? 1 : 0
+
   name = var.name
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -29,15 +42,17 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
+  count = var.function_name == null ? 1 : 0
+
   name = "start"
-  role = aws_iam_role.this.id
+  role = aws_iam_role.this[0].id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Sid      = "Start"
       Effect   = "Allow"
       Action   = "states:StartExecution"
-      Resource = [var.state_machine_arn]
+      Resource = [var.target_arn]
     }]
   })
 }

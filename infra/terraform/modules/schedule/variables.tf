@@ -1,6 +1,11 @@
 variable "name" {
   type        = string
-  description = "Name of the rule and its role."
+  description = "Name of the rule and of its role or permission."
+}
+
+variable "description" {
+  type        = string
+  description = "What the rule does, in one line."
 }
 
 variable "schedule" {
@@ -13,14 +18,20 @@ variable "enabled" {
   description = "Whether the rule starts anything."
 }
 
-variable "state_machine_arn" {
+variable "target_arn" {
   type        = string
   description = "What to start."
 }
 
+variable "function_name" {
+  type        = string
+  description = "Name of the function that is started; null for a state machine."
+  default     = null
+}
+
 variable "input" {
   type        = map(string)
-  description = "Input of each execution."
+  description = "Input of each execution or call."
   default     = {}
 }
 

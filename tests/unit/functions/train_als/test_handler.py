@@ -56,14 +56,15 @@ def manifest(store, answer):
     return artifact.open_manifest(store.get(key))
 
 
-def test_the_published_version_is_whole_and_answers(deps, store, tmp_path):
+def test_the_published_version_is_whole_and_answers(deps, store):
     answer = handler.train_als(EVENT, deps)
     facts = manifest(store, answer)
+    names = (*facts["files"], artifact.MANIFEST_FILE)
+    files = {name: store.get(artifact.key(answer["model_version"], name)) for name in names}
     for name in facts["files"]:
-        artifact.verify(name, store.get(artifact.key(answer["model_version"], name)), facts)
-    for name in artifact.SERVING_FILES:
-        store.download(artifact.key(answer["model_version"], name), tmp_path / name)
-    ranked = Recommender.open(tmp_path).recommend(1)
+        artifact.verify(name, files[name], facts)
+    arrays = {n: artifact.load_npy(n, body) for n, body in files.items() if n.endswith(".npy")}
+    ranked = Recommender.of(files, arrays).recommend(1)
     assert ranked.source == "model"
     assert len(ranked.movie_ids) == 20
 

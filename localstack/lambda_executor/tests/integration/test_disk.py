@@ -1,3 +1,5 @@
+"""What a folder holds, on a real file system."""
+
 from pathlib import Path
 
 from lambda_process_executor.disk import used_bytes

@@ -1,3 +1,5 @@
+"""Layers laid over one another, on a real file system."""
+
 from pathlib import Path
 
 from lambda_process_executor.layers import merge

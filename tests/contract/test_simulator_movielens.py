@@ -1,3 +1,5 @@
+"""MovieLens folders as the site's people and films."""
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from movierec.errors import UsageError
 from simulator import movielens
 from simulator.films import genre_names
 from simulator.people import OCCUPATIONS
+from simulator.settings import WorldSpec
 
 FILMS = [
     "1::Toy Story (1995)::Animation|Children's|Comedy",
@@ -53,3 +56,18 @@ def test_a_broken_file_is_refused(folder, line):
     (folder / "users.dat").write_text(line)
     with pytest.raises(UsageError, match="cannot be read"):
         movielens.load(folder, 1)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["ml-100k", "ml-1m", "ml-latest-small"])
+def test_a_movielens_folder_makes_a_world(data_folder, name):
+    world = WorldSpec(0, 0, 1, data_folder / name).build()
+    sizes = {"ml-100k": (943, 1682), "ml-1m": (6040, 3883), "ml-latest-small": (610, 9742)}
+    assert (len(world.people), len(world.films)) == sizes[name]
+    assert len(set(world.films.ids)) == len(world.films)
+    assert {"toy+story+1995", "casablanca+1942"} <= set(world.films.ids)
+    users = np.arange(len(world.people)).repeat(5)
+    rng = np.random.default_rng(1)
+    met = world.tastes.liking(users, world.tastes.meet(users, rng)).mean()
+    by_chance = world.tastes.liking(users, rng.integers(0, len(world.films), len(users))).mean()
+    assert met > by_chance + 0.3

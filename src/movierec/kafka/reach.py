@@ -1,0 +1,18 @@
+"""Whether brokers can be reached at all, found out without a client."""
+
+import socket
+from collections.abc import Iterable
+
+
+def reachable(servers: Iterable[str], *, timeout_s: float) -> bool:
+    """Say whether any of these servers, `host:port` each, accepts connections."""
+    return any(_accepts(server, timeout_s) for server in servers)
+
+
+def _accepts(server: str, timeout_s: float) -> bool:
+    host, _, port = server.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s):
+            return True
+    except OSError:
+        return False

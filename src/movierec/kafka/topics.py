@@ -1,0 +1,77 @@
+"""Topics, made where they are not there."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka.errors import (
+    InvalidReplicationFactorError,
+    InvalidTopicError,
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+
+from movierec import settings
+from movierec.errors import UnavailableError, UsageError
+from movierec.kafka.reach import reachable
+
+# As many copies as the cluster's own default says.
+_BROKERS_DEFAULT: Final = -1
+
+_CONNECTED_WITHIN_S: Final = 5.0
+_BOOTSTRAP_TIMEOUT_MS: Final = 10_000
+
+
+def ensure(options: Mapping[str, Any], topic: str, partitions: int) -> int:
+    """Make a topic unless it is there, and return the number of partitions that it has.
+
+    `options` are kafka-python's, from `settings.kafka_options`. Partitions of a topic that exists
+    are left alone: adding some would move users to other partitions. Raises UsageError on an
+    unusable name or number, UnavailableError when the brokers do not answer.
+    """
+    if partitions < 1:
+        raise UsageError(f"{partitions} partitions for topic {topic}: use 1 or more")
+    servers = options["bootstrap_servers"]
+    # kafka-python would leave a thread behind that goes on trying.
+    if not reachable(servers, timeout_s=_CONNECTED_WITHIN_S):
+        raise _unavailable(topic, servers, "nobody answers")
+    try:
+        client = KafkaAdminClient(bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS, **options)
+        with closing(client) as admin:
+            return _ensure(admin, topic, partitions)
+    except KafkaError as exc:
+        raise _unavailable(topic, servers, f"{type(exc).__name__} {exc}") from exc
+
+
+def _ensure(admin: KafkaAdminClient, topic: str, partitions: int) -> int:
+    # Looked for first: who may write to a topic need not be allowed to make one.
+    if not _partitions(admin, topic):
+        _create(admin, topic, partitions)
+    # Of a topic that existed, too: after a restart its leaders are still being elected.
+    admin.wait_for_topics([topic])
+    return _partitions(admin, topic)
+
+
+def _partitions(admin: KafkaAdminClient, topic: str) -> int:
+    [found] = admin.describe_topics([topic])
+    return len(found["partitions"])
+
+
+def _create(admin: KafkaAdminClient, topic: str, partitions: int) -> None:
+    wanted = {"num_partitions": partitions, "replication_factor": _BROKERS_DEFAULT}
+    [answer] = admin.create_topics({topic: wanted}, raise_errors=False)["topics"]
+    code = answer["error_code"]
+    if code in (InvalidTopicError.errno, InvalidReplicationFactorError.errno):
+        raise UsageError(f"topic {topic}: {answer['error_message']}")
+    if code not in (NoError.errno, TopicAlreadyExistsError.errno):
+        raise for_code(code)(answer["error_message"])
+
+
+def _unavailable(topic: str, servers: list[str], why: str) -> UnavailableError:
+    return UnavailableError(
+        f"topic {topic}: {why} at {','.join(servers)}; "
+        f"check {settings.KAFKA_BOOTSTRAP} and that the brokers run (`movierec status`)"
+    )
