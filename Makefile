@@ -92,6 +92,10 @@ bench-api: setup ## Measure the API and the proxy
 bench-executor: setup ## Measure the Lambda executor
 	$(VENV)/python -m bench.executor
 
+.PHONY: bench-releases
+bench-releases: setup ## Play releases: the verdict's error rates and speed; SEED=2 for others
+	$(VENV)/python -m bench.releases $(if $(SEED),--seed $(SEED))
+
 .PHONY: docs
 docs: setup ## Make docs/benchmarks.md from build/bench
 	$(VENV)/python -m bench.page

@@ -1,0 +1,182 @@
+"""A release played in numbers: a site's requests, the canary's steps, and the product's verdicts.
+
+Only the site is made up. Sums, bounds and verdicts are `movierec.sequential`; what is done about
+them is `decide`.
+"""
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from movierec import sequential
+from movierec.release_policy import Policy
+from movierec.sequential import Bounds, Floats, Sums, Trials, Verdict
+
+_DAY_S: Final = 86_400.0
+_ALL_PERCENT: Final = 100.0
+# Looks simulated at once: small enough for a processor's cache, large enough for NumPy.
+_BATCH_LOOKS: Final = 20
+
+Doing = Literal["stay", "next", "worse", "limit"]
+End = Literal["promoted", "worse", "limit"]
+
+_SUMS: Final = tuple(each.name for each in fields(Sums))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Hit rates of stable and canary; both swing by `swing` up and down over the day."""
+
+    stable: float
+    canary: float
+    swing: float = 0.0
+    per_s: float = 20.0
+
+    def some_time_s(self, rng: np.random.Generator, shape: tuple[int, ...] = ()) -> Floats:
+        """Return seconds of the day."""
+        return np.asarray(rng.random(shape) * _DAY_S)
+
+    def rates(self, at_s: npt.NDArray[np.floating]) -> tuple[Floats, Floats]:
+        """Return stable's and canary's hit rate at seconds of the day; all of one shape."""
+        swing = self.swing * np.sin(2 * np.pi * at_s / _DAY_S)
+        return self.stable + swing, self.canary + swing
+
+    def trials(
+        self, weight: float, begin_s: float, looks: int, look_s: float, rng: np.random.Generator
+    ) -> Trials:
+        """Return the requests of some looks from `begin_s` of the day on."""
+        per_look = self.requests(look_s)
+        stable_rate, canary_rate = self.rates(begin_s + (np.arange(looks) + 0.5) * look_s)
+        canary = rng.random((looks, per_look), np.float32) < weight
+        rate = np.where(canary, canary_rate[:, np.newaxis], stable_rate[:, np.newaxis])
+        hit = rng.random((looks, per_look), np.float32) < rate
+        return Trials(canary.ravel(), hit.ravel(), np.full(looks * per_look, weight))
+
+    def requests(self, span_s: float) -> int:
+        """Return how many requests there are in a span of time."""
+        return round(self.per_s * span_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """How a release ended, when, and what it cost."""
+
+    end: End
+    seconds: float
+    canary_requests: int
+    """Sent to the canary until the end, with those whose outcome was not known yet."""
+    worse_ever: bool
+    """Whether a look after every single trial would have found the canary worse."""
+
+
+def decide(verdict: Verdict, in_step_s: float, policy: Policy) -> Doing:
+    """Return what a look after `in_step_s` at a step leads to."""
+    if verdict == "worse":
+        return "worse"
+    if verdict == "fine" and in_step_s >= policy.dwell_s:
+        return "next"
+    return "limit" if in_step_s >= policy.step_limit_s else "stay"
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """What a batch of looks brought: per look canary requests so far, and per trial the sums."""
+
+    requests: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    """Where each look cuts `sums`."""
+    sums: Sums
+
+
+@dataclass(slots=True)
+class Walk:
+    """One release of one site under one policy."""
+
+    site: Site
+    policy: Policy
+    rng: np.random.Generator
+    every_trial: bool = False
+    """Whether to look after every single trial, too, for `Walked.worse_ever`."""
+    _requests: int = 0
+    _worse_ever: bool = False
+    _begin_s: float = field(init=False)
+    _known: Floats = field(init=False)
+    """Column i: the sums of what was served until the i-th look of the release."""
+
+    def __post_init__(self) -> None:
+        """Begin at any time of the day."""
+        self._begin_s = float(self.site.some_time_s(self.rng))
+        looks = len(self.policy.steps) * math.ceil(self.policy.step_limit_s / self.policy.look_s)
+        self._known = np.zeros((len(fields(Sums)), looks + 1 + _BATCH_LOOKS))
+
+    def run(self) -> Walked:
+        """Walk the steps until promotion or rollback."""
+        look = 0
+        for percent in self.policy.steps:
+            look, doing = self._step(percent / _ALL_PERCENT, look)
+            if doing in ("worse", "limit"):
+                return self._walked(doing, look)
+        return self._walked("promoted", look)
+
+    def _walked(self, end: End, look: int) -> Walked:
+        return Walked(end, look * self.policy.look_s, self._requests, self._worse_ever)
+
+    def _step(self, weight: float, begin: int) -> tuple[int, Doing]:
+        """Return the look that ended a step, and why; the step began at look `begin`."""
+        look = begin
+        doing: Doing = "stay"
+        while doing == "stay":
+            # What the old weight may have routed, on both sides of the change.
+            skip_s = 2 * self.policy.settle_s if look == begin else 0.0
+            served = self._serve(weight, look, self.site.requests(skip_s))
+            for i, verdict in enumerate(self._verdicts(look), 1):
+                doing = decide(verdict, (look + i - begin) * self.policy.look_s, self.policy)
+                if doing != "stay":
+                    break
+            self._account(served, i)
+            look += i
+        return look, doing
+
+    def _serve(self, weight: float, look: int, skip: int) -> _Served:
+        """Serve a batch of looks from `look` on, all but the first `skip` requests to be judged."""
+        per_look = self.site.requests(self.policy.look_s)
+        cuts = per_look * np.arange(1, _BATCH_LOOKS + 1)
+        before = self._known[:, [look]]
+        columns = slice(look + 1, look + 1 + _BATCH_LOOKS)
+        if weight == 1:  # nobody is drawn: nothing to be learned
+            self._known[:, columns] = before
+            return _Served(cuts, 0 * cuts, Sums(*before))
+        begin_s = self._begin_s + look * self.policy.look_s
+        trials = self.site.trials(weight, begin_s, _BATCH_LOOKS, self.policy.look_s, self.rng)
+        judged = Trials(trials.canary[skip:], trials.hit[skip:], trials.weight[skip:])
+        sums = sequential.running_sums(judged, Sums(*before))
+        ends = np.maximum(cuts - skip, 0)
+        for i, name in enumerate(_SUMS):
+            column = np.concatenate((before[i], getattr(sums, name)[np.maximum(ends - 1, 0)]))
+            self._known[i, columns] = np.where(ends > 0, column[1:], column[0])
+        return _Served(np.cumsum(trials.canary)[cuts - 1], ends, sums)
+
+    def _verdicts(self, look: int) -> list[Verdict]:
+        """Return the verdicts at a batch of looks: on what was served a horizon before each."""
+        lag = math.ceil(self.policy.horizon_s / self.policy.look_s)
+        columns = np.maximum(look + np.arange(1, _BATCH_LOOKS + 1) - lag, 0)
+        found = sequential.bounds_of(Sums(*self._known[:, columns]), self.policy)
+        pairs = zip(found.lower.tolist(), found.upper.tolist(), strict=True)
+        return [
+            sequential.verdict(Bounds(lower=low, upper=high), self.policy) for low, high in pairs
+        ]
+
+    def _account(self, served: _Served, looks: int) -> None:
+        """Count what was served until the batch's `looks`-th look."""
+        self._requests += int(served.requests[looks - 1])
+        if self.every_trial and not self._worse_ever:
+            sums, end = served.sums, int(served.ends[looks - 1])
+            # At no time is the boundary nearer than two deviations: most trials need no bounds.
+            near = np.flatnonzero(sums.score[:end] < -2 * np.sqrt(sums.pooled[:end]))
+            found = sequential.bounds_of(
+                Sums(*(getattr(sums, n)[near] for n in _SUMS)), self.policy
+            )
+            self._worse_ever = bool((found.upper < 0).any())

@@ -1,0 +1,1 @@
+"""Lambda `movierec-evaluate-online`: what was served, and what users then did."""

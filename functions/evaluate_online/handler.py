@@ -1,0 +1,207 @@
+"""Lambda `movierec-evaluate-online`: how good what was served turned out to be.
+
+Event, on a schedule: `{}`, or `{"window_s": 86400}`. It measures every model version on the last
+window and publishes the metrics. Event, in a release, at every look:
+
+    {"release_id": "20261120T101500123Z", "stable": "3", "canary": "4",
+     "since": "2026-11-20T10:15:00Z",
+     "weights": [["2026-11-20T10:16:00Z", 5.0], ["2026-11-20T10:46:00Z", 25.0]]}
+
+`weights` is the history of the canary's percent of users. The answer, `movierec.evaluation`'s
+Evaluation as JSON, has in a release the verdict on the canary besides. Its trials are stored under
+`releases/<release_id>/trials/`, before the answer: a verdict that is acted on can be replayed.
+
+Repeating it is safe: a look reads, and writes trials under its own moment.
+
+Memory and time, measured on 2 busy cores with the lake on a local disk: a day of 1.7 million lists
+and 40 million watch lines takes 103 s and 1.5 GB. Nothing is written to /tmp.
+"""
+
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+
+import numpy as np
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.evaluate_online import outcomes, quality, source
+from functions.evaluate_online.outcomes import Served, Tried
+from functions.evaluate_online.request import Release, Request
+from functions.evaluate_online.source import Window
+from movierec import artifact, live_metrics, sequential, settings
+from movierec.aws.lake import DeltaLake
+from movierec.aws.s3 import S3Store
+from movierec.clock import SystemClock
+from movierec.errors import ArtifactError
+from movierec.evaluation import Evaluation, judge, trials_key
+from movierec.lake import SERVED
+from movierec.live_metrics import Metric
+from movierec.ports import Clock, LakeReader, ObjectStore
+from movierec.provenance import microseconds
+from movierec.release_policy import Policy
+
+SERVICE: Final = "movierec-evaluate-online"
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What the function needs of the world."""
+
+    lake: LakeReader
+    store: ObjectStore
+    clock: Clock
+    policy: Policy
+    logger: Logger
+    metrics: EphemeralMetrics
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Return the real ones. Raises ConfigError."""
+        return cls(
+            lake=DeltaLake.from_env(env),
+            store=S3Store.from_env(env, settings.ARTIFACTS_BUCKET),
+            clock=SystemClock(),
+            policy=Policy.from_json(env.get(settings.RELEASE_POLICY) or "{}"),
+            logger=Logger(service=SERVICE),
+            # Without a service: Powertools would add it to every set of dimensions.
+            metrics=EphemeralMetrics(service="", namespace=live_metrics.NAMESPACE),
+        )
+
+
+@functools.cache
+def deps() -> Deps:
+    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
+    return Deps.from_env(os.environ)
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
+    found = deps()
+    found.logger.append_keys(function_request_id=context.aws_request_id)
+    return evaluate_online(event, found)
+
+
+def evaluate_online(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+    """Evaluate, store, publish; see the module's head. Raises UsageError, LakeError, StoreError."""
+    request, now = Request.read(event), deps.clock.now()
+    versions = source.pin(deps.lake)
+    until = source.watermark(deps.lake, versions, now)
+    deps.logger.info("lake_pinned", extra={"lake_versions": versions, "until": until})
+    since = request.since(now)
+    window = Window(since, until, deps.policy.horizon_s) if until and until > since else None
+    found = _find(request, deps, versions, window) if window else _NOTHING
+    evaluation = Evaluation(
+        release_id=request.release.release_id if request.release else None,
+        at=now,
+        until=until,
+        lake_versions=versions,
+        versions=found.versions,
+        overall=found.overall | _model_age(found.serving, now, deps.logger),
+    )
+    if request.release:
+        evaluation = _judge(evaluation, request.release, found.tried, deps)
+    _tell(deps, evaluation)
+    return evaluation.to_json()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a window held."""
+
+    versions: Mapping[str, Mapping[str, Any]]
+    overall: dict[str, Any]
+    tried: Tried
+    serving: str | None
+
+
+_NOTHING: Final = _Found({}, {}, outcomes.NO_TRIALS, None)
+
+
+def _find(request: Request, deps: Deps, lake_versions: Mapping[str, int], window: Window) -> _Found:
+    """Return metrics and trials of a window; what is not in the lake yet is not among them."""
+    site = source.read_site(deps.lake, lake_versions, window)
+    overall = {
+        live_metrics.AVAILABILITY.name: quality.availability(site.answers),
+        live_metrics.AVERAGE_RATING.name: site.average_rating,
+    }
+    if SERVED.name not in lake_versions:
+        return replace(_NOTHING, overall=overall)
+    evidence = source.read_evidence(deps.lake, lake_versions, window)
+    served = Served.attributed(evidence.rows, evidence.movies)
+    until = microseconds(window.until)
+    finished = served.finished(until, window.horizon_s)
+    judged = served.where(finished)
+    met = outcomes.encounters(judged, evidence.viewings, evidence.ratings, window.horizon_s)
+    hit = np.zeros(len(finished), np.bool_)
+    hit[finished] = outcomes.hits(len(judged.rows), met)
+    tried = outcomes.NO_TRIALS
+    if request.release:
+        contest = request.release.contest(deps.policy.settle_s)
+        tried = outcomes.trials(served, hit, contest, until=until, horizon_s=window.horizon_s)
+    return _Found(
+        versions=quality.by_version(judged, hit[finished], met, evidence.known),
+        overall=quality.measure(judged, hit[finished], met, evidence.known) | overall,
+        tried=tried,
+        serving=quality.serving_model(served),
+    )
+
+
+def _model_age(model: str | None, now: datetime, logger: Logger) -> dict[str, float | None]:
+    try:
+        days = (now - artifact.trained_at(model)) / timedelta(days=1) if model else None
+    except ArtifactError:
+        logger.exception("model_version_without_time")
+        days = None
+    return {live_metrics.MODEL_AGE.name: days}
+
+
+def _judge(evaluation: Evaluation, release: Release, tried: Tried, deps: Deps) -> Evaluation:
+    """Store the trials, then judge them: no verdict is given that cannot be replayed."""
+    body, key = sequential.pack(tried.trials), trials_key(release.release_id, evaluation.at)
+    deps.store.put(key, body)
+    stored = replace(
+        evaluation,
+        mixed_windows=tried.mixed,
+        trials_key=key,
+        trials_sha256=artifact.checksum(body)["sha256"],
+    )
+    return judge(stored, tried.trials, deps.policy)
+
+
+def _tell(deps: Deps, evaluation: Evaluation) -> None:
+    """Log the evaluation and publish what it has: of a release, the overall metrics are left out.
+
+    Their window is the release's, not the last day's, and an alarm on them would see both.
+    """
+    deps.logger.info("evaluated", extra={"evaluation": evaluation.to_json()})
+    for found in evaluation.versions.values():
+        # Nothing goes out under no name: it would pass for the overall metrics.
+        if found["model_version"]:
+            _publish(deps.metrics, live_metrics.QUALITY_METRICS, found, found["model_version"])
+    if evaluation.release_id is None:
+        _publish(deps.metrics, live_metrics.OVERALL_METRICS, evaluation.overall, None)
+    else:
+        values = (evaluation.difference, evaluation.lower, evaluation.upper)
+        named = {m.name: v for m, v in zip(live_metrics.VERDICT_METRICS, values, strict=True)}
+        _publish(deps.metrics, live_metrics.VERDICT_METRICS, named, None)
+
+
+def _publish(
+    metrics: EphemeralMetrics,
+    declared: tuple[Metric, ...],
+    values: Mapping[str, Any],
+    model_version: str | None,
+) -> None:
+    known = {metric: value for metric in declared if (value := values.get(metric.name)) is not None}
+    if not known:
+        return
+    for name, dimension in live_metrics.quality_dimensions(model_version).items():
+        metrics.add_dimension(name, dimension)
+    for metric, value in known.items():
+        metrics.add_metric(metric.name, metric.unit, value)
+    metrics.flush_metrics()
