@@ -20,7 +20,7 @@ table { border-collapse: collapse; min-width: 20rem; }
 th, td { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; }
 th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
-svg { display: block; max-width: 100%; height: auto; }
+svg { display: block; max-width: 100%; height: auto; margin: .6rem 0; }
 svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 svg .soft { fill: var(--soft); } .ours { fill: var(--ours); } .theirs { fill: var(--theirs); }
 """.strip()
@@ -45,15 +45,21 @@ def paragraph(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """Return a table; numbers stand right, `None` is a dash."""
-    titles = "".join(f"<th>{escape(name)}</th>" for name in head)
+    """Return a table; numbers stand right, their column's name above them, `None` is a dash."""
+    first = rows[0] if rows else head
+    titles = "".join(
+        f"<th{_side(value)}>{escape(name)}</th>" for name, value in zip(head, first, strict=False)
+    )
     lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f'<div class="scroll"><table><tr>{titles}</tr>{lines}</table></div>'
 
 
 def _cell(value: Cell) -> str:
-    kind = "" if isinstance(value, str) else ' class="n"'
-    return f"<td{kind}>{escape(show(value))}</td>"
+    return f"<td{_side(value)}>{escape(show(value))}</td>"
+
+
+def _side(value: Cell) -> str:
+    return "" if isinstance(value, str) else ' class="n"'
 
 
 def show(value: Cell) -> str:

@@ -15,7 +15,11 @@ Phase = Literal["init", "invoke"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an invocation took. Durations in milliseconds, memory in MB of 2^20 bytes."""
+    """What an invocation took. Durations in milliseconds, memory in MB of 2^20 bytes.
+
+    `status` and `error_type` are the platform's; `function_error_type` is what the runtime reported
+    of the handler's own error, in `Lambda-Runtime-Function-Error-Type`.
+    """
 
     duration_ms: float
     memory_size_mb: int
@@ -23,6 +27,7 @@ class Report:
     init_duration_ms: float | None = None
     status: Literal["success", "error", "timeout"] = "success"
     error_type: str = ""
+    function_error_type: str = ""
 
     @property
     def billed_duration_ms(self) -> int:
@@ -135,8 +140,10 @@ class Json:
         }
         if report.init_duration_ms is not None:
             metrics["initDurationMs"] = round(report.init_duration_ms, 3)
-        record = {"requestId": request_id, "metrics": metrics, "status": report.status}
-        return self._event("report", record | _error(report.error_type))
+        status = "error" if report.function_error_type else report.status
+        record = {"requestId": request_id, "metrics": metrics, "status": status}
+        error_type = report.error_type or report.function_error_type
+        return self._event("report", record | _error(error_type))
 
     def _event(self, kind: str, record: dict[str, object]) -> str:
         event = {"time": timestamp(self._now()), "type": f"platform.{kind}", "record": record}

@@ -3,12 +3,13 @@
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from lambda_process_executor import emf, lambda_metrics
+from lambda_process_executor.emf import Invalid
 from lambda_process_executor.invocation import Outcome
 from lambda_process_executor.lambda_metrics import Caller, Finished, Throttled
 from lambda_process_executor.measurements import Batch, Measurement
@@ -30,7 +31,7 @@ class Publisher:
     """Takes events at once and publishes them from a thread of its own, gathered.
 
     The thread sleeps while there is nothing to publish. What does not fit is dropped and counted
-    in a warning.
+    in a warning, and so are embedded metrics that break their specification.
     """
 
     def __init__(self, put: Put, *, gather_s: float = GATHER_S, limit: int = MAX_EVENTS) -> None:
@@ -79,10 +80,16 @@ class Publisher:
 
     def _publish(self, events: Iterable[Event]) -> None:
         batches: dict[tuple[str, str], Batch] = {}
+        invalid: Counter[tuple[str, str]] = Counter()
         for event in events:
             batch = batches.setdefault((event.caller.account, event.caller.region), Batch())
-            for measurement in _measurements(event):
-                batch.add(measurement)
+            for found in _measurements(event):
+                if isinstance(found, Invalid):
+                    invalid[event.caller.function, found.reason] += 1
+                else:
+                    batch.add(found)
+        for (function, reason), count in invalid.items():
+            LOG.warning("function %s, embedded metrics left out %d x: %s", function, count, reason)
         for (account, region), batch in batches.items():
             for namespace, data in batch.requests():
                 self._try_put(account, region, namespace, data)
@@ -126,7 +133,7 @@ class Observer:
         self._publisher.offer(Throttled(caller, self._now()))
 
 
-def _measurements(event: Event) -> Iterator[Measurement]:
+def _measurements(event: Event) -> Iterator[Measurement | Invalid]:
     yield from lambda_metrics.measurements(event)
     if isinstance(event, Finished):
-        yield from emf.measurements(event.outcome.output, event.epoch_s)
+        yield from emf.read(event.outcome.output, event.epoch_s)

@@ -136,8 +136,7 @@ class Sandbox:
 
     def _init_fault(self, request_id: str) -> Fault:
         if self._init_error is not None:
-            error_type = self._init_error.error_type or "Runtime.Unknown"
-            return faults.init_failed(error_type, self._init_error.body)
+            return faults.init_failed(_error_type(self._init_error), self._init_error.body)
         return self._process_fault(request_id)
 
     def _handle(self, invocation: Invocation, deadline: float) -> Fault | None:
@@ -210,7 +209,10 @@ class Sandbox:
         # What is mapped from files counts into the peak, not against the limit: so it is capped.
         used_mb = -(-min(self._peak_bytes, limit_bytes) // _MIB)
         if fault is None:
-            return Report(took_ms, self._spec.memory_mb, used_mb, init_ms)
+            error_type = _function_error_type(self._result)
+            return Report(
+                took_ms, self._spec.memory_mb, used_mb, init_ms, function_error_type=error_type
+            )
         if fault.status == "timeout":
             took_ms = self._spec.timeout_s * 1000
         return Report(
@@ -376,3 +378,12 @@ class Sandbox:
         self._selector.close()
         self._listener.close()
         shutil.rmtree(self._spec.scratch, ignore_errors=True)
+
+
+def _error_type(call: Call) -> str:
+    """Return the type that a runtime gave of an error, or what Lambda says when it gave none."""
+    return call.error_type or "Runtime.Unknown"
+
+
+def _function_error_type(result: Call | None) -> str:
+    return _error_type(result) if result is not None and result.kind is Kind.ERROR else ""

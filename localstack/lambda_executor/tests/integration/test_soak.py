@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from .conftest import Emulator
+    from tests.conftest import Emulator
 
     Start = Callable[..., AbstractContextManager[Emulator]]
 
@@ -85,7 +85,7 @@ class Holdings:
 
 
 def holdings(emulator: "Emulator") -> Holdings:
-    pid = runtime_of(emulator)
+    pid = emulator.runtime_pid()
     proc, environments = Path(f"/proc/{pid}"), emulator.folder / "tmp/lambda-process/environments"
     descriptors = [target for fd in (proc / "fd").iterdir() if (target := link_of(fd))]
     sockets = {target for target in descriptors if target.startswith("socket:")}
@@ -112,11 +112,6 @@ def listening_inodes(pid: int) -> set[str]:
     """Return `socket:[<inode>]` of every listening TCP socket (proc_net(5): state 0A)."""
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     return {f"socket:[{row[9]}]" for row in rows if row[3] == "0A"}
-
-
-def runtime_of(emulator: "Emulator") -> int:
-    pid = emulator.supervisor.pid
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
 
 
 def soak(emulator: "Emulator", count: int, seed: int) -> None:

@@ -1,13 +1,17 @@
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambda_process_executor.emf import UNITS, measurements
+from lambda_process_executor import emf
+from lambda_process_executor.emf import UNITS, Invalid
 from lambda_process_executor.measurements import Measurement, Series
 
 
-def document(root: dict[str, object], *directives: dict[str, object], at_ms: int = 5_000) -> str:
+def document(
+    root: dict[str, object], *directives: dict[str, object], at_ms: object = 999_999_995_250
+) -> str:
     return json.dumps({"_aws": {"Timestamp": at_ms, "CloudWatchMetrics": directives}, **root})
 
 
@@ -17,8 +21,20 @@ def directive(
     return {"Namespace": "shop", "Dimensions": dimensions, "Metrics": metrics}
 
 
+NOW = 1_000_000_000.5
+SECOND = 999_999_995
+
+
+def found_in(line: str) -> list[Measurement | Invalid]:
+    return list(emf.read(line, now=NOW))
+
+
 def read(line: str) -> list[Measurement]:
-    return list(measurements(line, now=9.5))
+    return [found for found in found_in(line) if isinstance(found, Measurement)]
+
+
+def reasons(line: str) -> list[str]:
+    return [found.reason for found in found_in(line) if isinstance(found, Invalid)]
 
 
 def test_a_metric_goes_to_every_dimension_set_with_its_unit_and_second() -> None:
@@ -30,7 +46,9 @@ def test_a_metric_goes_to_every_dimension_set_with_its_unit_and_second() -> None
         ),
     )
     sets = ((("Version", "7"),), (("Version", "7"), ("Route", "/x")), ())
-    assert read(line) == [Measurement(Series("shop", "Slow", s, "Count", 5), (1.0,)) for s in sets]
+    assert read(line) == [
+        Measurement(Series("shop", "Slow", s, "Count", SECOND), (1.0,)) for s in sets
+    ]
 
 
 def test_an_array_is_several_values_of_one_metric() -> None:
@@ -38,12 +56,38 @@ def test_an_array_is_several_values_of_one_metric() -> None:
     assert found.values == (3.0, 1.0, 3.0)
 
 
-def test_a_missing_unit_is_none_and_a_missing_time_is_now() -> None:
-    line = json.dumps(
-        {"_aws": {"CloudWatchMetrics": [directive({"Name": "N"})]}, "Version": "7", "N": 2}
+def test_a_missing_unit_is_none() -> None:
+    [found] = read(document({"Version": "7", "N": 2}, directive({"Name": "N"})))
+    assert found.series.unit == "None"
+
+
+def test_a_text_may_hold_what_python_takes_for_a_line_s_end() -> None:
+    root = {"Version": "7", "N": 2, "said": "a\u2028b"}
+    line = document(root, directive({"Name": "N"})).replace("\\u2028", "\u2028")
+    assert len(read(f"{line}\n")) == 1
+
+
+@pytest.mark.parametrize("at_ms", [None, "1", True, -1, 10**400, 10**20, 999_999_995])
+def test_a_time_that_cloudwatch_would_not_take_is_told(at_ms: object) -> None:
+    line = document({"Version": "7", "N": 2}, directive({"Name": "N"}), at_ms=at_ms)
+    assert read(line) == []
+    assert ["Timestamp" in reason for reason in reasons(line)] == [True]
+
+
+def test_what_is_valid_beside_what_is_not_still_counts() -> None:
+    line = document(
+        {"Version": "7", "N": 2, "M": "many"},
+        directive({"Name": "M"}, {"Name": "N"}, dimensions=(["Version"], ["Gone"])),
     )
-    [found] = read(line)
-    assert (found.series.unit, found.series.second) == ("None", 9)
+    assert [found.series.dimensions for found in read(line)] == [(("Version", "7"),)]
+    assert ["dimension Gone" in reasons(line)[0], "metric M" in reasons(line)[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "line", ['see "_aws"', '["_aws"]', '{"message": {"_aws": 1}}', '{"s": "\\"_aws\\""}']
+)
+def test_a_line_that_is_no_document_is_not_complained_of(line: str) -> None:
+    assert found_in(line) == []
 
 
 def test_storage_resolution_is_kept() -> None:
@@ -58,17 +102,18 @@ def test_several_directives_and_several_lines_all_count() -> None:
     assert [m.series.name for m in read(f"plain\n{line}\n{line}\n")] == ["A", "B", "A"] * 2
 
 
-def test_what_breaks_the_specification_is_a_log_line_only() -> None:
+def test_what_breaks_the_specification_is_no_metric_and_is_told() -> None:
     good = directive({"Name": "N"})
     bad = [
         '{"_aws": broken',
-        '["_aws"]',
         '{"_aws": 1}',
         '{"_aws": {"CloudWatchMetrics": {}}}',
         '{"_aws": {"CloudWatchMetrics": [1]}}',
         document({"Version": "7"}, good),
         document({"Version": "7", "N": "2"}, good),
         document({"Version": "7", "N": True}, good),
+        document({"Version": "7", "N": 10**400}, good),
+        document({"Version": "7", "N": []}, good),
         document({"Version": "7", "N": float("nan")}, good),
         document({"Version": "7", "N": float("inf")}, good),
         document({"Version": "7", "N": [1] * 101}, good),
@@ -80,7 +125,7 @@ def test_what_breaks_the_specification_is_a_log_line_only() -> None:
         document({"Version": "7", "N": 2}, directive({"Name": "N", "Unit": "Parsecs"})),
         document({"Version": "7", "N": 2}, directive({"Name": "N", "StorageResolution": 5})),
     ]
-    assert [line for line in bad if read(line)] == []
+    assert [line for line in bad if read(line) or not reasons(line)] == []
 
 
 def test_units_are_cloudwatchs_twenty_seven() -> None:
@@ -105,10 +150,10 @@ metadata = st.fixed_dictionaries(
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.fixed_dictionaries({"_aws": json_values | metadata}))
 def test_no_document_raises(root: dict[str, object]) -> None:
-    read(json.dumps(root))
+    found_in(json.dumps(root))
 
 
 @given(st.text())
 def test_no_line_raises(line: str) -> None:
-    read('"_aws"' + line)
-    read(line)
+    found_in('{"_aws"' + line)
+    found_in(line)

@@ -56,5 +56,13 @@ def test_json_lines_are_platform_events() -> None:
     assert log.end("r1") == ""
 
 
+def test_the_type_of_a_functions_own_error_is_in_the_json_report_alone() -> None:
+    """Text tells what the platform ended; an exception it takes for the function's business."""
+    report = Report(3.5, 128, 36, function_error_type="Function.Refused")
+    record = json.loads(Json(lambda: 1.5).report("r1", report))["record"]
+    assert (record["status"], record["errorType"]) == ("error", "Function.Refused")
+    assert "Status" not in Text().report("r1", report)
+
+
 def test_a_timestamp_has_milliseconds_and_is_utc() -> None:
     assert timestamp(0.0019) == "1970-01-01T00:00:00.001Z"

@@ -121,7 +121,19 @@ def test_too_many_events_are_dropped_and_said_to_be(
 def test_a_refused_namespace_costs_the_others_nothing() -> None:
     cloudwatch = CloudWatch("AWS/Lambda")
     publisher = Publisher(cloudwatch.put, gather_s=60)
-    with Observer(publisher).running(CALLER) as ended:
+    with Observer(publisher, now=lambda: 5.0).running(CALLER) as ended:
         ended(outcome(LINE))
     publisher.close()
     assert cloudwatch.names("shop") == ["N"]
+
+
+def test_invalid_metrics_are_told_once_a_flush_with_their_number(
+    cloudwatch: CloudWatch, publisher: Publisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = LINE.replace('"N": 1', '"N": "one"')
+    with Observer(publisher, now=lambda: 5.0).running(CALLER) as ended:
+        ended(outcome(f"{wrong}\n{LINE}\n{wrong}\n"))
+    publisher.flush()
+    assert cloudwatch.names("shop") == ["N"]
+    [record] = caplog.records
+    assert "function f, embedded metrics left out 2 x: metric N" in record.getMessage()

@@ -13,16 +13,19 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-EMULATOR_FOLDER = Path(__file__).parents[3]
-SOURCES = Path(__file__).parents[2] / "src"
+EMULATOR_FOLDER = Path(__file__).parents[2]
+SOURCES = Path(__file__).parents[1] / "src"
 READY_S = 60
+PATIENCE = {"Delay": 0.05, "MaxAttempts": 200}
 
 Client = Any
 """boto3's clients have no types of their own."""
@@ -115,9 +118,71 @@ class Emulator:
                 **settings,
             }
         )
-        client.get_waiter("function_active_v2").wait(
-            FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200}
+        client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=PATIENCE)
+
+    def configure(self, name: str, **settings: object) -> None:
+        """Change a function's settings and wait until that is done."""
+        client = self.client("lambda")
+        client.update_function_configuration(FunctionName=name, **settings)
+        client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=PATIENCE)
+
+    def deploy(self, name: str, files: Mapping[str, str] | str) -> None:
+        """Give a function other code and wait until that is done."""
+        client = self.client("lambda")
+        client.update_function_code(FunctionName=name, ZipFile=archive(files))
+        client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=PATIENCE)
+
+    def publish(self, name: str) -> str:
+        """Publish a version of a function and return its number."""
+        version: str = self.client("lambda").publish_version(FunctionName=name)["Version"]
+        return version
+
+    @staticmethod
+    def archive(files: Mapping[str, str]) -> bytes:
+        """Return a zip of some files."""
+        return archive(files)
+
+    def publish_layer(self, name: str, files: Mapping[str, str]) -> str:
+        """Publish a layer of some files and return its version's ARN."""
+        layer = self.client("lambda").publish_layer_version(
+            LayerName=name, Content={"ZipFile": archive(files)}
         )
+        arn: str = layer["LayerVersionArn"]
+        return arn
+
+    def messages(self, group: str) -> list[str]:
+        """Return what CloudWatch Logs has of a log group so far, in order."""
+        try:
+            events = self.client("logs").filter_log_events(logGroupName=group)["events"]
+        except ClientError:  # not there before its first event
+            return []
+        return [event["message"].rstrip("\n") for event in events]
+
+    def statistics(self, namespace: str, metric: str, **dimensions: str) -> dict[str, float]:
+        """Return sum, count, least and most of one metric's last ten minutes; {} if none."""
+        now = datetime.now(UTC)
+        points = self.client("cloudwatch").get_metric_statistics(
+            Namespace=namespace,
+            MetricName=metric,
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+            StartTime=now - timedelta(minutes=10),
+            EndTime=now + timedelta(minutes=1),
+            Period=3600,
+            Statistics=["Sum", "SampleCount", "Minimum", "Maximum"],
+        )["Datapoints"]
+        if not points:
+            return {}
+        return {
+            "sum": sum(point["Sum"] for point in points),
+            "count": sum(point["SampleCount"] for point in points),
+            "least": min(point["Minimum"] for point in points),
+            "most": max(point["Maximum"] for point in points),
+        }
+
+    def runtime_pid(self) -> int:
+        """Return the supervisor's child, which is LocalStack itself."""
+        pid = self.supervisor.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
 
     def invoke(self, name: str, event: object = None, **settings: object) -> Answer:
         """Invoke a function and wait for its answer."""

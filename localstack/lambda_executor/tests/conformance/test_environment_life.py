@@ -1,0 +1,243 @@
+"""An execution environment from its cold start to its end."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Answer, Emulator
+
+COUNT = "n = 0\ndef handler(event, context):\n    global n\n    n += 1\n    return n\n"
+FIRST_ONLY = (
+    "import pathlib\nmark = pathlib.Path(__file__).with_name('mark')\n"
+    "first = not mark.exists()\nmark.touch()\n"
+)
+# AWS: "Defined runtime environment variables", without those of other languages.
+DEFINED = {
+    "_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "LANG", "PATH", "LD_LIBRARY_PATH", "PYTHONPATH",
+    "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_DAEMON_ADDRESS", "TZ",
+}  # fmt: skip
+# What a function has here beside them: LocalStack's address, and where its folders are.
+HERE_ONLY = {"AWS_ENDPOINT_URL", "LOCALSTACK_HOSTNAME", "EDGE_PORT", "HOME", "TMPDIR"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def never_ready(emulator: "Emulator") -> "Iterator[Future[Answer]]":
+    """Begin the one case that takes 10 s by AWS's own rule, while the others run."""
+    code = f"import time\n{FIRST_ONLY}if first: time.sleep(60)\n{COUNT}"
+    emulator.create("init-slow", code)
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(emulator.invoke, "init-slow")
+
+
+def test_a_warm_environment_keeps_its_memory(emulator: "Emulator") -> None:
+    """Objects outside of the handler stay initialised from one invocation to the next.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    emulator.create("warm", COUNT)
+    assert [emulator.invoke("warm").payload for _ in range(3)] == [1, 2, 3]
+
+
+def test_an_error_of_the_handler_keeps_the_environment(emulator: "Emulator") -> None:
+    """A handler that raises answers with the error, and its environment serves the next call.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    """
+    code = COUNT.replace("return n", "if event: raise ValueError('boo')\n    return n")
+    emulator.create("raises", code)
+    raised = emulator.invoke("raises", 1)
+    assert raised.error == "Unhandled"
+    assert (raised.payload["errorType"], raised.payload["errorMessage"]) == ("ValueError", "boo")
+    assert raised.payload["stackTrace"]
+    assert "[ERROR] ValueError: boo" in raised.log
+    assert emulator.invoke("raises", 0).payload == 2
+
+
+def test_concurrent_calls_have_environments_of_their_own(emulator: "Emulator") -> None:
+    """An environment has one invocation at a time; calls at once get one each, with its own /tmp.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+    """
+    code = (
+        "import os, pathlib, tempfile, time\ndef handler(e, c):\n"
+        "    folder = pathlib.Path(tempfile.gettempdir())\n"
+        "    found = [path.name for path in folder.iterdir()]\n"
+        "    (folder / str(os.getpid())).touch()\n    time.sleep(0.5)\n"
+        "    return [os.getpid(), str(folder), found]\n"
+    )
+    emulator.create("parallel", code)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: emulator.invoke("parallel").payload, range(4)))
+    assert len({pid for pid, _, _ in answers}) == 4
+    assert len({folder for _, folder, _ in answers}) == 4
+    assert [found for _, _, found in answers] == [[]] * 4
+    pid, _, found = emulator.invoke("parallel").payload
+    assert found == [str(pid)]
+
+
+def test_the_code_s_folder_is_the_working_directory(emulator: "Emulator") -> None:
+    """LAMBDA_TASK_ROOT is the path to the function's code, where it also starts.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    files = {
+        "pkg/code.py": "import os\nfrom pkg import other\ndef handler(e, c):\n"
+        "    return [os.getcwd(), os.environ['LAMBDA_TASK_ROOT'], open('data.txt').read()]\n",
+        "pkg/other.py": "",
+        "data.txt": "found",
+    }
+    emulator.create("rooted", files, Handler="pkg/code.handler")
+    folder, root, read = emulator.invoke("rooted").payload
+    assert (folder, read) == (root, "found")
+
+
+def test_the_environment_is_what_aws_defines_and_nothing_else(emulator: "Emulator") -> None:
+    """A function sees the defined variables and its own; nothing leaks from who started it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    emulator.create(
+        "environment",
+        "import os\ndef handler(e, c):\n    return dict(os.environ)\n",
+        Environment={"Variables": {"MINE": "1", "LANG": "C.UTF-8"}},
+    )
+    env = emulator.invoke("environment").payload
+    assert set(env) == DEFINED | HERE_ONLY | {"MINE"}
+    assert (env["MINE"], env["LANG"]) == ("1", "C.UTF-8")
+    assert env["_HANDLER"] == "app.handler"
+    assert env["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"
+    assert env["AWS_LAMBDA_FUNCTION_NAME"] == "environment"
+    assert env["AWS_LAMBDA_FUNCTION_VERSION"] == "$LATEST"
+    assert env["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
+    assert env["AWS_LAMBDA_INITIALIZATION_TYPE"] == "on-demand"
+    assert env["AWS_LAMBDA_LOG_GROUP_NAME"] == "/aws/lambda/environment"
+    assert env["AWS_REGION"] == env["AWS_DEFAULT_REGION"] == "us-east-1"
+    assert env["TZ"] == ":UTC"
+    task = env["LAMBDA_TASK_ROOT"]
+    assert {task, f"{task}/lib"} <= set(env["LD_LIBRARY_PATH"].split(":"))
+    assert env["LAMBDA_RUNTIME_DIR"] in env["PYTHONPATH"].split(":")
+
+
+def test_layers_are_on_the_paths_and_a_later_one_wins(emulator: "Emulator") -> None:
+    """Layers are laid over one another in order; python/, bin/ and lib/ of them are on the paths.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
+    """
+    site = "python/lib/python3.13/site-packages"
+    one = {"python/shared.py": "name = 'one'\n", f"{site}/deep.py": "", "bin/tool": "", "lib/l": ""}
+    arns = [
+        emulator.publish_layer("one", one),
+        emulator.publish_layer("two", {"python/shared.py": "name = 'two'\n"}),
+    ]
+    code = (
+        "import deep, os, pathlib, shared\ndef paths(name, file):\n"
+        "    return any((pathlib.Path(p) / file).exists() for p in os.environ[name].split(':'))\n"
+        "def handler(e, c):\n"
+        "    return [shared.name, paths('PATH', 'tool'), paths('LD_LIBRARY_PATH', 'l')]\n"
+    )
+    emulator.create("layered-once", code, Layers=arns[:1])
+    emulator.create("layered-twice", code, Layers=arns)
+    assert emulator.invoke("layered-once").payload == ["one", True, True]
+    assert emulator.invoke("layered-twice").payload == ["two", True, True]
+
+
+def test_the_code_s_modules_come_before_a_layers(emulator: "Emulator") -> None:
+    """The function's own package is first on the search path.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
+    """
+    layer = emulator.publish_layer("shadowed", {"python/shadowed.py": "whose = 'layer'\n"})
+    files = {
+        "app.py": "import shadowed\ndef handler(e, c):\n    return shadowed.whose\n",
+        "shadowed.py": "whose = 'code'\n",
+    }
+    emulator.create("shadowing", files, Layers=[layer])
+    assert emulator.invoke("shadowing").payload == "code"
+
+
+def test_an_init_that_failed_is_repeated_within_the_invocation(emulator: "Emulator") -> None:
+    """After a failed Init phase Lambda runs the init again at the first invocation.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    emulator.create("healing", f"{FIRST_ONLY}if first: 1 / 0\n{COUNT}")
+    answer = emulator.invoke("healing")
+    assert (answer.error, answer.payload) == (None, 1)
+    assert "Phase: init\tStatus: error\tError Type: ZeroDivisionError" in answer.log
+
+
+def test_an_init_that_fails_twice_is_the_answer(emulator: "Emulator") -> None:
+    """An init that fails again within the invocation is the invocation's error.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    emulator.create("broken", "1 / 0\n")
+    answer = emulator.invoke("broken")
+    assert (answer.error, answer.payload["errorType"]) == ("Unhandled", "ZeroDivisionError")
+    assert ["Phase: init" in answer.log, "Phase: invoke" in answer.log] == [True, True]
+    assert emulator.invoke("broken").payload["errorType"] == "ZeroDivisionError"
+
+
+def test_a_change_is_served_by_new_environments(emulator: "Emulator") -> None:
+    """After an update of code or settings the old environments serve no more.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    code = "import os\ndef handler(e, c):\n    return [os.getpid(), os.environ.get('SET'), 1]\n"
+    emulator.create("changed", code)
+    first, *before = emulator.invoke("changed").payload
+    emulator.configure("changed", Environment={"Variables": {"SET": "1"}})
+    second, *set_now = emulator.invoke("changed").payload
+    emulator.deploy("changed", code.replace("1]", "2]"))
+    third, *coded_now = emulator.invoke("changed").payload
+    assert (before, set_now, coded_now) == ([None, 1], ["1", 1], ["1", 2])
+    assert len({first, second, third}) == 3
+
+
+def test_a_version_keeps_its_code_and_settings(emulator: "Emulator") -> None:
+    """A published version is a snapshot that no later change reaches.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html
+    """
+    code = "import os\ndef handler(e, c):\n    return os.environ['WHICH']\n"
+    emulator.create("versioned", code, Environment={"Variables": {"WHICH": "one"}})
+    version = emulator.publish("versioned")
+    emulator.configure("versioned", Environment={"Variables": {"WHICH": "two"}})
+    assert emulator.invoke("versioned", Qualifier=version).payload == "one"
+    assert emulator.invoke("versioned").payload == "two"
+
+
+def test_a_deleted_functions_environment_ends(emulator: "Emulator") -> None:
+    """What is in /tmp lasts as long as the execution environment, and goes with it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
+    """
+    code = "import os\ndef handler(e, c):\n    return [os.getpid(), os.environ['TMPDIR']]\n"
+    emulator.create("deleted", code)
+    pid, folder = emulator.invoke("deleted").payload
+    assert Path(folder).is_dir()
+    emulator.client("lambda").delete_function(FunctionName="deleted")
+    emulator.wait(lambda: not Path(f"/proc/{pid}").exists(), "the process has ended")
+    emulator.wait(lambda: not Path(folder).exists(), "the folder has gone")
+
+
+# The last of this module: it has had its ten seconds meanwhile.
+def test_an_init_of_ten_seconds_is_cut_and_repeated(never_ready: "Future[Answer]") -> None:
+    """The Init phase is limited to 10 s; the init then runs once more, within the invocation.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    answer = never_ready.result(30)
+    assert (answer.error, answer.payload) == (None, 1)
+    assert "Phase: init\tStatus: timeout" in answer.log
+    [line] = [line for line in answer.log.splitlines() if line.startswith("INIT_REPORT")]
+    took_ms = float(line.partition("Init Duration: ")[2].partition(" ms")[0])
+    assert 10_000 <= took_ms < 11_500
