@@ -19,6 +19,8 @@ def show(found: Summary) -> None:
     STDOUT.print(_counts("peak resident memory, MB", found.peak_rss_mb))
     if found.ok:
         STDOUT.print(f"[green]all is well[/], in {found.total_s:.0f} s")
+    for slow in found.slow:
+        STDOUT.print(f"[yellow]slow:[/] {slow}", markup=True)
     for problem in found.problems:
         STDOUT.print(f"[red]wrong:[/] {problem}", markup=True)
 

@@ -31,10 +31,15 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The figures, and what is wrong with them: nothing, if all went well."""
+    """The figures, and what is wrong with them: nothing, if all went well.
+
+    What is `slow` is no fault of the accounts, and right on another machine: it is said, and
+    `make bench-loop` holds it against its goals.
+    """
 
     ok: bool
     problems: Sequence[str]
+    slow: Sequence[str]
     events: Mapping[str, Counts]
     quarantined: Counts
     corrupted: Mapping[str, Counts]
@@ -68,6 +73,7 @@ def summarise(
     return Summary(
         ok=not found,
         problems=found,
+        slow=slowness(asked),
         events={"produced": ledger["events"], "lake": _with_total(lake.events)},
         quarantined=_with_total(lake.quarantined),
         corrupted=ledger["corrupted"],
@@ -107,18 +113,18 @@ def problems(ledger: Mapping[str, Any], lake: Lake, expected: Expected) -> list[
         for version in expected.model_versions
         if not asked["by_model_and_source"].get(version, {}).get("model")
     ]
-    return [*found, *_slowness(asked)]
+    return found
 
 
-def _slowness(asked: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong on a machine that is too slow, and right on another."""
+def slowness(asked: Mapping[str, Any]) -> list[str]:
+    """Return in what users had to wait, or were answered without their model for it."""
     found = []
     fallbacks = asked["by_source"].get("fallback", 0)
     if fallbacks > _MOST_FALLBACKS * asked["total"]:
-        found.append(f"too slow: {fallbacks} of {asked['total']} answers were fallbacks")
+        found.append(f"{fallbacks} of {asked['total']} answers were fallbacks")
     p99_ms = asked["latency_ms"]["p99"]
     if p99_ms is not None and p99_ms >= _DEADLINE_MS:
-        found.append(f"too slow: p99 {p99_ms} ms, not under {_DEADLINE_MS} ms")
+        found.append(f"p99 {p99_ms} ms, not under {_DEADLINE_MS} ms")
     return found
 
 

@@ -62,13 +62,11 @@ def test_accounts_that_agree_are_well():
         (ledger(), replace(LAKE, served=11), "served records"),
         (ledger() | {"unconfirmed": 4}, LAKE, "4 lines were never confirmed"),
         (ledger(availability=0.9, by_error={"timeout": 1}), LAKE, "availability 0.9"),
-        (ledger(latency_ms={"p99": 400.0}), LAKE, "p99 400.0 ms"),
         (
             ledger(by_model_and_source={"m1": {"model": 9}, "m2": {"fallback": 1}}),
             LAKE,
             "model m2 answered nobody",
         ),
-        (ledger(by_source={"model": 9, "fallback": 1}), LAKE, "1 of 10 answers were fallbacks"),
     ],
 )
 def test_what_disagrees_is_named(account, lake, words):
@@ -76,6 +74,24 @@ def test_what_disagrees_is_named(account, lake, words):
     assert not found.ok
     assert len(found.problems) == 1
     assert words in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("account", "words"),
+    [
+        (ledger(latency_ms={"p99": 400.0}), "p99 400.0 ms"),
+        (ledger(by_source={"model": 9, "fallback": 1}), "1 of 10 answers were fallbacks"),
+    ],
+)
+def test_slowness_is_said_and_is_not_wrong(account, words):
+    found = summary(account)
+    assert found.ok
+    assert len(found.slow) == 1
+    assert words in found.slow[0]
+
+
+def test_nothing_is_slow_that_is_in_time():
+    assert summary(ledger()).slow == []
 
 
 def test_too_small_a_history_is_a_problem():
