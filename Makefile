@@ -96,6 +96,10 @@ bench-executor: setup ## Measure the Lambda executor
 bench-releases: setup ## Play releases: the verdict's error rates and speed; SEED=2 for others
 	$(VENV)/python -m bench.releases $(if $(SEED),--seed $(SEED))
 
+.PHONY: evidence
+evidence: setup ## Play four releases on the real loop, three of them bad: docs/releases.md
+	$(VENV)/python -m bench.evidence
+
 .PHONY: docs
 docs: setup ## Make docs/benchmarks.md from build/bench
 	$(VENV)/python -m bench.page

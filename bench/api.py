@@ -25,9 +25,10 @@ from bench import load
 from bench.load import Call, Load
 from bench.report import Row, publish
 from bench.stack import playing
-from movierec import rollout
+from movierec import smoke
 from movierec.aws.session import client
 from movierec.errors import ReleaseError
+from movierec.routing import ALIAS
 from movierec.stack import condition, environment
 from movierec.stack.api import FUNCTION
 from movierec.stack.layout import find_project
@@ -151,13 +152,13 @@ def _invoking(function: str) -> Call:
     aws = client("lambda")
 
     def call(user_id: int) -> None:
-        _invoke(aws, function, rollout.ALIAS, user_id)
+        _invoke(aws, function, ALIAS, user_id)
 
     return call
 
 
 def _invoke(aws: Any, function: str, qualifier: str, user_id: int) -> None:  # noqa: ANN401
-    event = json.dumps(rollout.smoke_event(user_id)).encode()
+    event = json.dumps(smoke.event(user_id)).encode()
     answer = aws.invoke(FunctionName=function, Qualifier=qualifier, Payload=event)
     found = json.loads(answer["Payload"].read())
     if found.get("statusCode") != http.HTTPStatus.OK:
@@ -192,7 +193,7 @@ def _describe(aws: Any, function: str, text: str) -> None:  # noqa: ANN401
 
 def _timed_ms(aws: Any, function: str) -> float:  # noqa: ANN401
     begin_s = time.perf_counter()
-    _invoke(aws, function, "$LATEST", rollout.SMOKE_USER_ID)
+    _invoke(aws, function, "$LATEST", smoke.USER_IDS[0])
     return (time.perf_counter() - begin_s) * 1000
 
 

@@ -31,7 +31,7 @@ import psutil
 from bench import load
 from bench.load import Call, Load
 from bench.report import ROOT, Row, publish
-from movierec import artifact, rollout, settings
+from movierec import artifact, settings, smoke
 from movierec.aws.session import client
 from movierec.errors import MovierecError, ReleaseError
 from movierec.stack import emulator, environment, packages
@@ -159,7 +159,7 @@ def _colds(project: Project, count: int) -> list[Row]:
     except MovierecError as exc:
         print(f"no figures of the API's cold start: {exc}")
         return rows
-    event = json.dumps(rollout.smoke_event()).encode()
+    event = json.dumps(smoke.event()).encode()
     return [*rows, *_cold_rows("the API", API, count, event=event, goal=COLD_API_GOAL_MS)]
 
 
@@ -214,7 +214,7 @@ def _create_api(project: Project) -> None:
         MemorySize=1769,
         Environment={"Variables": variables},
     )
-    invoke(API, json.dumps(rollout.smoke_event()).encode())
+    invoke(API, json.dumps(smoke.event()).encode())
 
 
 def _tiny_model() -> artifact.Model:

@@ -5,9 +5,11 @@ window and publishes the metrics. Event, in a release, at every look:
 
     {"release_id": "20261120T101500123Z", "stable": "3", "canary": "4",
      "since": "2026-11-20T10:15:00Z",
-     "weights": [["2026-11-20T10:16:00Z", 5.0], ["2026-11-20T10:46:00Z", 25.0]]}
+     "weights": [["2026-11-20T10:16:00Z", 5.0], ["2026-11-20T10:46:00Z", 25.0]],
+     "policy": {...}}
 
-`weights` is the history of the canary's percent of users. The answer, `movierec.evaluation`'s
+`weights` is the history of the canary's percent of users; `policy` is what the release is judged
+by, the function's own if it is not given. The answer, `movierec.evaluation`'s
 Evaluation as JSON, has in a release the verdict on the canary besides. Its trials are stored under
 `releases/<release_id>/trials/`, before the answer: a verdict that is acted on can be replayed.
 
@@ -37,6 +39,7 @@ from movierec import artifact, live_metrics, sequential, settings
 from movierec.aws.lake import DeltaLake
 from movierec.aws.s3 import S3Store
 from movierec.clock import SystemClock
+from movierec.dataset import read_parameters
 from movierec.errors import ArtifactError
 from movierec.evaluation import Evaluation, judge, trials_key
 from movierec.lake import SERVED
@@ -89,6 +92,8 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 def evaluate_online(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
     """Evaluate, store, publish; see the module's head. Raises UsageError, LakeError, StoreError."""
     request, now = Request.read(event), deps.clock.now()
+    if event.get("policy"):
+        deps = replace(deps, policy=read_parameters(Policy, event["policy"]))
     versions = source.pin(deps.lake)
     until = source.watermark(deps.lake, versions, now)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions, "until": until})

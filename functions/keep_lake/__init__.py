@@ -1,1 +1,1 @@
-"""The upkeep of the lake, once a day."""
+"""The upkeep of the lake, once an hour."""

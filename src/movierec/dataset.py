@@ -105,7 +105,7 @@ class Parameters:
 
 
 def read_parameters[T](cls: type[T], values: Mapping[str, Any]) -> T:
-    """Return a frozen dataclass from JSON: numbers, text, literals, tuples of one type.
+    """Return a frozen dataclass from JSON: numbers, text, truth, literals, tuples of one type.
 
     Raises UsageError.
     """
@@ -126,7 +126,9 @@ def _typed(name: str, value: object, wanted: Any) -> object:  # noqa: ANN401  a 
         require(isinstance(value, list | tuple), name, value, "a list")
         return tuple(_typed(name, each, get_args(wanted)[0]) for each in cast("list[Any]", value))
     fits = isinstance(value, (int, float) if wanted is float else wanted)
-    require(fits and not isinstance(value, bool), name, value, f"of type {wanted.__name__}")
+    # To Python True is a number, to nobody else.
+    fits = fits and isinstance(value, bool) == (wanted is bool)
+    require(fits, name, value, f"of type {wanted.__name__}")
     return wanted(value)
 
 

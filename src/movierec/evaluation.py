@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from movierec import artifact, sequential
 from movierec.errors import ArtifactError
+from movierec.release_log import PREFIX
 from movierec.release_policy import Policy
-from movierec.rollout import PREFIX
 from movierec.sequential import Trials, Verdict
 
 _VERDICTS: Final = (*get_args(Verdict), None)

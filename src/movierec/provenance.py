@@ -26,7 +26,7 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 # The site writes its line when it has the answer, by its own clock; the proxy writes by its own.
 SITE_CLOCK_WITHIN: Final = timedelta(days=1)
 
-# The steps of a release that can send users to its version, of `movierec.rollout.StepName`.
+# The steps of a release that can send users to its version, of `movierec.release_log.StepName`.
 _SENDING: Final = ("route", "weigh", "promote")
 
 
@@ -138,14 +138,23 @@ def nearest(rows: Sequence[Served], at: datetime) -> Served | None:
 def put_users_on(steps: Sequence[Facts], version: str) -> str | None:
     """Return when a release first sent users to a version (UTC, ISO 8601), None if it never did.
 
-    `steps` are the release's, in order. Cutting and testing a version sends it nobody.
+    `steps` are the release's, in order. Cutting and testing a version sends it nobody; going back
+    to an earlier one does.
     """
-    times = (
-        str(step.get("at") or "")
-        for step in steps
-        if step.get("version") == version and step.get("name") in _SENDING
-    )
+    times = (str(step.get("at") or "") for step in steps if _sends_users_to(step, version))
     return next(times, None)
+
+
+def _sends_users_to(step: Facts, version: str) -> bool:
+    if step.get("version") == version and step.get("name") in _SENDING:
+        return True
+    # An abort, a pause or a look says nothing of the routing after it.
+    after = _routed(step.get("after"))
+    return version in after and version not in _routed(step.get("before"))
+
+
+def _routed(routing: Facts | None) -> tuple[str | None, ...]:
+    return (routing["stable"], routing["canary"]) if routing else ()
 
 
 def release_behind(
@@ -248,7 +257,7 @@ def _rows_of_function(found: Function) -> tuple[tuple[str, str], ...]:
 
 def _rows_of_release(steps: Sequence[Facts]) -> Iterator[tuple[str, str]]:
     for step in steps:
-        after = step.get("after") or {}
+        after = step.get("after") or step.get("before") or {}
         share = (
             f"version {after['canary']} gets {after['canary_percent']:g}%"
             if after.get("canary")

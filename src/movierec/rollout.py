@@ -1,267 +1,278 @@
-"""Releases as values: who gets which version, what a step changes, and what a step is called.
+"""A release as values: where it stands, and what comes next.
 
-A release moves users from one published version of the API function, the stable one, to another,
-the canary:
+    start ─▶ gate ─▶ cut ─▶ smoke ─▶ 5% ─▶ 25% ─▶ 50% ─▶ 100% ─▶ promoted
+       │       │       │       │      └──────┴──────┴───────┴────▶ rolled back
+       └───────┴───────┴───────┴▶ aborted (nobody was ever sent to it)
 
-    cut ─▶ smoke ─▶ weigh 5% ─▶ 25% ─▶ 50% ─▶ 100% ─▶ promote
-             │                 └──────────┴──────┴──────▶ roll back
-             └▶ abort (nobody was ever sent to it)
-
-Functions here take a `Routing` and return the next one; carrying it out is
-`movierec.aws.releases`. A step that its state does not allow raises ReleaseError.
+A release's log is its program counter: `standing` folds the steps that are written down, `decide`
+names the next one. So whoever carries it out may die at any point, and another goes on.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, Literal
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, cast
 
-from movierec import artifact
-from movierec.errors import ReleaseError
+from movierec.errors import ArtifactError, ReleaseError, StoreError
+from movierec.evaluation import Evaluation
+from movierec.release_log import CLOSING, Step, StepName
+from movierec.release_policy import Policy
+from movierec.routing import ALL_PERCENT, Routing
+from movierec.sequential import Verdict
 
-PREFIX: Final = "releases/"
+State = Literal["start", "gate", "cut", "smoke", "exposed", "promoted", "rolled back", "aborted"]
 
-ALIAS: Final = "live"
-"""Name of the Lambda alias, and of the API Gateway stage in front of it."""
+_STATE_AFTER: Final[Mapping[StepName, State]] = {
+    "start": "start",
+    "gate": "gate",
+    "cut": "cut",
+    "smoke": "smoke",
+    "route": "exposed",
+    "weigh": "exposed",
+    "promote": "promoted",
+    "rollback": "rolled back",
+    "abort": "aborted",
+}
 
-ALL_PERCENT: Final = 100.0
-
-StepName = Literal["cut", "smoke", "route", "weigh", "promote", "rollback", "abort"]
-
-
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """Which published versions users get: `canary_percent` of them the canary, if there is one.
-
-    Versions are Lambda's own: "1", "2", ... A canary may have 0 %: it exists, nobody is sent.
-    """
-
-    stable: str
-    canary: str | None = None
-    canary_percent: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Raise ReleaseError for a split that makes no sense."""
-        if not 0 <= self.canary_percent <= ALL_PERCENT:
-            raise ReleaseError(f"{self.canary_percent}% of users: choose 0 to 100")
-        if self.canary is None and self.canary_percent:
-            raise ReleaseError(f"{self.canary_percent}% of users, but for no canary: cut one first")
-        if self.canary == self.stable:
-            raise ReleaseError(f"version {self.stable} cannot be stable and canary at once")
-
-
-def route(before: Routing | None, version: str, canary_percent: float | None) -> Routing:
-    """Return the routing with a new version in it.
-
-    The first version there ever is gets everybody. After that, `canary_percent` of users get the
-    new version as canary; None moves everybody at once. Cutting what is stable already changes
-    nothing. Raises ReleaseError while another canary is out.
-    """
-    if before is None:
-        return Routing(version)
-    if before.canary not in (None, version):
-        raise ReleaseError(
-            f"version {before.canary} is canary with {before.canary_percent:g}% of users: "
-            "promote it or roll it back before releasing another"
-        )
-    if version == before.stable:
-        return before
-    if canary_percent is None:
-        return Routing(version)
-    return Routing(before.stable, version, canary_percent)
-
-
-def weigh(before: Routing, canary_percent: float) -> Routing:
-    """Return the routing with another share for the canary. Raises ReleaseError without one."""
-    return Routing(before.stable, _canary(before, "weighed"), canary_percent)
-
-
-def promote(before: Routing) -> Routing:
-    """Return the routing with the canary stable for everybody. Raises ReleaseError without one."""
-    return Routing(_canary(before, "promoted"))
-
-
-def roll_back(before: Routing) -> Routing:
-    """Return the routing without its canary: repeatable, and always allowed."""
-    return Routing(before.stable)
-
-
-def _canary(routing: Routing, done: str) -> str:
-    if routing.canary is None:
-        raise ReleaseError(
-            f"no canary can be {done}: version {routing.stable} has all users; it was rolled back, "
-            "or never released (see releases/ in the artifacts bucket)"
-        )
-    return routing.canary
-
-
-# Lambda's words -----------------------------------------------------------------------------
-
-
-_ALIAS_DESCRIPTION: Final = re.compile(r"stable is version (\d+), release (\S+)")
-
-
-def of_alias(alias: Mapping[str, Any]) -> Routing:
-    """Return the routing of an alias as Lambda's GetAlias describes it.
-
-    https://docs.aws.amazon.com/lambda/latest/api/API_AliasRoutingConfiguration.html
-    """
-    version = str(alias["FunctionVersion"])
-    weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-    said = _ALIAS_DESCRIPTION.fullmatch(alias.get("Description") or "")
-    for other, weight in weights.items():  # Lambda allows one
-        percent = round(weight * ALL_PERCENT, 6)
-        if said and said[1] == other:
-            return Routing(other, version, ALL_PERCENT - percent)
-        return Routing(version, other, percent)
-    return Routing(version)
-
-
-def release_of(alias: Mapping[str, Any]) -> str | None:
-    """Return the release that last moved an alias, None if it was moved by other means."""
-    said = _ALIAS_DESCRIPTION.fullmatch(alias.get("Description") or "")
-    return said[2] if said else None
-
-
-def to_alias(routing: Routing, release: str) -> dict[str, Any]:
-    """Return what Lambda's CreateAlias and UpdateAlias are told about a routing.
-
-    An additional version never gets everybody: at 100 % the canary becomes the alias's own version
-    and the stable one the additional, with weight 0. The description tells which is which.
-    """
-    version, other, weight = routing.stable, routing.canary, routing.canary_percent / ALL_PERCENT
-    if routing.canary is not None and routing.canary_percent == ALL_PERCENT:
-        version, other, weight = routing.canary, routing.stable, 0.0
-    return {
-        "FunctionVersion": version,
-        "Description": f"stable is version {routing.stable}, release {release}",
-        "RoutingConfig": {"AdditionalVersionWeights": {other: round(weight, 8)} if other else {}},
-    }
-
-
-# arn:<partition>:lambda:<region>:<account>:function:<name>[:<qualifier>]
-_FUNCTION_URI: Final = re.compile(
-    r"(?P<head>.+:lambda:path/.+/functions/)(?P<arn>arn(?::[^:/]+){6})(?::[^:/]+)?(?P<tail>/.+)"
-)
-
-
-def function_in(uri: str) -> str | None:
-    """Return the unqualified ARN of the function that an integration invokes, None if none."""
-    match = _FUNCTION_URI.fullmatch(uri)
-    return match["arn"] if match else None
-
-
-def through_alias(uri: str) -> str:
-    """Return an integration's URI with its function qualified by the alias; others stay.
-
-    `...:function:movierec-api/invocations` becomes `...:function:movierec-api:live/invocations`.
-    """
-    return _FUNCTION_URI.sub(rf"\g<head>\g<arn>:{ALIAS}\g<tail>", uri)
-
-
-def past_alias(uri: str) -> str:
-    """Return an integration's URI with its function unqualified; others stay."""
-    return _FUNCTION_URI.sub(r"\g<head>\g<arn>\g<tail>", uri)
-
-
-# Records ------------------------------------------------------------------------------------
+CLOSED: Final[frozenset[State]] = frozenset(_STATE_AFTER[name] for name in CLOSING)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One transition of a release, as written down before it is carried out."""
+class Standing:
+    """Where a release stands, as its steps tell."""
 
     release_id: str
-    function: str
-    model_version: str | None
-    before: Routing | None
-    name: StepName = "cut"
+    state: State
+    policy: Policy
+    began: datetime
+    since: datetime
+    """When the present share was given, or the release was last resumed."""
+    model_version: str | None = None
     version: str | None = None
-    after: Routing | None = None
+    stable: str | None = None
+    percent: float = 0.0
+    weights: tuple[tuple[datetime, float], ...] = ()
+    """The canary's share over time: from when, percent."""
+    routing_before: Routing | None = None
+    routing: Routing | None = None
+    """What the alias was, and what it should be, by the last step that changed it."""
+    revision: str | None = None
+    """The alias's when that step was decided: whoever moved it since has given it another."""
+    paused: bool = False
     reason: str = ""
-    at: str = ""
-    """UTC, ISO 8601."""
+    steps: int = 0
+    """How many steps, without holds, it was folded from."""
+
+    @property
+    def closed(self) -> bool:
+        """Say whether the release has ended."""
+        return self.state in CLOSED
 
 
-def release_id(now: datetime) -> str:
-    """Return a release's name, which sorts by time: `20261120T101500123Z`. `now` is aware."""
-    utc = now.astimezone(UTC)
-    return f"{utc:%Y%m%dT%H%M%S}{utc.microsecond // 1000:03d}Z"
+def standing(steps: Sequence[Step]) -> Standing:
+    """Fold a release's steps, which begin at its first. Raises ReleaseError for none.
 
-
-def step_key(release: str, number: int, name: StepName) -> str:
-    """Return the object key of a release's `number`th step, counted from 1."""
-    return f"{PREFIX}{release}/{number:04d}-{name}.json"
-
-
-def step_number(key: str) -> int:
-    """Return the number in a step's key."""
-    return int(key.rpartition("/")[2].partition("-")[0])
-
-
-def dump_step(step: Step) -> bytes:
-    """Return a step as JSON."""
-    return artifact.dump_json(asdict(step))
-
-
-def describe_version(release: str, model_version: str, description: str) -> str:
-    """Return the Description of a published version, which ties it to its release.
-
-    Lambda keeps 256 characters.
+    What is written after the closing step (it was decided before and refused after) changes
+    nothing; but a rollback beats a promotion, whether the two met or somebody thought better of
+    it, and of two rollbacks the last tells where users are.
     """
-    return f"{release} {model_version} {description}".strip()[:256]
+    if not steps:
+        raise ReleaseError("a release without a step stands nowhere: see `movierec release list`")
+    first = steps[0]
+    policy = Policy.from_json(json.dumps(first.facts.get("policy", {})))
+    found = Standing(first.release_id, "start", policy, began=first.time, since=first.time)
+    for step in steps:
+        if not found.closed:
+            found = _after(found, step)
+        elif step.name == "rollback":
+            found = _gone_back(found, step)
+    return found
 
 
-# Smoke test ---------------------------------------------------------------------------------
+def _gone_back(ended: Standing, step: Step) -> Standing:
+    """Return where a release stands whose users were sent back after its end.
 
-SMOKE_USER_ID: Final = 1
-"""Known to the model or not: it must get a list either way."""
-
-
-def smoke_event(user_id: int = SMOKE_USER_ID) -> dict[str, Any]:
-    """Return the event that API Gateway would send for `GET /recommend/<user_id>`.
-
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+    Such a step names the version that they leave: not always the release's own.
     """
-    path, method = f"/recommend/{user_id}", "GET"
+    return replace(
+        _after(ended, step),
+        version=ended.version,
+        model_version=ended.model_version,
+        stable=ended.stable,
+    )
+
+
+def _after(before: Standing, step: Step) -> Standing:
+    if step.name == "hold":
+        return before
+    known = replace(
+        before,
+        steps=before.steps + 1,
+        model_version=step.model_version or before.model_version,
+        version=step.version or before.version,
+        stable=step.before.stable if step.before else before.stable,
+    )
+    if step.name == "pause":
+        return replace(known, paused=True)
+    if step.name == "resume":
+        return replace(known, paused=False, since=step.time)
+    if step.name not in _STATE_AFTER:
+        return known
+    moved = replace(known, state=_STATE_AFTER[step.name], reason=step.reason)
+    if step.name in ("route", "weigh", *CLOSING):
+        percent = step.after.canary_percent if step.after else 0.0
+        weights = (*known.weights, (step.time, percent))
+        return replace(
+            moved,
+            percent=percent,
+            since=step.time,
+            weights=weights,
+            routing_before=step.before,
+            routing=step.after,
+            revision=step.facts.get("revision"),
+        )
+    return moved
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do next, and why. `percent` is the canary's share from then on."""
+
+    name: Literal["hold", "weigh", "promote", "rollback"]
+    percent: float
+    reason: str
+
+
+def decide(found: Standing, verdict: Verdict, now: datetime) -> Decision:
+    """Return the next step of a release whose canary has users, or is about to get the first.
+
+    Abort beats everything, a person's pause included; then a step lasts at least `dwell_s`, and
+    ends when the canary is shown to be not worse by the margin. At 100 % nobody is left to
+    compare with: only its time is waited for. A step without a verdict ends in a rollback, since
+    to go on would be to guess.
+    """
+    policy, in_step = found.policy, now - found.since
+    if verdict == "worse":
+        return Decision("rollback", 0.0, "its lists are watched less than the stable version's")
+    if found.paused:
+        return _hold(found, "paused by hand")
+    if found.state == "smoke":
+        return Decision("weigh", policy.steps[0], "passed its smoke test")
+    if in_step < timedelta(seconds=policy.dwell_s):
+        return _hold(found, f"at {found.percent:g}% for {in_step.total_seconds():.0f} s")
+    return _decide_after_dwelling(found, verdict, in_step)
+
+
+def _decide_after_dwelling(found: Standing, verdict: Verdict, in_step: timedelta) -> Decision:
+    policy = found.policy
+    if found.percent >= ALL_PERCENT:
+        return Decision("promote", ALL_PERCENT, "held its time with all users")
+    if verdict == "fine":
+        share = next(step for step in policy.steps if step > found.percent)
+        return Decision("weigh", share, f"not worse by more than {policy.margin:g}")
+    if in_step > timedelta(seconds=policy.step_limit_s):
+        return Decision("rollback", 0.0, f"no verdict after {policy.step_limit_s:g} s")
+    return _hold(found, "no verdict yet")
+
+
+def _hold(found: Standing, reason: str) -> Decision:
+    return Decision("hold", found.percent, reason)
+
+
+def next_look_s(found: Standing, now: datetime) -> int:
+    """Return how long to wait before looking again: whole seconds, at least 1.
+
+    Not past the end of the step's shortest time, where a verdict may be waiting already.
+    """
+    left_s = found.policy.dwell_s - (now - found.since).total_seconds()
+    return max(1, round(min(found.policy.look_s, left_s if left_s > 0 else found.policy.look_s)))
+
+
+def evaluation_event(found: Standing) -> dict[str, Any]:
+    """Return what `functions/evaluate_online` is asked for a release. Raises ReleaseError."""
+    if found.version is None or found.stable is None:
+        raise ReleaseError(f"release {found.release_id} has no canary to compare with another")
     return {
-        "resource": "/recommend/{user_id}",
-        "path": path,
-        "httpMethod": method,
-        "headers": {"Accept": "*/*", "User-Agent": "movierec-smoke"},
-        "multiValueHeaders": {"Accept": ["*/*"]},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "pathParameters": {"user_id": str(user_id)},
-        "stageVariables": None,
-        "requestContext": {
-            "resourcePath": "/recommend/{user_id}",
-            "httpMethod": method,
-            "path": path,
-            "requestId": "smoke",
-            "identity": {"sourceIp": "127.0.0.1"},
-        },
-        "body": None,
-        "isBase64Encoded": False,
+        "release_id": found.release_id,
+        "stable": found.stable,
+        "canary": found.version,
+        "since": (found.weights[0][0] if found.weights else found.since).isoformat(),
+        "weights": [[at.isoformat(), percent] for at, percent in found.weights],
+        "policy": asdict(found.policy),
     }
 
 
-def smoke_faults(answer: object, *, version: str, model_version: str) -> tuple[str, ...]:
-    """Return what is wrong with a version's answer to `smoke_event`; nothing, if it is fit."""
-    if not isinstance(answer, Mapping) or "statusCode" not in answer:
-        return (f"the function answered {str(answer)[:200]}",)
-    body = str(answer.get("body", ""))
-    if answer["statusCode"] != 200:  # noqa: PLR2004  # HTTP's OK
-        return (f"status {answer['statusCode']}: {body[:200]}",)
-    headers = {k.lower(): v for k, v in (answer.get("headers") or {}).items()}
-    expected = {"x-function-version": version, "x-model-version": model_version}
-    faults = [
-        f"{name} is {headers.get(name)!r}, not {value!r}"
-        for name, value in expected.items()
-        if headers.get(name) != value
-    ]
-    ids = [movie_id for movie_id in body.split(",") if movie_id]
-    if not ids or len(set(ids)) != len(ids):
-        faults.append(f"no list of distinct movie ids: {body[:200]!r}")
-    return tuple(faults)
+# Replay -------------------------------------------------------------------------------------
+
+EvaluationOf = Callable[[Mapping[str, Any], Policy], Evaluation]
+"""Computes a stored evaluation once more, from the trials that it names."""
+
+
+def record(found: Standing, verdict: Verdict, evaluation: Evaluation | None) -> dict[str, Any]:
+    """Return the facts of a step that `decide` named: all that `replay` needs to decide again."""
+    facts: dict[str, Any] = {"decided": {"verdict": verdict, "steps": found.steps}}
+    if evaluation:
+        facts["evaluation"] = evaluation.to_json()
+    return facts
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A decision as it was written down, and as it comes out now."""
+
+    at: str
+    verdict: str
+    decided: Decision
+    verdict_again: str
+    again: Decision | None
+    fault: str = ""
+    """Why it could not be decided again, "" if it could."""
+
+    @property
+    def ok(self) -> bool:
+        """Say whether the same came out: verdict, step and share."""
+        return (
+            self.again is not None
+            and self.verdict == self.verdict_again
+            and self.decided.name == self.again.name
+            and math.isclose(self.decided.percent, self.again.percent, abs_tol=1e-6)
+        )
+
+
+def replay(steps: Sequence[Step], evaluation_of: EvaluationOf) -> tuple[Replayed, ...]:
+    """Decide again whatever `decide` has decided of a release, each from what was known then.
+
+    `steps` are all of the release's, holds too. What a person or an alarm decided is passed over.
+    """
+    settled = [step for step in steps if step.name != "hold"]
+    return tuple(_replayed(step, settled, evaluation_of) for step in steps if _is_decided(step))
+
+
+def _is_decided(step: Step) -> bool:
+    return "decided" in step.facts
+
+
+def _replayed(step: Step, settled: Sequence[Step], evaluation_of: EvaluationOf) -> Replayed:
+    known = step.facts["decided"]
+    decided = Decision(cast("Any", step.name), _share(step), step.reason)
+    found = standing(settled[: known["steps"]])
+    try:
+        verdict = _verdict_again(step, found.policy, evaluation_of)
+    except (ArtifactError, StoreError) as exc:
+        return Replayed(step.at, known["verdict"], decided, "", None, str(exc))
+    return Replayed(step.at, known["verdict"], decided, verdict, decide(found, verdict, step.time))
+
+
+def _verdict_again(step: Step, policy: Policy, evaluation_of: EvaluationOf) -> Verdict:
+    evaluation = step.facts.get("evaluation")
+    return (evaluation_of(evaluation, policy).verdict if evaluation else None) or "unclear"
+
+
+def _share(step: Step) -> float:
+    """Return the canary's percent of users after a step that was decided."""
+    if step.name == "promote":
+        return ALL_PERCENT
+    routing = step.after or step.before
+    return routing.canary_percent if routing else 0.0

@@ -81,6 +81,18 @@ RELEASE_POLICY: Final = "MOVIEREC_RELEASE_POLICY"
 STATE_MACHINE: Final = "MOVIEREC_STATE_MACHINE"
 """ARN of the state machine that retrains."""
 
+RELEASE_MACHINE: Final = "MOVIEREC_RELEASE_MACHINE"
+"""ARN of the state machine that releases."""
+
+CANARY_ALARMS: Final = "MOVIEREC_CANARY_ALARMS"
+"""JSON template of a canary's alarms, see `movierec.aws.alarms`; Terraform's."""
+
+RELEASES_TOPIC: Final = "MOVIEREC_RELEASES_TOPIC"
+"""ARN of the SNS topic that people hear of releases on."""
+
+SLACK_WEBHOOK: Final = "MOVIEREC_SLACK_WEBHOOK"
+"""URL that a Slack channel is written to by; secret. None if unset."""
+
 PROXY_URL: Final = "MOVIEREC_PROXY_URL"
 """Where the site asks, without a trailing slash."""
 

@@ -86,6 +86,8 @@ def up(project, closed_port):
         settings.ARTIFACTS_BUCKET: "artifacts",
         settings.API_FUNCTION: "movierec-api",
         settings.STATE_MACHINE: "arn:aws:states:us-east-1:000000000000:stateMachine:retrain",
+        settings.RELEASE_MACHINE: "arn:aws:states:us-east-1:000000000000:stateMachine:release",
+        settings.RELEASES_TOPIC: "arn:aws:sns:us-east-1:000000000000:movierec-releases",
     }
     surroundings.save(run, variables)
     return run, variables

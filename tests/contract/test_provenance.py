@@ -21,7 +21,8 @@ from movierec.aws.lake import DeltaLake
 from movierec.aws.provenance import Tracer
 from movierec.errors import UsageError
 from movierec.lake import Columns, dates
-from movierec.rollout import Routing, Step, dump_step, step_key
+from movierec.release_log import Step, step_key
+from movierec.routing import Routing
 from movierec.testing import MemoryStore
 
 AT = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
@@ -145,7 +146,7 @@ class Lab:
         self.dataset_id = build_dataset({}, deps)["dataset_id"]
         self.movies = train(self.store, self.dataset_id)
         step = Step(RELEASE, "movierec-api", VERSION, None, "route", "12", Routing("12"))
-        self.store.put(step_key(RELEASE, 1, "route"), dump_step(step))
+        self.store.put(step_key(RELEASE, 1, "route"), step.dump())
         # What came in after the data set was built must not disturb it.
         self.lake.append(
             "events",
@@ -186,10 +187,17 @@ def test_a_version_that_was_released_again_is_traced_to_the_release_of_that_time
         again, "movierec-api", VERSION, Routing("13"), "route", "12", Routing("13", "12", 5)
     )
     for release, at in ((again, "2026-11-20T10:00:01.000+00:00"), (later, "2026-11-20T11:00")):
-        record = dump_step(replace(step, release_id=release, at=at))
+        record = replace(step, release_id=release, at=at).dump()
         lab.store.put(step_key(release, 1, "route"), record)
 
     assert [step["release_id"] for step in lab.tracer.by_id("id-1").release] == [again]
+
+
+def test_what_else_lies_in_a_releases_folder_is_passed_over(lab: Lab) -> None:
+    for name in ("page.html", "trials/20261120T091600000000Z.npz", "notices/start-sns.json"):
+        lab.store.put(f"releases/{RELEASE}/{name}", b"\x00 no JSON")
+
+    assert [step["name"] for step in lab.tracer.by_id("id-1").release] == ["route"]
 
 
 def test_a_user_and_a_time_lead_to_the_same_chain(lab: Lab) -> None:

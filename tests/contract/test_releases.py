@@ -7,16 +7,21 @@ import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from movierec import artifact, settings
+from movierec import artifact
 from movierec.aws.gateway import Gateway
-from movierec.aws.releases import Releases
+from movierec.aws.served_function import LambdaFunction
 from movierec.aws.session import client
+from movierec.clock import SystemClock
 from movierec.errors import ReleaseConflictError, ReleaseError
-from movierec.rollout import ALIAS, Routing
+from movierec.release_log import ReleaseLog
+from movierec.release_testing import MemoryAlarms, MemoryTopic
+from movierec.releases import Releases
+from movierec.routing import ALIAS, Routing
 from movierec.stack.api import local_url
 from movierec.testing import MemoryStore
 
@@ -58,7 +63,9 @@ def function(emulated_aws: Mapping[str, str]) -> Iterator[str]:
 @pytest.fixture
 def releases(function: str) -> Releases:
     store = MemoryStore({artifact.key(m, artifact.MANIFEST_FILE): b"" for m in (M1, M2)})
-    return Releases(function, store)
+    clock = SystemClock()
+    served, log = LambdaFunction(function), ReleaseLog(store, clock)
+    return Releases(served, log, clock, MemoryAlarms(), MemoryTopic(), lambda key: key)
 
 
 def who_answers(function: str, calls: int) -> Counter[str]:
@@ -71,43 +78,43 @@ def who_answers(function: str, calls: int) -> Counter[str]:
 
 
 def test_users_go_where_each_step_says(releases: Releases) -> None:
-    assert releases.cut(M1).routing == Routing("1")
-    assert who_answers(releases.function, 5) == {"1": 5}
+    assert releases.release_now(M1)[1] == Routing("1")
+    assert who_answers(releases.function.name, 5) == {"1": 5}
 
-    assert releases.cut(M2, canary_percent=50).routing == Routing("1", "2", 50)
+    assert releases.release_now(M2, canary_percent=50)[1] == Routing("1", "2", 50)
     # Of 60 fair draws fewer than 12 or more than 48 come once in a million runs.
-    assert 12 <= who_answers(releases.function, 60)["2"] <= 48
+    assert 12 <= who_answers(releases.function.name, 60)["2"] <= 48
 
     releases.set_weights(100)
     assert releases.describe() == Routing("1", "2", 100)
-    assert who_answers(releases.function, 10) == {"2": 10}
+    assert who_answers(releases.function.name, 10) == {"2": 10}
 
     assert releases.rollback("too many errors") == Routing("1")
-    assert who_answers(releases.function, 10) == {"1": 10}
+    assert who_answers(releases.function.name, 10) == {"1": 10}
 
-    releases.cut(M2, canary_percent=0)
-    assert who_answers(releases.function, 10) == {"1": 10}
+    releases.release_now(M2, canary_percent=0)
+    assert who_answers(releases.function.name, 10) == {"1": 10}
     assert releases.promote() == Routing("2")
-    assert who_answers(releases.function, 10) == {"2": 10}
+    assert who_answers(releases.function.name, 10) == {"2": 10}
 
 
 def test_a_version_that_fails_its_smoke_test_gets_nobody(releases: Releases) -> None:
-    releases.cut(M1)
+    releases.release_now(M1)
     client("lambda").update_function_configuration(
-        FunctionName=releases.function, Environment={"Variables": {"BROKEN": M2}}
+        FunctionName=releases.function.name, Environment={"Variables": {"BROKEN": M2}}
     )
 
     with pytest.raises(ReleaseError, match="broken model"):
-        releases.cut(M2, canary_percent=50)
-    assert who_answers(releases.function, 5) == {"1": 5}
+        releases.release_now(M2, canary_percent=50)
+    assert who_answers(releases.function.name, 5) == {"1": 5}
 
 
 def test_a_step_that_was_decided_before_a_rollback_is_refused_after_it(
     releases: Releases,
 ) -> None:
-    releases.cut(M1)
-    releases.cut(M2, canary_percent=50)
-    brake = Releases(releases.function, releases.store)
+    releases.release_now(M1)
+    releases.release_now(M2, canary_percent=50)
+    brake = releases
 
     class Overtaken:
         """Somebody rolls back between the look at the alias and the step."""
@@ -117,24 +124,24 @@ def test_a_step_that_was_decided_before_a_rollback_is_refused_after_it(
                 brake.rollback("alarm")
             return getattr(client("lambda"), name)
 
-    releases.aws = Overtaken()
+    slow = LambdaFunction(releases.function.name, aws=Overtaken())
     with pytest.raises(ReleaseConflictError):
-        releases.promote()
+        replace(releases, function=slow).promote()
     assert brake.describe() == Routing("1")
 
 
 def test_stage_live_follows_the_alias_and_chalices_own_stage_does_not(
     releases: Releases, emulated_aws: Mapping[str, str]
 ) -> None:
-    releases.cut(M1)
-    api = _deployed_api(releases.function)
+    releases.release_now(M1)
+    api = _deployed_api(releases.function.name)
 
     deployment = Gateway().ensure_live_stage(api)
 
     endpoint = emulated_aws["AWS_ENDPOINT_URL"]
     live, latest = (local_url(endpoint, api, stage) + "/popular" for stage in (ALIAS, "latest"))
     assert (_version(live), _version(latest)) == ("1", "$LATEST")
-    releases.cut(M2)
+    releases.release_now(M2)
     assert (_version(live), _version(latest)) == ("2", "$LATEST")
     assert Gateway().ensure_live_stage(api) == deployment
     client("apigateway").create_deployment(restApiId=api, stageName="latest")
@@ -143,23 +150,16 @@ def test_stage_live_follows_the_alias_and_chalices_own_stage_does_not(
 
 def test_an_api_that_chalice_imported_is_deployed_once(releases: Releases) -> None:
     """An imported integration says less than one that was put: both are the same routes."""
-    releases.cut(M1)
-    api = _imported_api(releases.function)
+    releases.release_now(M1)
+    api = _imported_api(releases.function.name)
     deployment = Gateway().ensure_live_stage(api)
 
     assert Gateway().ensure_live_stage(api) == deployment
     client("apigateway").put_rest_api(
-        restApiId=api, mode="overwrite", body=_swagger(releases.function, "popular", "new")
+        restApiId=api, mode="overwrite", body=_swagger(releases.function.name, "popular", "new")
     )
     # The permission is there already; Lambda refuses to give it twice.
     assert Gateway().ensure_live_stage(api) != deployment
-
-
-def test_latest_is_left_without_a_model(releases: Releases) -> None:
-    releases.cut(M1)
-
-    found = client("lambda").get_function_configuration(FunctionName=releases.function)
-    assert settings.MODEL_VERSION not in found.get("Environment", {}).get("Variables", {})
 
 
 def _imported_api(function: str) -> str:

@@ -18,7 +18,15 @@ from movierec.stack.terraform import Workspace
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "infra" / "terraform"
 
-FUNCTIONS = ("build_dataset", "keep_lake", "train_als")
+FUNCTIONS = (
+    "build_dataset",
+    "evaluate_online",
+    "keep_lake",
+    "notify",
+    "rollback",
+    "rollout",
+    "train_als",
+)
 
 
 # For what needs no AWS: port 1 answers nobody.

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from movierec import settings
+from movierec.aws.alarms import version_in
 from movierec.live_metrics import (
     INGEST_DIMENSIONS,
     INGEST_METRICS,
     LIVE_METRICS,
     NAMESPACE,
+    OVERALL_METRICS,
     live_dimensions,
+    quality_dimensions,
 )
 from movierec.stack import terraform
 from movierec.upkeep import Policy
@@ -43,7 +46,7 @@ def policies(of):
 
 
 def test_every_alarm_names_a_metric_that_somebody_publishes(of):
-    ours = {metric.name for metric in (*LIVE_METRICS, *INGEST_METRICS)}
+    ours = {metric.name for metric in (*LIVE_METRICS, *INGEST_METRICS, *OVERALL_METRICS)}
     known = SERVICE_METRICS | {NAMESPACE: ours}
 
     for address, alarm in of("aws_cloudwatch_metric_alarm").items():
@@ -58,11 +61,13 @@ def test_every_alarm_of_ours_is_on_dimensions_that_its_metric_is_emitted_by(of):
         if alarm["namespace"] == NAMESPACE
     }
     of_ingest = {metric.name for metric in INGEST_METRICS}
+    of_quality = {metric.name for metric in OVERALL_METRICS}
 
     assert ours
     for address, (metric, dimensions) in ours.items():
         of_api = live_dimensions(dimensions.get("FunctionVersion", ""))
-        emitted = (INGEST_DIMENSIONS,) if metric in of_ingest else of_api
+        overall = {metric: (quality_dimensions(None),) for metric in of_quality}
+        emitted = (INGEST_DIMENSIONS,) if metric in of_ingest else overall.get(metric, of_api)
         assert dimensions in emitted, address
 
 
@@ -138,6 +143,7 @@ def test_only_who_builds_datasets_reads_the_lake_and_only_upkeep_changes_it(of):
     write = {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"}
     assert may == {
         role_policy("build_dataset"): {"s3:GetObject"},
+        role_policy("evaluate_online"): {"s3:GetObject"},
         role_policy("keep_lake"): write,
     }
 
@@ -214,15 +220,20 @@ def test_every_function_has_its_own_role_and_a_log_that_forgets(of):
     assert names < {role["name"] for role in of("aws_iam_role").values()}
 
 
-def definition(of):
-    (machine,) = of("aws_sfn_state_machine").values()
-    assert machine["name"] == "movierec-retrain"
-    return json.loads(machine["definition"])
+def definition(of, name):
+    machines = {machine["name"]: machine for machine in of("aws_sfn_state_machine").values()}
+    assert set(machines) == {"movierec-retrain", "movierec-release"}
+    return json.loads(machines[f"movierec-{name}"]["definition"])
+
+
+def calls_of(machine):
+    states = machine["States"].values()
+    return [state for state in states if state.get("Resource", "").endswith("invoke")]
 
 
 def test_the_retraining_ends_in_time_and_repeats_what_aws_asks_to_repeat(of):
-    machine = definition(of)
-    calls = [s for s in machine["States"].values() if s.get("Resource", "").endswith("invoke")]
+    machine = definition(of, "retrain")
+    calls = calls_of(machine)
 
     assert machine["TimeoutSeconds"] > 0
     called = [call["Parameters"]["FunctionName"] for call in calls]
@@ -241,10 +252,10 @@ def test_the_retraining_ends_in_time_and_repeats_what_aws_asks_to_repeat(of):
 
 
 def test_a_failed_retraining_is_told_before_it_fails(of):
-    states = definition(of)["States"]
-    calls = [state for state in states.values() if state.get("Resource", "").endswith("invoke")]
+    machine = definition(of, "retrain")
+    states = machine["States"]
 
-    for call in calls:
+    for call in calls_of(machine):
         (catch,) = call["Catch"]
         assert catch["ErrorEquals"] == ["States.ALL"]
         told = states[catch["Next"]]
@@ -269,11 +280,12 @@ def test_the_retraining_starts_every_three_days(of):
     assert target["arn"] == EXPECTED["state_machine_arn"]
 
 
-def test_the_lake_is_kept_every_day_by_a_function_that_lets_the_schedule_call_it(of):
+def test_the_lake_is_kept_every_hour_by_a_function_that_lets_the_schedule_call_it(of):
     rule, target = started_by(of, "upkeep_schedule")
-    (permission,) = of("aws_lambda_permission").values()
+    permissions = of("aws_lambda_permission")
+    permission = permissions["module.platform.module.upkeep_schedule.aws_lambda_permission.this[0]"]
 
-    assert (rule["schedule_expression"], rule["state"]) == ("rate(1 day)", "ENABLED")
+    assert (rule["schedule_expression"], rule["state"]) == ("rate(1 hour)", "ENABLED")
     assert target["arn"] == EXPECTED["function_arns"]["keep_lake"]
     assert permission["function_name"] == EXPECTED["function_names"]["keep_lake"]
     assert permission["principal"] == "events.amazonaws.com"
@@ -288,3 +300,99 @@ def test_upkeep_is_told_by_the_names_that_the_code_reads(of):
     names = {settings.WATCH_RETENTION_DAYS, settings.VACUUM_RETENTION_HOURS, settings.LAKE_BUCKET}
     assert names <= set(environment["variables"])
     assert told == Policy()
+
+
+# Releases -----------------------------------------------------------------------------------
+
+
+def test_each_action_of_a_release_is_retried_and_ends_in_an_abort_at_worst(of):
+    machine = definition(of, "release")
+    states = machine["States"]
+    acts = {
+        name: state
+        for name, state in states.items()
+        if state.get("Parameters", {}).get("FunctionName") == EXPECTED["function_arns"]["rollout"]
+    }
+
+    said = {state["Parameters"]["Payload"]["action"] for state in acts.values()}
+    assert said == {"begin", "check", "cut", "test", "advance", "close", "abort"}
+    for name, state in acts.items():
+        (retry,) = state["Retry"]
+        assert {"ReleaseConflictError", "UnavailableError"} <= set(retry["ErrorEquals"])
+        (catch,) = state["Catch"]
+        after = "TellFailure" if name in {"Abort", "Close"} else "Abort"
+        assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], after)
+
+
+def test_a_look_that_fails_is_no_verdict(of):
+    evaluate = definition(of, "release")["States"]["Evaluate"]
+
+    assert evaluate["Parameters"]["FunctionName"] == EXPECTED["function_arns"]["evaluate_online"]
+    assert [catch["Next"] for catch in evaluate["Catch"]] == ["Advance"]
+
+
+def test_a_scheduled_retraining_releases_its_model_and_one_by_hand_does_not(of):
+    _, target = started_by(of, "schedule")
+    states = definition(of, "retrain")["States"]
+
+    assert json.loads(target["input"]) == {"release": True}
+    assert states["IsReleased"]["Default"] == "Trained"
+    started = states["StartRelease"]["Parameters"]
+    assert started["StateMachineArn"] == EXPECTED["release_machine_arn"]
+
+
+def brakes(of):
+    """Return the template of a canary's alarms that each function which releases is given."""
+    environments = {
+        values["function_name"]: values["environment"][0]["variables"]
+        for values in of("aws_lambda_function").values()
+    }
+    return [
+        json.loads(environments[EXPECTED["function_names"][name]][settings.CANARY_ALARMS])
+        for name in ("rollout", "rollback")
+    ]
+
+
+def test_a_model_that_is_a_week_old_raises_an_alarm(of):
+    (alarm,) = alarms_on(of, "ModelAgeDays").values()
+
+    assert (alarm["threshold"], alarm["comparison_operator"]) == (7, "GreaterThanThreshold")
+
+
+def test_a_canarys_alarms_name_metrics_that_somebody_publishes(of):
+    template, same = brakes(of)
+    own = {metric.name for metric in LIVE_METRICS}
+
+    assert template == same
+    for kind, alarm in template.items():
+        assert "{version}" in alarm["AlarmName"], kind
+        assert version_in(alarm["AlarmName"].replace("{version}", "12")) == "12"
+        assert alarm["AlarmActions"] == ["arn:aws:sns:us-east-1:000000000000:movierec-brake"]
+        if alarm["Namespace"] == NAMESPACE:
+            assert alarm["MetricName"] in own, kind
+            assert alarm["Dimensions"] == [{"Name": "FunctionVersion", "Value": "{version}"}]
+        else:
+            assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors")
+            named = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+            assert named == {
+                "FunctionName": "movierec-api",
+                "Resource": "movierec-api:live",
+                "ExecutedVersion": "{version}",
+            }
+    assert template["silent"]["TreatMissingData"] == "breaching"
+
+
+def test_the_brake_calls_the_rollback_and_the_notices_call_the_chat(of):
+    subscriptions = {
+        (values["protocol"], values["endpoint"])
+        for values in of("aws_sns_topic_subscription").values()
+    }
+    allowed = {
+        (values["function_name"], values["principal"])
+        for values in of("aws_lambda_permission").values()
+        if values["principal"] == "sns.amazonaws.com"
+    }
+    arns, names = EXPECTED["function_arns"], EXPECTED["function_names"]
+
+    assert subscriptions == {("lambda", arns["rollback"]), ("lambda", arns["notify"])}
+    assert allowed == {(names[name], "sns.amazonaws.com") for name in ("rollback", "notify")}

@@ -37,14 +37,41 @@ class Progressed:
     failed: bool = False
 
 
-def start(state_machine_arn: str, event: Mapping[str, Any]) -> str:
-    """Start an execution and return its ARN. Raises ConfigError when there is no such machine."""
-    what = f"start {state_machine_arn} (check {settings.STATE_MACHINE}; `movierec up` makes it)"
+def start(
+    state_machine_arn: str,
+    event: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    setting: str = settings.STATE_MACHINE,
+) -> str:
+    """Start an execution, of that name if one is given, and return its ARN.
+
+    Raises ConfigError when there is no such machine; `setting` is the variable that names it.
+    """
+    what = f"start {state_machine_arn} (check {setting}; `movierec up` makes it)"
+    named = {"name": name} if name else {}
     with translated(what, _BY_CODE, TrainingError):
         answer = client("stepfunctions").start_execution(
-            stateMachineArn=state_machine_arn, input=json.dumps(event)
+            stateMachineArn=state_machine_arn, input=json.dumps(event), **named
         )
     return str(answer["executionArn"])
+
+
+def arn_of(state_machine_arn: str, name: str) -> str:
+    """Return the ARN of a state machine's execution.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+    """
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
+
+
+def status(execution_arn: str) -> str | None:
+    """Return RUNNING, or how an execution ended (SUCCEEDED, FAILED, ...); None without one."""
+    by_code = {**_BY_CODE, "ExecutionDoesNotExist": UsageError}
+    try:
+        return _status(execution_arn, by_code)[0]
+    except UsageError:
+        return None
 
 
 def follow(
@@ -76,8 +103,10 @@ def follow(
         sleep(_POLL_S)
 
 
-def _status(execution_arn: str) -> tuple[str, Mapping[str, Any]]:
-    with translated(f"describe {execution_arn}", _BY_CODE, TrainingError):
+def _status(
+    execution_arn: str, by_code: Mapping[str, type[MovierecError]] = _BY_CODE
+) -> tuple[str, Mapping[str, Any]]:
+    with translated(f"describe {execution_arn}", by_code, TrainingError):
         answer = client("stepfunctions").describe_execution(executionArn=execution_arn)
     return str(answer["status"]), json.loads(answer.get("output") or "{}")
 

@@ -16,11 +16,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from movierec import rollout
-from movierec.aws.releases import BY_CODE
+from movierec import routing
+from movierec.aws.served_function import BY_CODE
 from movierec.aws.session import client, translated
 from movierec.errors import ReleaseConflictError, ReleaseError, ReleaseNotFoundError
-from movierec.rollout import ALIAS
+from movierec.routing import ALIAS
 
 # What PutIntegration takes of what GetIntegration answers. `uri` is always the unqualified one.
 _KEPT: Final = (
@@ -103,7 +103,7 @@ class Gateway:
         integration with a function, or that function no alias.
         """
         integrations = tuple(self._integrations(rest_api_id))
-        functions = {rollout.function_in(integration.uri) for integration in integrations}
+        functions = {routing.function_in(integration.uri) for integration in integrations}
         if not integrations:
             raise ReleaseNotFoundError(f"REST API {rest_api_id} invokes no function: deploy it")
         fingerprint = _fingerprint(integrations)
@@ -119,7 +119,7 @@ class Gateway:
     ) -> str:
         try:
             for integration in integrations:
-                self._point(rest_api_id, integration, rollout.through_alias(integration.uri))
+                self._point(rest_api_id, integration, routing.through_alias(integration.uri))
             with _errors(f"deploy REST API {rest_api_id} to stage {ALIAS}"):
                 made = self.aws.create_deployment(
                     restApiId=rest_api_id, stageName=ALIAS, description=fingerprint
@@ -139,8 +139,8 @@ class Gateway:
             for method, settings in sorted((resource.get("resourceMethods") or {}).items()):
                 body = settings.get("methodIntegration") or {}
                 # A crash of `_snapshot` can leave the alias in: such an API is healed by the next.
-                uri = rollout.past_alias(body.get("uri", ""))
-                if rollout.function_in(uri):
+                uri = routing.past_alias(body.get("uri", ""))
+                if routing.function_in(uri):
                     whole = {**body, "uri": uri}
                     around = {k: v for k, v in settings.items() if k != "methodIntegration"}
                     yield Integration(resource["id"], resource["path"], method, whole, around)

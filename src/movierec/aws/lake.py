@@ -148,6 +148,11 @@ class DeltaLake:
     def _at(self, table: str, version: int | None) -> DeltaTable:
         if version is None:
             return self._existing(table)
+        # Opening reads a commit's file for each one since the last checkpoint, up to a hundred:
+        # whoever pins the newest version and then asks ten questions does that once.
+        held = self._open.get(table)
+        if held is not None and held.version() == version:
+            return held
         try:
             return self.open(table, version)
         except errors.LakeError as exc:
@@ -216,7 +221,7 @@ class DeltaLake:
         lacking = _LACKING.search(str(failed))
         for table, version in versions.items():
             if lacking and version is not None:
-                was, now = self.open(table, version), self.open(table)
+                was, now = self._at(table, version), self.open(table)
                 if lacking[1] in _file_names(was) - _file_names(now):
                     raise self._gone(table, version) from failed
 

@@ -1,20 +1,20 @@
 """Reads the links of `movierec.provenance` from the lake, the artifacts bucket and Lambda."""
 
 import hashlib
-import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from movierec import artifact, dataset, provenance, rollout, settings
+from movierec import artifact, dataset, provenance, settings
 from movierec.artifact import MANIFEST_FILE
 from movierec.aws.lake import DeltaLake
-from movierec.aws.releases import BY_CODE
 from movierec.aws.s3 import S3Store
+from movierec.aws.served_function import BY_CODE
 from movierec.aws.session import client, translated
+from movierec.clock import SystemClock
 from movierec.errors import (
     ObjectNotFoundError,
     ReleaseError,
@@ -27,6 +27,7 @@ from movierec.lake import EVENTS, SERVED, as_rows
 from movierec.ports import LakeReader, ObjectStore
 from movierec.provenance import SITE_CLOCK_WITHIN, Chain, Check, Function, Served
 from movierec.ranking import Recommender
+from movierec.release_log import ReleaseLog
 
 _Rows = list[dict[str, Any]]
 
@@ -138,15 +139,10 @@ class Tracer:
         Its description only tells which release published it: without records of users (a direct
         call, a smoke test) that one is taken.
         """
-        releases: dict[str, list[str]] = {}
-        for key in self.store.keys(rollout.PREFIX):
-            releases.setdefault(key.split("/")[1], []).append(key)
-        newest_first = (self._steps(releases[name]) for name in sorted(releases, reverse=True))
+        log = ReleaseLog(self.store, SystemClock())
+        newest_first = (_steps(log, name) for name in reversed(log.releases()))
         behind = provenance.release_behind(found, function.version, newest_first)
-        return behind or self._steps(releases.get(function.description.partition(" ")[0], ()))
-
-    def _steps(self, keys: Iterable[str]) -> tuple[Mapping[str, Any], ...]:
-        return tuple(json.loads(self.store.get(key)) for key in keys)
+        return behind or _steps(log, function.description.partition(" ")[0])
 
     def _manifest(self, what: str, key: str, missing: list[str]) -> dict[str, Any] | None:
         try:
@@ -205,6 +201,14 @@ class Tracer:
         except TableNotFoundError:
             return []
         return as_rows({name: found.column(name).to_pylist() for name in found.column_names})
+
+
+def _steps(log: ReleaseLog, release: str) -> tuple[Mapping[str, Any], ...]:
+    """Return a release's steps in order, as JSON; none if there is no such release."""
+    try:
+        return tuple(asdict(step) for step in log.steps(release, holds=False))
+    except ReleaseNotFoundError:
+        return ()
 
 
 _BY_KIND: Final = "select kind, count(*) n from events where {condition} group by 1"

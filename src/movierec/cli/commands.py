@@ -57,7 +57,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "demo": Command("demo:demo", "Play the whole loop on this machine, and say what came of it."),
     "release": Command(
-        "releases:app", "Release models: cut a version, weigh a canary, promote it, roll it back."
+        "releases:app",
+        "Release models and code: through a canary by themselves, or step by step by hand.",
     ),
     "catalog": Command(
         "catalog:app",

@@ -18,7 +18,7 @@ import typer
 
 from movierec import artifact, settings
 from movierec.aws.lake import DeltaLake
-from movierec.aws.releases import Releases
+from movierec.aws.releases import open_releases
 from movierec.aws.s3 import S3Store
 from movierec.cli import catalog, display, releases, report, training
 from movierec.cli import context as contexts
@@ -225,7 +225,7 @@ class _Play:
 
     def _release(self, model: str, canary_percent: float | None) -> None:
         with self._progress.step("release"):
-            releases.release(_releases(), model, canary_percent, "demo")
+            releases.release(open_releases(), model, canary_percent, "demo")
 
     def _go_live(self, startup: Startup) -> None:
         self._supervisor.start(self._live_spec(startup.variables))
@@ -234,9 +234,9 @@ class _Play:
     def _second_release(self, model: str) -> None:
         self._release(model, self._scenario.canary_percent)
         self._await_requests("canary", self._scenario.requests)
-        _releases().set_weights(50, "demo")
+        open_releases().set_weights(50, "demo")
         self._await_requests("canary at 50%", self._scenario.requests)
-        _releases().promote("demo")
+        open_releases().promote("demo")
         self._await_requests("promoted", self._scenario.requests)
 
     def _stop_live(self) -> None:
@@ -308,10 +308,6 @@ class _Play:
                         f"see the logs in {self._run.logs}"
                     )
                 time.sleep(_POLL_S)
-
-
-def _releases() -> Releases:
-    return Releases.from_env(os.environ, settings.require(os.environ, settings.API_FUNCTION))
 
 
 def _model(version: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.progress import Progress as Bars
+from rich.status import Status
 from rich.text import Text
 
 from movierec.stack.progress import Progress, Step
@@ -101,6 +102,28 @@ def progress() -> Iterator[Progress]:
             yield Progress(rows)
         finally:
             rows.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """Lines that stay, above one that changes in place; elsewhere than on a terminal only those."""
+
+    status: Status
+
+    def say(self, text: str) -> None:
+        """Add a line that stays."""
+        note(text)
+
+    def update(self, text: str) -> None:
+        """Replace the line that changes."""
+        self.status.update(Text(text))
+
+
+@contextmanager
+def ticker() -> Iterator[Ticker]:
+    """Follow something on standard error while the block runs."""
+    with _STDERR.status("") as status:
+        yield Ticker(status)
 
 
 def say(*parts: str | tuple[str, str]) -> None:

@@ -9,7 +9,7 @@ from kafka.errors import KafkaError
 
 from movierec import artifact, settings
 from movierec.aws.lake import DeltaLake
-from movierec.aws.releases import Releases
+from movierec.aws.releases import open_releases
 from movierec.aws.s3 import S3Store
 from movierec.errors import MovierecError, ObjectNotFoundError, UnavailableError
 from movierec.lake import EVENTS, QUARANTINE
@@ -73,8 +73,7 @@ def newest_model(variables: Variables) -> str | None:
 
 def routing(variables: Variables) -> dict[str, Any] | None:
     """Return who gets which version, and each version's model; None before the first release."""
-    function = settings.require(variables, settings.API_FUNCTION)
-    releases = Releases.from_env(variables, function)
+    releases = open_releases(variables)
     found = releases.describe()
     return None if found is None else {**asdict(found), "models": releases.models(found)}
 

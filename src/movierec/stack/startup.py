@@ -8,6 +8,7 @@ Terraform's provider watches each new lifecycle rule for 50 s. Nothing needs tho
 everything else goes on meanwhile, and `wait` comes back when Terraform has ended too.
 """
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -18,10 +19,11 @@ from typing import Any, Final, Self
 
 from movierec import settings
 from movierec.aws.gateway import Gateway
-from movierec.aws.releases import Releases
+from movierec.aws.served_function import LambdaFunction
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
-from movierec.rollout import ALIAS
+from movierec.release_policy import Policy
+from movierec.routing import ALIAS
 from movierec.stack import (
     addresses,
     api,
@@ -38,7 +40,7 @@ from movierec.stack import (
 from movierec.stack.layout import Run
 from movierec.stack.processes import Supervisor
 from movierec.stack.progress import Progress
-from movierec.upkeep import Policy
+from movierec.upkeep import Policy as UpkeepPolicy
 
 _API_ROLE: Final = f"{terraform.PLATFORM}.module.api"
 
@@ -183,12 +185,13 @@ class Startup:
             log=self.run.logs / "terraform.log",
             stream=self.supervisor.stream,
         )
-        upkeep = Policy.from_env(self._inherited)
+        upkeep = UpkeepPolicy.from_env(self._inherited)
         variables = {
             "package_paths": self._functions.result(),
             "code_version": self.variables[settings.CODE_VERSION],
             "watch_retention_days": upkeep.watch_retention_days,
             "vacuum_retention_hours": upkeep.vacuum_retention_hours,
+            **_of_releases(self._inherited),
         }
         with self._progress.step("terraform init"):
             workspace.stage(project.root / "infra" / "terraform", variables)
@@ -236,7 +239,7 @@ class Startup:
                 find_rest_api=Gateway().find,
             )
             # Routes may have changed under a release that is out.
-            if Releases.from_env(self.variables, deployed.function).describe() is not None:
+            if LambdaFunction(deployed.function).alias() is not None:
                 Gateway().ensure_live_stage(deployed.rest_api_id)
         url = api.local_url(self.variables["AWS_ENDPOINT_URL"], deployed.rest_api_id, ALIAS)
         self._learn(
@@ -285,6 +288,19 @@ class Startup:
 
 def _expected() -> Mapping[str, Any]:
     return terraform.expected_outputs(environment.ACCOUNT, environment.REGION)
+
+
+def _of_releases(inherited: Mapping[str, str]) -> dict[str, Any]:
+    """Return Terraform's variables of releases that the user's environment sets.
+
+    Raises ConfigError for a policy that no release could follow.
+    """
+    given = inherited.get(settings.RELEASE_POLICY) or "{}"
+    Policy.from_json(given)
+    return {
+        "release_policy": json.loads(given),
+        "slack_webhook": inherited.get(settings.SLACK_WEBHOOK, ""),
+    }
 
 
 def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
@@ -338,5 +354,7 @@ def _variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict
         settings.LAKE_BUCKET: expected["bucket_names"]["lake"],
         settings.ARTIFACTS_BUCKET: expected["bucket_names"]["artifacts"],
         settings.STATE_MACHINE: expected["state_machine_arn"],
+        settings.RELEASE_MACHINE: expected["release_machine_arn"],
+        settings.RELEASES_TOPIC: expected["releases_topic_arn"],
         settings.CODE_VERSION: code.version(run.project.root),
     }

@@ -100,13 +100,23 @@ def expected_outputs(
     Names follow from the prefix alone, and the ARNs from names: who needs the API's role need not
     wait until Terraform has ended and told its outputs.
     """
-    folders = ("build_dataset", "keep_lake", "train_als")
+    folders = (
+        "build_dataset",
+        "evaluate_online",
+        "keep_lake",
+        "notify",
+        "rollback",
+        "rollout",
+        "train_als",
+    )
     functions = {folder: f"{name_prefix}-{folder.replace('_', '-')}" for folder in folders}
     here = f"{region}:{account}"
     return {
         "bucket_names": {u: f"{name_prefix}-{u}" for u in ("lake", "artifacts", "packages")},
         "function_names": functions,
         "function_arns": {k: f"arn:aws:lambda:{here}:function:{v}" for k, v in functions.items()},
+        "release_machine_arn": f"arn:aws:states:{here}:stateMachine:{name_prefix}-release",
+        "releases_topic_arn": f"arn:aws:sns:{here}:{name_prefix}-releases",
         "state_machine_arn": f"arn:aws:states:{here}:stateMachine:{name_prefix}-retrain",
         "api_role_arn": f"arn:aws:iam::{account}:role/{name_prefix}-api",
         "topic_arn": f"arn:aws:sns:{here}:{name_prefix}-alerts",

@@ -71,6 +71,29 @@ def test_the_release_is_the_last_that_sent_users_to_the_version(
     assert {step["release_id"] for step in found} == ({expected} if expected else set())
 
 
+ON_13, ON_12 = {"stable": "13", "canary": None}, {"stable": "12", "canary": None}
+CANARY_12 = {"stable": "11", "canary": "12", "canary_percent": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "before", "after", "sends"),
+    [
+        ("weigh", "12", {"stable": "11", "canary": None}, CANARY_12, True),
+        ("promote", "12", None, ON_12, True),
+        ("rollback", "13", ON_13, ON_12, True),  # back to an earlier version
+        ("rollback", "12", CANARY_12, {"stable": "11", "canary": None}, False),
+        ("rollback", "13", {"stable": "12", "canary": "13"}, ON_12, False),  # it was there before
+        ("smoke", "12", ON_13, None, False),
+        ("hold", "12", CANARY_12, None, False),
+    ],
+)
+def test_a_step_sends_users_to_a_version_that_had_none(
+    name: str, version: str, before: Any, after: Any, sends: bool
+) -> None:
+    step = {"name": name, "version": version, "before": before, "after": after, "at": "then"}
+    assert provenance.put_users_on([step], "12") == ("then" if sends else None)
+
+
 def test_no_more_releases_are_read_than_needed() -> None:
     read = iter([NEW, OLD])
     provenance.release_behind(SERVED, "12", read)

@@ -1,235 +1,260 @@
-"""Releases as values: the routing after each step, Lambda's words for it, and the smoke test."""
+"""A release as values: folded from its steps, decided, and decided again."""
 
-import json
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from movierec import rollout
-from movierec.errors import ReleaseError
-from movierec.rollout import Routing, Step
+from movierec.errors import ArtifactError, ReleaseError
+from movierec.evaluation import Evaluation
+from movierec.release_log import Step, StepName, stamp
+from movierec.release_policy import Policy
+from movierec.rollout import Decision, Standing, decide, standing
+from movierec.routing import Routing
+from movierec.sequential import Verdict
 
+START = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
+RELEASE = "20261120T101500000Z"
 STABLE = Routing("1")
-CANARY = Routing("1", "2", 20.0)
-RELEASE = "20261120T101500123Z"
-
-versions = st.integers(1, 10_000).map(str)
-# Lambda keeps a weight as a decimal; a millionth of a percent is finer than anybody needs.
-percents = st.integers(0, 10_000).map(lambda hundredths: hundredths / 100)
+POLICY = Policy(dwell_s=60, look_s=10, horizon_s=20, settle_s=5, step_limit_s=200)
+POLICY_FACTS = {"dwell_s": 60, "look_s": 10, "horizon_s": 20, "settle_s": 5, "step_limit_s": 200}
 
 
-@st.composite
-def routings(draw: st.DrawFn) -> Routing:
-    stable, canary = draw(st.lists(versions, min_size=2, max_size=2, unique=True))
-    return draw(st.sampled_from([Routing(stable), Routing(stable, canary, draw(percents))]))
+def canary(percent: float) -> Routing:
+    return Routing("1", "2", percent)
 
 
-def test_the_first_version_ever_gets_everybody() -> None:
-    assert rollout.route(None, "1", 5) == Routing("1")
+def step(
+    name: StepName,
+    seconds: float = 0,
+    after: Routing | None = None,
+    before: Routing = STABLE,
+    **facts: Any,
+) -> Step:
+    at = stamp(START + timedelta(seconds=seconds))
+    return Step(RELEASE, "f", "m2", before, name, "2", after, "", at, facts)
 
 
-def test_a_later_version_becomes_canary_with_its_share() -> None:
-    assert rollout.route(STABLE, "2", 5) == Routing("1", "2", 5)
+BEGUN = Step(RELEASE, "f", None, STABLE, "start", at=stamp(START), facts={"policy": POLICY_FACTS})
+TESTED = (BEGUN, step("gate", 1), step("cut", 2), step("smoke", 3))
+EXPOSED = (*TESTED, step("weigh", 4, canary(5)))
 
 
-def test_a_later_version_without_a_share_gets_everybody() -> None:
-    assert rollout.route(STABLE, "2", None) == Routing("2")
+@pytest.mark.parametrize(
+    ("steps", "state"),
+    [
+        ((BEGUN,), "start"),
+        (TESTED[:2], "gate"),
+        (TESTED[:3], "cut"),
+        (TESTED, "smoke"),
+        (EXPOSED, "exposed"),
+        ((*EXPOSED, step("hold", 9)), "exposed"),
+        ((*EXPOSED, step("promote", 9, Routing("2"))), "promoted"),
+        ((*EXPOSED, step("rollback", 9, STABLE)), "rolled back"),
+        ((*TESTED, step("abort", 9)), "aborted"),
+    ],
+)
+def test_the_last_step_tells_the_state(steps: tuple[Step, ...], state: str) -> None:
+    assert standing(steps).state == state
 
 
-def test_releasing_what_is_stable_changes_nothing() -> None:
-    assert rollout.route(STABLE, "1", 5) == STABLE
+def test_a_standing_tells_versions_share_and_since_when() -> None:
+    found = standing((*EXPOSED, step("weigh", 70, canary(25), canary(5)), step("hold", 80)))
+
+    assert (found.model_version, found.version, found.stable) == ("m2", "2", "1")
+    assert (found.percent, found.since) == (25, START + timedelta(seconds=70))
+    assert [percent for _, percent in found.weights] == [5, 25]
+    assert (found.routing_before, found.routing) == (canary(5), canary(25))
+    assert found.policy == POLICY
 
 
-def test_releasing_the_canary_again_sets_its_share() -> None:
-    assert rollout.route(CANARY, "2", 30) == Routing("1", "2", 30)
+@pytest.mark.parametrize("late", [step("weigh", 9, canary(50)), step("promote", 9, Routing("2"))])
+def test_what_comes_after_a_rollback_changes_nothing(late: Step) -> None:
+    """It was decided before, and the alias refused it."""
+    ended = (*EXPOSED, step("rollback", 8, STABLE))
+
+    assert standing((*ended, late)) == standing(ended)
 
 
-@pytest.mark.parametrize("version", ["1", "3"])
-def test_nothing_else_is_released_while_a_canary_is_out(version: str) -> None:
-    with pytest.raises(ReleaseError, match=r"version 2 is canary with 20% .* roll it back"):
-        rollout.route(CANARY, version, None)
+def test_a_rollback_beats_a_promotion() -> None:
+    steps = (*EXPOSED, step("promote", 8, Routing("2")), step("rollback", 9, STABLE))
+
+    assert standing(steps).state == "rolled back"
+    assert standing(steps).routing == STABLE
 
 
-def test_weighing_moves_only_the_share() -> None:
-    assert rollout.weigh(CANARY, 50) == Routing("1", "2", 50)
+def test_a_pause_lasts_until_somebody_resumes_and_time_begins_anew() -> None:
+    paused = standing((*EXPOSED, step("pause", 10)))
+    resumed = standing((*EXPOSED, step("pause", 10), step("resume", 50)))
+
+    assert (paused.paused, paused.since) == (True, START + timedelta(seconds=4))
+    assert (resumed.paused, resumed.since) == (False, START + timedelta(seconds=50))
 
 
-def test_promotion_makes_the_canary_stable() -> None:
-    assert rollout.promote(CANARY) == Routing("2")
+def test_a_release_without_a_step_stands_nowhere() -> None:
+    with pytest.raises(ReleaseError, match="release list"):
+        standing(())
 
 
-@pytest.mark.parametrize("step", [lambda r: rollout.weigh(r, 50), rollout.promote])
-def test_without_a_canary_there_is_no_way_forward(step: Any) -> None:
-    with pytest.raises(ReleaseError, match="version 1 has all users"):
-        step(STABLE)
+# Decisions
 
 
-@given(routings())
-def test_a_rollback_is_always_allowed_and_repeatable(routing: Routing) -> None:
-    after = rollout.roll_back(routing)
-
-    assert after == Routing(routing.stable)
-    assert rollout.roll_back(after) == after
+def exposed(percent: float, seconds: float, **changes: Any) -> tuple[Standing, datetime]:
+    """Return a release that has had a share for some time, and the present."""
+    found = replace(standing(EXPOSED), percent=percent, since=START, **changes)
+    return found, START + timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("percent", [-0.1, 100.1, float("nan"), float("inf")])
-def test_a_share_outside_0_to_100_is_refused(percent: float) -> None:
-    with pytest.raises(ReleaseError, match="choose 0 to 100"):
-        rollout.weigh(CANARY, percent)
+def test_after_the_smoke_test_the_first_users_come() -> None:
+    assert decide(standing(TESTED), "unclear", START).percent == 5
+    assert decide(standing(TESTED), "unclear", START).name == "weigh"
 
 
-def test_a_share_for_nobody_and_a_canary_of_itself_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("percent", "seconds", "verdict", "name", "share"),
+    [
+        (5, 59, "fine", "hold", 5),  # its time is not over
+        (5, 60, "fine", "weigh", 25),
+        (25, 60, "fine", "weigh", 50),
+        (50, 60, "fine", "weigh", 100),
+        (33, 60, "fine", "weigh", 50),  # a share that somebody set by hand
+        (100, 59, "unclear", "hold", 100),
+        (100, 60, "unclear", "promote", 100),  # nobody is left to compare with
+        (5, 60, "unclear", "hold", 5),
+        (5, 200, "unclear", "hold", 5),
+        (5, 200.001, "unclear", "rollback", 0),
+        (5, 300, "fine", "weigh", 25),
+        (5, 0, "worse", "rollback", 0),
+        (100, 0, "worse", "rollback", 0),
+    ],
+)
+def test_the_next_step_follows_from_share_time_and_verdict(
+    percent: float, seconds: float, verdict: Verdict, name: str, share: float
+) -> None:
+    found, now = exposed(percent, seconds)
+    decision = decide(found, verdict, now)
+    assert (decision.name, decision.percent) == (name, share)
+
+
+@pytest.mark.parametrize("seconds", [10, 100, 1000])
+def test_a_paused_release_waits_beyond_its_limit(seconds: float) -> None:
+    found, now = exposed(5, seconds, paused=True)
+
+    assert decide(found, "fine", now) == Decision("hold", 5, "paused by hand")
+    assert decide(found, "worse", now).name == "rollback"
+
+
+def test_the_next_look_is_not_past_the_end_of_the_shortest_time() -> None:
+    assert rollout.next_look_s(*exposed(5, 0)) == 10
+    assert rollout.next_look_s(*exposed(5, 57)) == 3
+    assert rollout.next_look_s(*exposed(5, 59.9)) == 1
+    assert rollout.next_look_s(*exposed(5, 100)) == 10
+
+
+def test_an_evaluation_is_asked_for_with_the_shares_over_time_and_the_policy() -> None:
+    event = rollout.evaluation_event(standing(EXPOSED))
+
+    assert (event["release_id"], event["stable"], event["canary"]) == (RELEASE, "1", "2")
+    assert event["since"] == "2026-11-20T10:15:04+00:00"
+    assert event["weights"] == [["2026-11-20T10:15:04+00:00", 5.0]]
+    assert event["policy"]["dwell_s"] == 60
+
+
+def test_without_a_canary_there_is_nothing_to_evaluate() -> None:
     with pytest.raises(ReleaseError, match="no canary"):
-        Routing("1", None, 5)
-    with pytest.raises(ReleaseError, match="at once"):
-        Routing("1", "1", 5)
+        rollout.evaluation_event(standing((BEGUN,)))
 
 
-# Lambda's words
+# Replay
 
 
-@given(routings())
-def test_lambdas_alias_and_back_is_the_same_routing(routing: Routing) -> None:
-    alias = rollout.to_alias(routing, RELEASE)
-
-    assert rollout.of_alias(alias) == routing
-    assert rollout.release_of(alias) == RELEASE
+def evaluated(verdict: Verdict) -> Evaluation:
+    return Evaluation(RELEASE, START, START, {}, {}, {}, verdict=verdict)
 
 
-@given(routings())
-def test_no_additional_version_ever_weighs_1(routing: Routing) -> None:
-    """LocalStack refuses it, and a stable version with no users must still be named."""
-    weights = rollout.to_alias(routing, RELEASE)["RoutingConfig"]["AdditionalVersionWeights"]
+def decided(
+    name: StepName,
+    seconds: float,
+    after: Routing | None,
+    before: Routing,
+    *,
+    seen: int,
+    verdict: Verdict,
+) -> Step:
+    """Return a step as the machine writes it."""
+    evaluation = evaluated(verdict).to_json()
+    facts = {"decided": {"verdict": verdict, "steps": seen}, "evaluation": evaluation}
+    return step(name, seconds, after, before, **facts)
 
-    assert all(0 <= weight < 1 for weight in weights.values())
+
+def as_stored(values: Mapping[str, Any], _policy: Policy) -> Evaluation:
+    return Evaluation.from_json(values)
 
 
-def test_at_100_percent_the_canary_is_the_aliass_own_version() -> None:
-    alias = rollout.to_alias(Routing("1", "2", 100.0), RELEASE)
+RUN = (
+    *TESTED,
+    step("weigh", 4, canary(5), decided={"verdict": "unclear", "steps": 4}),
+    decided("hold", 14, None, canary(5), seen=5, verdict="unclear"),
+    step("pause", 20, None, canary(5)),
+    decided("hold", 70, None, canary(5), seen=6, verdict="fine"),
+    step("resume", 80, None, canary(5)),
+    decided("weigh", 140, canary(25), canary(5), seen=7, verdict="fine"),
+    decided("rollback", 150, STABLE, canary(25), seen=8, verdict="worse"),
+)
 
-    assert alias["FunctionVersion"] == "2"
-    assert alias["RoutingConfig"] == {"AdditionalVersionWeights": {"1": 0.0}}
+
+def test_every_decision_of_the_machine_comes_out_the_same() -> None:
+    found = rollout.replay(RUN, as_stored)
+
+    assert [each.decided.name for each in found] == ["weigh", "hold", "hold", "weigh", "rollback"]
+    assert all(each.ok for each in found)
+
+
+def test_other_trials_lead_to_another_verdict_and_that_is_found_out() -> None:
+    def worse(values: Mapping[str, Any], policy: Policy) -> Evaluation:
+        return replace(as_stored(values, policy), verdict="worse")
+
+    found = rollout.replay(RUN, worse)
+
+    assert [each.ok for each in found] == [True, False, False, False, True]
+    assert found[1].again == Decision(
+        "rollback", 0.0, "its lists are watched less than the stable version's"
+    )
 
 
 @pytest.mark.parametrize(
-    ("alias", "routing"),
+    "forged",
     [
-        ({"FunctionVersion": "3"}, Routing("3")),
-        ({"FunctionVersion": "3", "RoutingConfig": {}}, Routing("3")),
-        ({"FunctionVersion": "3", "RoutingConfig": None, "Description": ""}, Routing("3")),
-        (
-            {"FunctionVersion": "3", "RoutingConfig": {"AdditionalVersionWeights": {"4": 0.07}}},
-            Routing("3", "4", 7.0),
-        ),
+        decided("weigh", 140, canary(50), canary(5), seen=7, verdict="fine"),  # another share
+        decided("weigh", 139, canary(25), canary(5), seen=7, verdict="fine"),  # too early
+        decided("promote", 140, Routing("2"), canary(5), seen=7, verdict="fine"),  # another step
     ],
 )
-def test_an_alias_that_others_made_is_understood(alias: dict[str, Any], routing: Routing) -> None:
-    assert rollout.of_alias(alias) == routing
-    assert rollout.release_of(alias) is None
+def test_a_step_that_does_not_follow_is_found_out(forged: Step) -> None:
+    found = rollout.replay((*RUN[:9], forged), as_stored)
+
+    assert not found[-1].ok
 
 
-ARN = "arn:aws:lambda:eu-west-1:123456789012:function:movierec-api"
-HEAD = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/"
-URI = f"{HEAD}{ARN}/invocations"
-ALIASED = f"{HEAD}{ARN}:live/invocations"
+def test_trials_that_were_changed_are_a_difference_with_its_reason() -> None:
+    def broken(values: Mapping[str, Any], policy: Policy) -> Evaluation:
+        raise ArtifactError("it was changed after the look")
+
+    found = rollout.replay(RUN, broken)
+
+    assert [each.ok for each in found] == [True, False, False, False, False]
+    assert found[1].fault == "it was changed after the look"
 
 
-def test_an_integration_is_led_through_the_alias_and_back() -> None:
-    assert rollout.through_alias(URI) == ALIASED
-    assert rollout.past_alias(ALIASED) == URI
+def test_a_step_that_was_written_between_look_and_decision_does_not_count() -> None:
+    """An alarm's rollback came first, but the machine had not seen it."""
+    raced = (*RUN[:9], step("rollback", 139, STABLE, canary(5)), RUN[9])
+
+    assert all(each.ok for each in rollout.replay(raced, as_stored))
 
 
-def test_leading_it_through_the_alias_twice_is_the_same_as_once() -> None:
-    assert rollout.through_alias(ALIASED) == ALIASED
-    assert rollout.past_alias(URI) == URI
-
-
-@pytest.mark.parametrize("uri", [URI, ALIASED])
-def test_the_function_of_an_integration_is_unqualified(uri: str) -> None:
-    assert rollout.function_in(uri) == ARN
-
-
-@pytest.mark.parametrize("uri", ["", "https://example.org/x", f"{HEAD}x/invocations"])
-def test_what_invokes_no_function_stays(uri: str) -> None:
-    assert rollout.function_in(uri) is None
-    assert rollout.through_alias(uri) == uri
-    assert rollout.past_alias(uri) == uri
-
-
-# Records
-
-
-def test_release_names_sort_by_time_whatever_the_zone() -> None:
-    noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
-    later = (noon + timedelta(milliseconds=1)).astimezone(timezone(timedelta(hours=-8)))
-
-    assert rollout.release_id(noon) == "20261120T120000000Z"
-    assert rollout.release_id(noon) < rollout.release_id(later)
-
-
-def test_a_step_is_written_under_its_number() -> None:
-    key = rollout.step_key(RELEASE, 12, "promote")
-
-    assert key == f"releases/{RELEASE}/0012-promote.json"
-    assert rollout.step_number(key) == 12
-
-
-def test_a_step_says_what_was_and_what_will_be() -> None:
-    step = Step(RELEASE, "f", "m1", CANARY, "promote", "2", Routing("2"), "good", "2026-11-20")
-
-    written = json.loads(rollout.dump_step(step))
-    assert written["before"] == {"stable": "1", "canary": "2", "canary_percent": 20.0}
-    assert written["after"] == {"stable": "2", "canary": None, "canary_percent": 0.0}
-    assert (written["name"], written["version"], written["reason"]) == ("promote", "2", "good")
-
-
-def test_a_versions_description_fits_and_names_its_release() -> None:
-    description = rollout.describe_version(RELEASE, "m1", "x" * 300)
-
-    assert description.startswith(f"{RELEASE} m1 xxx")
-    assert len(description) == 256
-
-
-# Smoke test
-
-
-def answer(**changes: Any) -> dict[str, Any]:
-    headers = {"X-Function-Version": "2", "X-Model-Version": "m2"}
-    return {"statusCode": 200, "headers": headers, "body": "a,b", **changes}
-
-
-def faults(given: object) -> tuple[str, ...]:
-    return rollout.smoke_faults(given, version="2", model_version="m2")
-
-
-def test_a_fit_version_passes_the_smoke_test() -> None:
-    assert faults(answer()) == ()
-
-
-@pytest.mark.parametrize(
-    ("given_answer", "fault"),
-    [
-        ("Task timed out after 10 seconds", "Task timed out"),
-        ({"errorMessage": "no module named numpy"}, "numpy"),
-        (None, "None"),
-        (answer(statusCode=503, body="no model yet"), "status 503: no model yet"),
-        (answer(body=""), "no list"),
-        (answer(body="a,a"), "distinct"),
-        (answer(headers={"X-Function-Version": "2", "X-Model-Version": "m1"}), "'m1', not 'm2'"),
-        (answer(headers={"X-Function-Version": "$LATEST", "X-Model-Version": "m2"}), "LATEST"),
-        (answer(headers=None), "x-model-version is None"),
-    ],
-)
-def test_an_unfit_version_fails_it_and_says_why(given_answer: object, fault: str) -> None:
-    assert fault in "; ".join(faults(given_answer))
-
-
-def test_the_smoke_event_is_what_the_gateway_sends() -> None:
-    event = rollout.smoke_event(7)
-
-    assert event["pathParameters"] == {"user_id": "7"}
-    assert event["requestContext"]["resourcePath"] == event["resource"] == "/recommend/{user_id}"
-    assert event["requestContext"]["httpMethod"] == event["httpMethod"] == "GET"
+def test_what_a_person_did_is_not_decided_again() -> None:
+    assert rollout.replay((*EXPOSED, step("promote", 9, Routing("2"))), as_stored) == ()

@@ -46,4 +46,9 @@ module "platform" {
   watch_retention_days   = var.watch_retention_days
   vacuum_retention_hours = var.vacuum_retention_hours
   alert_emails           = var.alert_emails
+
+  release_policy           = var.release_policy
+  release_after_retraining = var.release_after_retraining
+  release_emails           = var.release_emails
+  slack_webhook            = var.slack_webhook
 }

@@ -13,9 +13,13 @@ variable "package_paths" {
   type        = map(string)
   description = "Each function's zip on this machine, by the function's folder."
   default = {
-    build_dataset = "../../../../build/packages/build_dataset.zip"
-    train_als     = "../../../../build/packages/train_als.zip"
-    keep_lake     = "../../../../build/packages/keep_lake.zip"
+    build_dataset   = "../../../../build/packages/build_dataset.zip"
+    train_als       = "../../../../build/packages/train_als.zip"
+    keep_lake       = "../../../../build/packages/keep_lake.zip"
+    rollout         = "../../../../build/packages/rollout.zip"
+    rollback        = "../../../../build/packages/rollback.zip"
+    evaluate_online = "../../../../build/packages/evaluate_online.zip"
+    notify          = "../../../../build/packages/notify.zip"
   }
 }
 
@@ -32,9 +36,13 @@ variable "sizes" {
   }))
   description = "What each function gets, by its folder. 10240 MB is AWS's most, and six cores."
   default = {
-    build_dataset = { memory_mb = 10240, ephemeral_mb = 4096 }
-    train_als     = { memory_mb = 10240, ephemeral_mb = 4096 }
-    keep_lake     = { memory_mb = 3072 }
+    build_dataset   = { memory_mb = 10240, ephemeral_mb = 4096 }
+    train_als       = { memory_mb = 10240, ephemeral_mb = 4096 }
+    keep_lake       = { memory_mb = 3072 }
+    rollout         = { memory_mb = 3008, timeout_s = 300 }
+    rollback        = { memory_mb = 1769, timeout_s = 60 }
+    evaluate_online = { memory_mb = 10240, timeout_s = 900 }
+    notify          = { memory_mb = 256, timeout_s = 60 }
   }
 }
 
@@ -65,7 +73,7 @@ variable "retrain_schedule" {
 variable "upkeep_schedule" {
   type        = string
   description = "When the lake's upkeep starts, as an EventBridge expression."
-  default     = "rate(1 day)"
+  default     = "rate(1 hour)"
 }
 
 variable "upkeep_enabled" {
@@ -90,4 +98,29 @@ variable "alert_emails" {
   type        = set(string)
   description = "Addresses that hear of alarms; each has to confirm once."
   default     = []
+}
+
+variable "release_policy" {
+  type        = any
+  description = "What differs from the defaults of movierec.release_policy.Policy, by field."
+  default     = {}
+}
+
+variable "release_after_retraining" {
+  type        = bool
+  description = "Whether a scheduled retraining releases its model."
+  default     = true
+}
+
+variable "release_emails" {
+  type        = set(string)
+  description = "Addresses that hear of releases; each has to confirm once."
+  default     = []
+}
+
+variable "slack_webhook" {
+  type        = string
+  description = "URL that writes to a Slack channel; nothing is written if it is empty."
+  default     = ""
+  sensitive   = true
 }

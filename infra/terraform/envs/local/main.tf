@@ -52,6 +52,9 @@ module "platform" {
   alert_emails           = var.alert_emails
   alarm_period_s         = var.alarm_period_s
 
+  release_policy = var.release_policy
+  slack_webhook  = var.slack_webhook
+
   # One machine for a trial: nothing in it is worth refusing to go.
   force_destroy = true
 }

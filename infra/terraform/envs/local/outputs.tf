@@ -18,6 +18,16 @@ output "state_machine_arn" {
   value       = module.platform.state_machine_arn
 }
 
+output "release_machine_arn" {
+  description = "ARN of the state machine that releases."
+  value       = module.platform.release_machine_arn
+}
+
+output "releases_topic_arn" {
+  description = "ARN of the topic that people hear of releases on."
+  value       = module.platform.releases_topic_arn
+}
+
 output "api_role_arn" {
   description = "Role of the API's function, for Chalice."
   value       = module.platform.api_role_arn

@@ -16,9 +16,13 @@ variable "sizes" {
   }))
   description = "What each function gets, by its folder. AWS's most, 10240 MB, is more than the machine may have."
   default = {
-    build_dataset = { memory_mb = 4096, ephemeral_mb = 2048 }
-    train_als     = { memory_mb = 4096, ephemeral_mb = 2048 }
-    keep_lake     = { memory_mb = 2048 }
+    build_dataset   = { memory_mb = 4096, ephemeral_mb = 2048 }
+    train_als       = { memory_mb = 4096, ephemeral_mb = 2048 }
+    keep_lake       = { memory_mb = 2048 }
+    rollout         = { memory_mb = 2048, timeout_s = 300 }
+    rollback        = { memory_mb = 512, timeout_s = 60 }
+    evaluate_online = { memory_mb = 3008, timeout_s = 300 }
+    notify          = { memory_mb = 256, timeout_s = 60 }
   }
 }
 
@@ -31,7 +35,7 @@ variable "retrain_schedule" {
 variable "upkeep_schedule" {
   type        = string
   description = "When the lake's upkeep starts, as an EventBridge expression."
-  default     = "rate(1 day)"
+  default     = "rate(1 hour)"
 }
 
 variable "upkeep_enabled" {
@@ -62,4 +66,17 @@ variable "alarm_period_s" {
   type        = number
   description = "Seconds of metrics that an alarm looks at; the emulator takes 10 as well."
   default     = 60
+}
+
+variable "release_policy" {
+  type        = any
+  description = "What differs from the defaults of movierec.release_policy.Policy, by field."
+  default     = {}
+}
+
+variable "slack_webhook" {
+  type        = string
+  description = "URL that writes to a Slack channel; nothing is written if it is empty."
+  default     = ""
+  sensitive   = true
 }

@@ -69,18 +69,31 @@ locals {
     }
   }]...)
 
-  # A failure that the state machine catches it tells itself; a timeout of the whole it cannot.
-  of_retraining = {
+  # Told once an hour; two of them, since the schedule keeps no exact time.
+  of_model = {
+    "model-age" = {
+      description = "The serving model is older than ${var.model_age_days} days: did retraining or releases stop?"
+      namespace   = var.namespace
+      metric      = "ModelAgeDays"
+      statistic   = "Maximum"
+      threshold   = var.model_age_days
+      dimensions  = { service = var.quality_service }
+      period_s    = 7200
+    }
+  }
+
+  # A failure that a state machine catches it tells itself; a timeout of the whole it cannot.
+  of_machines = merge([for name, arn in var.state_machine_arns : {
     for metric in ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"] :
-    "retrain-${lower(trimprefix(metric, "Executions"))}" => {
-      description = "A retraining ended badly (${metric}): no new model, the old one goes on serving."
+    "${name}-${lower(trimprefix(metric, "Executions"))}" => {
+      description = "An execution of ${name} ended badly (${metric}): what served before goes on serving."
       namespace   = "AWS/States"
       metric      = metric
       statistic   = "Sum"
       threshold   = 0
-      dimensions  = { StateMachineArn = var.state_machine_arn }
+      dimensions  = { StateMachineArn = arn }
     }
-  }
+  }]...)
 }
 
 resource "aws_sns_topic" "this" {
@@ -96,7 +109,7 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = merge(local.of_api, local.of_ingest, local.of_functions, local.of_retraining)
+  for_each = merge(local.of_api, local.of_ingest, local.of_model, local.of_functions, local.of_machines)
 
   alarm_name          = "${var.name_prefix}-${each.key}"
   alarm_description   = each.value.description

@@ -34,9 +34,19 @@ variable "functions" {
   description = "Functions of which every failed call is told."
 }
 
-variable "state_machine_arn" {
+variable "state_machine_arns" {
+  type        = map(string)
+  description = "State machines to watch, by the name that their alarms have."
+}
+
+variable "quality_service" {
   type        = string
-  description = "The retraining."
+  description = "Dimension `service` of the live quality."
+}
+
+variable "model_age_days" {
+  type        = number
+  description = "Days after which the serving model is too old."
 }
 
 variable "error_share" {

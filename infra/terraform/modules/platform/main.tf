@@ -9,9 +9,20 @@ locals {
   bucket = { for use in ["lake", "artifacts", "packages"] : use => "${local.name}-${use}" }
   s3     = { for use, name in local.bucket : use => "arn:aws:s3:::${name}" }
 
+  api_name      = "${local.name}-api"
+  alias         = "live"
+  namespace     = "movierec"
   topic_name    = "${local.name}-alerts"
   retrain_name  = "${local.name}-retrain"
   topic_arn     = "arn:aws:sns:${var.region}:${var.account_id}:${local.topic_name}"
+  brake_name    = "${local.name}-brake"
+  releases_name = "${local.name}-releases"
+  brake_arn     = "arn:aws:sns:${var.region}:${var.account_id}:${local.brake_name}"
+  releases_arn  = "arn:aws:sns:${var.region}:${var.account_id}:${local.releases_name}"
+  api_role_arn  = "arn:aws:iam::${var.account_id}:role/${local.api_name}"
+  release_name  = "${local.name}-release"
+  release_arn   = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.release_name}"
+  api_arn       = "arn:aws:lambda:${var.region}:${var.account_id}:function:${local.api_name}"
   retrain_arn   = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.retrain_name}"
   function_name = { for key in keys(local.functions) : key => "${local.name}-${replace(key, "_", "-")}" }
   function_arn = {
@@ -21,6 +32,38 @@ locals {
 
   write  = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]
   delete = ["s3:DeleteObject"]
+
+  # What moves users from one version of the API to another, and writes down why.
+  releasing = [
+    { sid = "ReadModels", actions = ["s3:GetObject"], resources = ["${local.s3.artifacts}/models/*"] },
+    { sid = "WriteReleases", actions = local.write, resources = ["${local.s3.artifacts}/releases/*"] },
+    {
+      sid       = "ListReleases"
+      actions   = ["s3:ListBucket"]
+      resources = [local.s3.artifacts]
+      prefixes  = ["models/*", "releases/*"]
+    },
+    {
+      sid       = "MoveUsers"
+      actions   = ["lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetFunctionConfiguration"]
+      resources = [local.api_arn, "${local.api_arn}:*"]
+    },
+    {
+      sid     = "CanaryAlarms"
+      actions = ["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"]
+      resources = [
+        "arn:aws:cloudwatch:${var.region}:${var.account_id}:alarm:${local.name}-canary-*",
+      ]
+    },
+    { sid = "Tell", actions = ["sns:Publish"], resources = [local.releases_arn] },
+  ]
+
+  releasing_environment = {
+    MOVIEREC_API_FUNCTION   = local.api_name
+    MOVIEREC_CANARY_ALARMS  = jsonencode(module.brake.template)
+    MOVIEREC_RELEASES_TOPIC = local.releases_arn
+    MOVIEREC_RELEASE_POLICY = jsonencode(var.release_policy)
+  }
 
   functions = {
     build_dataset = {
@@ -64,6 +107,60 @@ locals {
         },
       ]
     }
+    rollout = {
+      description = "Carries out the actions of a release."
+      environment = local.releasing_environment
+      statements = concat(local.releasing, [
+        {
+          sid = "CutVersions"
+          actions = [
+            "lambda:CreateAlias",
+            "lambda:InvokeFunction",
+            "lambda:ListVersionsByFunction",
+            "lambda:PublishVersion",
+            "lambda:UpdateFunctionConfiguration",
+          ]
+          resources = [local.api_arn, "${local.api_arn}:*"]
+        },
+        # A function's configuration is updated with its role, which Lambda is given anew.
+        { sid = "PassRole", actions = ["iam:PassRole"], resources = [local.api_role_arn] },
+      ])
+    }
+    rollback = {
+      description = "Takes a canary's users away when its alarm says so."
+      environment = local.releasing_environment
+      statements  = local.releasing
+    }
+    evaluate_online = {
+      description = "Compares what users did with the lists of canary and stable version."
+      environment = { MOVIEREC_RELEASE_POLICY = jsonencode(var.release_policy) }
+      statements = [
+        { sid = "ReadLake", actions = ["s3:GetObject"], resources = ["${local.s3.lake}/*"] },
+        { sid = "ListLake", actions = ["s3:ListBucket"], resources = [local.s3.lake] },
+        {
+          sid       = "WriteTrials"
+          actions   = local.write
+          resources = ["${local.s3.artifacts}/releases/*/trials/*"]
+        },
+      ]
+    }
+    notify = {
+      description = "Writes release notices to a chat."
+      environment = { MOVIEREC_SLACK_WEBHOOK = var.slack_webhook }
+      statements = [
+        {
+          sid       = "WriteNotices"
+          actions   = local.write
+          resources = ["${local.s3.artifacts}/releases/*/notices/*"]
+        },
+        {
+          sid       = "ListNotices"
+          actions   = ["s3:ListBucket"]
+          resources = [local.s3.artifacts]
+          prefixes  = ["releases/*"]
+        },
+      ]
+    }
   }
 }
 
@@ -104,12 +201,49 @@ module "function" {
 module "retrain" {
   source = "../retrain"
 
-  name              = local.retrain_name
-  build_dataset_arn = local.function_arn.build_dataset
-  train_als_arn     = local.function_arn.train_als
-  topic_arn         = local.topic_arn
-  timeout_s         = var.retrain_timeout_s
-  account_id        = var.account_id
+  name                = local.retrain_name
+  build_dataset_arn   = local.function_arn.build_dataset
+  train_als_arn       = local.function_arn.train_als
+  release_machine_arn = local.release_arn
+  topic_arn           = local.topic_arn
+  timeout_s           = var.retrain_timeout_s
+  account_id          = var.account_id
+}
+
+module "release" {
+  source = "../release"
+
+  name                = local.release_name
+  rollout_arn         = local.function_arn.rollout
+  evaluate_online_arn = local.function_arn.evaluate_online
+  alerts_topic_arn    = local.topic_arn
+  timeout_s           = var.release_timeout_s
+  account_id          = var.account_id
+}
+
+module "brake" {
+  source = "../brake"
+
+  name_prefix   = local.name
+  topic_name    = local.brake_name
+  topic_arn     = local.brake_arn
+  rollback_arn  = local.function_arn.rollback
+  rollback_name = module.function["rollback"].name
+  api_function  = local.api_name
+  alias         = local.alias
+  namespace     = local.namespace
+  error_share   = var.canary_error_share
+  slow_share    = var.canary_slow_share
+  period_s      = var.alarm_period_s
+}
+
+module "notices" {
+  source = "../notices"
+
+  topic_name  = local.releases_name
+  emails      = var.release_emails
+  notify_arn  = local.function_arn.notify
+  notify_name = module.function["notify"].name
 }
 
 module "schedule" {
@@ -120,6 +254,7 @@ module "schedule" {
   schedule    = var.retrain_schedule
   enabled     = var.retrain_enabled
   target_arn  = local.retrain_arn
+  input       = { release = var.release_after_retraining }
   account_id  = var.account_id
 }
 
@@ -135,10 +270,22 @@ module "upkeep_schedule" {
   account_id    = var.account_id
 }
 
+module "evaluate_schedule" {
+  source = "../schedule"
+
+  name          = "${local.name}-evaluate"
+  description   = "Starts the measuring of live quality."
+  schedule      = var.evaluate_schedule
+  enabled       = true
+  target_arn    = local.function_arn.evaluate_online
+  function_name = module.function["evaluate_online"].name
+  account_id    = var.account_id
+}
+
 module "api" {
   source = "../api"
 
-  name               = "${local.name}-api"
+  name               = local.api_name
   artifacts_bucket   = local.bucket.artifacts
   log_retention_days = var.log_retention_days
   account_id         = var.account_id
@@ -148,18 +295,20 @@ module "api" {
 module "alerts" {
   source = "../alerts"
 
-  name_prefix       = local.name
-  topic_name        = local.topic_name
-  emails            = var.alert_emails
-  namespace         = "movierec"
-  api_service       = "movierec-api"
-  functions         = setunion(values(local.function_name), ["${local.name}-api"])
-  state_machine_arn = local.retrain_arn
-  error_share       = var.alarm_error_share
-  slow_share        = var.alarm_slow_share
-  ingest_service    = "movierec-ingest"
-  ingest_lag_s      = var.alarm_ingest_lag_s
-  quarantine_share  = var.alarm_quarantine_share
-  period_s          = var.alarm_period_s
-  ingest_period_s   = var.alarm_ingest_period_s
+  name_prefix        = local.name
+  topic_name         = local.topic_name
+  emails             = var.alert_emails
+  namespace          = local.namespace
+  api_service        = "movierec-api"
+  functions          = setunion(values(local.function_name), [local.api_name])
+  state_machine_arns = { retrain = local.retrain_arn, release = local.release_arn }
+  quality_service    = "movierec-quality"
+  model_age_days     = var.model_age_days
+  error_share        = var.alarm_error_share
+  slow_share         = var.alarm_slow_share
+  ingest_service     = "movierec-ingest"
+  ingest_lag_s       = var.alarm_ingest_lag_s
+  quarantine_share   = var.alarm_quarantine_share
+  period_s           = var.alarm_period_s
+  ingest_period_s    = var.alarm_ingest_period_s
 }

@@ -18,6 +18,16 @@ output "state_machine_arn" {
   value       = module.retrain.state_machine_arn
 }
 
+output "release_machine_arn" {
+  description = "ARN of the state machine that releases."
+  value       = module.release.state_machine_arn
+}
+
+output "releases_topic_arn" {
+  description = "ARN of the topic that people hear of releases on."
+  value       = module.notices.topic_arn
+}
+
 output "api_role_arn" {
   description = "Role of the API's function, for Chalice."
   value       = module.api.role_arn

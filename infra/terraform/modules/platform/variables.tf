@@ -76,7 +76,7 @@ variable "retrain_enabled" {
 variable "upkeep_schedule" {
   type        = string
   description = "When the lake's upkeep starts, as an EventBridge expression."
-  default     = "rate(1 day)"
+  default     = "rate(1 hour)"
 }
 
 variable "upkeep_enabled" {
@@ -148,4 +148,59 @@ variable "alarm_ingest_period_s" {
   type        = number
   description = "Seconds of the ingest workers' metrics that an alarm looks at. They tell theirs once a minute, not on the second: 300 hold four at least."
   default     = 300
+}
+
+variable "release_policy" {
+  type        = any
+  description = "What differs from the defaults of movierec.release_policy.Policy, by field."
+  default     = {}
+}
+
+variable "release_timeout_s" {
+  type        = number
+  description = "Seconds after which a release's execution is given up: all its steps at their limits."
+  default     = 259200
+}
+
+variable "release_after_retraining" {
+  type        = bool
+  description = "Whether a scheduled retraining releases its model."
+  default     = true
+}
+
+variable "release_emails" {
+  type        = set(string)
+  description = "Addresses that hear of releases; each has to confirm once."
+  default     = []
+}
+
+variable "slack_webhook" {
+  type        = string
+  description = "URL that writes to a Slack channel; nothing is written if it is empty."
+  default     = ""
+  sensitive   = true
+}
+
+variable "canary_error_share" {
+  type        = number
+  description = "Share of a canary's answers, 0-1, that may be errors before it is rolled back."
+  default     = 0.05
+}
+
+variable "canary_slow_share" {
+  type        = number
+  description = "Share of a canary's answers, 0-1, that may be slow before it is rolled back."
+  default     = 0.2
+}
+
+variable "evaluate_schedule" {
+  type        = string
+  description = "When the live quality is measured outside of releases, as an EventBridge expression."
+  default     = "rate(1 hour)"
+}
+
+variable "model_age_days" {
+  type        = number
+  description = "Days after which the serving model is too old."
+  default     = 7
 }

@@ -1,8 +1,9 @@
 # The retraining: a dataset from the lake, then a model from the dataset. What fails for good is
 # told to the topic, with the error's own words.
 #
-# Input, all of it optional: {"dataset": <event of build_dataset>, "model": <event of train_als>}.
-# Output: what train_als answered.
+# Input, all of it optional:
+#   {"dataset": <event of build_dataset>, "model": <event of train_als>, "release": true}
+# With "release", the new model is released. Output: what train_als answered.
 
 locals {
   # What AWS asks every caller of Lambda to retry, and what a busy account answers:
@@ -40,7 +41,7 @@ locals {
   }
 
   # A path to a field that is not there would end the execution: so every field is there.
-  no_input = "States.StringToJson('{\"dataset\":{},\"model\":{}}')"
+  no_input = "States.StringToJson('{\"dataset\":{},\"model\":{},\"release\":false}')"
 }
 
 resource "aws_sfn_state_machine" "this" {
@@ -69,9 +70,34 @@ resource "aws_sfn_state_machine" "this" {
           FunctionName = var.train_als_arn
           "Payload.$"  = "States.JsonMerge($.model, $.built.answer, false)"
         }
-        OutputPath = "$.Payload"
-        End        = true
+        ResultSelector = { "answer.$" = "$.Payload" }
+        ResultPath     = "$.trained"
+        Next           = "IsReleased"
       })
+      IsReleased = {
+        Type    = "Choice"
+        Choices = [{ Variable = "$.release", BooleanEquals = true, Next = "StartRelease" }]
+        Default = "Trained"
+      }
+      StartRelease = {
+        Type     = "Task"
+        Resource = "arn:aws:states:::states:startExecution"
+        Parameters = {
+          StateMachineArn = var.release_machine_arn
+          Input = {
+            "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID.$" = "$$.Execution.Id"
+            request                                        = { "model_version.$" = "$.trained.answer.model_version" }
+          }
+        }
+        ResultPath = "$.started"
+        Retry      = [{ ErrorEquals = ["States.ALL"], IntervalSeconds = 2, MaxAttempts = 3, BackoffRate = 2 }]
+        Catch      = local.catch
+        Next       = "Trained"
+      }
+      Trained = {
+        Type       = "Succeed"
+        OutputPath = "$.trained.answer"
+      }
       TellFailure = {
         Type     = "Task"
         Resource = "arn:aws:states:::sns:publish"
@@ -120,6 +146,12 @@ resource "aws_iam_role_policy" "this" {
         Effect   = "Allow"
         Action   = "lambda:InvokeFunction"
         Resource = [var.build_dataset_arn, var.train_als_arn]
+      },
+      {
+        Sid      = "Release"
+        Effect   = "Allow"
+        Action   = "states:StartExecution"
+        Resource = [var.release_machine_arn]
       },
       {
         Sid      = "Tell"

@@ -18,6 +18,11 @@ variable "topic_arn" {
   description = "SNS topic that hears of a failed retraining."
 }
 
+variable "release_machine_arn" {
+  type        = string
+  description = "ARN of the state machine that releases a model."
+}
+
 variable "timeout_s" {
   type        = number
   description = "Seconds after which a retraining is given up."

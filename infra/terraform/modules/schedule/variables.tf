@@ -30,7 +30,7 @@ variable "function_name" {
 }
 
 variable "input" {
-  type        = map(string)
+  type        = any
   description = "Input of each execution or call."
   default     = {}
 }

@@ -1,9 +1,10 @@
-"""Cutting versions and moving users between them, on moto's Lambda."""
+"""Releases by hand on moto's Lambda: versions are cut, and users moved between them."""
 
 import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -13,15 +14,18 @@ from moto import mock_aws
 from moto.awslambda_simple.models import lambda_simple_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from movierec import artifact, settings
-from movierec.aws.releases import Releases
+from movierec import artifact, settings, smoke
+from movierec.aws.served_function import LambdaFunction
 from movierec.errors import (
     ReleaseConflictError,
     ReleaseError,
     ReleaseNotFoundError,
     UnavailableError,
 )
-from movierec.rollout import ALIAS, Routing
+from movierec.release_log import ReleaseLog
+from movierec.release_testing import MemoryAlarms, MemoryTopic
+from movierec.releases import Releases
+from movierec.routing import ALIAS, Routing
 from movierec.testing import FakeClock, MemoryStore
 
 FUNCTION = "movierec-api"
@@ -59,8 +63,10 @@ class Lab:
         self.client = Client()
         self.clock = FakeClock()
         self.slept_s: list[float] = []
+        self.function = LambdaFunction(FUNCTION, sleep=self.slept_s.append, aws=self.client)
+        log = ReleaseLog(self.store, self.clock)
         self.releases = Releases(
-            FUNCTION, self.store, clock=self.clock, sleep=self.slept_s.append, aws=self.client
+            self.function, log, self.clock, MemoryAlarms(), MemoryTopic(), lambda key: key
         )
         self.answers: list[str] = lambda_simple_backends[DEFAULT_ACCOUNT_ID][
             "us-east-1"
@@ -68,9 +74,8 @@ class Lab:
 
     def answer(self, version: str, model: str, **changes: Any) -> None:
         headers = {"X-Function-Version": version, "X-Model-Version": model}
-        self.answers.append(
-            json.dumps({"statusCode": 200, "headers": headers, "body": "a,b", **changes})
-        )
+        answer = json.dumps({"statusCode": 200, "headers": headers, "body": "a,b", **changes})
+        self.answers.extend([answer] * len(smoke.USER_IDS))
 
     def steps(self) -> list[str]:
         return [key.split("/")[-1].removesuffix(".json") for key in self.store.keys("releases/")]
@@ -86,10 +91,10 @@ class Lab:
 
     def with_canary(self, percent: float = 20) -> Routing:
         self.answer("1", M1)
-        self.releases.cut(M1)
+        self.releases.release_now(M1)
         self.clock.advance(60)
         self.answer("2", M2)
-        return self.releases.cut(M2, canary_percent=percent).routing
+        return self.releases.release_now(M2, canary_percent=percent)[1]
 
 
 def zipped(code: bytes) -> bytes:
@@ -121,15 +126,15 @@ def test_before_the_first_release_nobody_is_routed(lab: Lab) -> None:
 def test_the_first_release_gets_everybody(lab: Lab) -> None:
     lab.answer("1", M1)
 
-    released = lab.releases.cut(M1, "first", canary_percent=5)
+    _, routing = lab.releases.release_now(M1, "first", canary_percent=5)
 
-    assert (released.version, released.routing) == ("1", Routing("1"))
+    assert routing == Routing("1")
     assert lab.releases.describe() == Routing("1")
 
 
 def test_a_version_is_pinned_to_its_model_and_latest_is_not(lab: Lab) -> None:
     lab.answer("1", M1)
-    lab.releases.cut(M1)
+    lab.releases.release_now(M1)
 
     assert lab.environment("1") == {"KEPT": "yes", settings.MODEL_VERSION: M1}
     assert lab.environment() == {"KEPT": "yes"}
@@ -137,10 +142,10 @@ def test_a_version_is_pinned_to_its_model_and_latest_is_not(lab: Lab) -> None:
 
 def test_a_versions_description_names_release_and_model(lab: Lab) -> None:
     lab.answer("1", M1)
-    released = lab.releases.cut(M1, "the first one")
+    release, _ = lab.releases.release_now(M1, "the first one")
 
     found = lab.client.get_function_configuration(FunctionName=FUNCTION, Qualifier="1")
-    assert found["Description"] == f"{released.release_id} {M1} the first one"
+    assert found["Description"] == f"{release} {M1} the first one"
 
 
 def test_a_later_release_gets_its_share(lab: Lab) -> None:
@@ -150,43 +155,44 @@ def test_a_later_release_gets_its_share(lab: Lab) -> None:
 
 def test_a_later_release_without_a_share_gets_everybody(lab: Lab) -> None:
     lab.answer("1", M1)
-    lab.releases.cut(M1)
+    lab.releases.release_now(M1)
     lab.clock.advance(1)
     lab.answer("2", M2)
 
-    assert lab.releases.cut(M2).routing == Routing("2")
+    assert lab.releases.release_now(M2)[1] == Routing("2")
 
 
 def test_new_code_with_the_same_model_is_a_release(lab: Lab) -> None:
     lab.answer("1", M1)
-    lab.releases.cut(M1)
+    lab.releases.release_now(M1)
     lab.redeploy(b"2")
     lab.clock.advance(1)
     lab.answer("2", M1)
 
-    assert lab.releases.cut(M1, canary_percent=5).routing == Routing("1", "2", 5)
+    assert lab.releases.release_now(M1, canary_percent=5)[1] == Routing("1", "2", 5)
 
 
 def test_what_is_out_already_is_not_published_again(lab: Lab) -> None:
     lab.answer("1", M1)
-    lab.releases.cut(M1)
+    lab.releases.release_now(M1)
     lab.clock.advance(1)
-    lab.answer("1", M1)
     lab.client.calls.clear()
+    written = lab.steps()
 
-    assert lab.releases.cut(M1).version == "1"
+    assert lab.releases.release_now(M1)[1] == Routing("1")
     assert not {"publish_version", "update_alias"} & {name for name, _ in lab.client.calls}
+    assert lab.steps() == written
 
 
 def test_repeating_a_cut_goes_on_with_the_same_release(lab: Lab) -> None:
     lab.with_canary(5)
     lab.clock.advance(60)
-    lab.answer("2", M2)
 
-    released = lab.releases.cut(M2, canary_percent=25)
+    release, routing = lab.releases.release_now(M2, canary_percent=25)
 
-    assert released.routing == Routing("1", "2", 25)
-    assert released.release_id == "20261120T101600000Z"
+    assert routing == Routing("1", "2", 25)
+    assert release == "20261120T101600000Z"
+    assert lab.steps()[-1] == "0004-weigh"
 
 
 def test_while_a_canary_is_out_nothing_is_published(lab: Lab) -> None:
@@ -195,33 +201,33 @@ def test_while_a_canary_is_out_nothing_is_published(lab: Lab) -> None:
     lab.client.calls.clear()
 
     with pytest.raises(ReleaseError, match="version 2 is canary"):
-        lab.releases.cut(M1, canary_percent=5)
+        lab.releases.release_now(M1, canary_percent=5)
     assert "publish_version" not in {name for name, _ in lab.client.calls}
 
 
 def test_a_model_that_is_not_there_is_refused_before_anything_changes(lab: Lab) -> None:
     with pytest.raises(ReleaseError, match=r"no complete model '20261129.*train one"):
-        lab.releases.cut("20261129T101500Z-abc-def")
+        lab.releases.release_now("20261129T101500Z-abc-def")
     assert lab.client.calls == []
 
 
 def test_a_version_that_fails_its_smoke_test_gets_no_users(lab: Lab) -> None:
     lab.answer("1", M1)
-    lab.releases.cut(M1)
+    lab.releases.release_now(M1)
     lab.clock.advance(1)
     lab.answer("2", M2, statusCode=500, body="internal error")
 
     with pytest.raises(ReleaseError, match=r"failed its smoke test.*internal error"):
-        lab.releases.cut(M2, canary_percent=5)
+        lab.releases.release_now(M2, canary_percent=5)
     assert lab.releases.describe() == Routing("1")
-    assert lab.steps()[-1] == "0003-abort"
+    assert lab.steps()[-1] == "0002-abort"
 
 
 def test_a_function_that_answers_no_json_fails_its_smoke_test(lab: Lab) -> None:
     lab.answers.append("Segmentation fault")
 
     with pytest.raises(ReleaseError, match="Segmentation fault"):
-        lab.releases.cut(M1)
+        lab.releases.release_now(M1)
     assert lab.releases.describe() is None
 
 
@@ -233,7 +239,7 @@ def test_each_step_is_recorded_in_order(lab: Lab) -> None:
     assert lab.steps() == [
         "0001-cut",
         "0002-smoke",
-        "0003-route",
+        "0003-promote",
         "0001-cut",
         "0002-smoke",
         "0003-route",
@@ -241,7 +247,9 @@ def test_each_step_is_recorded_in_order(lab: Lab) -> None:
         "0005-promote",
     ]
     *_, last = lab.store.keys("releases/")
-    assert json.loads(lab.store.get(last)) == {
+    written = json.loads(lab.store.get(last))
+    assert set(written.pop("facts")) == {"revision"}
+    assert written == {
         "release_id": "20261120T101600000Z",
         "function": FUNCTION,
         "model_version": M2,
@@ -377,7 +385,7 @@ def test_what_lambda_refuses_is_said_in_our_words(
 def test_without_a_function_one_is_told_how_to_get_one(lab: Lab) -> None:
     lab.client.delete_function(FunctionName=FUNCTION)
 
-    steps = (lab.releases.describe, lab.releases.rollback, lambda: lab.releases.cut(M1))
+    steps = (lab.releases.describe, lab.releases.rollback, lambda: lab.releases.release_now(M1))
     for step in steps:
         with pytest.raises(
             ReleaseNotFoundError, match=r"no function movierec-api: .*`movierec up`"
@@ -396,15 +404,15 @@ def test_two_who_take_the_same_step_do_not_both_take_it(lab: Lab) -> None:
             self.objects.setdefault(f"{prefix}0004-weigh.json", b"")
             return iter(found)
 
-    lab.releases.store = Raced(lab.store.objects)
+    raced = replace(lab.releases, log=ReleaseLog(Raced(lab.store.objects), lab.clock))
 
     with pytest.raises(ReleaseConflictError, match="somebody else is taking step 4"):
-        lab.releases.set_weights(50)
-    assert lab.releases.rollback() == Routing("1")
+        raced.set_weights(50)
+    assert raced.rollback() == Routing("1")
 
 
 class Settling(Client):
-    """A function that is being updated for the first `polls` looks."""
+    """A function that is being updated for the first `polls` looks; that for the alias is one."""
 
     def __init__(self, polls: int, status: str = "InProgress") -> None:
         super().__init__()
@@ -424,23 +432,23 @@ class Settling(Client):
 
 
 def test_a_cut_waits_until_the_function_is_settled(lab: Lab) -> None:
-    lab.releases.aws = Settling(polls=3)
+    lab.function.aws = Settling(polls=4)
     lab.answer("1", M1)
 
-    assert lab.releases.cut(M1).routing == Routing("1")
+    assert lab.releases.release_now(M1)[1] == Routing("1")
     assert len(lab.slept_s) == 3
 
 
 def test_a_cut_does_not_wait_for_ever(lab: Lab) -> None:
-    lab.releases.aws = Settling(polls=100_000)
+    lab.function.aws = Settling(polls=100_000)
 
     with pytest.raises(UnavailableError, match="still being updated after 120 s"):
-        lab.releases.cut(M1)
+        lab.releases.release_now(M1)
     assert sum(lab.slept_s) == pytest.approx(120)
 
 
 def test_a_function_that_failed_to_update_is_not_released(lab: Lab) -> None:
-    lab.releases.aws = Settling(polls=1, status="Failed")
+    lab.function.aws = Settling(polls=2, status="Failed")
 
     with pytest.raises(ReleaseError, match="failed to update: no subnet"):
-        lab.releases.cut(M1)
+        lab.releases.release_now(M1)

@@ -1,0 +1,1 @@
+"""Release notices, from the topic to a chat."""

@@ -1,0 +1,140 @@
+"""Lambda `movierec-notify`: release notices from SNS to a Slack channel.
+
+People with mail subscribe to the topic itself. A message that Slack refuses is tried again, three
+times here and twice by Lambda; each outcome is written to the release's folder. Nobody waits for
+it: SNS calls it when the release has long gone on.
+
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+"""
+
+import functools
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from movierec import artifact, settings
+from movierec.aws.s3 import S3Store
+from movierec.clock import SystemClock
+from movierec.errors import ConfigError, UnavailableError, UsageError
+from movierec.notices import record_key
+from movierec.ports import Clock, ObjectStore
+
+SERVICE: Final = "movierec-notify"
+
+ATTEMPTS: Final = 3
+_FIRST_RETRY_S: Final = 0.5
+_TIMEOUT_S: Final = 5.0
+
+Post = Callable[[str, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What the function needs of the world. Without a webhook nothing is sent."""
+
+    store: ObjectStore
+    webhook: str
+    post: Post
+    sleep: Callable[[float], None]
+    clock: Clock
+    logger: Logger
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Return the real ones. Raises ConfigError."""
+        webhook = env.get(settings.SLACK_WEBHOOK, "")
+        if webhook and not webhook.startswith(("https://", "http://")):
+            raise ConfigError(f"{settings.SLACK_WEBHOOK} is no URL: copy it from Slack's app page")
+        store = S3Store.from_env(env, settings.ARTIFACTS_BUCKET)
+        return cls(store, webhook, post, time.sleep, SystemClock(), Logger(service=SERVICE))
+
+
+@functools.cache
+def deps() -> Deps:
+    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
+    return Deps.from_env(os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A notice as it comes from the topic."""
+
+    release_id: str
+    event: str
+    text: str
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer Lambda. Raises UnavailableError when a message did not arrive, to be called again."""
+    found = deps()
+    found.logger.append_keys(function_request_id=context.aws_request_id)
+    return {"sent": [message.event for message in messages(event) if send(message, found)]}
+
+
+def send(message: Message, deps: Deps) -> bool:
+    """Send a message once; return whether there was anything to do. Raises UnavailableError."""
+    key = record_key(message.release_id, message.event, "slack")
+    if not deps.webhook or _delivered(deps.store, key):
+        return False
+    errors: list[str] = []
+    for attempt in range(ATTEMPTS):
+        if errors:
+            deps.sleep(_FIRST_RETRY_S * 2**attempt)
+        try:
+            deps.post(deps.webhook, json.dumps({"text": message.text}).encode())
+        except UnavailableError as exc:
+            errors.append(str(exc))
+        else:
+            _record(deps, key, delivered=True, errors=errors)
+            return True
+    _record(deps, key, delivered=False, errors=errors)
+    raise UnavailableError(
+        f"Slack did not take {message.event} of {message.release_id}: {errors[-1]}"
+    )
+
+
+def post(url: str, body: bytes) -> None:
+    """Send JSON to a webhook. Raises UnavailableError unless it is taken."""
+    request = urllib.request.Request(  # noqa: S310  checked by Deps
+        url, body, {"Content-Type": "application/json"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            answer.read()
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as exc:
+        # Not the URL: whoever has a webhook's can write to the channel.
+        raise UnavailableError(f"the webhook answered {exc}") from exc
+
+
+def messages(event: Mapping[str, Any]) -> Iterator[Message]:
+    """Yield the notices in an event of SNS. Raises UsageError."""
+    try:
+        for record in event["Records"]:
+            said = record["Sns"]
+            values = {name: said["MessageAttributes"][name]["Value"] for name in _ATTRIBUTES}
+            yield Message(**values, text=said["Message"])
+    except (KeyError, TypeError) as exc:
+        raise UsageError(f"no notice from SNS ({exc!r}): {str(event)[:200]}") from exc
+
+
+_ATTRIBUTES: Final = ("release_id", "event")
+
+
+def _delivered(store: ObjectStore, key: str) -> bool:
+    found = [artifact.load_json(each, store.get(each)) for each in store.keys(key)]
+    return any(record["delivered"] for record in found)
+
+
+def _record(deps: Deps, key: str, *, delivered: bool, errors: list[str]) -> None:
+    at = deps.clock.now().isoformat(timespec="seconds")
+    facts = {"delivered": delivered, "at": at, "errors": errors}
+    deps.store.put(key, artifact.dump_json(facts))
+    deps.logger.info("notice_recorded", extra={"key": key, **facts})

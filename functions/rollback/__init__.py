@@ -1,0 +1,1 @@
+"""The operational brake: from an alarm to no users."""

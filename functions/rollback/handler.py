@@ -1,0 +1,89 @@
+"""Lambda `movierec-rollback`: the operational brake.
+
+A canary's alarm calls it through SNS. It sends everybody back to the stable version and tells
+people; it needs no state machine, and a call that comes twice, late or for a version that is no
+canary any more changes nothing. What fails is retried by Lambda, twice, and then shows in the
+function's own alarm: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+"""
+
+import functools
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from movierec.aws.alarms import version_in
+from movierec.aws.releases import open_releases
+from movierec.errors import UsageError
+from movierec.releases import Releases
+
+SERVICE: Final = "movierec-rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What the function needs of the world."""
+
+    releases: Releases
+    logger: Logger
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Return the real ones. Raises ConfigError."""
+        return cls(open_releases(env), Logger(service=SERVICE))
+
+
+@functools.cache
+def deps() -> Deps:
+    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
+    return Deps.from_env(os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What CloudWatch says on a topic of an alarm that changed its state."""
+
+    name: str
+    state: str
+    reason: str
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer Lambda."""
+    found = deps()
+    found.logger.append_keys(function_request_id=context.aws_request_id)
+    return {"rolled_back": [version for alarm in alarms(event) if (version := brake(alarm, found))]}
+
+
+def brake(alarm: Alarm, deps: Deps) -> str | None:
+    """Take a version's users away if its alarm says so; return the version if it had any."""
+    version = version_in(alarm.name)
+    if version is None or alarm.state != "ALARM":
+        deps.logger.info("alarm_passed_over", extra={"alarm": alarm.name, "state": alarm.state})
+        return None
+    alias = deps.releases.function.alias()
+    was_canary = alias is not None and alias.routing.canary == version
+    facts = {"alarm": {"name": alarm.name, "reason": alarm.reason}}
+    deps.releases.rollback(f"alarm {alarm.name}: {alarm.reason}", of=version, facts=facts)
+    deps.logger.warning("canary_rolled_back", extra={"version": version, "alarm": alarm.name})
+    if alias and alias.release_id:
+        # It does nothing to a release that goes on: the alarm may be of an earlier one, and late.
+        deps.releases.close(alias.release_id)
+    return version if was_canary else None
+
+
+def alarms(event: Mapping[str, Any]) -> Iterator[Alarm]:
+    """Yield the alarms in an event of SNS. Raises UsageError.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html
+    """
+    try:
+        for record in event["Records"]:
+            said = json.loads(record["Sns"]["Message"])
+            yield Alarm(said["AlarmName"], said["NewStateValue"], said["NewStateReason"])
+    except (KeyError, TypeError, ValueError) as exc:
+        raise UsageError(f"no alarm's message from SNS ({exc!r}): {str(event)[:200]}") from exc

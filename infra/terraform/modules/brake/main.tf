@@ -1,0 +1,85 @@
+# The operational brake: the topic that a canary's alarms speak on, the function that answers by
+# taking its users away, and the template that the alarms are made from.
+#
+# Alarms are on a version, which does not exist before it is published: so the release makes them,
+# from this template, and removes them when it ends. Averages of 0/1 metrics, one metric an alarm:
+# what the emulator evaluates as AWS does.
+
+locals {
+  alarm = {
+    AlarmActions       = [var.topic_arn]
+    Period             = var.period_s
+    EvaluationPeriods  = 1
+    ComparisonOperator = "GreaterThanThreshold"
+    TreatMissingData   = "notBreaching"
+  }
+
+  of_version = [{ Name = "FunctionVersion", Value = "{version}" }]
+
+  alarms = {
+    crashes = {
+      AlarmDescription = "Of the canary's calls, more than ${var.error_share * 100}% crashed or timed out."
+      Namespace        = "AWS/Lambda"
+      MetricName       = "Errors"
+      Statistic        = "Average"
+      Threshold        = var.error_share
+      Dimensions = [
+        { Name = "FunctionName", Value = var.api_function },
+        { Name = "Resource", Value = "${var.api_function}:${var.alias}" },
+        { Name = "ExecutedVersion", Value = "{version}" },
+      ]
+    }
+    errors = {
+      AlarmDescription = "Of the canary's answers, more than ${var.error_share * 100}% are errors (5xx)."
+      Namespace        = var.namespace
+      MetricName       = "Error"
+      Statistic        = "Average"
+      Threshold        = var.error_share
+      Dimensions       = local.of_version
+    }
+    slow = {
+      AlarmDescription = "Of the canary's answers, more than ${var.slow_share * 100}% are slow."
+      Namespace        = var.namespace
+      MetricName       = "Slow"
+      Statistic        = "Average"
+      Threshold        = var.slow_share
+      Dimensions       = local.of_version
+    }
+    # Put once the canary has had users for a while: one that tells nothing serves nobody.
+    silent = {
+      AlarmDescription   = "The canary has users, and has told nothing for ${3 * var.period_s} seconds."
+      Namespace          = var.namespace
+      MetricName         = "Requests"
+      Statistic          = "SampleCount"
+      Threshold          = 1
+      ComparisonOperator = "LessThanThreshold"
+      EvaluationPeriods  = 3
+      TreatMissingData   = "breaching"
+      Dimensions         = local.of_version
+    }
+  }
+
+  template = {
+    for kind, alarm in local.alarms : kind => merge(local.alarm, alarm, {
+      AlarmName = "${var.name_prefix}-canary-{version}-${kind}"
+    })
+  }
+}
+
+resource "aws_sns_topic" "this" {
+  name = var.topic_name
+}
+
+resource "aws_sns_topic_subscription" "this" {
+  topic_arn = aws_sns_topic.this.arn
+  protocol  = "lambda"
+  endpoint  = var.rollback_arn
+}
+
+resource "aws_lambda_permission" "this" {
+  statement_id  = "brake"
+  action        = "lambda:InvokeFunction"
+  function_name = var.rollback_name
+  principal     = "sns.amazonaws.com"
+  source_arn    = aws_sns_topic.this.arn
+}
