@@ -55,8 +55,6 @@ def _settings(run: Run, port: int, function_python: str) -> dict[str, str]:
         "EAGER_SERVICE_LOADING": "0",
         # Its services call each other in the process, not over HTTP: a fifth of each API request.
         "IN_MEMORY_CLIENT": "1",
-        # A training that takes both cores must not make users wait for their lists.
-        "LAMBDA_PROCESS_NICE": "10",
         # An idle function keeps its process, and its memory, this long.
         "LAMBDA_KEEPALIVE_MS": "600000",
         "TMPDIR": str(run.tmp),

@@ -27,7 +27,7 @@ from lambda_process_executor.interpreters import Interpreter, find
 from lambda_process_executor.invocation import Invocation, Spec
 from lambda_process_executor.lambda_metrics import Caller
 from lambda_process_executor.platform_log import Json, PlatformLog, Text
-from lambda_process_executor.process import Command, niceness_in
+from lambda_process_executor.process import Command
 from lambda_process_executor.sandbox import Sandbox
 
 LOG = logging.getLogger(__name__)
@@ -105,7 +105,6 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
         if settings.package_type != PackageType.Zip or settings.code is None:
             raise ExecutorError("container images cannot run without Docker: deploy a zip")
         interpreter = find(settings.runtime, os.environ)
-        niceness_in(os.environ)
         settings.code.prepare_for_execution()
         for layer in settings.layers:
             layer.code.prepare_for_execution()
@@ -154,7 +153,7 @@ def _platform_log(function_version: FunctionVersion) -> PlatformLog:
 
 
 def _spec(sandbox_id: str, function_version: FunctionVersion, given: dict[str, object]) -> Spec:
-    settings, niceness = function_version.config, niceness_in(os.environ)
+    settings = function_version.config
     interpreter = find(settings.runtime, os.environ)
     place = _place(sandbox_id, function_version, interpreter)
     own = settings.environment or {}
@@ -162,7 +161,7 @@ def _spec(sandbox_id: str, function_version: FunctionVersion, given: dict[str, o
     def command(api: str) -> Command:
         env = function_environment(given, own, place, runtime=settings.runtime, api=api)
         argv = (str(interpreter.executable), "-m", "awslambdaric", settings.handler)
-        return Command(argv, place.task, env, niceness)
+        return Command(argv, place.task, env)
 
     return Spec(
         function=function_version.id.function_name,

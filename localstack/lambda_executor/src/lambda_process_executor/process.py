@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lambda_process_executor.errors import ExecutorError
-
 WARDEN: Final = Path(__file__).with_name("warden.py")
 
 # A killed process is gone within milliseconds unless it waits on a device.
@@ -21,34 +19,11 @@ _CHUNK_BYTES: Final = 65536
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run: program and arguments, in which folder, with which variables and no others.
-
-    `niceness` is what nice(1) would be told, 0 to 19.
-    """
+    """What to run: program and arguments, in which folder, with which variables and no others."""
 
     argv: tuple[str, ...]
     folder: Path
     env: Mapping[str, str]
-    niceness: int = 0
-
-
-NICE_VARIABLE: Final = "LAMBDA_PROCESS_NICE"
-
-_NICEST: Final = 19
-
-
-def niceness_in(environ: Mapping[str, str]) -> int:
-    """Return how far functions stand back for the emulator itself, 0 if unset.
-
-    On AWS a function that computes takes no processor from the services that call it. Raises
-    ExecutorError.
-    """
-    text = environ.get(NICE_VARIABLE) or "0"
-    if not text.isascii() or not text.isdigit() or int(text) > _NICEST:
-        raise ExecutorError(
-            f"{NICE_VARIABLE} is {text!r}: expected 0 to {_NICEST}, as nice(1) takes"
-        )
-    return int(text)
 
 
 class FunctionProcess:
@@ -145,7 +120,7 @@ def _spawn(command: Command, control: socket.socket, output_fd: int) -> subproce
     loader = [f"{k}={v}" for k, v in command.env.items() if k.startswith("LD_")]
     env = {k: v for k, v in command.env.items() if not k.startswith("LD_")}
     warden = [sys.executable, "-I", "-S", str(WARDEN)]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [*warden, str(command.folder), *loader, "--", *command.argv],
         stdin=control.fileno(),
         stdout=output_fd,
@@ -154,6 +129,3 @@ def _spawn(command: Command, control: socket.socket, output_fd: int) -> subproce
         cwd="/",
         start_new_session=True,
     )
-    # Of the warden, before it has forked anything: all below inherit it.
-    os.setpriority(os.PRIO_PROCESS, process.pid, command.niceness)
-    return process

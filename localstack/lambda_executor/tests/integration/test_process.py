@@ -10,13 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lambda_process_executor.errors import ExecutorError
-from lambda_process_executor.process import (
-    NICE_VARIABLE,
-    Command,
-    FunctionProcess,
-    niceness_in,
-)
+from lambda_process_executor.process import Command, FunctionProcess
 
 PATIENCE_S = 20
 
@@ -31,17 +25,6 @@ if os.fork() == 0:
         time.sleep(600)
     os._exit(0)
 print(os.read(read, 20).decode(), flush=True)
-"""
-
-
-# A child says its niceness, then its parent.
-NICENESS = """
-import os
-if os.fork():
-    os.wait()
-    print(os.nice(0), flush=True)
-else:
-    print(os.nice(0), end=" ", flush=True)
 """
 
 
@@ -157,24 +140,3 @@ def test_a_warden_that_cannot_start_leaves_no_descriptor(tmp_path: Path) -> None
     with pytest.raises(OSError, match="too long"):
         FunctionProcess(Command((sys.executable, "x" * 10_000_000), tmp_path, {}))
     assert len(list(descriptors.iterdir())) == before
-
-
-def test_a_process_and_its_children_stand_back_as_far_as_they_are_told(
-    stack: ExitStack, tmp_path: Path
-) -> None:
-    command = Command((sys.executable, "-c", NICENESS), tmp_path, {}, niceness=7)
-    process = FunctionProcess(command)
-    stack.callback(process.close)
-
-    assert read_line(process) == "7 7"
-
-
-@pytest.mark.parametrize("text", ["20", "-1", "low", "1.5"])
-def test_a_niceness_that_there_is_not_is_refused(text: str) -> None:
-    with pytest.raises(ExecutorError, match="expected 0 to 19"):
-        niceness_in({NICE_VARIABLE: text})
-
-
-def test_nobody_stands_back_unless_told() -> None:
-    assert niceness_in({}) == niceness_in({NICE_VARIABLE: ""}) == 0
-    assert niceness_in({NICE_VARIABLE: "10"}) == 10
