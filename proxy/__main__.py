@@ -16,6 +16,7 @@ from movierec.clock import SystemClock
 from movierec.errors import UsageError
 from movierec.settings import require
 from proxy.app import new_id, serve
+from proxy.bulkhead import MAX_CALLS
 from proxy.door import World
 from proxy.parts import Settings
 
@@ -38,8 +39,10 @@ def parse(arguments: Sequence[str]) -> Settings:
     given = _parser().parse_args(arguments)
     if not _PROXY_ID.fullmatch(given.proxy_id):
         raise UsageError("--proxy-id: expected 1 to 64 letters, digits, dots, dashes")
-    if min(given.deadline_ms, given.flush_s, given.journal_limit_mb) <= 0:
-        raise UsageError("--deadline-ms, --flush-s and --journal-limit-mb: expected more than 0")
+    if min(given.deadline_ms, given.flush_s, given.journal_limit_mb, given.api_calls) <= 0:
+        raise UsageError(
+            "--deadline-ms, --flush-s, --journal-limit-mb and --api-calls: expected more than 0"
+        )
     require(os.environ, names.LAKE_BUCKET)  # opened later, when there is something to ship
     return Settings(
         api_url=given.api_url or require(os.environ, names.API_URL),
@@ -48,6 +51,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         port=given.port,
         proxy_id=given.proxy_id,
         deadline_s=given.deadline_ms / 1000,
+        api_calls=given.api_calls,
         flush_s=given.flush_s,
         journal_limit_bytes=given.journal_limit_mb * 2**20,
         code_version=os.environ.get(names.CODE_VERSION, "unknown"),
@@ -64,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     option("--port", type=int, default=8082, help="port to listen on; 0 takes any (%(default)s)")
     option("--api-url", help=f"URL of the API's stage; default from {names.API_URL}")
     option("--deadline-ms", type=float, default=400, help="time the API has (%(default)s)")
+    option(
+        "--api-calls",
+        type=int,
+        default=MAX_CALLS,
+        help="calls to the API at once; more wait for their turn (%(default)s)",
+    )
     option("--folder", type=Path, default=Path("var/proxy"), help="journal and state (%(default)s)")
     option("--flush-s", type=float, default=5, help="pause between two shipments (%(default)s)")
     option(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from movierec.ports import Lake
+from proxy.bulkhead import Bulkhead
 from proxy.door import World
 from proxy.journal import locked
 from proxy.parts import Parts, Settings
@@ -49,7 +50,8 @@ async def serve(
 async def _serve(parts: Parts, stop: asyncio.Event, on_start: Callable[[int], None]) -> None:
     settings = parts.settings
     async with api_at(settings.api_url, parts.world.new_id) as api:
-        door = parts.door(api)
+        bulkhead = Bulkhead(api, settings.api_calls)
+        door = parts.door(bulkhead)
         server = HttpServer(door, parts.pages(door), header_timeout_s=settings.header_timeout_s)
         port = await server.start(settings.host, settings.port)
         _log.info("listening", extra={"host": settings.host, "port": port})
@@ -60,5 +62,6 @@ async def _serve(parts: Parts, stop: asyncio.Event, on_start: Callable[[int], No
         _log.info("stopping")
         await server.stop(_ANSWER_WITHIN_S)
         polling.cancel()
+        await bulkhead.close()
         await parts.shipping.stop(settings.ship_within_s)
     _log.info("stopped", extra={"backlog_records": parts.journal.backlog_records})

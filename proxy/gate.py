@@ -1,11 +1,11 @@
-"""Whether to ask the API at all: a limit on calls under way, and a circuit breaker."""
+"""Whether to ask the API at all: a limit on requests that wait for it, and a circuit breaker."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-# A call lasts up to the deadline of 0.4 s, so 128 under way are at least 320 requests/s even
+# A request waits up to the deadline of 0.4 s, so 128 of them are at least 320 requests/s even
 # when every one times out: sixteen times what the site sends, and far below what would hurt us.
-MAX_IN_FLIGHT: Final = 128
+MAX_WAITING: Final = 128
 
 # Ten in a row: an API that fails every second call still passes (a run of ten comes once in 2,000
 # calls), a dead one costs ten slow answers, most of them at the same time.
@@ -32,14 +32,14 @@ class Gate:
     def __init__(
         self,
         *,
-        max_in_flight: int = MAX_IN_FLIGHT,
+        max_waiting: int = MAX_WAITING,
         failures_to_open: int = FAILURES_TO_OPEN,
         cooldown_s: float = COOLDOWN_S,
     ) -> None:
-        self._max_in_flight = max_in_flight
+        self._max_waiting = max_waiting
         self._failures_to_open = failures_to_open
         self._cooldown_s = cooldown_s
-        self._in_flight = 0
+        self._waiting = 0
         self._failures = 0
         self._retry_at_s: float | None = None
         self._probing = False
@@ -54,15 +54,15 @@ class Gate:
         probe = self._retry_at_s is not None
         if self._retry_at_s is not None and (self._probing or now_s < self._retry_at_s):
             return "circuit_open"
-        if self._in_flight >= self._max_in_flight:
+        if self._waiting >= self._max_waiting:
             return "overload"
-        self._in_flight += 1
+        self._waiting += 1
         self._probing = probe
         return Ticket(probe)
 
     def leave(self, ticket: Ticket, now_s: float, *, answered: bool) -> None:
         """Hand a ticket back, with what came of the call."""
-        self._in_flight -= 1
+        self._waiting -= 1
         if ticket.probe:
             self._probing = False
             self._retry_at_s = None if answered else now_s + self._cooldown_s

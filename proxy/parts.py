@@ -8,6 +8,7 @@ from typing import Final, Self
 from movierec.errors import ConfigError
 from movierec.ports import Clock, Lake
 from proxy.answers import Api
+from proxy.bulkhead import MAX_CALLS
 from proxy.door import FrontDoor, World
 from proxy.gate import Gate
 from proxy.journal import LIMIT_BYTES, Journal
@@ -35,6 +36,7 @@ class Settings:
     port: int = 8082
     proxy_id: str = "1"
     deadline_s: float = 0.4
+    api_calls: int = MAX_CALLS
     flush_s: float = 5.0
     header_timeout_s: float = HEADER_TIMEOUT_S
     ship_within_s: float = SHIP_WITHIN_S

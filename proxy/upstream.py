@@ -9,13 +9,16 @@ from yarl import URL
 
 from movierec.errors import ConfigError
 from proxy.answers import MAX_BODY_BYTES, Answer, UpstreamError, parse_answer
-from proxy.gate import MAX_IN_FLIGHT
 from proxy.routing import BAD_USER_ID, Refusal
 
 # Longer than the pause between two polls, so that a connection stays hot between users; API
 # Gateway and most servers close after 60 s or more. A connection closed under a request is
 # replaced, once, by the client itself: GET may be repeated.
 _KEEP_ALIVE_S: Final = 45.0
+
+# Whoever asks has a deadline far below. This one ends calls that nobody waits for: API Gateway
+# gives up after 29 s, so past it the peer is gone without a word.
+_GONE_AFTER_S: Final = 30.0
 
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
@@ -64,11 +67,10 @@ class HttpApi:
 @asynccontextmanager
 async def api_at(url: str, new_id: Callable[[], str]) -> AsyncIterator[HttpApi]:
     """Open a pool of connections to the API. Raises ConfigError for a URL that is none."""
-    connector = aiohttp.TCPConnector(limit=MAX_IN_FLIGHT, keepalive_timeout=_KEEP_ALIVE_S)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S)
     async with aiohttp.ClientSession(
         connector=connector,
-        # The caller's deadline covers the whole call; a second clock would only blur it.
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        timeout=aiohttp.ClientTimeout(total=_GONE_AFTER_S, sock_connect=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": "identity", "User-Agent": "movierec-proxy"},
         auto_decompress=False,

@@ -1,5 +1,6 @@
 """The product's own long-running parts as child processes of a run."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -15,6 +16,10 @@ SITE: Final = "site"
 
 # A flush that waits for the lake, and the journal's last shipment, end within this.
 _GRACE_S: Final = 20.0
+
+# The API's environments are processes of this machine here: more at once than it has cores to run
+# them on answer no sooner. Twice as many, for half of a call is LocalStack's own work.
+_API_CALLS: Final = 2 * (os.cpu_count() or 1)
 
 
 def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
@@ -32,7 +37,12 @@ def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) 
     """Return how to start the front door."""
     port = addresses.ports(run, (addresses.PROXY,))[addresses.PROXY]
     host = variables.get(settings.LISTEN, sockets.HOST)
-    arguments = (f"--host={host}", f"--port={port}", f"--folder={run.proxy}")
+    arguments = (
+        f"--host={host}",
+        f"--port={port}",
+        f"--folder={run.proxy}",
+        f"--api-calls={_API_CALLS}",
+    )
     started = _module(run, PROXY, "proxy", arguments, _env(run, variables, inherited))
     return replace(started, ready=lambda: sockets.answers(port, "/healthz"))
 

@@ -63,8 +63,8 @@ class Startup:
     It raises UnavailableError at once for a port that somebody else has.
 
     Each part is a Future that others wait for: `kafka` (bootstrap servers), `emulator` (its
-    URL), `lake` (the buckets are there), `retrain` (the state machine's ARN), `api` (its URL),
-    `ingest`, `proxy`, `terraform`.
+    URL), `lake` (the buckets are there), `retrain` (the state machine's ARN; every function is
+    there too), `api` (its URL), `ingest`, `proxy`, `terraform`.
     """
 
     def __init__(
@@ -212,7 +212,11 @@ class Startup:
             apply.wait_for({terraform.STORAGE_READY})
 
     def _await_retrain(self) -> str:
-        self._apply.result().wait_for({f"{terraform.PLATFORM}.module.retrain"})
+        # Names alone join the state machine to its functions: it may be there before they are. And
+        # the others are waited for as well, for the emulator unzips hundreds of megabytes of them,
+        # at the cost of whoever asks for recommendations meanwhile.
+        modules = {f"{terraform.PLATFORM}.module.{module}" for module in ("function", "retrain")}
+        self._apply.result().wait_for(modules)
         return self.variables[settings.STATE_MACHINE]
 
     def _await_terraform(self) -> terraform.Summary:

@@ -61,7 +61,12 @@ def test_accounts_that_agree_are_well():
         (ledger(), replace(LAKE, quarantined={"bad_time": 2}), "quarantined lines"),
         (ledger(), replace(LAKE, served=11), "served records"),
         (ledger() | {"unconfirmed": 4}, LAKE, "4 lines were never confirmed"),
-        (ledger(availability=0.9, by_error={"timeout": 1}), LAKE, "availability 0.9"),
+        (ledger(availability=0.9, by_error={"timed out": 1}), LAKE, "availability 0.9"),
+        (
+            ledger(by_error={"timed out": 1}),
+            replace(LAKE, served=12),
+            "served records: the site wrote 10 to 11, the lake holds 12",
+        ),
         (
             ledger(by_model_and_source={"m1": {"model": 9}, "m2": {"fallback": 1}}),
             LAKE,
@@ -74,6 +79,11 @@ def test_what_disagrees_is_named(account, lake, words):
     assert not found.ok
     assert len(found.problems) == 1
     assert words in found.problems[0]
+
+
+def test_what_was_served_when_the_site_had_given_up_may_be_on_record():
+    account = ledger(by_error={"timed out": 2})
+    assert [summary(account, replace(LAKE, served=n)).ok for n in (9, 10, 12)] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_a_dead_api_is_asked_no_more_until_the_pause_is_over():
 
 
 def test_no_request_piles_up_behind_a_hanging_api():
-    setup = Setup(None, gate=Gate(max_in_flight=2), deadline_s=0.05)
+    setup = Setup(None, gate=Gate(max_waiting=2), deadline_s=0.05)
 
     async def five():
         return await asyncio.gather(*(setup.door.recommend(i) for i in range(1, 6)))
@@ -145,7 +145,7 @@ def test_no_request_piles_up_behind_a_hanging_api():
 
 
 def test_a_cancelled_request_gives_its_place_back():
-    setup = Setup(None, gate=Gate(max_in_flight=1), deadline_s=60)
+    setup = Setup(None, gate=Gate(max_waiting=1), deadline_s=60)
 
     async def cancelled_then_another():
         first = asyncio.create_task(setup.door.recommend(1))

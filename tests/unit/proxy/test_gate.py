@@ -5,7 +5,7 @@ from proxy.gate import Gate, Ticket
 
 @pytest.fixture
 def gate():
-    return Gate(max_in_flight=2, failures_to_open=3, cooldown_s=1.0)
+    return Gate(max_waiting=2, failures_to_open=3, cooldown_s=1.0)
 
 
 def call(gate, now_s, *, answered):

@@ -41,6 +41,7 @@ def test_a_missing_variable_is_said_by_name(monkeypatch):
         ["--deadline-ms", "-400"],
         ["--flush-s", "0"],
         ["--journal-limit-mb", "0"],
+        ["--api-calls", "0"],
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(arguments):
