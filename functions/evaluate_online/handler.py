@@ -136,7 +136,7 @@ def _find(request: Request, deps: Deps, lake_versions: Mapping[str, int], window
     }
     if SERVED.name not in lake_versions:
         return replace(_NOTHING, overall=overall)
-    evidence = source.read_evidence(deps.lake, lake_versions, window)
+    evidence = source.read_evidence(deps.lake, lake_versions, window, lines=site.lines)
     served = Served.attributed(evidence.rows, evidence.movies)
     until = microseconds(window.until)
     finished = served.finished(until, window.horizon_s)

@@ -3,7 +3,8 @@
 Every query names the tables at one version, so that a look can be made again. The dialect is
 Apache DataFusion's, in delta-rs. A day of a busy site is 1.7 million lists and 40 million watch
 lines: lines come in sums a user, movie and slot of the clock (see `outcomes`), and both in turns
-by user, of which numbers are kept.
+by user, of which numbers are kept. A young lake is hundreds of small files, each a few requests to
+S3 whenever it is read: what one reading of a table can tell, one query asks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from functions.evaluate_online import quality
 from functions.evaluate_online.outcomes import us
@@ -30,8 +32,9 @@ Versions = Mapping[str, int]
 _UNDER_WAY: Final = timedelta(seconds=15)
 # The lake is as far as this many lines say: fewer could be wrong about the time.
 _WITNESSES: Final = 10
-# How far back the newest lines are looked for.
-_LOOK_BACK: Final = timedelta(days=2)
+# How far back the newest lines are looked for: nearly always the first is enough, and spares the
+# reading of all that the lake got in two days.
+_LOOK_BACKS: Final = (timedelta(minutes=15), timedelta(days=2))
 
 # 10 million lines in sum, or 100,000 lists with 20 texts each, take some 0.6 GB of the Lambda's 3.
 _LINES_A_TURN: Final = 10_000_000
@@ -83,6 +86,8 @@ class SiteView:
     answers: Mapping[int, int]
     """Recommendation requests by status."""
     average_rating: float | None
+    lines: int
+    """How many lines of watching and rating there are."""
 
 
 def pin(lake: LakeReader) -> dict[str, int]:
@@ -103,25 +108,35 @@ def watermark(lake: LakeReader, versions: Versions, now: datetime) -> datetime |
     """
     if EVENTS.name not in versions:
         return None
-    fill = {
-        "from_day": _day(now - _LOOK_BACK),
-        "now_us": microseconds(now),
-        "n": _WITNESSES,
-    }
-    newest = _columns(lake, _NEWEST.format(**fill), {EVENTS.name: versions[EVENTS.name]})["at"]
+    newest = np.empty(0, np.int64)
+    for back in _LOOK_BACKS:
+        if len(newest) < _WITNESSES:
+            newest = _newest(lake, versions, now - back, now)
     if not len(newest):
         return None
     return datetime.fromtimestamp(int(newest.min()) / 1_000_000, UTC) - _UNDER_WAY
 
 
+def _newest(lake: LakeReader, versions: Versions, since: datetime, now: datetime) -> Array:
+    """Return the times of the newest lines in a span of time, microseconds since 1970."""
+    sql = _NEWEST.format(
+        from_day=_day(since), from_us=microseconds(since), now_us=microseconds(now), n=_WITNESSES
+    )
+    return _columns(lake, sql, {EVENTS.name: versions[EVENTS.name]})["at"]
+
+
 def read_site(lake: LakeReader, versions: Versions, window: Window) -> SiteView:
     """Return what the site logged in the window. Needs `events`."""
     events = {EVENTS.name: versions[EVENTS.name]}
-    answers = _columns(lake, _ANSWERS.format_map(window.fill()), events)
-    ratings = _columns(lake, _ALL_RATINGS.format_map(window.fill()), events)
-    n = int(ratings["n"][0])
-    by_status = zip(answers["status"].tolist(), answers["n"].tolist(), strict=True)
-    return SiteView(dict(by_status), float(ratings["total"][0]) / n if n else None)
+    found = pd.DataFrame(_columns(lake, _SITE.format_map(window.fill()), events))
+    asked = found["kind"] == "recommend"
+    by_status = zip(found["status"][asked].tolist(), found["lines"][asked].tolist(), strict=True)
+    rated = int(found["rated"].sum())
+    return SiteView(
+        answers=dict(by_status),
+        average_rating=float(found["stars"].sum()) / rated if rated else None,
+        lines=int(found["lines"][~asked].sum()),
+    )
 
 
 def read_evidence(
@@ -129,15 +144,18 @@ def read_evidence(
     versions: Versions,
     window: Window,
     *,
+    lines: int,
     lines_a_turn: int = _LINES_A_TURN,
     lists_a_turn: int = _LISTS_A_TURN,
 ) -> Evidence:
-    """Return lists, viewings and ratings of the window. Needs `events` and `served`."""
+    """Return lists, viewings and ratings of the window. Needs `events` and `served`.
+
+    `lines` is about how many lines the window has: into so many turns they are divided.
+    """
     tables = {name: versions[name] for name in (EVENTS.name, SERVED.name)}
     reading = _Reading(lake, tables, window.fill())
-    sizes = reading.columns(_SIZES)
-    rows, movies = reading.lists(1 + int(sizes["lists"][0]) // lists_a_turn)
-    turns, book = 1 + int(sizes["lines"][0]) // lines_a_turn, reading.book
+    rows, movies = reading.lists(lists_a_turn)
+    turns, book = 1 + lines // lines_a_turn, reading.book
     watched, ratings = reading.sums(_WATCHED, turns), reading.sums(_RATED, turns)
     catalog = _runtimes(lake, versions)
     runtimes = np.array([catalog.get(movie, 0) for movie in book.movie_ids], np.int32)
@@ -183,10 +201,6 @@ class _Reading:
     fill: Mapping[str, str]
     book: _Book = field(default_factory=_Book)
 
-    def columns(self, sql: str) -> dict[str, Array]:
-        """Return a query's columns."""
-        return _columns(self.lake, sql.format_map(self.fill), self.tables)
-
     def sums(self, sql: str, turns: int) -> dict[str, Array]:
         """Return the rows of all turns, with `movie` for movie_id."""
         parts = []
@@ -195,20 +209,19 @@ class _Reading:
             parts.append({"movie": self.book.numbers(part.pop("movie_id")), **part})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def lists(self, turns: int) -> tuple[pd.DataFrame, Array]:
+    def lists(self, lists_a_turn: int) -> tuple[pd.DataFrame, Array]:
         """Return the lists' rows and their movies, (n, k) int32, -1 where a list is shorter."""
+        count = _columns(self.lake, _COUNT.format_map(self.fill), self.tables)["lists"]
+        turns = 1 + int(count[0]) // lists_a_turn
         rows, blocks = [], []
         for turn in range(turns):
             found = self.lake.query(self._turned(_LISTS, turn, turns), self.tables)
-            names = ("user_id", "served_at", "latency_ms", "origin")
-            numbers = {name: found.column(name).to_numpy() for name in names}
             # Who asks twice at once asks in one turn: in it, a row's place tells lists apart.
-            rows.append(pd.DataFrame({**numbers, "number": np.arange(found.num_rows)}))
+            rows.append(_rows(found).assign(number=np.arange(found.num_rows)))
             blocks.append(_block(found.column("movie_ids").to_pylist(), self.book))
         width = max(block.shape[1] for block in blocks)
         movies = [np.pad(b, ((0, 0), (0, width - b.shape[1])), constant_values=-1) for b in blocks]
-        origins = pd.DataFrame(self.columns(_ORIGINS))
-        return _with_origins(pd.concat(rows, ignore_index=True), origins), np.concatenate(movies)
+        return _joined(rows), np.concatenate(movies)
 
     def _turned(self, sql: str, turn: int, turns: int) -> str:
         return sql.format(**self.fill, turn=turn, turns=turns)
@@ -222,14 +235,20 @@ def _block(lists: Sequence[Sequence[str] | None], book: _Book) -> npt.NDArray[np
     return block
 
 
-def _with_origins(rows: pd.DataFrame, origins: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with the texts of their origin, each text kept once."""
-    place = rows.pop("origin").to_numpy()
+def _rows(found: Any) -> pd.DataFrame:  # noqa: ANN401  arro3's Table
+    """Return a turn's lists without their movies, each text kept once."""
+    numbers = {name: found.column(name).to_numpy() for name in _NUMBERS}
+    texts = {name: pd.Categorical(found.column(name).to_numpy()) for name in _TEXTS}
+    return pd.DataFrame({**numbers, **texts})
+
+
+def _joined(turns: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all turns; texts stay kept once, which `concat` alone would end."""
     texts = {
-        name: pd.Categorical(origins[name].fillna("")).take(place)
-        for name in ("function_version", "model_version", "source")
+        name: union_categoricals([rows[name] for rows in turns], sort_categories=True)
+        for name in _TEXTS
     }
-    return rows.assign(**texts, status=origins["status"].fillna(0).to_numpy()[place])
+    return pd.concat(turns, ignore_index=True).assign(**texts)
 
 
 def _runtimes(lake: LakeReader, versions: Versions) -> dict[str, int]:
@@ -245,9 +264,13 @@ def _columns(lake: LakeReader, sql: str, versions: Versions) -> dict[str, Array]
     return {name: found.column(name).to_numpy() for name in found.column_names}
 
 
+_NUMBERS: Final = ("user_id", "served_at", "latency_ms", "status")
+_TEXTS: Final = ("function_version", "model_version", "source")
+
 _NEWEST: Final = """
 select cast(event_time as bigint) as at from events
-where event_date >= {from_day} and event_time <= to_timestamp_micros({now_us})
+where event_date >= {from_day} and event_time >= to_timestamp_micros({from_us})
+  and event_time <= to_timestamp_micros({now_us})
 order by event_time desc limit {n}
 """
 
@@ -256,14 +279,10 @@ event_date >= {first_day} and event_date <= {until_day}
 and event_time >= to_timestamp_micros({first_us}) and event_time <= to_timestamp_micros({until_us})
 """
 
-_ANSWERS: Final = f"""
-select coalesce(status, 0) status, count(*) n from events
-where kind = 'recommend' and {_IN_WINDOW} group by 1 order by 1
-"""  # noqa: S608  times
-
-_ALL_RATINGS: Final = f"""
-select count(*) n, coalesce(sum(rating), 0) total from events
-where kind = 'rate' and rating is not null and {_IN_WINDOW}
+_SITE: Final = f"""
+select kind, coalesce(status, 0) status, count(*) lines, count(rating) rated,
+       coalesce(sum(rating), 0) stars
+from events where {_IN_WINDOW} group by 1, 2 order by 1, 2
 """  # noqa: S608  times
 
 _CATALOG: Final = """
@@ -272,57 +291,39 @@ from movies where movie_id is not null group by movie_id
 """
 
 _SERVED: Final = """
-with lists as (
-  select user_id, cast(served_at as bigint) served_at, recommendation_id, movie_ids,
-         coalesce(latency_ms, cast('nan' as double)) latency_ms,
-         coalesce(function_version, '') function_version,
-         coalesce(model_version, '') model_version,
-         coalesce(source, '') source, coalesce(status, 0) status
-  from served
-  where served_date >= {since_day} and served_date <= {until_day}
-    and served_at >= to_timestamp_micros({since_us})
-    and served_at <= to_timestamp_micros({until_us})
-),
-origins as (
-  select cast(row_number() over (order by function_version, model_version, source, status) - 1
-              as int) origin, *
-  from (select distinct function_version, model_version, source, status from lists)
-)
+from served
+where served_date >= {since_day} and served_date <= {until_day}
+  and served_at >= to_timestamp_micros({since_us})
+  and served_at <= to_timestamp_micros({until_us})
 """
 
-_ORIGINS: Final = _SERVED + "select * from origins order by origin"  # noqa: S608  times
+_COUNT: Final = f"select count(*) lists {_SERVED}"
 
-_LISTS: Final = f"""{_SERVED}
-select l.user_id, l.served_at, l.latency_ms, o.origin, l.movie_ids
-from lists l join origins o on l.function_version = o.function_version
-  and l.model_version = o.model_version and l.source = o.source and l.status = o.status
-where l.user_id % {{turns}} = {{turn}} order by l.served_at, l.recommendation_id
-"""  # noqa: S608  numbers
+_LISTS: Final = f"""
+select user_id, cast(served_at as bigint) served_at, movie_ids,
+       coalesce(latency_ms, cast('nan' as double)) latency_ms, coalesce(status, 0) status,
+       coalesce(function_version, '') function_version,
+       coalesce(model_version, '') model_version, coalesce(source, '') source
+{_SERVED} and user_id % {{turns}} = {{turn}} order by served_at, recommendation_id
+"""
 
 _LINES: Final = f"""
-lines as (
-  select kind, user_id, movie_id, event_time, minute, rating, kafka_partition, kafka_offset
-  from events
-  where kind in ('watch', 'rate') and movie_id is not null and {_IN_WINDOW}
-    and user_id in (select user_id from lists)
-)
-"""  # noqa: S608  times
+from events
+where movie_id is not null and {_IN_WINDOW} and user_id % {{turns}} = {{turn}}
+  and user_id in (select user_id {_SERVED})
+"""
 
-_SIZES: Final = f"""{_SERVED}, {_LINES}
-select (select count(*) from lists) lists, (select count(*) from lines) lines
-"""  # noqa: S608  times
-
-_WATCHED: Final = f"""{_SERVED}, {_LINES}
+_WATCHED: Final = f"""
 select user_id, movie_id, cast(min(event_time) as bigint) as first,
        cast(max(event_time) as bigint) as last, max(minute) minutes
-from lines where kind = 'watch' and minute is not null and user_id % {{turns}} = {{turn}}
+{_LINES} and kind = 'watch' and minute is not null
 group by user_id, movie_id, cast(event_time as bigint) / {{slot_us}}
-"""  # noqa: S608  numbers
+"""
 
 # Two ratings in one second: the later in the log counts.
-_RATED: Final = f"""{_SERVED}, {_LINES}
+_RATED: Final = f"""
 select user_id, movie_id, cast(event_time as bigint) as at,
        last_value(rating order by kafka_partition, kafka_offset) rating
-from lines where kind = 'rate' and rating is not null and user_id % {{turns}} = {{turn}}
+{_LINES} and kind = 'rate' and rating is not null
 group by user_id, movie_id, event_time
-"""  # noqa: S608  numbers
+"""

@@ -200,8 +200,11 @@ def test_sums_in_turns_are_the_same_sums(site, lake):
     fill(site)
     window = Window(START, moment(3400), HORIZON_S)
     versions = source.pin(lake)
-    whole = source.read_evidence(lake, versions, window)
-    parts = source.read_evidence(lake, versions, window, lines_a_turn=3, lists_a_turn=2)
+    lines = source.read_site(lake, versions, window).lines
+    whole = source.read_evidence(lake, versions, window, lines=lines)
+    parts = source.read_evidence(
+        lake, versions, window, lines=lines, lines_a_turn=3, lists_a_turn=2
+    )
     by = {"rows": ["user_id", "served_at"], "viewings": ["user_id", "first"], "ratings": ["at"]}
     for name, order in by.items():
         one, other = (
@@ -215,7 +218,8 @@ def test_sums_in_turns_are_the_same_sums(site, lake):
 
 def test_what_users_did_who_got_no_list_is_not_read(site, lake):
     fill(site)
-    found = source.read_evidence(lake, source.pin(lake), Window(START, moment(3400), HORIZON_S))
+    window = Window(START, moment(3400), HORIZON_S)
+    found = source.read_evidence(lake, source.pin(lake), window, lines=10)
     assert set(found.viewings["user_id"]) == {1, 2, 4, 5}
 
 

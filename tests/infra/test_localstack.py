@@ -198,7 +198,7 @@ def test_the_schedule_of_the_upkeep_may_call_it_and_does(client):
     log_group = f"/aws/lambda/{EXPECTED['function_names']['keep_lake']}"
     before = invocations(client, log_group)
     events.put_rule(Name=name, ScheduleExpression="rate(1 minute)", State="ENABLED")
-    deadline_s = time.monotonic() + 90
+    deadline_s = time.monotonic() + 240
     while invocations(client, log_group) == before and time.monotonic() < deadline_s:
         time.sleep(0.5)
     events.put_rule(Name=name, ScheduleExpression="rate(1 day)", State="ENABLED")

@@ -6,6 +6,7 @@ has no parent left, a daemon leaves its session, a sandbox clears its environmen
 """
 
 import os
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
@@ -75,7 +76,7 @@ def end(leaders: Iterable[psutil.Process], members: Handles, *, grace_s: float) 
     for member in members:
         with suppress(psutil.Error):
             member.kill()
-    psutil.wait_procs(members, timeout=_KILLED_WITHIN_S)
+    _await_end(members, _KILLED_WITHIN_S)
 
 
 def rss_bytes(process: Process) -> int:
@@ -92,7 +93,19 @@ def _terminate(members: Handles, grace_s: float) -> None:
     for member in members:
         with suppress(psutil.Error):
             member.terminate()
-    psutil.wait_procs(members, timeout=grace_s)
+    _await_end(members, grace_s)
+
+
+def _await_end(members: Handles, within_s: float) -> None:
+    """Return when all have ended, or the time is over."""
+    deadline_s = time.monotonic() + within_s
+    waiting = members
+    while waiting and (left_s := deadline_s - time.monotonic()) > 0:
+        try:
+            _, waiting = map(frozenset, psutil.wait_procs(waiting, timeout=left_s))
+        except FileNotFoundError:
+            # What a new Linux says of a process that is just being reaped; psutil lets it through.
+            waiting = frozenset(member for member in waiting if member.is_running())
 
 
 def _descendants(leader: psutil.Process) -> Handles:
