@@ -51,6 +51,7 @@ module "platform" {
   vacuum_retention_hours = var.vacuum_retention_hours
   alert_emails           = var.alert_emails
   alarm_period_s         = var.alarm_period_s
+  canary_alarm_period_s  = var.canary_alarm_period_s
 
   release_policy = var.release_policy
   slack_webhook  = var.slack_webhook

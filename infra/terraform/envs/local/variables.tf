@@ -68,6 +68,12 @@ variable "alarm_period_s" {
   default     = 60
 }
 
+variable "canary_alarm_period_s" {
+  type        = number
+  description = "Seconds of metrics that a canary's alarm looks at; the emulator looks as often. At 20 requests/s and a share of 5% they are 20 requests: a single error among them is within the bound."
+  default     = 20
+}
+
 variable "release_policy" {
   type        = any
   description = "What differs from the defaults of movierec.release_policy.Policy, by field."

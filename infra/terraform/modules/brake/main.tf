@@ -14,6 +14,9 @@ locals {
     TreatMissingData   = "notBreaching"
   }
 
+  # Three minutes, whatever the period: a canary's few users may all be away for less.
+  silent_periods = ceil(180 / var.period_s)
+
   of_version = [{ Name = "FunctionVersion", Value = "{version}" }]
 
   alarms = {
@@ -47,13 +50,13 @@ locals {
     }
     # Put once the canary has had users for a while: one that tells nothing serves nobody.
     silent = {
-      AlarmDescription   = "The canary has users, and has told nothing for ${3 * var.period_s} seconds."
+      AlarmDescription   = "The canary has users, and has told nothing for ${local.silent_periods * var.period_s} seconds."
       Namespace          = var.namespace
       MetricName         = "Requests"
       Statistic          = "SampleCount"
       Threshold          = 1
       ComparisonOperator = "LessThanThreshold"
-      EvaluationPeriods  = 3
+      EvaluationPeriods  = local.silent_periods
       TreatMissingData   = "breaching"
       Dimensions         = local.of_version
     }

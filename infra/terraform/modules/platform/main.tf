@@ -234,7 +234,7 @@ module "brake" {
   namespace     = local.namespace
   error_share   = var.canary_error_share
   slow_share    = var.canary_slow_share
-  period_s      = var.alarm_period_s
+  period_s      = var.canary_alarm_period_s
 }
 
 module "notices" {

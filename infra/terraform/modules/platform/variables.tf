@@ -181,6 +181,12 @@ variable "slack_webhook" {
   sensitive   = true
 }
 
+variable "canary_alarm_period_s" {
+  type        = number
+  description = "Seconds of metrics that a canary's alarm looks at. Below 60, AWS has nothing to show for Lambda's own metrics."
+  default     = 60
+}
+
 variable "canary_error_share" {
   type        = number
   description = "Share of a canary's answers, 0-1, that may be errors before it is rolled back."
