@@ -6,13 +6,10 @@ else. The page docs/releases.md and its plots are made from what the releases' o
     python -m bench.evidence
 """
 
-import io
 import json
 import os
 import subprocess
 import sys
-import urllib.request
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from bench.faults import Code
 from bench.report import ROOT, Row, publish, table
 from bench.stack import Stack, playing
 from movierec import artifact, release_page, settings
@@ -46,22 +44,6 @@ POLICY: Final = {
 
 FAILING_WITHIN_S: Final = 30.0
 SLOW_WITHIN_S: Final = 60.0
-
-# Users are answered badly, smoke tests well: what no test before the release can find.
-_FAULT: Final = '''
-
-def _hurt(event, context, _answer=app):
-    """Answer users as a fault would have it."""
-    if event.get("requestContext", {{}}).get("requestId") != "smoke":
-        {fault}
-    return _answer(event, context)
-
-app = _hurt
-'''
-_FAULTS: Final = {
-    "failing": 'raise RuntimeError("a fault that only users meet")',
-    "slow": "__import__('time').sleep(1.0)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +77,10 @@ class Played:
 
 def main() -> int:
     """Play, print, write build/bench/evidence.json and docs/releases.md."""
-    os.environ[settings.RELEASE_POLICY] = json.dumps(POLICY)
-    with playing("--events", "300000", "--requests", "60") as stack:
+    given = {settings.RELEASE_POLICY: json.dumps(POLICY)}
+    with playing("--events", "300000", "--requests", "60", env=given) as stack:
         surroundings.adopt(surroundings.load(stack.run))
-        code = _Code()
+        code = Code()
         played = [
             _play(stack, "promoted", lambda: ["--model", _retrained(stack)]),
             _play(stack, "failing", lambda: code.hurt("failing")),
@@ -217,42 +199,6 @@ def _movierec(stack: Stack, *command: str) -> dict[str, Any]:
 
 def _retrained(stack: Stack) -> str:
     return str(_movierec(stack, "retrain")["model_version"])
-
-
-class _Code:
-    """The API's code as it was deployed, and with a fault put into it."""
-
-    def __init__(self) -> None:
-        self._aws = client("lambda")
-        self._function = settings.require(os.environ, settings.API_FUNCTION)
-        place = self._aws.get_function(FunctionName=self._function)["Code"]["Location"]
-        with urllib.request.urlopen(place, timeout=60) as answer:  # noqa: S310  the emulator's
-            self._sound: bytes = answer.read()
-
-    def hurt(self, fault: str) -> list[str]:
-        """Deploy the code with a fault, and return how to release it."""
-        self._deploy(_with_fault(self._sound, fault))
-        return ["--code"]
-
-    def mend(self) -> None:
-        """Deploy the code as it was."""
-        self._deploy(self._sound)
-
-    def _deploy(self, code: bytes) -> None:
-        self._aws.update_function_code(FunctionName=self._function, ZipFile=code)
-        self._aws.get_waiter("function_updated_v2").wait(FunctionName=self._function)
-
-
-def _with_fault(code: bytes, fault: str) -> bytes:
-    """Return a package whose `app.py` ends in a fault."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(code)) as sound, zipfile.ZipFile(made, "w") as faulty:
-        for entry in sound.infolist():
-            body = sound.read(entry)
-            if entry.filename == "app.py":
-                body += _FAULT.format(fault=_FAULTS[fault]).encode()
-            faulty.writestr(entry, body, zipfile.ZIP_DEFLATED, 1)
-    return made.getvalue()
 
 
 def _shuffled(seed: int = SEED) -> str:

@@ -1,12 +1,13 @@
 """A whole stack with a model and live traffic, in a run of its own, for as long as it is needed."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,15 +31,17 @@ class Stack:
 
 
 @contextmanager
-def playing(*arguments: str) -> Iterator[Stack]:
+def playing(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """Play a demo with the arguments of `movierec demo`, hold it, and stop it by Ctrl-C.
 
+    `env` is added to this process's environment: what releases go by is set when a stack comes up.
     Raises RuntimeError when it ends by itself, and TimeoutError when it takes too long.
     """
     run = find_project({}, Path(__file__).parent).run(f"played-{uuid.uuid4().hex[:8]}")
     process = subprocess.Popen(
         [sys.executable, "-m", "movierec.cli.main", "--run", run.name, "demo", *arguments],
         cwd=run.project.root,
+        env={**os.environ, **(env or {})},
     )
     try:
         yield Stack(run, _summary(run, process), process)

@@ -8,6 +8,7 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 """
 
 import functools
+import http.client
 import json
 import os
 import time
@@ -101,17 +102,20 @@ def send(message: Message, deps: Deps) -> bool:
     )
 
 
-def post(url: str, body: bytes) -> None:
+def post(url: str, body: bytes, *, timeout_s: float = _TIMEOUT_S) -> None:
     """Send JSON to a webhook. Raises UnavailableError unless it is taken."""
     request = urllib.request.Request(  # noqa: S310  checked by Deps
         url, body, {"Content-Type": "application/json"}, method="POST"
     )
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
             answer.read()
     except (urllib.error.URLError, TimeoutError, ConnectionError) as exc:
         # Not the URL: whoever has a webhook's can write to the channel.
         raise UnavailableError(f"the webhook answered {exc}") from exc
+    except http.client.HTTPException as exc:
+        # Nor its words, which may quote the URL; for the same reason it is no cause.
+        raise UnavailableError(f"the webhook answered no HTTP: {type(exc).__name__}") from None
 
 
 def messages(event: Mapping[str, Any]) -> Iterator[Message]:

@@ -73,6 +73,8 @@ def brake(alarm: Alarm, deps: Deps) -> str | None:
     if alias and alias.release_id:
         # It does nothing to a release that goes on: the alarm may be of an earlier one, and late.
         deps.releases.close(alias.release_id)
+        # Its notice links to it, and the state machine, which else writes it, may have died.
+        deps.releases.publish_page(alias.release_id)
     return version if was_canary else None
 
 

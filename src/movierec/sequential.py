@@ -29,9 +29,10 @@ Bounds
 What is asymptotic
     V is estimated. Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024, "Time-uniform central limit
     theory and asymptotic confidence sequences", Annals of Statistics 52(6): for martingale
-    differences with bounded moments, plugging a consistent variance into the boundary gives an
-    asymptotic confidence sequence. Its error is alpha in the limit of a late start, which is why
-    there are no bounds, they are infinite, before each side has `Policy.min_trials` trials.
+    differences under moment conditions, an estimated variance that converges fast enough may take
+    the true one's place in the boundary; that is an asymptotic confidence sequence. Its error is
+    alpha in the limit of a late start, which is why there are no bounds, they are infinite, before
+    each side has `Policy.min_trials` trials.
 
     V is the larger of two estimates. Σ ((A - w)(Y - m))² is the theorem's; but where hits are few
     it is small exactly when the canary has had no luck, and aborts too often. Σ w(1 - w)(Y - m)²

@@ -13,18 +13,47 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from bench.faults import Code
 from bench.stack import playing, stop
 from movierec import settings
+from movierec.aws import executions
+from movierec.aws.releases import open_releases
+from movierec.aws.session import client
+from movierec.notices import record_key
+from movierec.release_log import page_key
 from movierec.stack import environment, record, surroundings, terraform, trees
+from tests.contract.webhook_catcher import catching
 
 ROOT_COMMAND = (sys.executable, "-m", "movierec.cli.main")
 SMALL = ("--users=2000", "--movies=3000", "--events=60000", "--days=2", "--requests=40")
 WITHIN_S = 60
 
+# A handful of lists tells enough, and any difference is bearable: what is tried is the way there.
+POLICY = {
+    "steps": [50, 100],
+    "alpha": 0.001,
+    "margin": 0.9,
+    "min_trials": 5,
+    "sharpest_at_trials": 10,
+    "dwell_s": 1,
+    "step_limit_s": 300,
+    "look_s": 2,
+    "horizon_s": 1,
+    "settle_s": 0.5,
+}
+
 
 @pytest.fixture(scope="module")
-def stack():
-    with playing(*SMALL) as found:
+def channel():
+    """Listen where release notices are written."""
+    with catching() as hook:
+        yield hook
+
+
+@pytest.fixture(scope="module")
+def stack(channel):
+    env = {settings.RELEASE_POLICY: json.dumps(POLICY), settings.SLACK_WEBHOOK: channel.url}
+    with playing(*SMALL, env=env) as found:
         yield found
 
 
@@ -42,13 +71,32 @@ def movierec(stack):
             [*ROOT_COMMAND, "--run", stack.run.name, *arguments],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert "Traceback" not in done.stderr
         return done
 
     return run
+
+
+@pytest.fixture
+def releases(variables, monkeypatch):
+    """Open the stack's releases in this process."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    client.cache_clear()
+    yield open_releases()
+    client.cache_clear()
+
+
+def until(condition, meanwhile=lambda: None):
+    """Wait for a condition, doing something meanwhile; fail when it does not come."""
+    deadline = time.monotonic() + 2 * WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        meanwhile()
+        time.sleep(0.2)
 
 
 def get(url, path, method="GET"):
@@ -185,6 +233,92 @@ def test_a_step_that_the_routing_does_not_allow_is_refused(movierec):
     refused = movierec("release", "weights", "--canary", "10")
     assert refused.returncode == 1
     assert "no canary" in refused.stderr
+
+
+def test_a_release_goes_its_way_by_itself_and_all_that_tells_of_it_agrees(
+    movierec, stack, releases, channel
+):
+    """Promoted; or, on a machine too busy to serve, taken back by the alarm that says so."""
+    old = stack.summary["models"][0]["version"]
+    started = movierec("--json", "release", "start", "--model", old, "--again", "--no-watch")
+    release = json.loads(started.stdout)["release_id"]
+    watched = movierec("--json", "release", "watch", release)
+    end = json.loads(watched.stdout)
+
+    assert (end["release_id"], end["model_version"]) == (release, old)
+    if watched.returncode == 0:
+        assert (end["state"], end["reason"]) == ("promoted", "held its time with all users")
+    else:
+        assert end["state"] == "rolled back"
+        assert end["reason"].startswith(f"alarm movierec-canary-{end['version']}-slow")
+    shown = json.loads(movierec("--json", "release", "show", release).stdout)
+    assert end.items() <= shown.items()
+    names = [step["name"] for step in shown["steps"]]
+    assert names[:5] == ["start", "gate", "cut", "smoke", "weigh"]
+    assert releases.describe() == releases.log.closing(release).after
+    decided = json.loads(movierec("--json", "release", "replay", release).stdout)
+    assert "weigh" in {each["decided"]["name"] for each in decided}
+    assert all(each["ok"] for each in decided)
+    assert any(each["verdict"] == "fine" for each in decided) or watched.returncode
+    until(lambda: told(releases, release) == {"start", names[-1]})
+    status, _, page = get(shown["page"], "")
+    assert (status, release in page, end["reason"] in page) == (200, True, True)
+    began, ended = (said["text"] for said in channel.taken if release in said["text"])
+    assert "started" in began
+    assert end["reason"] in ended
+    assert ended.endswith(shown["page"])
+
+
+def told(releases, release):
+    """Return the events of a release that have been published, and have reached the channel."""
+    events = {"start", "promote", "rollback", "abort"}
+    keys = set(releases.store.keys(f"releases/{release}/notices/"))
+    return {
+        event
+        for event in events
+        if record_key(release, event, "sns") in keys
+        and record_key(release, event, "slack") in keys
+        and json.loads(releases.store.get(record_key(release, event, "slack")))["delivered"]
+    }
+
+
+def test_what_fails_users_is_taken_back_by_its_alarm_with_no_state_machine_to_help(
+    movierec, variables, releases, channel
+):
+    before = releases.describe()
+    code = Code()
+    try:
+        how = code.hurt("failing")
+        started = movierec("--json", "release", "start", *how, "--no-watch")
+        release = json.loads(started.stdout)["release_id"]
+        until(lambda: releases.describe().canary)
+        machine = executions.arn_of(variables[settings.RELEASE_MACHINE], release)
+        client("stepfunctions").stop_execution(executionArn=machine)
+        until(lambda: executions.status(machine) == "ABORTED")
+        exposed = releases.standing(release)
+        assert (exposed.state, exposed.stable) == ("exposed", before.stable)
+        until(
+            lambda: releases.standing(release).closed and releases.describe() == before,
+            lambda: assert_users_are_answered(variables),
+        )
+    finally:
+        code.mend()
+
+    end, earlier = json.loads(movierec("--json", "release", "list").stdout)[:2]
+    assert (end["release_id"], end["state"]) == (release, "rolled back")
+    assert earlier["state"] in ("promoted", "rolled back")
+    assert end["reason"].startswith(f"alarm movierec-canary-{exposed.version}-")
+    assert executions.status(machine) == "ABORTED"
+    until(lambda: told(releases, release) == {"start", "rollback"})
+    assert any(end["reason"] in said["text"] for said in channel.taken)
+    until(lambda: end["reason"] in get(releases.link(page_key(release)), "")[2])
+    armed = f"movierec-canary-{exposed.version}-"
+    assert client("cloudwatch").describe_alarms(AlarmNamePrefix=armed)["MetricAlarms"] == []
+
+
+def assert_users_are_answered(variables):
+    for user in range(1, 5):
+        assert get(variables[settings.PROXY_URL], f"/recommend/{user}")[0] == 200
 
 
 def test_ctrl_c_stops_everything(stack):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.error import HTTPError
 
 import typer
 
@@ -20,7 +21,7 @@ from movierec import artifact, settings
 from movierec.aws.lake import DeltaLake
 from movierec.aws.releases import open_releases
 from movierec.aws.s3 import S3Store
-from movierec.cli import catalog, display, releases, report, training
+from movierec.cli import catalog, display, releases, report, training, web
 from movierec.cli import context as contexts
 from movierec.cli.summary import Expected, Lake, Summary, summarise
 from movierec.errors import DemoError, UnavailableError, UsageError
@@ -33,6 +34,7 @@ from movierec.stack.progress import Progress
 from movierec.stack.startup import Options, Startup
 
 _POLL_S = 0.2
+_TIMEOUT_S = 5.0
 _LIVE = "live"
 _BACKFILL = "backfill"
 
@@ -228,6 +230,8 @@ class _Play:
             releases.release(open_releases(), model, canary_percent, "demo")
 
     def _go_live(self, startup: Startup) -> None:
+        # Before that the proxy has nothing to give to those whom the API leaves waiting.
+        self._await("popular list", _popular_lists, 1, within_s=60)
         self._supervisor.start(self._live_spec(startup.variables))
         self._await_requests("live traffic", self._scenario.requests)
 
@@ -308,6 +312,17 @@ class _Play:
                         f"see the logs in {self._run.logs}"
                     )
                 time.sleep(_POLL_S)
+
+
+def _popular_lists() -> int:
+    """Return how many lists the proxy has to fall back on: one or none."""
+    url = f"{settings.require(os.environ, settings.PROXY_URL)}/healthz"
+    next_step = UnavailableError.next_step
+    try:
+        with web.opened(url, timeout_s=_TIMEOUT_S, next_step=next_step) as answer:
+            return int(json.load(answer)["popular_list"] is not None)
+    except HTTPError:  # it is not well
+        return 0
 
 
 def _model(version: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 
 from functions.rollback.handler import Alarm, Deps, alarms, brake
 from movierec.errors import UnavailableError, UsageError
+from movierec.release_log import page_key
 from movierec.routing import Routing
 from tests.unit.movierec.release_lab import M1, M3, Lab, put_model
 
@@ -36,6 +37,16 @@ def test_an_alarm_takes_the_canarys_users_away_and_people_hear_of_it(lab: Lab, d
     assert last.facts == {"alarm": {"name": ALARM.name, "reason": "3 errors"}}
     assert lab.topic.sent[-1][2]["event"] == "rollback"
     assert lab.alarms.armed == set()
+
+
+def test_the_page_that_people_are_sent_to_tells_of_it_without_a_state_machine(
+    lab: Lab, deps: Deps
+) -> None:
+    release = lab.exposed()
+
+    brake(ALARM, deps)
+
+    assert b"3 errors" in lab.store.get(page_key(release))
 
 
 def test_an_alarm_that_comes_twice_rolls_back_once(lab: Lab, deps: Deps) -> None:
