@@ -1,7 +1,7 @@
 """A release played in numbers: a site's requests, the canary's steps, and the product's verdicts.
 
 Only the site is made up. Sums, bounds and verdicts are `movierec.sequential`; what is done about
-them is `decide`.
+them is `movierec.rollout`.
 """
 
 import math
@@ -11,16 +11,16 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from movierec import sequential
+from movierec import rollout, sequential
 from movierec.release_policy import Policy
+from movierec.rollout import Decision
+from movierec.routing import ALL_PERCENT
 from movierec.sequential import Bounds, Floats, Sums, Trials, Verdict
 
 _DAY_S: Final = 86_400.0
-_ALL_PERCENT: Final = 100.0
 # Looks simulated at once: small enough for a processor's cache, large enough for NumPy.
 _BATCH_LOOKS: Final = 20
 
-Doing = Literal["stay", "next", "worse", "limit"]
 End = Literal["promoted", "worse", "limit"]
 
 _SUMS: Final = tuple(each.name for each in fields(Sums))
@@ -72,15 +72,6 @@ class Walked:
     """Whether a look after every single trial would have found the canary worse."""
 
 
-def decide(verdict: Verdict, in_step_s: float, policy: Policy) -> Doing:
-    """Return what a look after `in_step_s` at a step leads to."""
-    if verdict == "worse":
-        return "worse"
-    if verdict == "fine" and in_step_s >= policy.dwell_s:
-        return "next"
-    return "limit" if in_step_s >= policy.step_limit_s else "stay"
-
-
 @dataclass(frozen=True, slots=True)
 class _Served:
     """What a batch of looks brought: per look canary requests so far, and per trial the sums."""
@@ -109,36 +100,35 @@ class Walk:
     def __post_init__(self) -> None:
         """Begin at any time of the day."""
         self._begin_s = float(self.site.some_time_s(self.rng))
-        looks = len(self.policy.steps) * math.ceil(self.policy.step_limit_s / self.policy.look_s)
+        longest = math.floor(self.policy.step_limit_s / self.policy.look_s) + 1
+        looks = len(self.policy.steps) * longest
         self._known = np.zeros((len(fields(Sums)), looks + 1 + _BATCH_LOOKS))
 
     def run(self) -> Walked:
         """Walk the steps until promotion or rollback."""
-        look = 0
-        for percent in self.policy.steps:
-            look, doing = self._step(percent / _ALL_PERCENT, look)
-            if doing in ("worse", "limit"):
-                return self._walked(doing, look)
-        return self._walked("promoted", look)
-
-    def _walked(self, end: End, look: int) -> Walked:
+        decision, look = Decision("weigh", self.policy.steps[0], ""), 0
+        verdict: Verdict = "unclear"
+        while decision.name == "weigh":
+            look, verdict, decision = self._step(decision.percent, look)
+        failed: End = "worse" if verdict == "worse" else "limit"
+        end = "promoted" if decision.name == "promote" else failed
         return Walked(end, look * self.policy.look_s, self._requests, self._worse_ever)
 
-    def _step(self, weight: float, begin: int) -> tuple[int, Doing]:
+    def _step(self, percent: float, begin: int) -> tuple[int, Verdict, Decision]:
         """Return the look that ended a step, and why; the step began at look `begin`."""
         look = begin
-        doing: Doing = "stay"
-        while doing == "stay":
+        while True:
             # What the old weight may have routed, on both sides of the change.
             skip_s = 2 * self.policy.settle_s if look == begin else 0.0
-            served = self._serve(weight, look, self.site.requests(skip_s))
+            served = self._serve(percent / ALL_PERCENT, look, self.site.requests(skip_s))
             for i, verdict in enumerate(self._verdicts(look), 1):
-                doing = decide(verdict, (look + i - begin) * self.policy.look_s, self.policy)
-                if doing != "stay":
-                    break
-            self._account(served, i)
-            look += i
-        return look, doing
+                in_step_s = (look + i - begin) * self.policy.look_s
+                decision = rollout.decide_at(percent, verdict, in_step_s, self.policy)
+                if decision.name != "hold":
+                    self._account(served, i)
+                    return look + i, verdict, decision
+            self._account(served, _BATCH_LOOKS)
+            look += _BATCH_LOOKS
 
     def _serve(self, weight: float, look: int, skip: int) -> _Served:
         """Serve a batch of looks from `look` on, all but the first `skip` requests to be judged."""

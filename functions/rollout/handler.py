@@ -35,7 +35,8 @@ from movierec.dataset import read_parameters
 from movierec.errors import ReleaseError, UnavailableError, UsageError
 from movierec.evaluation import Evaluation
 from movierec.release_policy import Policy
-from movierec.releases import Releases, Request
+from movierec.release_request import Request
+from movierec.releases import Releases
 from movierec.rollout import Standing
 
 SERVICE: Final = "movierec-rollout"

@@ -2,8 +2,7 @@
 
 Every change of routing is one call that the function's alias applies atomically. Steps forward
 name the alias's revision, so that one that was decided before a rollback is refused after it; a
-rollback names none and always goes through. A crash between the record and the call leaves the
-alias as it was before the step: whoever comes next finds the record and repeats the call.
+rollback names none and always goes through. What a crash leaves behind: `release_steps`.
 
 `begin`, `check`, `cut`, `test`, `advance` and `close` are the state machine's, in that order, each
 safe to repeat; the rest are a person's and the brakes'. All of them may raise ReleaseError when
@@ -14,42 +13,32 @@ ReleaseConflictError when somebody else moved the alias meanwhile, and Unavailab
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, Self
+from typing import Any, Final
 
-from movierec import artifact, gate, release_log, release_page, rollout, routing, smoke
-from movierec.dataset import read_parameters
-from movierec.errors import (
-    ObjectNotFoundError,
-    ReleaseError,
-    ReleaseNotFoundError,
+from movierec import (
+    artifact,
+    gate,
+    release_log,
+    release_page,
+    release_turns,
+    rollout,
+    routing,
+    smoke,
 )
+from movierec.errors import ReleaseError, ReleaseNotFoundError
 from movierec.evaluation import Evaluation
 from movierec.notices import notices, record_key
 from movierec.ports import CanaryAlarms, Clock, NoticeTopic, ObjectStore, ServedFunction
 from movierec.release_log import ReleaseLog, Step, StepName
 from movierec.release_policy import Policy
+from movierec.release_request import Request, require_model
+from movierec.release_steps import Steps
+from movierec.release_turns import Turn
 from movierec.rollout import Decision, Standing
 from movierec.routing import ALIAS, Alias, Routing
 
-Turn = Literal["now", "wait", "closed"]
-
 MISSING_AFTER: Final = timedelta(seconds=90)
 """How long a canary has had users before silence counts against it: metrics are late at first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be released. No model is the newest one, or the stable one with new `code`."""
-
-    model_version: str = ""
-    code: bool = False
-    again: bool = False
-    """Release a version even though it was rolled back before."""
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Self:
-        """Return a request from JSON. Raises UsageError."""
-        return read_parameters(cls, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +57,10 @@ class Releases:
     def store(self) -> ObjectStore:
         """Return the artifacts bucket."""
         return self.log.store
+
+    @property
+    def _steps(self) -> Steps:
+        return Steps(self.function, self.log)
 
     # Looks ------------------------------------------------------------------------------
 
@@ -95,11 +88,11 @@ class Releases:
         alias = self.function.alias()
         if release_id not in self.log.releases():
             facts = {"policy": asdict(policy), "request": asdict(request)}
-            self._write(release_id, "start", alias, facts=facts)
+            self._steps.write(release_id, "start", alias, facts=facts)
         found = self.standing(release_id)
         if found.closed:
             return "closed"
-        others = self._in_the_way(found, alias)
+        others = release_turns.in_the_way(self.log, found, alias, self.clock.now())
         if others and policy.on_busy == "wait":
             return "wait"
         for other in others:
@@ -112,11 +105,11 @@ class Releases:
         if found.state != "start":
             return found
         stable = self.function.model_of(alias.routing.stable) if alias else None
-        model = self._wanted(release_id, stable)
+        model = found.request.model(self.store, stable)
         faults = gate.faults(self.store, model, stable)
         name: StepName = "abort" if faults else "gate"
         reason = "; ".join(faults) or "loads, covers the users, beats popularity"
-        self._write(release_id, name, alias, model_version=model, reason=reason)
+        self._steps.write(release_id, name, alias, model_version=model, reason=reason)
         return self.standing(release_id)
 
     def cut(self, release_id: str) -> Standing:
@@ -126,12 +119,12 @@ class Releases:
             return found
         model = str(found.model_version)
         version = self.function.version_with(model)
-        refused = self._refusal(release_id, version, alias)
+        refused = release_turns.refusal(self.log, found, version, alias)
         if refused:
-            self._write(release_id, "abort", alias, model, version, reason=refused)
+            self._steps.write(release_id, "abort", alias, model, version, reason=refused)
             return self.standing(release_id)
         if found.state == "gate":
-            self._write(release_id, "cut", alias, model, version)
+            self._steps.write(release_id, "cut", alias, model, version)
         if version is None:
             self.function.publish(model, release_log.describe_version(release_id, model, ""))
         return self.standing(release_id)
@@ -148,20 +141,18 @@ class Releases:
                 f"release {release_id}: no version of the present code has model {model}: it was "
                 "deployed anew meanwhile; start another release"
             )
-        faults = self._smoke_faults(version, model)
-        name: StepName = "abort" if faults else "smoke"
-        self._write(release_id, name, alias, model, version, reason="; ".join(faults))
+        self._smoke(release_id, alias, model, version)
         return self.standing(release_id)
 
     def advance(self, release_id: str, evaluation: Evaluation | None = None) -> Standing:
         """Take the next step of a release that has passed its smoke test, or hold."""
-        found, alias = self._settle(self.standing(release_id))
+        found, alias = self._steps.settle(self.standing(release_id))
         if found.closed or found.state not in ("smoke", "exposed"):
             return found
         everybody = Routing(str(found.version))
         if alias is None or alias.routing == everybody:
             reason = "serves everybody already" if alias else "the first release"
-            self._move(found, alias, "promote", everybody, reason=reason)
+            self._steps.take(found, "promote", alias, everybody, reason=reason)
             return self.standing(release_id)
         verdict, now = (evaluation and evaluation.verdict) or "unclear", self.log.now()
         decision = rollout.decide(found, verdict, now)
@@ -171,7 +162,7 @@ class Releases:
 
     def close(self, release_id: str) -> None:
         """Clean up behind a release that has ended, and tell people; one that is open is left."""
-        found, _ = self._settle(self.standing(release_id))
+        found, _ = self._steps.settle(self.standing(release_id))
         if not found.closed:
             return
         if found.version:
@@ -181,12 +172,12 @@ class Releases:
     def end(self, release_id: str, reason: str) -> None:
         """End a release, whatever it is at; do nothing to one that has ended."""
         alias = self.function.alias()
-        if alias and alias.routing.canary and (alias.release_id or _NOBODYS) == release_id:
+        if release_turns.out(alias) == release_id:
             self.rollback(reason)
             return
         found = self.standing(release_id)
         if not found.closed:
-            self._write_step(found, alias, "abort", reason=reason)
+            self._steps.write_next(found, "abort", alias, reason=reason)
 
     def publish_page(self, release_id: str) -> None:
         """Write the page that shows a release to people."""
@@ -262,7 +253,7 @@ class Releases:
         What is out already, to all or some, is not published again: only its share changes.
         Returns the release and the routing.
         """
-        self._require_model(model_version)
+        require_model(self.store, model_version)
         alias = self.function.alias()
         before = alias.routing if alias else None
         version = self.function.version_with(model_version)
@@ -273,14 +264,19 @@ class Releases:
             moved = self._by_hand(name, lambda r: routing.route(r, out, canary_percent), reason)
             return self._release_of(alias), moved
         release = self._new_release()
-        self._write(release, "cut", alias, model_version, version, reason=reason)
+        self._steps.write(release, "cut", alias, model_version, version, reason=reason)
         if version is None:
             description = release_log.describe_version(release, model_version, reason)
             version = self.function.publish(model_version, description)
             after = routing.route(before, version, canary_percent)
-        self._insist_on_smoke(release, alias, model_version, version)
+        faults = self._smoke(release, alias, model_version, version)
+        if faults:
+            raise ReleaseError(
+                f"version {version} of {self.function.name} with model {model_version} failed its "
+                f"smoke test and gets no users: {faults}"
+            )
         name = "route" if after.canary else "promote"
-        self._write(release, name, alias, model_version, version, after=after, reason=reason)
+        self._steps.write(release, name, alias, model_version, version, after=after, reason=reason)
         self.function.point(after, release, over=alias)
         return release, after
 
@@ -296,7 +292,9 @@ class Releases:
     ) -> None:
         version = str(found.version)
         if decision.name == "hold":
-            self._write_step(found, alias, "hold", reason=decision.reason, facts=facts, at=now)
+            self._steps.write_next(
+                found, "hold", alias, reason=decision.reason, facts=facts, at=now
+            )
             if found.percent and now - found.since > MISSING_AFTER:
                 self.alarms.expect_data(version)
             return
@@ -308,40 +306,7 @@ class Releases:
             after = routing.route(alias.routing, version, decision.percent)
             self.alarms.arm(version)
         reason = decision.reason
-        self._move(found, alias, decision.name, after, reason=reason, facts=facts, at=now)
-
-    def _move(
-        self,
-        found: Standing,
-        alias: Alias | None,
-        name: StepName,
-        after: Routing,
-        *,
-        reason: str,
-        facts: Mapping[str, Any] | None = None,
-        at: datetime | None = None,
-    ) -> None:
-        self._write_step(found, alias, name, after=after, reason=reason, facts=facts, at=at)
-        self.function.point(after, found.release_id, over=alias)
-
-    def _settle(self, found: Standing) -> tuple[Standing, Alias | None]:
-        """Bring the alias to where the log says it is: a crash may have come in between.
-
-        What somebody did to the alias without a word in the log is written down as it is found.
-        Returns the standing and the alias after that.
-        """
-        wanted, alias = found.routing, self.function.alias()
-        present = alias.routing if alias else None
-        if wanted is None or present == wanted:
-            return found, alias
-        if _is_undone(found, alias):
-            self.function.point(wanted, found.release_id, over=alias)
-        elif alias and not found.closed:
-            name, reason = _found_moved(found, alias.routing), "the alias was moved by others"
-            self._write_step(found, alias, name, after=alias.routing, reason=reason)
-        elif alias and alias.release_id == found.release_id and _has_users(found, alias):
-            self.function.force(wanted, found.release_id)
-        return self.standing(found.release_id), self.function.alias()
+        self._steps.take(found, decision.name, alias, after, reason=reason, facts=facts, at=now)
 
     def _by_hand(
         self, name: StepName, change: Callable[[Routing], Routing], reason: str
@@ -351,7 +316,7 @@ class Releases:
         if after != alias.routing:
             canary = str(alias.routing.canary)
             model = self.function.model_of(canary)
-            self._write(release, name, alias, model, canary, after=after, reason=reason)
+            self._steps.write(release, name, alias, model, canary, after=after, reason=reason)
             self.function.point(after, release, over=alias)
         return after
 
@@ -362,132 +327,17 @@ class Releases:
                 f"release {release_id} is {found.state}: there is nothing to {name}; "
                 "see `movierec release list`"
             )
-        self._write_step(found, self.function.alias(), name, reason=reason)
+        self._steps.write_next(found, name, self.function.alias(), reason=reason)
         return self.standing(release_id)
-
-    def _write_step(
-        self,
-        found: Standing,
-        alias: Alias | None,
-        name: StepName,
-        *,
-        after: Routing | None = None,
-        reason: str = "",
-        facts: Mapping[str, Any] | None = None,
-        at: datetime | None = None,
-    ) -> None:
-        self._write(
-            found.release_id,
-            name,
-            alias,
-            found.model_version,
-            found.version,
-            after=after,
-            reason=reason,
-            facts=facts,
-            at=at,
-        )
-
-    def _write(
-        self,
-        release_id: str,
-        name: StepName,
-        alias: Alias | None,
-        model_version: str | None = None,
-        version: str | None = None,
-        *,
-        after: Routing | None = None,
-        reason: str = "",
-        facts: Mapping[str, Any] | None = None,
-        at: datetime | None = None,
-    ) -> None:
-        before = alias.routing if alias else None
-        moved = {"revision": alias.revision} if alias and after else {}
-        self.log.write(
-            Step(
-                release_id,
-                self.function.name,
-                model_version,
-                before,
-                name,
-                version,
-                after,
-                reason,
-                at=release_log.stamp(at) if at else "",
-                facts={**moved, **(facts or {})},
-            )
-        )
-
-    # Turns ------------------------------------------------------------------------------
-
-    def _in_the_way(self, found: Standing, alias: Alias | None) -> list[str]:
-        """Return the releases that must end before this one: the canary's, and earlier ones."""
-        waiting = [r for r in self.log.open_releases() if r < found.release_id and self._lives(r)]
-        if alias and alias.routing.canary and alias.release_id != found.release_id:
-            waiting.append(alias.release_id or _NOBODYS)
-        return list(dict.fromkeys(waiting))
-
-    def _lives(self, release_id: str) -> bool:
-        """Say whether anybody still drives a release that never had a user.
-
-        One with a canary is seen by the alias; of one that died before, nothing else tells.
-        """
-        last = self.log.last(release_id)
-        quiet = self.clock.now() - last.time
-        found = self.standing(release_id)
-        return quiet < timedelta(seconds=2 * found.policy.look_s + _MOST_OF_A_STEP_S)
-
-    def _wanted(self, release_id: str, stable: str | None) -> str:
-        request = self.log.steps(release_id, holds=False)[0].facts.get("request", {})
-        if request.get("model_version"):
-            return str(request["model_version"])
-        if request.get("code") and stable:
-            return stable
-        return artifact.newest(self.store)
-
-    def _refusal(self, release_id: str, version: str | None, alias: Alias | None) -> str:
-        """Return why a version must not be released now, "" if it may."""
-        if version is None:
-            return ""
-        if alias and alias.routing.stable == version:
-            return f"version {version} has this code and model and serves everybody already"
-        request = self.log.steps(release_id, holds=False)[0].facts.get("request", {})
-        before = None if request.get("again") else self._rolled_back_in(version)
-        return f"version {version} was rolled back in release {before}" if before else ""
-
-    def _rolled_back_in(self, version: str) -> str | None:
-        for release in reversed(self.log.releases()):
-            last = self.log.closing(release)
-            if last and last.version == version and last.name != "abort":
-                return release if last.name == "rollback" else None
-        return None
 
     # Parts ------------------------------------------------------------------------------
 
-    def _insist_on_smoke(self, release: str, alias: Alias | None, model: str, version: str) -> None:
-        faults = self._smoke_faults(version, model)
+    def _smoke(self, release: str, alias: Alias | None, model: str, version: str) -> str:
+        """Take the smoke test's step, or end the release; return what is wrong, "" if nothing."""
+        faults = "; ".join(smoke.run(self.function, version, model))
         name: StepName = "abort" if faults else "smoke"
-        reason = "; ".join(faults)
-        self._write(release, name, alias, model, version, reason=reason)
-        if faults:
-            raise ReleaseError(
-                f"version {version} of {self.function.name} with model {model} failed its smoke "
-                f"test and gets no users: {reason}"
-            )
-
-    def _smoke_faults(self, version: str, model: str) -> tuple[str, ...]:
-        answers = (self.function.invoke(version, smoke.event(user)) for user in smoke.USER_IDS)
-        found = (smoke.faults(answer, version=version, model_version=model) for answer in answers)
-        return next((faults for faults in found if faults), ())
-
-    def _require_model(self, model_version: str) -> None:
-        try:
-            self.store.get(artifact.key(model_version, artifact.MANIFEST_FILE))
-        except ObjectNotFoundError as exc:
-            raise ReleaseError(
-                f"there is no complete model {model_version!r} to release: see `movierec status`, "
-                "or train one"
-            ) from exc
+        self._steps.write(release, name, alias, model, version, reason=faults)
+        return faults
 
     def _require_alias(self) -> Alias:
         alias = self.function.alias()
@@ -503,40 +353,3 @@ class Releases:
 
     def _new_release(self) -> str:
         return release_log.release_id(self.clock.now())
-
-
-# Whose canary it is that somebody sent users to by other means than ours.
-_NOBODYS: Final = ""
-
-
-def _is_undone(found: Standing, alias: Alias | None) -> bool:
-    """Say whether a release's last step was written down, but not carried out.
-
-    The alias is as it was, and nobody has moved it there since: that would be somebody's will.
-    """
-    if alias is None:
-        return found.routing_before is None
-    same = alias.routing == found.routing_before and alias.revision == found.revision
-    return same and not found.closed
-
-
-def _has_users(found: Standing, alias: Alias) -> bool:
-    """Say whether the version of a release that has ended is where that end has no place for it.
-
-    As canary, or as stable where a promotion was carried out while a rollback could not be.
-    """
-    if found.version is None:
-        return False
-    undone = found.state == "rolled back" and alias.routing.stable == found.version
-    return undone or alias.routing.canary == found.version
-
-
-def _found_moved(found: Standing, present: Routing) -> StepName:
-    """Return the step that somebody else has taken for a release without writing it down."""
-    if present.canary == found.version:
-        return "weigh"
-    return "promote" if present.stable == found.version else "rollback"
-
-
-# Publishing and a smoke test may take as long as Lambda gives a function that cuts a release.
-_MOST_OF_A_STEP_S: Final = 900.0

@@ -12,13 +12,14 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal, cast
 
 from movierec.errors import ArtifactError, ReleaseError, StoreError
 from movierec.evaluation import Evaluation
 from movierec.release_log import CLOSING, Step, StepName
 from movierec.release_policy import Policy
+from movierec.release_request import Request
 from movierec.routing import ALL_PERCENT, Routing
 from movierec.sequential import Verdict
 
@@ -45,6 +46,7 @@ class Standing:
 
     release_id: str
     state: State
+    request: Request
     policy: Policy
     began: datetime
     since: datetime
@@ -82,7 +84,8 @@ def standing(steps: Sequence[Step]) -> Standing:
         raise ReleaseError("a release without a step stands nowhere: see `movierec release list`")
     first = steps[0]
     policy = Policy.from_json(json.dumps(first.facts.get("policy", {})))
-    found = Standing(first.release_id, "start", policy, began=first.time, since=first.time)
+    request = Request.read(first.facts.get("request", {}))
+    found = Standing(first.release_id, "start", request, policy, first.time, first.time)
     for step in steps:
         if not found.closed:
             found = _after(found, step)
@@ -148,37 +151,36 @@ class Decision:
 def decide(found: Standing, verdict: Verdict, now: datetime) -> Decision:
     """Return the next step of a release whose canary has users, or is about to get the first.
 
-    Abort beats everything, a person's pause included; then a step lasts at least `dwell_s`, and
-    ends when the canary is shown to be not worse by the margin. At 100 % nobody is left to
-    compare with: only its time is waited for. A step without a verdict ends in a rollback, since
-    to go on would be to guess.
+    A worse canary is rolled back whatever else holds, a person's pause included.
     """
-    policy, in_step = found.policy, now - found.since
+    if verdict != "worse":
+        if found.paused:
+            return Decision("hold", found.percent, "paused by hand")
+        if found.state == "smoke":
+            return Decision("weigh", found.policy.steps[0], "passed its smoke test")
+    in_step_s = (now - found.since).total_seconds()
+    return decide_at(found.percent, verdict, in_step_s, found.policy)
+
+
+def decide_at(percent: float, verdict: Verdict, in_step_s: float, policy: Policy) -> Decision:
+    """Return the next step of a canary that has had `percent` of users for some time.
+
+    A step lasts at least `dwell_s`, and ends when the canary is shown to be not worse by the
+    margin. At 100 % nobody is left to compare with: only its time is waited for. A step without a
+    verdict ends in a rollback, since to go on would be to guess.
+    """
     if verdict == "worse":
         return Decision("rollback", 0.0, "its lists are watched less than the stable version's")
-    if found.paused:
-        return _hold(found, "paused by hand")
-    if found.state == "smoke":
-        return Decision("weigh", policy.steps[0], "passed its smoke test")
-    if in_step < timedelta(seconds=policy.dwell_s):
-        return _hold(found, f"at {found.percent:g}% for {in_step.total_seconds():.0f} s")
-    return _decide_after_dwelling(found, verdict, in_step)
-
-
-def _decide_after_dwelling(found: Standing, verdict: Verdict, in_step: timedelta) -> Decision:
-    policy = found.policy
-    if found.percent >= ALL_PERCENT:
+    if in_step_s < policy.dwell_s:
+        return Decision("hold", percent, f"at {percent:g}% for {in_step_s:.0f} s")
+    if percent >= ALL_PERCENT:
         return Decision("promote", ALL_PERCENT, "held its time with all users")
     if verdict == "fine":
-        share = next(step for step in policy.steps if step > found.percent)
+        share = next(step for step in policy.steps if step > percent)
         return Decision("weigh", share, f"not worse by more than {policy.margin:g}")
-    if in_step > timedelta(seconds=policy.step_limit_s):
+    if in_step_s > policy.step_limit_s:
         return Decision("rollback", 0.0, f"no verdict after {policy.step_limit_s:g} s")
-    return _hold(found, "no verdict yet")
-
-
-def _hold(found: Standing, reason: str) -> Decision:
-    return Decision("hold", found.percent, reason)
+    return Decision("hold", percent, "no verdict yet")
 
 
 def next_look_s(found: Standing, now: datetime) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from movierec.ports import ServedFunction
+
 USER_IDS: Final = (1, 1_000, 1_000_000)
 """Known to the model or not: each must get a list."""
 
@@ -33,6 +35,16 @@ def event(user_id: int = USER_IDS[0]) -> dict[str, Any]:
         "body": None,
         "isBase64Encoded": False,
     }
+
+
+def run(function: ServedFunction, version: str, model_version: str) -> tuple[str, ...]:
+    """Ask a version for the lists of `USER_IDS`, and return what is wrong with the first bad one.
+
+    Nothing, if it is fit. Raises ReleaseError, ReleaseNotFoundError and UnavailableError.
+    """
+    answers = (function.invoke(version, event(user)) for user in USER_IDS)
+    found = (faults(each, version=version, model_version=model_version) for each in answers)
+    return next((wrong for wrong in found if wrong), ())
 
 
 def faults(answer: object, *, version: str, model_version: str) -> tuple[str, ...]:

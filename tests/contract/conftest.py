@@ -10,7 +10,7 @@ from localstack_client.session import Session
 
 from movierec.aws.session import client
 from movierec.stack import emulator, environment
-from movierec.stack.layout import find_project
+from movierec.stack.layout import Project, find_project
 from movierec.stack.processes import Supervisor
 
 
@@ -43,3 +43,17 @@ def bucket(emulated_aws):
     name = f"bucket-{uuid.uuid4().hex[:12]}"
     Session().client("s3").create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a run with a folder of its own, outside of any checkout."""
+    return Project(tmp_path).run("test").create()
+
+
+@pytest.fixture
+def supervisor(run):
+    """Return the run's supervisor; what it leaves running is stopped."""
+    supervisor = Supervisor(run)
+    yield supervisor
+    supervisor.stop_all()

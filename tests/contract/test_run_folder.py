@@ -15,11 +15,6 @@ from movierec.stack.record import Process
 
 
 @pytest.fixture
-def run(tmp_path):
-    return Project(tmp_path).run("test").create()
-
-
-@pytest.fixture
 def busy_port():
     with socket.socket() as server:
         server.bind((sockets.HOST, 0))

@@ -10,15 +10,9 @@ from movierec import settings
 from movierec.aws.session import client
 from movierec.errors import UnavailableError
 from movierec.stack import addresses, condition, emulator, record, sockets, surroundings
-from movierec.stack.layout import Project
 from movierec.stack.processes import Spec, Supervisor
 from movierec.stack.progress import quiet
 from movierec.stack.startup import Startup, external_kafka
-
-
-@pytest.fixture
-def run(tmp_path):
-    return Project(tmp_path).run("test").create()
 
 
 @pytest.fixture(autouse=True)

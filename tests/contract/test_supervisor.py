@@ -1,23 +1,19 @@
-"""Children of a run: real processes, started and ended here."""
+"""Children of a run: real processes, started, found again and ended here."""
 
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 
-import psutil
 import pytest
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack import environment, record, trees
+from movierec.stack import record, trees
 from movierec.stack.layout import Project
 from movierec.stack.memory import PeakMemory
-from movierec.stack.processes import Spec, Supervisor, alone
-
-ROOT = Path(__file__).parents[2]
+from movierec.stack.processes import Spec, Supervisor
+from tests.contract.children import eventually, gone, spec, waiting
 
 # A child that says it is ready by a file, and has a grandchild in a session of its own.
 FAMILY = """
@@ -27,12 +23,14 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
 pathlib.Path("grandchild").write_text(str(child.pid))
 time.sleep(600)
 """
+
 STUBBORN = """
 import pathlib, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 pathlib.Path("ready").touch()
 time.sleep(600)
 """
+
 ORDERLY = """
 import pathlib, signal, sys, time
 def stop(number, frame):
@@ -42,98 +40,6 @@ signal.signal(signal.SIGTERM, stop)
 pathlib.Path("ready").touch()
 time.sleep(600)
 """
-DEMO = """
-import os, pathlib, sys, time
-from movierec.stack.layout import Project, Run
-from movierec.stack.processes import Spec, Supervisor
-run = Run(Project(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))
-with Supervisor(run) as supervisor:
-    child = [sys.executable, "-c", "import time; time.sleep(600)"]
-    supervisor.start(Spec("child", tuple(child), dict(os.environ), run.folder))
-    (run.folder / "started").touch()
-    time.sleep(600)
-"""
-# The same, in the middle of a program that a thread of it runs to its end.
-CALLING = DEMO.replace(
-    "time.sleep(600)\n",
-    """
-    import threading
-    from movierec.errors import UnavailableError
-    def deploy():
-        try:
-            supervisor.call(Spec("deploy", tuple(child), {}, run.folder), within_s=600)
-        except UnavailableError as exc:
-            (run.folder / "told").write_text(str(exc))
-    threading.Thread(target=deploy).start()
-    time.sleep(600)
-""",
-)
-
-
-# And in the middle of one whose output a thread of it reads.
-STREAMING = DEMO.replace(
-    "time.sleep(600)\n",
-    """
-    import threading
-    from movierec.errors import UnavailableError
-    def build():
-        try:
-            with supervisor.stream(Spec("build", tuple(child), {}, run.folder)) as program:
-                program.communicate()
-        except UnavailableError as exc:
-            (run.folder / "told").write_text(str(exc))
-    threading.Thread(target=build).start()
-    time.sleep(600)
-""",
-)
-
-
-@pytest.fixture
-def run(tmp_path):
-    return Project(tmp_path).run("test").create()
-
-
-@pytest.fixture
-def supervisor(run):
-    supervisor = Supervisor(run)
-    yield supervisor
-    supervisor.stop_all()
-
-
-def spec(run, name, code, **settings):
-    command = (sys.executable, "-c", code)
-    return Spec(name, command, environment.basic(os.environ), run.folder, **settings)
-
-
-def waiting(run, name="sleeper"):
-    return spec(run, name, "import time; time.sleep(600)")
-
-
-def eventually(condition, within_s=20.0):
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
-
-
-def gone(pid):
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def started(run, code):
-    command = [sys.executable, "-c", code, str(ROOT), str(run.folder)]
-    demo = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    eventually((run.folder / "started").exists)
-    return demo
-
-
-def finish(demo, run):
-    demo.kill()
-    demo.wait()
-    Supervisor(run).stop_all()
 
 
 def test_a_child_that_dies_before_it_is_ready_is_reported_at_once_with_its_last_words(
@@ -307,143 +213,8 @@ def test_nothing_is_started_once_the_block_is_over(run):
     assert not (run.logs / "sleeper.log").exists()
 
 
-def test_a_program_is_run_to_its_end_and_forgotten(run, supervisor):
-    assert supervisor.call(spec(run, "tool", "print('done')"), within_s=60) == 0
-    assert supervisor.call(spec(run, "tool", "raise SystemExit(7)"), within_s=60) == 7
-    assert (run.logs / "tool.log.1").read_text() == "done\n"
-    assert record.load(run).processes == ()
-
-
-def test_a_program_that_does_not_end_is_stopped(run, supervisor):
-    pids: list[int] = []
-
-    def note_and_wait(_s):
-        pids[:] = [process.pid for process in supervisor.running()]
-
-    impatient = Supervisor(run, sleep=note_and_wait)
-    with pytest.raises(
-        UnavailableError, match=r"tool has not ended within 0\.2 s: see .*tool\.log"
-    ):
-        impatient.call(waiting(run, "tool"), within_s=0.2)
-    assert pids
-    assert all(map(gone, pids))
-
-
-def test_the_end_of_the_block_ends_a_program_that_a_thread_waits_for(run):
-    told = []
-
-    def deploy(mine):
-        with pytest.raises(UnavailableError, match="tool was stopped") as caught:
-            mine.call(waiting(run, "tool"), within_s=600)
-        told.append(caught)
-
-    with Supervisor(run) as mine:
-        thread = threading.Thread(target=deploy, args=(mine,))
-        thread.start()
-        eventually(mine.running)
-    thread.join(20)
-    assert told
-
-
-def test_sigterm_ends_a_program_that_a_thread_waits_for(run):
-    demo = started(run, CALLING)
-    try:
-        eventually(lambda: len(record.load(run).processes) == 2)
-        children = [process.pid for process in record.load(run).processes]
-        demo.terminate()
-        demo.wait(20)
-        assert all(map(gone, children))
-        assert "stopped" in (run.folder / "told").read_text()
-    finally:
-        finish(demo, run)
-
-
-def test_what_a_program_says_is_read_as_it_comes_and_the_program_forgotten(run, supervisor):
-    code = "import sys; print('one', flush=True); print('two', file=sys.stderr); sys.exit(7)"
-    with supervisor.stream(spec(run, "tool", code)) as program:
-        assert list(program.stdout) == ["one\n", "two\n"]
-        assert program.wait() == 7
-    assert record.load(run).processes == ()
-
-
-@pytest.mark.parametrize("how", ["supervised", "alone"])
-def test_a_program_is_stopped_at_the_end_of_the_block_that_reads_it(run, supervisor, how):
-    stream = supervisor.stream if how == "supervised" else alone
-    with stream(waiting(run)) as program:
-        assert program.poll() is None
-    assert gone(program.pid)
-
-
-def test_two_programs_of_one_name_may_be_read_at_a_time(run, supervisor):
-    with supervisor.stream(waiting(run)) as one, supervisor.stream(waiting(run)) as two:
-        assert (one.poll(), two.poll()) == (None, None)
-    assert gone(one.pid)
-    assert gone(two.pid)
-
-
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
-)
-def test_whatever_ends_the_supervisor_ends_a_program_that_a_thread_reads(run, number):
-    demo = started(run, STREAMING)
-    try:
-        eventually(lambda: len(record.load(run).processes) == 2)
-        children = [process.pid for process in record.load(run).processes]
-        demo.send_signal(number)
-        demo.wait(20)
-        eventually(lambda: all(map(gone, children)))
-        if number != signal.SIGKILL:  # or half of what was built would pass for the whole
-            assert "build was stopped" in (run.folder / "told").read_text()
-    finally:
-        finish(demo, run)
-
-
-def test_a_guard_leaves_alone_what_an_earlier_command_left_running(run, supervisor):
-    earlier = supervisor.start(waiting(run, "earlier"))
-    demo = started(run, DEMO)
-    try:
-        [child] = [p for p in record.load(run).processes if p != earlier]
-        demo.kill()
-        demo.wait(20)
-        eventually(lambda: gone(child.pid))
-        eventually(lambda: record.load(run).processes == (earlier,))
-        assert supervisor.running() == (earlier,)
-    finally:
-        finish(demo, run)
-
-
-def test_the_guard_sees_nothing_of_the_users_environment(run, monkeypatch):
-    monkeypatch.setenv("PYTHONSTARTUP", "/elsewhere")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    with Supervisor(run) as supervisor:
-        child = supervisor.start(waiting(run))
-        guards = [p for p in psutil.Process().children() if p.pid != child.pid]
-        found = [p.environ() for p in guards if "movierec.stack.guard" in p.cmdline()]
-    assert found
-    assert not {"PYTHONSTARTUP", "AWS_SECRET_ACCESS_KEY"} & found[0].keys()
-
-
 def test_peak_memory_is_read_by_process_tree(run, supervisor):
     supervisor.start(waiting(run))
     with PeakMemory(supervisor.rss_mb, every_s=0.01) as memory:
         eventually(lambda: memory.peak_rss_mb.get("sleeper", 0) > 1)
     assert memory.peak_rss_mb["sleeper"] < 500
-
-
-@pytest.mark.parametrize(
-    "number",
-    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL],
-    ids=lambda number: number.name,
-)
-def test_whatever_ends_the_supervisor_ends_its_children(run, number):
-    """SIGKILL leaves it no chance: that is what the guard is for."""
-    demo = started(run, DEMO)
-    try:
-        [child] = record.load(run).processes
-        assert not gone(child.pid)
-        demo.send_signal(number)
-        demo.wait(20)
-        eventually(lambda: gone(child.pid))
-        eventually(lambda: record.load(run).processes == ())
-    finally:
-        finish(demo, run)

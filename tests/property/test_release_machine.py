@@ -12,8 +12,9 @@ from movierec.errors import ReleaseError, UnavailableError
 from movierec.evaluation import Evaluation
 from movierec.release_log import ReleaseLog, release_id
 from movierec.release_policy import Policy
+from movierec.release_request import Request
 from movierec.release_testing import MemoryAlarms, MemoryFunction, MemoryTopic
-from movierec.releases import Releases, Request
+from movierec.releases import Releases
 from movierec.rollout import CLOSED, Standing
 from movierec.sequential import Verdict
 from movierec.testing import FakeClock, MemoryStore

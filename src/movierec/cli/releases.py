@@ -15,7 +15,8 @@ from movierec.cli import display, release_facts, release_runs, words
 from movierec.errors import MovierecError, ReleaseError, UsageError
 from movierec.evaluation import Evaluation
 from movierec.release_policy import Policy
-from movierec.releases import Releases, Request
+from movierec.release_request import Request
+from movierec.releases import Releases
 from movierec.rollout import Standing
 from movierec.routing import Routing
 

@@ -10,9 +10,11 @@ from movierec.artifact import Model, Popular
 from movierec.evaluation import Evaluation
 from movierec.release_log import ReleaseLog, Step, release_id
 from movierec.release_policy import Policy
+from movierec.release_request import Request
 from movierec.release_testing import MemoryAlarms, MemoryFunction, MemoryTopic
-from movierec.releases import Releases, Request
+from movierec.releases import Releases
 from movierec.rollout import Standing
+from movierec.routing import Routing
 from movierec.sequential import Trials, Verdict
 from movierec.testing import FakeClock, MemoryStore
 
@@ -21,6 +23,13 @@ M1, M2, M3 = (f"2026112{day}T101500Z-abc-def" for day in range(3))
 POLICY = Policy(
     dwell_s=60, look_s=10, horizon_s=20, settle_s=5, step_limit_s=200, min_trials=100, margin=0.05
 )
+
+STABLE = Routing("1")
+
+
+def canary(percent: float) -> Routing:
+    """Return the routing where the second version has this share of users."""
+    return Routing("1", "2", percent)
 
 
 def metrics(gain: float | None, stderr: float | None) -> dict[str, Any]:

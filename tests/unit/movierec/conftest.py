@@ -1,0 +1,13 @@
+"""A laboratory for releases."""
+
+import pytest
+
+from tests.unit.movierec.release_lab import M1, Lab
+
+
+@pytest.fixture
+def lab() -> Lab:
+    """Return one whose function serves M1 to everybody."""
+    found = Lab()
+    found.serve(M1)
+    return found
