@@ -23,7 +23,6 @@ from bench.stack import Stack, playing
 from movierec import artifact, release_page, settings
 from movierec.aws.releases import open_releases
 from movierec.aws.s3 import S3Store
-from movierec.aws.session import client
 from movierec.release_log import Step
 from movierec.stack import surroundings
 
@@ -166,12 +165,12 @@ def _timeline(release: Played) -> str:
 def _play(stack: Stack, name: str, prepared: Callable[[], Sequence[str]]) -> Played:
     """Release what `prepared` names, wait for its end, and return what became of it."""
     arguments = prepared()
-    # The hour's upkeep, which a run of minutes would never see: looks read the lake's small files.
-    client("lambda").invoke(FunctionName="movierec-keep-lake", Payload=b"{}")["Payload"].read()
     before = _requests(stack)
     done = _movierec(stack, "release", "start", *arguments)
     after = _requests(stack)
     steps = open_releases().log.steps(str(done["release_id"]))
+    if not any(step.name == "weigh" for step in steps):
+        raise RuntimeError(f"{name}: it never had a user: {steps[-1].reason}")
     print(f"{name}: {steps[-1].name}: {steps[-1].reason}", flush=True)
     return Played(name, steps, _more(before, after, "by_status"), _more(before, after, "by_source"))
 

@@ -20,6 +20,7 @@ because somebody else moved the alias raises ReleaseConflictError, and is retrie
 """
 
 import functools
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -146,8 +147,22 @@ def _close(release_id: str, _event: Mapping[str, Any], deps: Deps) -> Next:
 
 
 def _abort(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
-    deps.releases.end(release_id, str(event.get("reason") or "the state machine failed"))
+    deps.releases.end(release_id, _words(str(event.get("reason") or "the state machine failed")))
     return "closed"
+
+
+def _words(cause: str) -> str:
+    """Return what a person wants to read of a state's cause: of a function's error, its message.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    """
+    try:
+        found = json.loads(cause)
+    except ValueError:
+        return cause
+    return (
+        str(found["errorMessage"]) if isinstance(found, dict) and "errorMessage" in found else cause
+    )
 
 
 Action = Callable[[str, Mapping[str, Any], Deps], Next]

@@ -280,12 +280,12 @@ def test_the_retraining_starts_every_three_days(of):
     assert target["arn"] == EXPECTED["state_machine_arn"]
 
 
-def test_the_lake_is_kept_every_hour_by_a_function_that_lets_the_schedule_call_it(of):
+def test_the_lake_is_kept_every_ten_minutes_by_a_function_that_lets_the_schedule_call_it(of):
     rule, target = started_by(of, "upkeep_schedule")
     permissions = of("aws_lambda_permission")
     permission = permissions["module.platform.module.upkeep_schedule.aws_lambda_permission.this[0]"]
 
-    assert (rule["schedule_expression"], rule["state"]) == ("rate(1 hour)", "ENABLED")
+    assert (rule["schedule_expression"], rule["state"]) == ("rate(10 minutes)", "ENABLED")
     assert target["arn"] == EXPECTED["function_arns"]["keep_lake"]
     assert permission["function_name"] == EXPECTED["function_names"]["keep_lake"]
     assert permission["principal"] == "events.amazonaws.com"

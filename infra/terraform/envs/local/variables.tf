@@ -35,7 +35,7 @@ variable "retrain_schedule" {
 variable "upkeep_schedule" {
   type        = string
   description = "When the lake's upkeep starts, as an EventBridge expression."
-  default     = "rate(1 hour)"
+  default     = "rate(10 minutes)"
 }
 
 variable "upkeep_enabled" {
@@ -70,8 +70,8 @@ variable "alarm_period_s" {
 
 variable "canary_alarm_period_s" {
   type        = number
-  description = "Seconds of metrics that a canary's alarm looks at; the emulator looks as often. At 20 requests/s and a share of 5% they are 20 requests: a single error among them is within the bound."
-  default     = 20
+  description = "Seconds of metrics that a canary's alarm looks at: 10, 30 or a multiple of 60."
+  default     = 10
 }
 
 variable "release_policy" {

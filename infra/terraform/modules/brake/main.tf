@@ -9,10 +9,13 @@ locals {
   alarm = {
     AlarmActions       = [var.topic_arn]
     Period             = var.period_s
-    EvaluationPeriods  = 1
+    EvaluationPeriods  = local.bad_periods
     ComparisonOperator = "GreaterThanThreshold"
     TreatMissingData   = "notBreaching"
   }
+
+  # Twenty seconds at least: a single error among a canary's first few answers is no reason.
+  bad_periods = ceil(20 / var.period_s)
 
   # Three minutes, whatever the period: a canary's few users may all be away for less.
   silent_periods = ceil(180 / var.period_s)

@@ -76,7 +76,7 @@ variable "retrain_enabled" {
 variable "upkeep_schedule" {
   type        = string
   description = "When the lake's upkeep starts, as an EventBridge expression."
-  default     = "rate(1 hour)"
+  default     = "rate(10 minutes)"
 }
 
 variable "upkeep_enabled" {
@@ -183,7 +183,7 @@ variable "slack_webhook" {
 
 variable "canary_alarm_period_s" {
   type        = number
-  description = "Seconds of metrics that a canary's alarm looks at. Below 60, AWS has nothing to show for Lambda's own metrics."
+  description = "Seconds of metrics that a canary's alarm looks at: 10, 30 or a multiple of 60. Below 60, AWS has nothing to show for Lambda's own metrics."
   default     = 60
 }
 

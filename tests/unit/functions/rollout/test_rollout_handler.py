@@ -119,12 +119,23 @@ def test_a_notice_that_cannot_be_sent_stops_nothing_at_the_start(machine: Machin
     assert machine.act("begin")["next"] == "go"
 
 
-def test_a_release_whose_machine_failed_loses_its_users(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        ("Lambda.Unknown", "Lambda.Unknown"),
+        ('{"errorMessage": "no such metric", "stackTrace": ["  File"]}', "no such metric"),
+        ('{"ErrorCode": 1}', '{"ErrorCode": 1}'),
+        ("12", "12"),
+    ],
+)
+def test_a_release_whose_machine_failed_loses_its_users(
+    machine: Machine, cause: str, reason: str
+) -> None:
     machine.until_users()
 
-    said = machine.act("abort", reason="Lambda.Unknown")
+    said = machine.act("abort", reason=cause)
 
-    assert (said["state"], said["reason"]) == ("rolled back", "Lambda.Unknown")
+    assert (said["state"], said["reason"]) == ("rolled back", reason)
     assert machine.releases.describe() == Routing("1")
 
 
