@@ -33,8 +33,8 @@ def in_the_way(
     """Return the releases that must end before this one: the canary's, and earlier ones."""
     others = [r for r in log.open_releases() if r < found.release_id and _lives(log, r, now)]
     exposed = out(alias)
-    if exposed not in (None, found.release_id):
-        others.append(str(exposed))
+    if exposed is not None and exposed != found.release_id:
+        others.append(exposed)
     return tuple(dict.fromkeys(others))
 
 

@@ -255,30 +255,14 @@ class Releases:
         """
         require_model(self.store, model_version)
         alias = self.function.alias()
-        before = alias.routing if alias else None
         version = self.function.version_with(model_version)
-        after = routing.route(before, version or "new", canary_percent)
-        name: StepName
+        # Before anything is published: another canary may be out.
+        after = routing.route(alias.routing if alias else None, version or "new", canary_percent)
         if alias and version and version in (alias.routing.stable, alias.routing.canary):
-            out, name = version, "weigh" if after.canary else "promote"
+            out, name = version, _step_to(after, "weigh")
             moved = self._by_hand(name, lambda r: routing.route(r, out, canary_percent), reason)
             return self._release_of(alias), moved
-        release = self._new_release()
-        self._steps.write(release, "cut", alias, model_version, version, reason=reason)
-        if version is None:
-            description = release_log.describe_version(release, model_version, reason)
-            version = self.function.publish(model_version, description)
-            after = routing.route(before, version, canary_percent)
-        faults = self._smoke(release, alias, model_version, version)
-        if faults:
-            raise ReleaseError(
-                f"version {version} of {self.function.name} with model {model_version} failed its "
-                f"smoke test and gets no users: {faults}"
-            )
-        name = "route" if after.canary else "promote"
-        self._steps.write(release, name, alias, model_version, version, after=after, reason=reason)
-        self.function.point(after, release, over=alias)
-        return release, after
+        return self._cut_now(alias, model_version, version, canary_percent, reason)
 
     # Steps ------------------------------------------------------------------------------
 
@@ -320,6 +304,31 @@ class Releases:
             self.function.point(after, release, over=alias)
         return after
 
+    def _cut_now(
+        self,
+        alias: Alias | None,
+        model: str,
+        version: str | None,
+        canary_percent: float | None,
+        reason: str,
+    ) -> tuple[str, Routing]:
+        release = self._new_release()
+        self._steps.write(release, "cut", alias, model, version, reason=reason)
+        if version is None:
+            description = release_log.describe_version(release, model, reason)
+            version = self.function.publish(model, description)
+        faults = self._smoke(release, alias, model, version)
+        if faults:
+            raise ReleaseError(
+                f"version {version} of {self.function.name} with model {model} failed its smoke "
+                f"test and gets no users: {faults}"
+            )
+        after = routing.route(alias.routing if alias else None, version, canary_percent)
+        name = _step_to(after, "route")
+        self._steps.write(release, name, alias, model, version, after=after, reason=reason)
+        self.function.point(after, release, over=alias)
+        return release, after
+
     def _mark(self, release_id: str, name: StepName, reason: str) -> Standing:
         found = self.standing(release_id)
         if found.closed:
@@ -353,3 +362,8 @@ class Releases:
 
     def _new_release(self) -> str:
         return release_log.release_id(self.clock.now())
+
+
+def _step_to(after: Routing, share: StepName) -> StepName:
+    """Return the step that leads to a routing: one to a share of users, or everybody's."""
+    return share if after.canary else "promote"

@@ -5,27 +5,24 @@
 # Input, all of it optional:
 #   {"release_id": "", "request": {"model_version": "", "code": false, "again": false}, "policy": {}}
 
-locals {
-  # What AWS asks every caller of Lambda to retry, what a busy account answers, and what another
-  # hand on the alias, or a store that does not answer for a moment, leads to.
-  retry = [{
-    ErrorEquals = [
-      "Lambda.ClientExecutionTimeoutException",
-      "Lambda.ServiceException",
-      "Lambda.AWSLambdaException",
-      "Lambda.SdkClientException",
-      "Lambda.TooManyRequestsException",
-      "Lambda.ResourceConflictException",
-      "Lambda.ResourceNotReadyException",
-      "ReleaseConflictError",
-      "UnavailableError",
-    ]
-    IntervalSeconds = 2
-    MaxAttempts     = 6
-    BackoffRate     = 2
-    JitterStrategy  = "FULL"
-  }]
+module "machine" {
+  source = "../machine"
 
+  name = var.name
+  statements = [
+    {
+      sid       = "Call"
+      action    = "lambda:InvokeFunction"
+      resources = [var.rollout_arn, var.evaluate_online_arn]
+    },
+  ]
+  # What another hand on the alias, or a store that does not answer for a moment, leads to.
+  retried_errors   = ["ReleaseConflictError", "UnavailableError"]
+  alerts_topic_arn = var.alerts_topic_arn
+  account_id       = var.account_id
+}
+
+locals {
   catch = [{
     ErrorEquals = ["States.ALL"]
     ResultPath  = "$.failure"
@@ -37,7 +34,7 @@ locals {
     Resource       = "arn:aws:states:::lambda:invoke"
     ResultSelector = { "answer.$" = "$.Payload" }
     ResultPath     = "$.last"
-    Retry          = local.retry
+    Retry          = module.machine.retry
     Catch          = local.catch
   }
 
@@ -74,13 +71,13 @@ locals {
 
 resource "aws_sfn_state_machine" "this" {
   name     = var.name
-  role_arn = aws_iam_role.this.arn
+  role_arn = module.machine.role_arn
 
   definition = jsonencode({
     Comment        = "Release a model or new code: gate, smoke test, canary step by step, promote or roll back."
     StartAt        = "ReadInput"
     TimeoutSeconds = var.timeout_s
-    States = merge(local.actions, local.choices, {
+    States = merge(local.actions, local.choices, module.machine.failing, {
       ReadInput = {
         Type       = "Pass"
         Parameters = { "read.$" = "States.JsonMerge(${local.no_input}, $, false)" }
@@ -137,7 +134,7 @@ resource "aws_sfn_state_machine" "this" {
         }
         ResultSelector = { "answer.$" = "$.Payload" }
         ResultPath     = "$.evaluated"
-        Retry          = local.retry
+        Retry          = module.machine.retry
         # Without an evaluation there is no verdict: the release waits, and its limit ends it.
         Catch = [{ ErrorEquals = ["States.ALL"], ResultPath = "$.failure", Next = "Advance" }]
         Next  = "Judge"
@@ -169,61 +166,6 @@ resource "aws_sfn_state_machine" "this" {
         Type       = "Succeed"
         OutputPath = "$.last.answer"
       }
-      TellFailure = {
-        Type     = "Task"
-        Resource = "arn:aws:states:::sns:publish"
-        Parameters = {
-          TopicArn    = var.alerts_topic_arn
-          Subject     = "${var.name} failed"
-          "Message.$" = "States.Format('{} failed: {}: {}', $$.Execution.Id, $.failure.Error, $.failure.Cause)"
-        }
-        ResultPath = null
-        Retry      = [{ ErrorEquals = ["States.ALL"], IntervalSeconds = 2, MaxAttempts = 3, BackoffRate = 2 }]
-        Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "Failed" }]
-        Next       = "Failed"
-      }
-      Failed = {
-        Type      = "Fail"
-        ErrorPath = "$.failure.Error"
-        CausePath = "$.failure.Cause"
-      }
     })
-  })
-
-  depends_on = [aws_iam_role_policy.this]
-}
-
-resource "aws_iam_role" "this" {
-  name = var.name
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { Service = "states.amazonaws.com" }
-      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
-    }]
-  })
-}
-
-resource "aws_iam_role_policy" "this" {
-  name = "state-machine"
-  role = aws_iam_role.this.id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "Call"
-        Effect   = "Allow"
-        Action   = "lambda:InvokeFunction"
-        Resource = [var.rollout_arn, var.evaluate_online_arn]
-      },
-      {
-        Sid      = "Tell"
-        Effect   = "Allow"
-        Action   = "sns:Publish"
-        Resource = [var.alerts_topic_arn]
-      },
-    ]
   })
 }

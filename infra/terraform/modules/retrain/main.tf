@@ -5,28 +5,27 @@
 #   {"dataset": <event of build_dataset>, "model": <event of train_als>, "release": true}
 # With "release", the new model is released. Output: what train_als answered.
 
-locals {
-  # What AWS asks every caller of Lambda to retry, and what a busy account answers:
-  # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
-  # Errors of the functions themselves are not retried: the same input fails the same way.
-  retry = [{
-    ErrorEquals = [
-      "Lambda.ClientExecutionTimeoutException",
-      "Lambda.ServiceException",
-      "Lambda.AWSLambdaException",
-      "Lambda.SdkClientException",
-      "Lambda.TooManyRequestsException",
-      # A function that was just made, or slept for weeks, is Pending for a moment:
-      # https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
-      "Lambda.ResourceConflictException",
-      "Lambda.ResourceNotReadyException",
-    ]
-    IntervalSeconds = 2
-    MaxAttempts     = 6
-    BackoffRate     = 2
-    JitterStrategy  = "FULL"
-  }]
+module "machine" {
+  source = "../machine"
 
+  name = var.name
+  statements = [
+    {
+      sid       = "Call"
+      action    = "lambda:InvokeFunction"
+      resources = [var.build_dataset_arn, var.train_als_arn]
+    },
+    {
+      sid       = "Release"
+      action    = "states:StartExecution"
+      resources = [var.release_machine_arn]
+    },
+  ]
+  alerts_topic_arn = var.topic_arn
+  account_id       = var.account_id
+}
+
+locals {
   catch = [{
     ErrorEquals = ["States.ALL"]
     ResultPath  = "$.failure"
@@ -36,7 +35,7 @@ locals {
   call = {
     Type     = "Task"
     Resource = "arn:aws:states:::lambda:invoke"
-    Retry    = local.retry
+    Retry    = module.machine.retry
     Catch    = local.catch
   }
 
@@ -46,13 +45,13 @@ locals {
 
 resource "aws_sfn_state_machine" "this" {
   name     = var.name
-  role_arn = aws_iam_role.this.arn
+  role_arn = module.machine.role_arn
 
   definition = jsonencode({
     Comment        = "Build a dataset from the lake and train a model on it."
     StartAt        = "ReadInput"
     TimeoutSeconds = var.timeout_s
-    States = {
+    States = merge(module.machine.failing, {
       ReadInput = {
         Type       = "Pass"
         Parameters = { "read.$" = "States.JsonMerge(${local.no_input}, $, false)" }
@@ -98,67 +97,6 @@ resource "aws_sfn_state_machine" "this" {
         Type       = "Succeed"
         OutputPath = "$.trained.answer"
       }
-      TellFailure = {
-        Type     = "Task"
-        Resource = "arn:aws:states:::sns:publish"
-        Parameters = {
-          TopicArn    = var.topic_arn
-          Subject     = "${var.name} failed"
-          "Message.$" = "States.Format('{} failed: {}: {}', $$.Execution.Id, $.failure.Error, $.failure.Cause)"
-        }
-        ResultPath = null
-        Retry      = [{ ErrorEquals = ["States.ALL"], IntervalSeconds = 2, MaxAttempts = 3, BackoffRate = 2 }]
-        Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "Failed" }]
-        Next       = "Failed"
-      }
-      Failed = {
-        Type      = "Fail"
-        ErrorPath = "$.failure.Error"
-        CausePath = "$.failure.Cause"
-      }
-    }
-  })
-
-  depends_on = [aws_iam_role_policy.this]
-}
-
-resource "aws_iam_role" "this" {
-  name = var.name
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { Service = "states.amazonaws.com" }
-      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
-    }]
-  })
-}
-
-resource "aws_iam_role_policy" "this" {
-  name = "state-machine"
-  role = aws_iam_role.this.id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "Call"
-        Effect   = "Allow"
-        Action   = "lambda:InvokeFunction"
-        Resource = [var.build_dataset_arn, var.train_als_arn]
-      },
-      {
-        Sid      = "Release"
-        Effect   = "Allow"
-        Action   = "states:StartExecution"
-        Resource = [var.release_machine_arn]
-      },
-      {
-        Sid      = "Tell"
-        Effect   = "Allow"
-        Action   = "sns:Publish"
-        Resource = [var.topic_arn]
-      },
-    ]
+    })
   })
 }
