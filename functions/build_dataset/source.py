@@ -15,8 +15,9 @@ import numpy.typing as npt
 from movierec import audience
 from movierec.artifact import Array
 from movierec.dataset import Evidence, Rated, Watched
-from movierec.errors import DatasetError, TableNotFoundError
+from movierec.errors import DatasetError
 from movierec.lake import EVENTS, MOVIES, QUARANTINE, USERS
+from movierec.lake_queries import columns, present_versions
 from movierec.ports import LakeReader
 
 Versions = Mapping[str, int]
@@ -46,16 +47,12 @@ def pin(lake: LakeReader, wanted: Versions) -> dict[str, int]:
     """
     if wanted:
         return {name: wanted[name] for name in sorted(wanted)}
-    versions = {}
-    for table in (EVENTS, MOVIES, QUARANTINE, USERS):
-        try:
-            versions[table.name] = lake.version(table.name)
-        except TableNotFoundError as exc:
-            if table is EVENTS:
-                raise DatasetError(
-                    "the lake has no events yet: start the ingest worker, see that the site"
-                    " writes to its topic, and build again"
-                ) from exc
+    versions = present_versions(lake, (EVENTS, MOVIES, QUARANTINE, USERS))
+    if EVENTS.name not in versions:
+        raise DatasetError(
+            "the lake has no events yet: start the ingest worker, see that the site"
+            " writes to its topic, and build again"
+        )
     return versions
 
 
@@ -69,8 +66,8 @@ def read_evidence(
     """Return the events in sum, the catalog and the users at these versions of the lake."""
     events = {EVENTS.name: versions[EVENTS.name]}
     fill = {"since": _since(since)}
-    movie_ids = _columns(lake, _MOVIE_IDS.format_map(fill), events)["movie_id"].tolist()
-    rows = int(_columns(lake, _ROWS.format_map(fill), events)["n"][0])
+    movie_ids = columns(lake, _MOVIE_IDS.format_map(fill), events)["movie_id"].tolist()
+    rows = int(columns(lake, _ROWS.format_map(fill), events)["n"][0])
     turns = 1 + rows // events_a_turn
     runtimes, adult = _catalog(lake, versions, movie_ids)
     return Evidence(
@@ -87,8 +84,7 @@ def _in_turns(
     lake: LakeReader, sql: str, fill: Mapping[str, str], versions: Versions, turns: int
 ) -> dict[str, Array]:
     parts = [
-        _columns(lake, sql.format(**fill, turns=turns, turn=turn), versions)
-        for turn in range(turns)
+        columns(lake, sql.format(**fill, turns=turns, turn=turn), versions) for turn in range(turns)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -99,22 +95,17 @@ def read_overview(lake: LakeReader, versions: Versions, since: str) -> Overview:
     quarantine = {name: versions[name] for name in (QUARANTINE.name,) if name in versions}
     fill = {"since": _since(since)}
     return Overview(
-        rows_by_day=_columns(lake, _ROWS_BY_DAY.format_map(fill), events),
-        offsets=_columns(lake, _OFFSETS.format_map(fill), events),
-        ratings=_columns(lake, _RATINGS.format_map(fill), events),
-        answers=_columns(lake, _ANSWERS.format_map(fill), events),
-        quarantine=_columns(lake, _QUARANTINED, quarantine) if quarantine else {},
+        rows_by_day=columns(lake, _ROWS_BY_DAY.format_map(fill), events),
+        offsets=columns(lake, _OFFSETS.format_map(fill), events),
+        ratings=columns(lake, _RATINGS.format_map(fill), events),
+        answers=columns(lake, _ANSWERS.format_map(fill), events),
+        quarantine=columns(lake, _QUARANTINED, quarantine) if quarantine else {},
     )
 
 
 def _since(day: str) -> str:
     # `dataset.Parameters` has seen to it that this is a day and no other text.
     return f"and event_date >= date '{day}'" if day else ""
-
-
-def _columns(lake: LakeReader, sql: str, versions: Versions) -> dict[str, Array]:
-    found = lake.query(sql, dict(versions))
-    return {name: found.column(name).to_numpy() for name in found.column_names}
 
 
 def _catalog(
@@ -129,7 +120,7 @@ def _catalog(
     runtimes, adult = np.zeros(len(movie_ids), np.int32), np.full(len(movie_ids), loaded)
     if not loaded:
         return runtimes, adult
-    found = _columns(lake, _CATALOG, {MOVIES.name: versions[MOVIES.name]})
+    found = columns(lake, _CATALOG, {MOVIES.name: versions[MOVIES.name]})
     codes = {movie_id: code for code, movie_id in enumerate(movie_ids)}
     places = np.array([codes.get(movie_id, -1) for movie_id in found["movie_id"]], np.int64)
     known = places >= 0
@@ -141,7 +132,7 @@ def _catalog(
 def _user_groups(lake: LakeReader, versions: Versions) -> npt.NDArray[np.uint8]:
     if USERS.name not in versions:
         return np.zeros(0, np.uint8)
-    found = _columns(lake, _USERS, {USERS.name: versions[USERS.name]})
+    found = columns(lake, _USERS, {USERS.name: versions[USERS.name]})
     groups = audience.group_of(found["age"], found["gender"].tolist())
     return audience.groups_by_id(found["user_ids"], groups)
 

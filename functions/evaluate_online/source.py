@@ -20,12 +20,11 @@ from pandas.api.types import union_categoricals
 from functions.evaluate_online import quality
 from functions.evaluate_online.outcomes import us
 from movierec import dataset
-from movierec.errors import TableNotFoundError
 from movierec.lake import EVENTS, MOVIES, SERVED
+from movierec.lake_queries import Array, columns, present_versions
 from movierec.ports import LakeReader
 from movierec.provenance import microseconds
 
-Array = npt.NDArray[Any]
 Versions = Mapping[str, int]
 
 # The time that lines may be under way: 1 in 100 reaches the log up to 15 s after later ones.
@@ -92,13 +91,7 @@ class SiteView:
 
 def pin(lake: LakeReader) -> dict[str, int]:
     """Return the present version of each table that exists."""
-    versions = {}
-    for table in (EVENTS, MOVIES, SERVED):
-        try:
-            versions[table.name] = lake.version(table.name)
-        except TableNotFoundError:
-            continue
-    return versions
+    return present_versions(lake, (EVENTS, MOVIES, SERVED))
 
 
 def watermark(lake: LakeReader, versions: Versions, now: datetime) -> datetime | None:
@@ -122,13 +115,13 @@ def _newest(lake: LakeReader, versions: Versions, since: datetime, now: datetime
     sql = _NEWEST.format(
         from_day=_day(since), from_us=microseconds(since), now_us=microseconds(now), n=_WITNESSES
     )
-    return _columns(lake, sql, {EVENTS.name: versions[EVENTS.name]})["at"]
+    return columns(lake, sql, {EVENTS.name: versions[EVENTS.name]})["at"]
 
 
 def read_site(lake: LakeReader, versions: Versions, window: Window) -> SiteView:
     """Return what the site logged in the window. Needs `events`."""
     events = {EVENTS.name: versions[EVENTS.name]}
-    found = pd.DataFrame(_columns(lake, _SITE.format_map(window.fill()), events))
+    found = pd.DataFrame(columns(lake, _SITE.format_map(window.fill()), events))
     asked = found["kind"] == "recommend"
     by_status = zip(found["status"][asked].tolist(), found["lines"][asked].tolist(), strict=True)
     rated = int(found["rated"].sum())
@@ -205,13 +198,13 @@ class _Reading:
         """Return the rows of all turns, with `movie` for movie_id."""
         parts = []
         for turn in range(turns):
-            part = _columns(self.lake, self._turned(sql, turn, turns), self.tables)
+            part = columns(self.lake, self._turned(sql, turn, turns), self.tables)
             parts.append({"movie": self.book.numbers(part.pop("movie_id")), **part})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def lists(self, lists_a_turn: int) -> tuple[pd.DataFrame, Array]:
         """Return the lists' rows and their movies, (n, k) int32, -1 where a list is shorter."""
-        count = _columns(self.lake, _COUNT.format_map(self.fill), self.tables)["lists"]
+        count = columns(self.lake, _COUNT.format_map(self.fill), self.tables)["lists"]
         turns = 1 + int(count[0]) // lists_a_turn
         rows, blocks = [], []
         for turn in range(turns):
@@ -255,13 +248,8 @@ def _runtimes(lake: LakeReader, versions: Versions) -> dict[str, int]:
     """Return the catalog: runtime in minutes by movie id, 0 if unknown; empty without a table."""
     if MOVIES.name not in versions:
         return {}
-    found = _columns(lake, _CATALOG, {MOVIES.name: versions[MOVIES.name]})
+    found = columns(lake, _CATALOG, {MOVIES.name: versions[MOVIES.name]})
     return dict(zip(found["movie_id"].tolist(), found["minutes"].tolist(), strict=True))
-
-
-def _columns(lake: LakeReader, sql: str, versions: Versions) -> dict[str, Array]:
-    found = lake.query(sql, dict(versions))
-    return {name: found.column(name).to_numpy() for name in found.column_names}
 
 
 _NUMBERS: Final = ("user_id", "served_at", "latency_ms", "status")

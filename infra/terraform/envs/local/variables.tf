@@ -35,7 +35,7 @@ variable "retrain_schedule" {
 variable "upkeep_schedule" {
   type        = string
   description = "When the lake's upkeep starts, as an EventBridge expression."
-  default     = "rate(10 minutes)"
+  default     = "rate(5 minutes)"
 }
 
 variable "upkeep_enabled" {

@@ -20,6 +20,12 @@ locals {
   # Three minutes, whatever the period: a canary's few users may all be away for less.
   silent_periods = ceil(180 / var.period_s)
 
+  of_calls = [
+    { Name = "FunctionName", Value = var.api_function },
+    { Name = "Resource", Value = "${var.api_function}:${var.alias}" },
+    { Name = "ExecutedVersion", Value = "{version}" },
+  ]
+
   of_version = [{ Name = "FunctionVersion", Value = "{version}" }]
 
   alarms = {
@@ -29,11 +35,16 @@ locals {
       MetricName       = "Errors"
       Statistic        = "Average"
       Threshold        = var.error_share
-      Dimensions = [
-        { Name = "FunctionName", Value = var.api_function },
-        { Name = "Resource", Value = "${var.api_function}:${var.alias}" },
-        { Name = "ExecutedVersion", Value = "{version}" },
-      ]
+      Dimensions       = local.of_calls
+    }
+    # From outside: what is slow before and after the API's own clock, users wait for too.
+    long = {
+      AlarmDescription = "The canary's calls last more than ${var.duration_ms} ms on average."
+      Namespace        = "AWS/Lambda"
+      MetricName       = "Duration"
+      Statistic        = "Average"
+      Threshold        = var.duration_ms
+      Dimensions       = local.of_calls
     }
     errors = {
       AlarmDescription = "Of the canary's answers, more than ${var.error_share * 100}% are errors (5xx)."

@@ -48,6 +48,11 @@ variable "slow_share" {
   description = "Share of a canary's answers, 0-1, that may be slow."
 }
 
+variable "duration_ms" {
+  type        = number
+  description = "How long a canary's calls may last on average, cold starts and all."
+}
+
 variable "period_s" {
   type        = number
   description = "Seconds of metrics that an alarm looks at."

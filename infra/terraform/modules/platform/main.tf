@@ -234,6 +234,7 @@ module "brake" {
   namespace     = local.namespace
   error_share   = var.canary_error_share
   slow_share    = var.canary_slow_share
+  duration_ms   = var.canary_duration_ms
   period_s      = var.canary_alarm_period_s
 }
 
@@ -277,6 +278,7 @@ module "evaluate_schedule" {
   description   = "Starts the measuring of live quality."
   schedule      = var.evaluate_schedule
   enabled       = true
+  input         = { window_s = 86400 }
   target_arn    = local.function_arn.evaluate_online
   function_name = module.function["evaluate_online"].name
   account_id    = var.account_id

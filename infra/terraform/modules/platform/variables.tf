@@ -76,7 +76,7 @@ variable "retrain_enabled" {
 variable "upkeep_schedule" {
   type        = string
   description = "When the lake's upkeep starts, as an EventBridge expression."
-  default     = "rate(10 minutes)"
+  default     = "rate(5 minutes)"
 }
 
 variable "upkeep_enabled" {
@@ -191,6 +191,12 @@ variable "canary_error_share" {
   type        = number
   description = "Share of a canary's answers, 0-1, that may be errors before it is rolled back."
   default     = 0.05
+}
+
+variable "canary_duration_ms" {
+  type        = number
+  description = "How long a canary's calls may last on average before it is rolled back; the proxy waits for 400 ms."
+  default     = 300
 }
 
 variable "canary_slow_share" {

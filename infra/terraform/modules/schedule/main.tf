@@ -13,7 +13,7 @@ resource "aws_cloudwatch_event_target" "this" {
   target_id = var.function_name == null ? "state-machine" : "function"
   arn       = var.target_arn
   role_arn  = one(aws_iam_role.this[*].arn)
-  input     = jsonencode(var.input)
+  input     = var.input == null ? null : jsonencode(var.input)
 }
 
 resource "aws_lambda_permission" "this" {

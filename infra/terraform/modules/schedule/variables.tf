@@ -31,8 +31,13 @@ variable "function_name" {
 
 variable "input" {
   type        = any
-  description = "Input of each execution or call."
-  default     = {}
+  description = "Input of each execution or call; without one it is EventBridge's own event."
+  default     = null
+
+  validation {
+    condition     = jsonencode(var.input) != "{}"
+    error_message = "An empty input is never sent by the emulator: leave it out, or say something."
+  }
 }
 
 variable "account_id" {
