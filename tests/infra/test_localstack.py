@@ -200,7 +200,7 @@ def test_schedules_may_call_their_functions_and_do(client):
     for name in functions:
         events.put_rule(Name=name, ScheduleExpression="rate(1 minute)", State="ENABLED")
     deadline_s = time.monotonic() + 240
-    called = set()
+    called: set[str] = set()
     while called != before.keys() and time.monotonic() < deadline_s:
         called = {n for n in before if invocations(client, functions[n]) > before[n]}
         time.sleep(0.5)
