@@ -49,9 +49,9 @@ async def serve(
 
 async def _serve(parts: Parts, stop: asyncio.Event, on_start: Callable[[int], None]) -> None:
     settings = parts.settings
-    async with api_at(settings.api_url, parts.world.new_id) as api:
-        bulkhead = Bulkhead(api, settings.api_calls)
-        door = parts.door(bulkhead)
+    async with api_at(settings.api_url, parts.world.new_id) as reached:
+        api = Bulkhead(reached, settings.api_calls)
+        door = parts.door(api)
         server = HttpServer(door, parts.pages(door), header_timeout_s=settings.header_timeout_s)
         port = await server.start(settings.host, settings.port)
         _log.info("listening", extra={"host": settings.host, "port": port})
@@ -62,6 +62,6 @@ async def _serve(parts: Parts, stop: asyncio.Event, on_start: Callable[[int], No
         _log.info("stopping")
         await server.stop(_ANSWER_WITHIN_S)
         polling.cancel()
-        await bulkhead.close()
+        await api.close()
         await parts.shipping.stop(settings.ship_within_s)
     _log.info("stopped", extra={"backlog_records": parts.journal.backlog_records})
