@@ -1,0 +1,313 @@
+"""An append-only journal in segments, and checkpoints that stand for all before a segment.
+
+    journal-00000003.log      records, in the order in which they were appended
+    checkpoint-00000003       records that say the same as all segments before 3
+
+What is written at once is one record of the file: a crash may tear it, then all of it is gone, and
+whatever stands before it was synced before. Appending never fails and touches no disk; `commit`
+does. So the order of records is the order of appends, whoever commits first, and a record that a
+full disk refused is written before all later ones, or never.
+
+A segment has zeros ahead of its end. A write into those changes neither the file's size nor its
+blocks, so the sync after it waits for no journal of the file system, and for nobody else's writes.
+"""
+
+import itertools
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from localstack_keeper.errors import DamagedError
+from localstack_keeper.files import Disk
+from localstack_keeper.folder import Folder
+from localstack_keeper.records import frame, join, read, split
+
+LOG = logging.getLogger(__name__)
+
+KEPT: Final = 2
+_COPY_BYTES: Final = 1 << 20
+_AHEAD_BYTES: Final = 1 << 18
+
+
+def _segment(root: Path, number: int) -> Path:
+    return root / f"journal-{number:08d}.log"
+
+
+def _checkpoint(root: Path, number: int) -> Path:
+    return root / f"checkpoint-{number:08d}"
+
+
+def _numbers(root: Path, pattern: str) -> list[int]:
+    return sorted(
+        int(path.name.rpartition("-")[2].partition(".")[0]) for path in root.glob(pattern)
+    )
+
+
+class Journal:
+    """The segment that is being written."""
+
+    def __init__(
+        self, root: Path, number: int, disk: Disk, *, before: Callable[[], None] = lambda: None
+    ) -> None:
+        self.root = root
+        self.number = number
+        self._before = before
+        """Puts on the disk what records are about; raises OSError."""
+        self._disk = disk
+        self._fd = self._create(number)
+        self._size_bytes = 0
+        self._filled_bytes = 0
+        """Up to where the segment has zeros, at least."""
+        self._pending: list[bytes] = []
+        self._appended = 0
+        self._durable = 0
+        self._guard = threading.Lock()
+        self._writing = threading.Lock()
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of the segment is on the disk."""
+        return self._size_bytes
+
+    @property
+    def durable(self) -> int:
+        """How many records are on the disk, of all that this object was given."""
+        return self._durable
+
+    @property
+    def appended(self) -> int:
+        """How many records this object was given."""
+        return self._appended
+
+    def append(self, payload: bytes) -> int:
+        """Take a record and return its number, for `commit`."""
+        with self._guard:
+            self._pending.append(payload)
+            self._appended += 1
+            return self._appended
+
+    def commit(self, number: int | None = None) -> None:
+        """Wait until a record and all before it are on the disk; by default all.
+
+        One caller writes what all have appended meanwhile. Raises OSError; the records stay, and
+        the next commit writes them.
+        """
+        upto = self._appended if number is None else number
+        with self._writing:
+            if self._durable < upto:
+                self._flush()
+
+    def rotate(self) -> int:
+        """Commit all, go on in a new segment, and return its number. Raises OSError."""
+        with self._writing:
+            self._flush()
+            fd = self._create(self.number + 1)
+            self._end()
+            self._fd, self._size_bytes, self.number = fd, 0, self.number + 1
+            self._filled_bytes = 0
+            return self.number
+
+    def close(self) -> None:
+        """Commit all and write no more. Raises OSError."""
+        self.commit()
+        self._end()
+
+    def _end(self) -> None:
+        with suppress(OSError):  # readers know zeros from records
+            os.ftruncate(self._fd, self._size_bytes)
+        os.close(self._fd)
+
+    def _flush(self) -> None:
+        with self._guard:
+            batch, upto = list(self._pending), self._appended
+        if not batch:
+            return
+        data = frame(join(batch))
+        self._before()
+        # After a failure the same bytes go to the same place: what a first try left behind is a
+        # part of them, or beyond the end that a reader sees.
+        self._fill(self._size_bytes + len(data))
+        self._disk.write_all(self._fd, data, self._size_bytes)
+        self._disk.sync_data(self._fd)
+        with self._guard:
+            del self._pending[: len(batch)]
+        self._size_bytes += len(data)
+        self._durable = upto
+
+    def _fill(self, end: int) -> None:
+        if end > self._filled_bytes:
+            upto = end + _AHEAD_BYTES
+            with suppress(OSError):  # a full disk: then it is slower
+                self._disk.fill(self._fd, end, upto)
+                self._filled_bytes = upto
+
+    def _create(self, number: int) -> int:
+        path = _segment(self.root, number)
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            self._disk.sync_folder(self.root)
+        except OSError:
+            os.close(fd)
+            path.unlink()
+            raise
+        return fd
+
+
+@dataclass(frozen=True)
+class History:
+    """All that a journal says."""
+
+    payloads: list[bytes]
+    next_segment: int
+    journal_bytes: int
+    """How much of it is in segments and not in the checkpoint."""
+    cut_bytes: int
+    """How much of the last segment was torn, and is cut."""
+
+
+def recover(root: Path, folder: Folder, disk: Disk) -> History:
+    """Read what there is, from the newest checkpoint that is whole.
+
+    A torn tail is cut, kept aside and said. Raises DamagedError for what no crash explains: records
+    missing, or broken in the middle. Nothing is changed then.
+    """
+    for part in root.glob("*.part"):
+        part.unlink()
+    segments = _numbers(root, "journal-*.log")
+    start, payloads, damaged = _newest_checkpoint(root, segments)
+    later = [number for number in segments if number >= start]
+    _check_gaps(root, later, start)
+    journal_bytes = cut_bytes = intact_bytes = 0
+    for number in later:
+        path = _segment(root, number)
+        found, intact_bytes, torn_bytes = _read_segment(path, is_last=number == later[-1])
+        payloads.extend(found)
+        journal_bytes += intact_bytes
+        cut_bytes += torn_bytes
+    for path in damaged:
+        _set_aside(path, folder)
+    if later:
+        _cut(_segment(root, later[-1]), intact_bytes, folder, disk)
+    following = max([start - 1, *segments]) + 1
+    return History(payloads, max(1, following), journal_bytes, cut_bytes)
+
+
+def _newest_checkpoint(root: Path, segments: list[int]) -> tuple[int, list[bytes], list[Path]]:
+    """Return where it ends, what it says, and the newer ones that are not whole."""
+    damaged: list[Path] = []
+    for number in reversed(_numbers(root, "checkpoint-*")):
+        data = _checkpoint(root, number).read_bytes()
+        reading = read(data)
+        if reading.intact_bytes == len(data) and reading.payloads:
+            return number, reading.payloads[:-1], damaged
+        damaged.append(_checkpoint(root, number))
+    if (segments or damaged) and segments[:1] != [1]:
+        raise DamagedError(
+            f"{root}: no checkpoint loads, and the journal begins at "
+            f"{f'segment {segments[0]}' if segments else 'none'}: restore the folder from a copy, "
+            "or move it away to start without S3's objects"
+        )
+    return 1, [], damaged
+
+
+def _set_aside(path: Path, folder: Folder) -> None:
+    LOG.error(
+        "keeper: %s is not what was written: set aside as %s, the one before is used",
+        path, folder.set_aside(path),
+    )  # fmt: skip
+
+
+def _check_gaps(root: Path, segments: list[int], start: int) -> None:
+    for number, expected in zip(segments, itertools.count(start), strict=False):
+        if number != expected:
+            raise DamagedError(
+                f"{_segment(root, expected)} is missing: restore it, or move all later segments "
+                "away to go on with what was before"
+            )
+
+
+def _read_segment(path: Path, *, is_last: bool) -> tuple[list[bytes], int, int]:
+    """Return what a segment says, how much of it is intact, and how much is torn."""
+    data = path.read_bytes()
+    reading = read(data)
+    torn_bytes = len(data[reading.intact_bytes :].rstrip(b"\0"))
+    if reading.is_damaged or (torn_bytes and not is_last):
+        raise DamagedError(
+            f"{path} is damaged at byte {reading.intact_bytes} of {len(data)}: restore it from a "
+            "copy, or move it and all later segments away to go on with what was before"
+        )
+    try:
+        payloads = [payload for batch in reading.payloads for payload in split(batch)]
+    except ValueError as exc:
+        raise DamagedError(f"{path}: {exc}: restore it from a copy") from exc
+    return payloads, reading.intact_bytes, torn_bytes
+
+
+def _cut(path: Path, whole_bytes: int, folder: Folder, disk: Disk) -> None:
+    """Cut a segment's end: without a sync it could be there again when others follow."""
+    with path.open("rb") as file:
+        file.seek(whole_bytes)
+        tail = file.read()
+    torn = tail.rstrip(b"\0")
+    if torn:
+        _keep_tail(path, torn, folder)
+    if tail:
+        disk.cut(path, whole_bytes)
+
+
+def _keep_tail(path: Path, torn: bytes, folder: Folder) -> None:
+    copy = path.with_name(f"{path.name}.tail")
+    try:
+        copy.write_bytes(torn)
+        folder.set_aside(copy)
+    except OSError as exc:  # a full disk: the tail is worth less than a start
+        copy.unlink(missing_ok=True)
+        LOG.warning("keeper: what is cut from %s is not kept: %s", path, exc)
+    LOG.warning(
+        "keeper: %d bytes of a write that was not finished are cut from %s", len(torn), path
+    )
+
+
+def write_checkpoint(root: Path, number: int, payloads: Iterable[bytes], disk: Disk) -> int:
+    """Write a checkpoint for all before a segment, delete what it makes useless, return its size.
+
+    A crash before the rename leaves the one before and all segments since. The last record says
+    that it is whole. Raises OSError.
+    """
+    part = _checkpoint(root, number).with_suffix(".part")
+    try:
+        size_bytes = _write_records(part, itertools.chain(payloads, [b"end"]), disk)
+        part.replace(_checkpoint(root, number))
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    disk.sync_folder(root)
+    checkpoints = _numbers(root, "checkpoint-*")
+    for old in checkpoints[:-KEPT]:
+        _checkpoint(root, old).unlink()
+    needed = checkpoints[-KEPT:][0] if len(checkpoints) >= KEPT else 1
+    for old in _numbers(root, "journal-*.log"):
+        if old < needed:
+            _segment(root, old).unlink()
+    return size_bytes
+
+
+def _write_records(path: Path, payloads: Iterable[bytes], disk: Disk) -> int:
+    fd = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        offset, buffer = 0, bytearray()
+        for payload in payloads:
+            buffer += frame(payload)
+            if len(buffer) >= _COPY_BYTES:
+                disk.write_all(fd, bytes(buffer), offset)
+                offset, buffer = offset + len(buffer), bytearray()
+        disk.write_all(fd, bytes(buffer), offset)
+        disk.sync(fd)
+        return offset + len(buffer)
+    finally:
+        os.close(fd)

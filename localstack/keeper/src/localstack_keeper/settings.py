@@ -1,0 +1,41 @@
+"""What the environment says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from localstack_keeper.errors import RefusedError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where state is kept, how often, and how hard."""
+
+    folder: Path
+    interval_s: float
+    sync: bool
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings | None":
+        """Return the settings; None without KEEPER_FOLDER, which means: keep nothing.
+
+        Raises RefusedError if one cannot be read.
+        """
+        folder = environ.get("KEEPER_FOLDER", "")
+        if not folder:
+            return None
+        sync = environ.get("KEEPER_SYNC", "1")
+        if sync not in ("0", "1"):
+            raise RefusedError(f"KEEPER_SYNC is {sync!r}: set it to 0 or 1")
+        return cls(Path(folder).absolute(), _interval_s(environ), sync == "1")
+
+
+def _interval_s(environ: Mapping[str, str]) -> float:
+    text = environ.get("KEEPER_INTERVAL_S", "5")
+    try:
+        interval_s = float(text)
+    except ValueError:
+        interval_s = 0
+    if not 0 < interval_s < float("inf"):
+        raise RefusedError(f"KEEPER_INTERVAL_S is {text!r}: set it to a number of seconds above 0")
+    return interval_s

@@ -1,0 +1,26 @@
+"""An emulator for a test of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.harness import Emulator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have what waits for time to pass begin first and end last."""
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("last"):
+            return 1
+        return -1 if item.get_closest_marker("first") else 0
+
+    items.sort(key=place)
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    """Give a test an emulator that it starts itself."""
+    emulator = Emulator(tmp_path / "emulator")
+    yield emulator
+    emulator.finish()
