@@ -29,7 +29,7 @@ demo: setup ## The whole loop on this machine; ONCE=1 ends after one round
 	$(VENV)/movierec demo $(if $(filter 1,$(ONCE)),--once)
 
 .PHONY: test
-test: check executor-test ## All checks and all tests, with coverage in build/coverage
+test: check executor-test keeper-test ## All checks and all tests, with coverage in build/coverage
 	@rm -rf $(COVERAGE) && mkdir -p $(COVERAGE)
 	$(VENV)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report= $(ARGS) tests
 	$(VENV)/coverage xml -q
@@ -72,6 +72,18 @@ executor-test: setup ## The Lambda executor's own tests, in the emulator's envir
 	cd localstack/lambda_executor && ../.venv/bin/python -m mypy
 	cd localstack/lambda_executor && ../.venv/bin/python -m pytest $(ARGS)
 
+.PHONY: keeper-test
+keeper-test: setup ## The emulator's persistence: its own tests, in the emulator's environment
+	cd localstack/keeper && ../.venv/bin/python -m mypy
+	cd localstack/keeper && ../.venv/bin/python -m pytest $(ARGS)
+
+.PHONY: chaos
+chaos: setup ## Kill what keeps state, then the machine's parts, again and again: CRASHES=100 SEED=1
+	cd localstack/keeper && KEEPER_CRASHES=$(or $(CRASHES),100) KEEPER_CRASH_SEED=$(or $(SEED),1) \
+	  ../.venv/bin/python -m pytest $(ARGS) tests/emulator/test_crash.py
+	MOVIEREC_CRASHES=$(or $(CRASHES),100) MOVIEREC_CRASH_SEED=$(or $(SEED),1) \
+	  $(VENV)/pytest $(ARGS) tests/e2e/test_chaos.py
+
 .PHONY: vendor
 vendor: setup ## Build the library into chalice_app/vendor
 	$(VENV)/python -m movierec.stack.packages vendor
@@ -91,6 +103,10 @@ bench-api: setup ## Measure the API and the proxy
 .PHONY: bench-executor
 bench-executor: setup ## Measure the Lambda executor
 	$(VENV)/python -m bench.executor
+
+.PHONY: bench-keeper
+bench-keeper: setup ## Measure the emulator's state: what it costs, how soon a run is resumed
+	$(VENV)/python -m bench.keeper
 
 .PHONY: bench-releases
 bench-releases: setup ## Play releases: the verdict's error rates and speed; SEED=2 for others

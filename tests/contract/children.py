@@ -7,7 +7,7 @@ import time
 import psutil
 
 from movierec.stack import environment
-from movierec.stack.processes import Spec
+from movierec.stack.programs import Spec
 
 
 def spec(run, name, code, **settings):

@@ -2,17 +2,27 @@
 
 import os
 import socket
-import sys
 
 import pytest
 
 from movierec import settings
 from movierec.aws.session import client
 from movierec.errors import UnavailableError
-from movierec.stack import addresses, condition, emulator, record, sockets, surroundings
-from movierec.stack.processes import Spec, Supervisor
+from movierec.stack import (
+    addresses,
+    condition,
+    deployment,
+    record,
+    sockets,
+    supervision,
+    surroundings,
+)
+from movierec.stack.deployment import Deployment
+from movierec.stack.options import external_kafka
+from movierec.stack.processes import Supervisor
 from movierec.stack.progress import quiet
-from movierec.stack.startup import Startup, external_kafka
+from movierec.stack.startup import Startup
+from tests.contract.children import gone, waiting
 
 
 @pytest.fixture(autouse=True)
@@ -75,20 +85,26 @@ def come_up(run, supervisor):
 
 
 def test_what_an_earlier_up_has_deployed_is_still_known_while_the_next_one_is_under_way(run):
-    surroundings.save(run, {**DEPLOYED, settings.TOPIC: "another"})
-    sleeping = (sys.executable, "-c", "import time; time.sleep(600)")
+    deployment.save(run, Deployment(generation=7, told=DEPLOYED))
+    surroundings.save(run, {settings.TOPIC: "another"})
     with Supervisor(run) as supervisor:
-        supervisor.start(Spec(emulator.NAME, sleeping, dict(os.environ), run.folder))
         known = come_up(run, supervisor)
     assert known.items() >= DEPLOYED.items()
     assert known[settings.TOPIC] == settings.DEFAULT_TOPIC
 
 
-def test_a_new_emulator_has_nothing_deployed(run):
-    surroundings.save(run, DEPLOYED)
+def test_a_new_run_knows_of_nothing_that_is_deployed(run):
     with Supervisor(run) as supervisor:
         known = come_up(run, supervisor)
     assert not known.keys() & DEPLOYED.keys()
+
+
+def test_nobody_starts_what_this_command_starts(run):
+    """The supervisor of an earlier `up` would, at the same time."""
+    with Supervisor(run) as supervisor:
+        earlier = supervisor.start(waiting(run, supervision.NAME))
+        come_up(run, supervisor)
+        assert gone(earlier.pid)
 
 
 def with_kafka_at(run, servers):

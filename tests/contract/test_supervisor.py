@@ -12,7 +12,8 @@ from movierec.errors import ConfigError, UnavailableError
 from movierec.stack import record, trees
 from movierec.stack.layout import Project
 from movierec.stack.memory import PeakMemory
-from movierec.stack.processes import Spec, Supervisor
+from movierec.stack.processes import Supervisor
+from movierec.stack.programs import Spec
 from tests.contract.children import eventually, gone, spec, waiting
 
 # A child that says it is ready by a file, and has a grandchild in a session of its own.

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 DEMO = """
 import os, pathlib, sys, time
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import Spec, Supervisor
+from movierec.stack.processes import Supervisor
+from movierec.stack.programs import Spec
 run = Run(Project(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))
 with Supervisor(run) as supervisor:
     child = [sys.executable, "-c", "import time; time.sleep(600)"]

@@ -6,7 +6,8 @@ import pytest
 
 from movierec.errors import UnavailableError
 from movierec.stack import record
-from movierec.stack.processes import Supervisor, alone
+from movierec.stack.processes import Supervisor
+from movierec.stack.programs import alone
 from tests.contract.children import eventually, gone, spec, waiting
 
 

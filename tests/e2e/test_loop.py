@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 from bench.faults import Code
 from bench.stack import playing, stop
@@ -51,9 +53,14 @@ def channel():
 
 
 @pytest.fixture(scope="module")
-def stack(channel):
-    env = {settings.RELEASE_POLICY: json.dumps(POLICY), settings.SLACK_WEBHOOK: channel.url}
-    with playing(*SMALL, env=env) as found:
+def chosen(channel):
+    """Return what the operator's environment says of releases."""
+    return {settings.RELEASE_POLICY: json.dumps(POLICY), settings.SLACK_WEBHOOK: channel.url}
+
+
+@pytest.fixture(scope="module")
+def stack(chosen):
+    with playing(*SMALL, env=chosen) as found:
         yield found
 
 
@@ -63,12 +70,13 @@ def variables(stack):
 
 
 @pytest.fixture
-def movierec(stack):
+def movierec(stack, chosen):
     """Return a function that runs a command on the stack; its exit code, output and errors."""
 
     def run(*arguments):
         done = subprocess.run(
             [*ROOT_COMMAND, "--run", stack.run.name, *arguments],
+            env={**os.environ, **chosen},
             capture_output=True,
             text=True,
             timeout=300,
@@ -144,6 +152,10 @@ def test_functions_ran_as_processes_not_in_docker(stack):
 
 
 def test_a_second_apply_changes_nothing(stack, variables):
+    assert plan_is_empty(stack, variables)
+
+
+def plan_is_empty(stack, variables):
     project = stack.run.project
     env = environment.basic(os.environ, path=project.path) | {
         name: value for name, value in variables.items() if name.startswith("AWS_")
@@ -153,7 +165,7 @@ def test_a_second_apply_changes_nothing(stack, variables):
         env=terraform.configured(env, project.terraform_config),
         log=stack.run.logs / "terraform-again.log",
     )
-    assert workspace.plan_is_empty()
+    return workspace.plan_is_empty()
 
 
 def test_status_says_where_everything_answers(movierec):
@@ -322,13 +334,98 @@ def assert_users_are_answered(variables):
         assert get(variables[settings.PROXY_URL], f"/recommend/{user}")[0] == 200
 
 
-def test_ctrl_c_stops_everything(stack):
-    """The last test of this module: nothing of the run is left, and no port is held."""
-    mine = record.load(stack.run)
-    assert mine.processes
-    stop(stack.process)
-    assert trees.marked(str(stack.run.folder)) == frozenset()
-    assert not [p for p in mine.processes if psutil.pid_exists(p.pid)]
-    for port in mine.ports.values():
+def assert_nothing_is_left(run, before):
+    assert before.processes
+    assert trees.marked(str(run.folder)) == frozenset()
+    assert not [p for p in before.processes if psutil.pid_exists(p.pid)]
+    for port in before.ports.values():
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def test_ctrl_c_stops_everything(stack):
+    """From here on the run is down, until a test has it resumed."""
+    before = record.load(stack.run)
+    stop(stack.process)
+    assert_nothing_is_left(stack.run, before)
+
+
+def test_a_run_that_was_stopped_goes_on_with_all_that_it_had_and_deploys_nothing(
+    movierec, stack, variables
+):
+    resumed = movierec("up")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "localstack" in resumed.stderr
+    assert "terraform" not in resumed.stderr
+    assert "chalice" not in resumed.stderr
+    assert surroundings.load(stack.run) == variables
+    assert plan_is_empty(stack, variables)
+    listed = json.loads(movierec("--json", "release", "list").stdout)
+    assert {"promoted", "rolled back"} <= {each["state"] for each in listed}
+    versions = {model["version"] for model in stack.summary["models"]}
+    assert models_that_answer(variables, 5) < versions
+    assert_the_lake_has_the_whole_topic(movierec)
+
+
+def assert_the_lake_has_the_whole_topic(movierec):
+    """Every line that Kafka holds is in the lake, once: as an event or in quarantine."""
+    status = {}
+
+    def caught_up():
+        status.update(json.loads(movierec("--json", "status").stdout))
+        return status["ok"] and status["facts"]["ingest_lag_lines"] == 0
+
+    until(caught_up)
+    facts = status["facts"]
+    lines = facts["events"]["total"] + facts["quarantined"]
+    consumer = KafkaConsumer(bootstrap_servers=status["endpoints"]["kafka"])
+    with contextlib.closing(consumer):
+        topic = settings.DEFAULT_TOPIC
+        partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]
+        assert lines == sum(consumer.end_offsets(partitions).values()) > 0
+
+
+def test_what_has_changed_is_deployed_and_nothing_else(movierec, stack, variables, chosen):
+    log = stack.run.logs / "terraform.log"
+    before = log.stat().st_size
+    chosen[settings.WATCH_RETENTION_DAYS] = "7"
+    changed = movierec("up")
+    assert changed.returncode == 0, changed.stderr
+    assert "terraform apply" in changed.stderr
+    assert "chalice" not in changed.stderr
+    assert surroundings.load(stack.run) == variables
+    with log.open() as told:
+        told.seek(before)
+        messages = [json.loads(line) for line in told if line.startswith("{")]
+    touched = {
+        message["hook"]["resource"]["addr"]
+        for message in messages
+        if message["type"] == "apply_start"
+    }
+    assert touched == {'module.platform.module.function["keep_lake"].aws_lambda_function.this'}
+
+
+def test_an_emulator_and_a_broker_that_are_killed_come_back_and_users_are_answered_meanwhile(
+    movierec, stack, variables
+):
+    names = {"emulator", "kafka"}
+    killed = {p.name: p for p in record.load(stack.run).processes if p.name in names}
+    for process in killed.values():
+        os.kill(process.pid, signal.SIGKILL)
+    until(
+        lambda: json.loads(movierec("--json", "status").stdout)["ok"],
+        lambda: assert_users_are_answered(variables),
+    )
+    found = json.loads(movierec("--json", "status").stdout)
+    assert {name: found["parts"][name]["restarts"] for name in names} == dict.fromkeys(names, 1)
+    assert "died and was restarted once" in movierec("status").stdout
+    assert models_that_answer(variables, 5)
+    assert_the_lake_has_the_whole_topic(movierec)
+
+
+def test_down_stops_everything_and_says_what_is_kept_and_where(movierec, stack):
+    before = record.load(stack.run)
+    said = movierec("down").stdout
+    assert "stopped: supervisor, proxy, ingest," in said
+    assert f"kept in {stack.run.folder}" in said
+    assert_nothing_is_left(stack.run, before)

@@ -29,9 +29,10 @@ from movierec.offline_metrics import brief
 from movierec.stack import addresses, record, services
 from movierec.stack.layout import DEFAULT_RUN, DEMO_RUN, Run
 from movierec.stack.memory import PeakMemory
+from movierec.stack.options import Options
 from movierec.stack.processes import Supervisor
 from movierec.stack.progress import Progress
-from movierec.stack.startup import Options, Startup
+from movierec.stack.startup import Startup
 
 _POLL_S = 0.2
 _TIMEOUT_S = 5.0

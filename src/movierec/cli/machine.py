@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -38,8 +39,8 @@ def down(
         display.say(
             f"deleted {here.run.folder}"
             if wipe
-            else f"kept in {here.run.folder}: Kafka's log, the proxy's journal, logs; "
-            "the emulator forgets its buckets, functions and models"
+            else f"kept in {here.run.folder}: Kafka's log, the proxy's journal, and the emulator's "
+            "lake, models, functions and releases; `movierec up` resumes, `down --wipe` forgets"
         )
 
 
@@ -99,13 +100,33 @@ def _remedies(found: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[st
 
 
 def _print_table(found: dict[str, Any]) -> None:
+    now_s = time.time()
     for name, part in found["parts"].items():
         where = found["endpoints"].get(part["endpoint"], "")
         word, style = _word(part)
-        display.say((f"{word:<{_WIDTH}}", style), f" {name:<12} {where}")
+        said = "  ".join(filter(None, (where, words.restarts(part, now_s))))
+        display.say((f"{word:<{_WIDTH}}", style), f" {name:<12} {said}".rstrip())
+    if found["state"] is not None:
+        display.say(f"{'':<{_WIDTH}} {'state':<18} {words.state(found['state'], now_s)}")
     for name, value in found["facts"].items():
         for line in words.fact(name, value):
             display.say(f"{'':<{_WIDTH}} {line}")
+    for release in _interrupted(found["facts"]):
+        display.note(
+            f"release {release}: its state machine has stopped, and nobody looks at its verdict: "
+            f"`movierec release resume {release}`"
+        )
+
+
+def _interrupted(facts: Mapping[str, Any]) -> list[str]:
+    """Return the releases under way that an end of the emulator has left to themselves."""
+    under_way = facts.get("releases_under_way")
+    if not isinstance(under_way, list):
+        return []
+    # boto3 takes a second, which only a run that is up need wait for.
+    from movierec.cli import release_runs  # noqa: PLC0415
+
+    return [release for release in under_way if not release_runs.is_driven(release)]
 
 
 def _word(part: dict[str, Any]) -> tuple[str, str]:

@@ -21,7 +21,8 @@ from movierec.cli import context as contexts
 from movierec.cli import display
 from movierec.stack import services, surroundings
 from movierec.stack.layout import Run
-from movierec.stack.processes import Spec, Supervisor
+from movierec.stack.processes import Supervisor
+from movierec.stack.programs import Spec
 from movierec.stack.progress import Step
 
 # The simulator's own default, said here so that a bar has an end.

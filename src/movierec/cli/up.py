@@ -11,8 +11,9 @@ from movierec.cli import display, machine
 from movierec.errors import UsageError
 from movierec.stack import record
 from movierec.stack.broker import DEFAULT_PARTITIONS
+from movierec.stack.options import Options
 from movierec.stack.processes import Supervisor
-from movierec.stack.startup import Options, Startup
+from movierec.stack.startup import Startup
 
 _KAFKA_NODES = (1, 3)
 

@@ -21,8 +21,10 @@ from typing import Any, Final
 
 from movierec.errors import ConfigError, UnavailableError
 from movierec.stack import contents, packages
+from movierec.stack.builds import Built
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import Spec, Supervisor
+from movierec.stack.processes import Supervisor
+from movierec.stack.programs import Spec
 
 APP: Final = "movierec"
 STAGE: Final = "api"
@@ -85,6 +87,14 @@ def deploy(
     _share(packages, cache)
     _prune(cache)
     return parse_deployed(_deployed_file(folder).read_text(encoding="utf-8"))
+
+
+def fingerprint(vendor: Built, role_arn: str, variables: Mapping[str, str]) -> str:
+    """Return a hash of all that `deploy` goes by; `vendor` is what `build_vendor` returned."""
+    app = contents.sources(vendor.path.parent, "")
+    own = {name: path for name, path in app.items() if not name.startswith(f"{vendor.name}/")}
+    parts = {"app": contents.digest(own), "vendor": vendor.sha256, "role": role_arn}
+    return contents.fingerprint({**parts, "variables": json.dumps(variables, sort_keys=True)})
 
 
 def stage(

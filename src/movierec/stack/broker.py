@@ -13,14 +13,15 @@ import shutil
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.stack import addresses, environment, record, sockets
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import Spec, Supervisor, tail
+from movierec.stack.processes import Supervisor
+from movierec.stack.programs import Spec, tail
 
 # Two: one would hide every mistake in keeping partitions apart (offsets, rebalances, transaction
 # names), and a small machine has no use for more. Scaling ingest means raising it.
@@ -142,6 +143,19 @@ def start(supervisor: Supervisor, inherited: Mapping[str, str], *, nodes: int = 
     return ",".join(node.address for node in members)
 
 
+def specs(run: Run, inherited: Mapping[str, str]) -> tuple[Spec, ...]:
+    """Return how to start each node of the cluster that the run's folder holds, none without one.
+
+    Raises ConfigError when the folder cannot be read, or Kafka is not installed.
+    """
+    if not _cluster_file(run).exists():
+        return ()
+    java = _java(run.project)
+    members = _members(run, _cluster(run)[1])
+    env = environment.basic(inherited)
+    return tuple(_spec(run, java, node, len(members), env) for node in members)
+
+
 def stop(supervisor: Supervisor) -> None:
     """Stop the run's nodes, all at once, if there are any."""
     supervisor.stop(_GROUP)
@@ -194,22 +208,32 @@ def _prepare(run: Run, node: Node, members: tuple[Node, ...]) -> None:
 
 def _cluster_id(run: Run, nodes: int) -> str:
     """Return the cluster's id, a new one for a new cluster, kept in the run's folder."""
-    path = run.kafka / "cluster.json"
+    path = _cluster_file(run)
     if not path.exists():
         # As Kafka's own Uuid: 16 random bytes in URL-safe base64, unpadded.
         fresh = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         record.write_atomically(path, json.dumps({"id": fresh, "nodes": nodes}) + "\n")
-    try:
-        cluster = json.loads(path.read_text(encoding="utf-8"))
-        known, cluster_id = int(cluster["nodes"]), str(cluster["id"])
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ConfigError(f"{path} cannot be read ({exc!r}): delete {run.kafka}") from exc
+    cluster_id, known = _cluster(run)
     if known != nodes:
         raise ConfigError(
             f"run {run.name} holds a Kafka cluster of {known} node(s), not {nodes}: "
             f"use another run (--run NAME), or delete {run.kafka} with all its messages"
         )
     return cluster_id
+
+
+def _cluster_file(run: Run) -> Path:
+    return run.kafka / "cluster.json"
+
+
+def _cluster(run: Run) -> tuple[str, int]:
+    """Return the id and the number of nodes of the cluster that the run holds."""
+    path = _cluster_file(run)
+    try:
+        cluster = json.loads(path.read_text(encoding="utf-8"))
+        return str(cluster["id"]), int(cluster["nodes"])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise ConfigError(f"{path} cannot be read ({exc!r}): delete {run.kafka}") from exc
 
 
 def _format(
@@ -241,13 +265,10 @@ def _launch(
     env: Mapping[str, str],
 ) -> None:
     """Start all nodes, then wait for each: no controller answers before a majority is there."""
-    processes = [
-        (node, supervisor.start(_spec(supervisor.run, java, node, len(members), env)))
-        for node in members
-    ]
-    for node, process in processes:
-        ready = functools.partial(sockets.is_open, node.port)
-        supervisor.wait(process, ready, within_s=_READY_WITHIN_S)
+    nodes = [_spec(supervisor.run, java, node, len(members), env) for node in members]
+    processes = [supervisor.start(replace(spec, ready=None)) for spec in nodes]
+    for spec, process in zip(nodes, processes, strict=True):
+        supervisor.wait(process, spec.ready, within_s=spec.ready_within_s)
 
 
 def _spec(run: Run, java: tuple[str, ...], node: Node, nodes: int, env: Mapping[str, str]) -> Spec:
@@ -262,4 +283,13 @@ def _spec(run: Run, java: tuple[str, ...], node: Node, nodes: int, env: Mapping[
         "kafka.Kafka",
         str(folder / "server.properties"),
     )
-    return Spec(_name(node, nodes), command, env, folder, grace_s=_GRACE_S, group=_GROUP)
+    return Spec(
+        name=_name(node, nodes),
+        command=command,
+        env=env,
+        cwd=folder,
+        ready=functools.partial(sockets.is_open, node.port),
+        ready_within_s=_READY_WITHIN_S,
+        grace_s=_GRACE_S,
+        group=_GROUP,
+    )

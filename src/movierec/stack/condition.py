@@ -1,14 +1,16 @@
 """How a run is: what runs, where it answers, how far the lake is behind, who gets which model."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from movierec import settings
 from movierec.errors import UnavailableError
 from movierec.kafka.reach import reachable
-from movierec.stack import addresses, emulator, services, sockets, surroundings
+from movierec.stack import addresses, emulator, services, sockets, supervision, surroundings
 from movierec.stack.layout import Run
 from movierec.stack.processes import Supervisor
+from movierec.stack.record import Process
 
 KAFKA: Final = "kafka"
 
@@ -18,6 +20,7 @@ _PARTS: Final[Mapping[str, str]] = {
     KAFKA: "kafka",
     services.INGEST: "",
     services.PROXY: "proxy",
+    supervision.NAME: "",
 }
 
 # Of a cluster elsewhere, too.
@@ -31,29 +34,39 @@ _PATHS: Final[Mapping[str, str]] = {
 
 
 def observe(run: Run) -> dict[str, Any]:
-    """Return a run's condition: `ok`, `endpoints`, `parts`, `facts`; all JSON.
+    """Return a run's condition: `ok`, `endpoints`, `parts`, `state`, `facts`; all JSON.
 
     A part is `up` when its process runs and it answers. One that is `external`, Kafka servers that
-    the user has named, has no process here. Never raises for what is down: what cannot be found
-    out is said in its place.
+    the user has named, has no process here. `state` is what the emulator has on the disk, None
+    when it does not answer. Never raises for what is down: what cannot be found out is said in its
+    place.
     """
     try:
         variables = surroundings.load(run)
     except UnavailableError:
         variables = {}
     endpoints = _endpoints(run, variables)
-    running = {process.group for process in Supervisor(run).running()}
+    running = Supervisor(run).running()
     parts = {name: _part(name, endpoints, running) for name in _PARTS}
     surroundings.adopt(variables)
     if addresses.are_foreign(run, endpoints.get(_PARTS[KAFKA], "")):
         parts[KAFKA] = _foreign(KAFKA, endpoints)
+    emulator_is_up = parts[emulator.NAME]["up"]
     return {
         "run": run.name,
         "ok": all(part["up"] for part in parts.values()),
         "endpoints": endpoints,
         "parts": parts,
-        "facts": _facts(variables) if parts[emulator.NAME]["up"] else {},
+        "state": _state(endpoints) if emulator_is_up else None,
+        "facts": _facts(variables) if emulator_is_up else {},
     }
+
+
+def _state(endpoints: Mapping[str, str]) -> dict[str, Any] | None:
+    try:
+        return asdict(emulator.kept(_port(endpoints[_PARTS[emulator.NAME]])))
+    except UnavailableError:
+        return None
 
 
 def _facts(variables: Mapping[str, str]) -> dict[str, Any]:
@@ -63,20 +76,30 @@ def _facts(variables: Mapping[str, str]) -> dict[str, Any]:
     return facts(variables)
 
 
-def _part(name: str, endpoints: Mapping[str, str], running: set[str]) -> dict[str, Any]:
-    runs = name in running
-    up = runs and _answers(name, endpoints.get(_PARTS[name], ""))
-    return {"running": runs, "up": up, "external": False, "endpoint": _PARTS[name]}
+def _part(name: str, endpoints: Mapping[str, str], running: Collection[Process]) -> dict[str, Any]:
+    mine = [process for process in running if process.group == name]
+    return {
+        "running": bool(mine),
+        "up": bool(mine) and _answers(name, endpoints.get(_PARTS[name], "")),
+        "external": False,
+        "endpoint": _PARTS[name],
+        "restarts": sum(process.restarts for process in mine),
+        "started_at_s": max((process.created_s for process in mine), default=None),
+    }
 
 
 def _foreign(name: str, endpoints: Mapping[str, str]) -> dict[str, Any]:
-    up = _answers(name, endpoints[_PARTS[name]])
-    return {"running": False, "up": up, "external": True, "endpoint": _PARTS[name]}
+    here = _part(name, endpoints, ())
+    return {**here, "up": _answers(name, endpoints[_PARTS[name]]), "external": True}
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])
 
 
 def _answers(name: str, address: str) -> bool:
     if name in _PATHS:
-        return sockets.answers(int(address.rpartition(":")[2]), _PATHS[name])
+        return sockets.answers(_port(address), _PATHS[name])
     if name == KAFKA:
         return reachable(address.split(","), timeout_s=_REACHED_WITHIN_S)
     return True

@@ -1,6 +1,7 @@
 """The contents of a package: files by their paths in it, written the same way every time."""
 
 import hashlib
+import json
 import os
 import shutil
 import zipfile
@@ -70,3 +71,9 @@ def digest(files: Files) -> str:
         found.update(f"{name}\0{len(body)}\0".encode())
         found.update(body)
     return found.hexdigest()
+
+
+def fingerprint(parts: Mapping[str, str]) -> str:
+    """Return a hash of texts by their names: digests, settings, commands."""
+    text = json.dumps(dict(parts), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,24 +1,73 @@
-"""LocalStack as a child process, with Lambda functions as processes of their own."""
+"""LocalStack as a child process, with functions as processes and a state that survives it."""
 
+import http.client
+import json
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
-from movierec.errors import ConfigError
+from movierec.errors import ConfigError, UnavailableError
 from movierec.stack import addresses, environment, sockets
 from movierec.stack.layout import Run
-from movierec.stack.processes import Spec
+from movierec.stack.programs import Spec
 
 NAME: Final = "emulator"
 
 # A cold start took 4 s; the first one after an installation compiles 12,000 modules.
 _READY_WITHIN_S: Final = 90.0
-# It stops its Lambda environments first.
-_GRACE_S: Final = 15.0
+# It stops its Lambda environments, then it saves its state; LocalStack alone would have 5 s for it.
+_SHUTDOWN_S: Final = 40
+_GRACE_S: Final = 45.0
+
+_ASKED_WITHIN_S: Final = 5.0
+# A save writes what has changed, some megabytes; a disk may be slow.
+_SAVED_WITHIN_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an emulator says of its state on the disk; see localstack/keeper/README.md."""
+
+    generation: int
+    """Newest whole state of all services but S3, 0 if there is none; S3 is never behind."""
+    saved_at_s: float | None
+    """When that was made, Unix seconds."""
+    unsaved: tuple[str, ...]
+    """Services that may have changed since."""
+    lost: tuple[str, ...]
+    """Services whose state did not load when it started."""
 
 
 def endpoint_url(port: int) -> str:
     """Return the emulator's address, the value of AWS_ENDPOINT_URL."""
     return f"http://{sockets.HOST}:{port}"
+
+
+def kept(port: int) -> Kept:
+    """Return what the emulator on a port has on the disk. Raises UnavailableError."""
+    return _ask(port, "GET", _ASKED_WITHIN_S)
+
+
+def save(port: int) -> Kept:
+    """Have all state saved now, and return what there is then. Raises UnavailableError."""
+    return _ask(port, "POST", _SAVED_WITHIN_S)
+
+
+def _ask(port: int, method: str, within_s: float) -> Kept:
+    connection = http.client.HTTPConnection(sockets.HOST, port, timeout=within_s)
+    try:
+        connection.request(method, "/_localstack/keeper")
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != http.HTTPStatus.OK:
+            raise UnavailableError(f"emulator on port {port}: its state: status {answer.status}")
+        said: dict[str, Any] = json.loads(body)
+        named = {name: tuple(said[name]) for name in ("unsaved", "lost")}
+        return Kept(generation=said["generation"], saved_at_s=said["saved_at_s"], **named)
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as exc:
+        raise UnavailableError(f"emulator on port {port}: its state: {exc!r}; see its log") from exc
+    finally:
+        connection.close()
 
 
 def spec(run: Run, inherited: Mapping[str, str]) -> Spec:
@@ -46,6 +95,8 @@ def _settings(run: Run, port: int, function_python: str) -> dict[str, str]:
         "GATEWAY_LISTEN": f"{sockets.HOST}:{port}",
         "LOCALSTACK_HOST": f"{sockets.HOST}:{port}",
         "FILESYSTEM_ROOT": str(run.emulator),
+        "KEEPER_FOLDER": str(run.emulator_state),
+        "SHUTDOWN_TIMEOUT": str(_SHUTDOWN_S),
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         "LAMBDA_PROCESS_PYTHON_3_13": function_python,
         # Nothing of the emulator calls out of this machine, and its own DNS server wants port 53.

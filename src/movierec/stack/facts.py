@@ -27,6 +27,7 @@ def facts(variables: Variables) -> dict[str, Any]:
         "ingest_lag_lines": ingest_lag_lines,
         "newest_model": newest_model,
         "routing": routing,
+        "releases_under_way": releases_under_way,
     }
     return {name: _said(ask, variables) for name, ask in asked.items()}
 
@@ -76,6 +77,11 @@ def routing(variables: Variables) -> dict[str, Any] | None:
     releases = open_releases(variables)
     found = releases.describe()
     return None if found is None else {**asdict(found), "models": releases.models(found)}
+
+
+def releases_under_way(variables: Variables) -> list[str]:
+    """Return the releases that have not ended, oldest first."""
+    return list(open_releases(variables).log.open_releases())
 
 
 def _offsets(options: Mapping[str, Any], topic: str) -> dict[int, tuple[int, int]]:

@@ -110,8 +110,13 @@ class Run:
 
     @property
     def emulator(self) -> Path:
-        """The emulator's FILESYSTEM_ROOT and its saved state."""
+        """The emulator's FILESYSTEM_ROOT; its state is in there, too."""
         return self.folder / "emulator"
+
+    @property
+    def emulator_state(self) -> Path:
+        """What the emulator goes on with when it is started again."""
+        return self.emulator / "state"
 
     @property
     def terraform(self) -> Path:

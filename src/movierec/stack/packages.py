@@ -36,7 +36,7 @@ from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack import contents, environment
 from movierec.stack.builds import Built, measured, recorded, write_down
 from movierec.stack.layout import Project, find_project
-from movierec.stack.processes import Spec, Stream, alone
+from movierec.stack.programs import Spec, Stream, alone
 
 LIMIT_BYTES: Final = 262_144_000
 """What AWS allows a function's code and layers together, unzipped."""
@@ -202,7 +202,7 @@ def _build_vendor(shop: _Shop) -> Built:
     project = shop.project
     lock = project.root / "chalice_app" / "vendor.txt"
     target = lock.parent / _VENDOR
-    key = _digest({"lock": lock, **_library_files(project.root)})
+    key = _digest({"lock": lock, **library_files(project.root)})
     found = recorded(_folder(project), target, _VENDOR, key)
     there = contents.extent(contents.below(target))
     if found is not None and (found.files, found.unzipped_bytes) == there:
@@ -260,7 +260,7 @@ def _compile(shop: _Shop, folder: Path) -> None:
 
 
 def _inputs(root: Path, name: str, lock: Path) -> contents.Files:
-    return {"lock": lock, **_function_files(root, name), **_library_files(root)}
+    return {"lock": lock, **_function_files(root, name), **library_files(root)}
 
 
 def _function_files(root: Path, name: str) -> contents.Files:
@@ -270,7 +270,8 @@ def _function_files(root: Path, name: str) -> contents.Files:
     return {k: v for k, v in {**shared, **files}.items() if placed(k) and not _LOCK.search(k)}
 
 
-def _library_files(root: Path) -> contents.Files:
+def library_files(root: Path) -> contents.Files:
+    """Return the modules of the library that any deployable may import."""
     files = contents.sources(root / "src" / "movierec", "movierec/")
     return {k: v for k, v in files.items() if placed(k) and not k.startswith(_OPERATORS)}
 

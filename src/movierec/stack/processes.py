@@ -6,56 +6,29 @@ that a stop also finds what left its parent's session, or what was started in th
 `kill -9`.
 """
 
-import os
 import signal
 import subprocess
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import Any, Final, NoReturn, Self
 
 import psutil
 
-from movierec.errors import ConfigError, UnavailableError
-from movierec.stack import guard, record, stopping, trees
+from movierec.errors import UnavailableError
+from movierec.stack import guard, programs, record, stopping, trees
 from movierec.stack.layout import Run
+from movierec.stack.programs import Probe, Spec, tail
 from movierec.stack.record import Process
 
 _POLL_S: Final = 0.05
-_TAIL_LINES: Final = 15
-_TAIL_BYTES: Final = 16_384
 _REAPED_WITHIN_S: Final = 10.0
 
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-Probe = Callable[[], bool]
-
-type Stream = Callable[[Spec], AbstractContextManager[subprocess.Popen[str]]]
-"""Runs a program whose output, errors among it, the block reads; it ends with the block."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What to start: a name, a command line, its whole environment, and when it is ready.
-
-    `ready` is asked until it says True; None means that being alive is enough. On a stop, the
-    child has `grace_s` after SIGTERM before it is killed. Children of one `group` are stopped at
-    the same time (nodes of a cluster, of which the last could not leave in order).
-    """
-
-    name: str
-    command: tuple[str, ...]
-    env: Mapping[str, str]
-    cwd: Path
-    ready: Probe | None = None
-    ready_within_s: float = 60.0
-    grace_s: float = 10.0
-    group: str = ""
 
 
 class Supervisor:
@@ -90,11 +63,14 @@ class Supervisor:
     def start(self, spec: Spec) -> Process:
         """Start a child, wait until it is ready, and return it; keep one that runs already.
 
-        Raises UnavailableError, with the end of the child's log, when it dies or is not ready in
-        time (it is stopped then, if it was started here), and ConfigError when its command cannot
-        be run at all.
+        One that died is started in its place, when what it left behind is gone. Raises
+        UnavailableError, with the end of the child's log, when it dies or is not ready in time (it
+        is stopped then, if it was started here), and ConfigError when its command cannot be run.
         """
-        process = self.find(spec.name) or self._spawn_logging(spec)
+        process = self.find(spec.name)
+        if process is None:
+            self.clear(spec.name)
+            process = self._spawn_logging(spec, self._owner)
         try:
             self.wait(process, spec.ready, within_s=spec.ready_within_s)
         except BaseException:
@@ -102,13 +78,23 @@ class Supervisor:
             raise
         return process
 
+    def restart(self, spec: Spec) -> Process:
+        """Start a dead child again in its place, and wait for nothing.
+
+        It is stopped when the one before would have been, by whoever would have stopped that.
+        Raises ConfigError as `start` does.
+        """
+        self.clear(spec.name)
+        former = record.load(self.run).find(spec.name)
+        return self._spawn_logging(spec, self._owner if former is None else former.owner)
+
     def call(self, spec: Spec, *, within_s: float) -> int:
         """Run a program to its end, and return its exit code; what it says is in its log.
 
         It is stopped with the other children. Raises UnavailableError when it is stopped, or has
         not ended in time (it is stopped then), and ConfigError as `start` does.
         """
-        process = self._spawn_logging(spec)
+        process = self._spawn_logging(spec, self._owner)
         deadline_s = self._clock() + within_s
         try:
             while self.is_alive(process):
@@ -129,7 +115,7 @@ class Supervisor:
         Several of one name may run at a time. Raises UnavailableError when the run is being
         stopped, also while the program runs, and ConfigError as `start` does.
         """
-        process, child = self._spawn(spec, _piped)
+        process, child = self._spawn(spec, self._owner, programs.piped)
         with child:
             try:
                 yield child
@@ -183,6 +169,13 @@ class Supervisor:
     def running(self) -> tuple[Process, ...]:
         """Return the children that are alive, in the order of their start."""
         return tuple(filter(self.is_alive, record.load(self.run).processes))
+
+    def clear(self, name: str) -> None:
+        """End what a dead child left behind: a server of its own, say, that holds its port."""
+        dead = record.load(self.run).find(name)
+        if dead is not None and not self.is_alive(dead):
+            stopping.end(self.run, [dead])
+            self._started.pop(dead.pid, None)
 
     def stop(self, name: str) -> None:
         """Stop a child, or a group of them, and everything they started, if there is any."""
@@ -241,23 +234,24 @@ class Supervisor:
         stopping.stop_in_order(self.run, self._owner)
         self._reap()
 
-    def _spawn_logging(self, spec: Spec) -> Process:
+    def _spawn_logging(self, spec: Spec, owner: str) -> Process:
         def start(marked: Spec) -> "subprocess.Popen[bytes]":
-            return _logging(marked, self.run, self.run.log(spec.name))
+            return programs.into_log(marked, self.run, self.run.log(spec.name))
 
-        return self._spawn(spec, start)[0]
+        return self._spawn(spec, owner, start)[0]
 
     def _spawn[Child: subprocess.Popen[Any]](
-        self, spec: Spec, start: Callable[[Spec], Child]
+        self, spec: Spec, owner: str, start: Callable[[Spec], Child]
     ) -> tuple[Process, Child]:
         self.run.create()
-        mark = stopping.mark(self.run, self._owner, spec.name)
+        mark = stopping.mark(self.run, owner, spec.name)
         # A Ctrl-C between the start and the record would leave a child that nobody knows.
         with _deferred_signals(), self._spawning:
             if self._closed:
                 raise UnavailableError(f"{spec.name} is not started: the run is being stopped")
             child = start(replace(spec, env={**spec.env, trees.MARK: mark}))
             self._started[child.pid] = child
+            former = record.load(self.run).find(spec.name)
             process = Process(
                 name=spec.name,
                 group=spec.group or spec.name,
@@ -266,7 +260,8 @@ class Supervisor:
                 log=str(self.run.log(spec.name)),
                 command=spec.command,
                 grace_s=spec.grace_s,
-                owner=self._owner,
+                owner=owner,
+                restarts=former.restarts + 1 if former is not None else 0,
             )
             record.update(self.run, lambda before: before.with_process(process))
         return process, child
@@ -296,73 +291,6 @@ class Supervisor:
         if code is not None and code < 0:
             how = f"was killed by {signal.Signals(-code).name}"
         return f"{process.name} {how} ({' '.join(process.command)})"
-
-
-def tail(log: str | Path) -> str:
-    """Return the last lines of a child's log."""
-    try:
-        with Path(log).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError as exc:
-        return f"  ({log}: {exc.strerror})"
-    lines = text.splitlines()[-_TAIL_LINES:]
-    return "\n".join(f"  {line}" for line in lines) or f"  ({log} is empty)"
-
-
-@contextmanager
-def alone(spec: Spec, *, own_session: bool = True) -> Iterator["subprocess.Popen[str]"]:
-    """Run a program as `Supervisor.stream` does, without anybody who stops it.
-
-    In this process's own session, a Ctrl-C in the terminal reaches it, too. Raises ConfigError.
-    """
-    with _piped(spec, own_session=own_session) as child:
-        try:
-            yield child
-        finally:
-            child.terminate()  # nothing happens when it has ended
-
-
-def _piped(spec: Spec, *, own_session: bool = True) -> "subprocess.Popen[str]":
-    with _start_errors(spec):
-        return subprocess.Popen(
-            spec.command,
-            env=spec.env,
-            cwd=spec.cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=own_session,
-        )
-
-
-def _logging(spec: Spec, run: Run, log: Path) -> "subprocess.Popen[bytes]":
-    with suppress(FileNotFoundError):
-        log.replace(log.with_suffix(".log.1"))
-    with _start_errors(spec), log.open("wb") as output:
-        return subprocess.Popen(
-            spec.command,
-            env={"TMPDIR": str(run.tmp), **spec.env},
-            cwd=spec.cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-@contextmanager
-def _start_errors(spec: Spec) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise ConfigError(
-            f"cannot start {spec.name} ({spec.command[0]} in {spec.cwd}): {exc.strerror}; "
-            "`make setup` puts missing programs in place"
-        ) from exc
 
 
 def _created_s(pid: int) -> float:

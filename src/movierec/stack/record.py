@@ -36,11 +36,15 @@ class Process:
     command: tuple[str, ...]
     grace_s: float = 10.0
     owner: str = ""
+    restarts: int = 0
+    """How often it was started again after it had died."""
+    stopping: bool = False
+    """Whether it is being stopped on purpose, so that nobody starts it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What run.json holds; processes in the order of their start."""
+    """What run.json holds; processes in the order in which they were first started."""
 
     ports: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     processes: tuple[Process, ...] = ()
@@ -50,13 +54,26 @@ class Record:
         return replace(self, ports={**self.ports, **ports})
 
     def with_process(self, process: Process) -> "Record":
-        """Return a record with the process added, in place of any of that name."""
-        others = (p for p in self.processes if p.name != process.name)
-        return replace(self, processes=(*others, process))
+        """Return a record with the process added, or in the place of the one of that name."""
+        if all(p.name != process.name for p in self.processes):
+            return replace(self, processes=(*self.processes, process))
+        instead = (process if p.name == process.name else p for p in self.processes)
+        return replace(self, processes=tuple(instead))
+
+    def find(self, name: str) -> Process | None:
+        """Return the process of that name, dead or alive."""
+        return next((p for p in self.processes if p.name == name), None)
+
+    def stopping(self, *processes: Process) -> "Record":
+        """Return a record that says of these processes that they are being stopped."""
+        marked = (replace(p, stopping=True) if p in processes else p for p in self.processes)
+        return replace(self, processes=tuple(marked))
 
     def without(self, *stopped: Process) -> "Record":
         """Return a record without these processes; one that took a name over meanwhile stays."""
-        return replace(self, processes=tuple(p for p in self.processes if p not in stopped))
+        gone = {(p.name, p.pid, p.created_s) for p in stopped}
+        kept = (p for p in self.processes if (p.name, p.pid, p.created_s) not in gone)
+        return replace(self, processes=tuple(kept))
 
 
 def dump(record: Record) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from movierec import logs, settings
 from movierec.stack import addresses, environment, sockets
 from movierec.stack.layout import Run
-from movierec.stack.processes import Spec
+from movierec.stack.programs import Spec
 
 INGEST: Final = "ingest"
 PROXY: Final = "proxy"

@@ -1,19 +1,20 @@
 """Bringing a run up: each part as soon as what it needs is there.
 
-    packages ─┬─▶ terraform ─▶ buckets ─┬─▶ ingest
-    emulator ─┘                └─ role ─┼─▶ API ─▶ proxy
+    packages ─┬─▶ terraform ─▶ buckets ─┬─▶ ingest ─┐
+    emulator ─┘                └─ role ─┼─▶ API ─▶ proxy ─▶ supervisor
     kafka ──────────────────────────────┘
+
+The emulator comes back with all that it had. What was deployed from the same code, configuration
+and packages is not deployed again: neither Terraform nor Chalice is asked then.
 
 Terraform's provider watches each new lifecycle rule for 50 s. Nothing needs those rules, so
 everything else goes on meanwhile, and `wait` comes back when Terraform has ended too.
 """
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -22,39 +23,33 @@ from movierec.aws.gateway import Gateway
 from movierec.aws.served_function import LambdaFunction
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
-from movierec.release_policy import Policy
 from movierec.routing import ALIAS
 from movierec.stack import (
     addresses,
     api,
     broker,
-    code,
+    contents,
+    deployment,
     emulator,
     environment,
     packages,
     services,
-    sockets,
+    supervision,
     surroundings,
     terraform,
 )
-from movierec.stack.layout import Run
+from movierec.stack import options as run_options
+from movierec.stack.builds import Built
+from movierec.stack.options import Options
 from movierec.stack.processes import Supervisor
+from movierec.stack.programs import Spec
 from movierec.stack.progress import Progress
-from movierec.upkeep import Policy as UpkeepPolicy
 
 _API_ROLE: Final = f"{terraform.PLATFORM}.module.api"
 
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a run is made of."""
-
-    kafka_nodes: int = 1
-    partitions: int = broker.DEFAULT_PARTITIONS
-    topic: str = settings.DEFAULT_TOPIC
-    listen: str = sockets.HOST
-    before_ingest: Callable[[], object] = bool
-    """Called when the lake is there, before the first line is read: loads a catalog, say."""
+# The parts of a deployment, beside the workers.
+_TERRAFORM: Final = "terraform"
+_API: Final = "api"
 
 
 class Startup:
@@ -64,7 +59,7 @@ class Startup:
 
     Each part is a Future that others wait for: `kafka` (bootstrap servers), `emulator` (its
     URL), `lake` (the buckets are there), `retrain` (the state machine's ARN; every function is
-    there too), `api` (its URL), `ingest`, `proxy`, `terraform`.
+    there too), `api` (its URL), `ingest`, `proxy`, `terraform`, `supervision`.
     """
 
     def __init__(
@@ -77,12 +72,16 @@ class Startup:
         self.supervisor = supervisor
         self.run = supervisor.run.create()
         self.options = options or Options()
+        # It would start, at the same time, what this command starts.
+        supervisor.stop(supervision.NAME)
         self._claim_ports()
-        # The emulator forgets at a stop: what was deployed is there as long as this one runs.
         self._emulator_is_new = supervisor.find(emulator.NAME) is None
-        self.variables = _variables(self.run, inherited, self.options)
-        if not self._emulator_is_new:
-            self.variables |= _deployed(self.run)
+        self._deployment = deployment.Changes(self.run)
+        self._given = run_options.surroundings(self.run, inherited, self.options)
+        # Commands that run meanwhile go on by what an earlier `up` was told.
+        self.variables = {**self._given, **self._deployment.told}
+        ports = addresses.ports(self.run, (addresses.EMULATOR,))
+        self._emulator_port = ports[addresses.EMULATOR]
         self._progress = progress
         self._inherited = inherited
         self._cleanup = ExitStack()
@@ -93,7 +92,7 @@ class Startup:
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="startup")
         surroundings.adopt(self.variables)
         self.kafka = self._begin(self._start_kafka)
-        self.emulator = self._begin(self._start_emulator)
+        self._kept = self._begin(self._start_emulator)
         self._functions = self._begin(self._build_functions)
         self._vendor = self._begin(self._build_vendor)
         self._workspace = self._begin(self._prepare_terraform)
@@ -104,6 +103,7 @@ class Startup:
         self.ingest = self._begin(self._start_ingest)
         self.proxy = self._begin(self._start_proxy)
         self.terraform = self._begin(self._await_terraform)
+        self.supervision = self._begin(self._supervise)
 
     def __enter__(self) -> Self:
         """Go on; the work has begun already."""
@@ -123,8 +123,8 @@ class Startup:
 
     def wait(self) -> Mapping[str, str]:
         """Return the run's surroundings when everything answers. Raises the first part's error."""
-        parts: list[Future[Any]] = [self.kafka, self.emulator, self.lake, self.api, self.ingest]
-        parts += [self.proxy, self.terraform]
+        parts: list[Future[Any]] = [self.kafka, self._kept, self.lake, self.api, self.ingest]
+        parts += [self.proxy, self.terraform, self.supervision]
         done, _ = wait(parts, return_when=FIRST_EXCEPTION)
         for part in (part for part in parts if part in done):
             part.result()
@@ -135,7 +135,7 @@ class Startup:
         for name, port in ((emulator.NAME, addresses.EMULATOR), (services.PROXY, addresses.PROXY)):
             if self.supervisor.find(name) is None:
                 # Killed outright, the emulator leaves its server behind, which holds the port.
-                self.supervisor.stop(name)
+                self.supervisor.clear(name)
                 addresses.require_free(self.run, port)
 
     def _begin[T](self, work: Callable[[], T]) -> "Future[T]":
@@ -143,7 +143,8 @@ class Startup:
 
     def _start_kafka(self) -> str:
         with self._progress.step("kafka"):
-            servers = external_kafka(self.run, self._inherited) or broker.start(
+            external = run_options.external_kafka(self.run, self._inherited)
+            servers = external or broker.start(
                 self.supervisor, self._inherited, nodes=self.options.kafka_nodes
             )
             reach = {**self._inherited, settings.KAFKA_BOOTSTRAP: servers}
@@ -152,27 +153,27 @@ class Startup:
         self._learn({settings.KAFKA_BOOTSTRAP: servers})
         return servers
 
-    def _start_emulator(self) -> str:
+    def _start_emulator(self) -> emulator.Kept:
         with self._progress.step("localstack"):
-            if self._emulator_is_new:
-                # A state that remembers would plan no changes.
-                terraform.forget(self.run.terraform)
             self.supervisor.start(emulator.spec(self.run, self._inherited))
-        return self.variables["AWS_ENDPOINT_URL"]
+            kept = emulator.kept(self._emulator_port)
+        if self._emulator_is_new and kept.generation == 0:
+            # It has nothing, and a state that remembers would plan no changes.
+            terraform.forget(self.run.terraform)
+        return kept
 
-    def _build_functions(self) -> Mapping[str, str]:
+    def _build_functions(self) -> tuple[Built, ...]:
         with self._progress.step("function packages"):
-            built = packages.build_functions(
+            return packages.build_functions(
                 self.run.project,
                 self._tool_environment(),
                 stream=self.supervisor.stream,
                 into=self.run.packages,
             )
-        return {package.name: str(package.path) for package in built}
 
-    def _build_vendor(self) -> None:
+    def _build_vendor(self) -> Built:
         with self._progress.step("API package"):
-            packages.build_vendor(
+            return packages.build_vendor(
                 self.run.project, self._tool_environment(), stream=self.supervisor.stream
             )
 
@@ -185,95 +186,116 @@ class Startup:
             log=self.run.logs / "terraform.log",
             stream=self.supervisor.stream,
         )
-        upkeep = UpkeepPolicy.from_env(self._inherited)
-        variables = {
-            "package_paths": self._functions.result(),
-            "code_version": self.variables[settings.CODE_VERSION],
-            "watch_retention_days": upkeep.watch_retention_days,
-            "vacuum_retention_hours": upkeep.vacuum_retention_hours,
-            **_of_releases(self._inherited),
-        }
-        with self._progress.step("terraform init"):
-            workspace.stage(project.root / "infra" / "terraform", variables)
-            workspace.init()
+        zips = {built.name: str(built.path) for built in self._functions.result()}
+        code_version = self.variables[settings.CODE_VERSION]
+        variables = run_options.terraform_variables(self._inherited, zips, code_version)
+        workspace.stage(project.root / "infra" / "terraform", variables)
         return workspace
 
-    def _begin_apply(self) -> terraform.Apply:
+    def _begin_apply(self) -> terraform.Apply | None:
+        """Have Terraform make what is to be; None when all of that is there."""
         workspace = self._workspace.result()
-        self.emulator.result()
+        zips = {built.name: built.sha256 for built in self._functions.result()}
+        wanted = contents.fingerprint({**zips, _TERRAFORM: workspace.fingerprint()})
+        if self._deployment.has(_TERRAFORM, wanted, self._kept.result()):
+            return None
+        with self._progress.step("terraform init"):
+            workspace.init()
         with self._applying:
             if self._abandoned:
                 raise UnavailableError("terraform is not started: the run is being stopped")
             return self._cleanup.enter_context(workspace.apply())
 
-    def _await_lake(self) -> None:
+    def _made(self, *addresses: str) -> None:
+        """Return when Terraform has made these, or had no need to."""
         apply = self._apply.result()
-        with self._progress.step("buckets"):
-            apply.wait_for({terraform.STORAGE_READY})
+        if apply is not None:
+            apply.wait_for(set(addresses))
+
+    def _await_lake(self) -> None:
+        if self._apply.result() is not None:
+            with self._progress.step("buckets"):
+                self._made(terraform.STORAGE_READY)
 
     def _await_retrain(self) -> str:
         # Names alone join the state machine to its functions: it may be there before they are. And
         # the others are waited for as well, for the emulator unzips hundreds of megabytes of them,
         # at the cost of whoever asks for recommendations meanwhile.
-        modules = {f"{terraform.PLATFORM}.module.{module}" for module in ("function", "retrain")}
-        self._apply.result().wait_for(modules)
+        self._made(*(f"{terraform.PLATFORM}.module.{name}" for name in ("function", "retrain")))
         return self.variables[settings.STATE_MACHINE]
 
-    def _await_terraform(self) -> terraform.Summary:
+    def _await_terraform(self) -> None:
         apply = self._apply.result()
+        if apply is None:
+            return
         with self._progress.step("terraform apply") as step:
             apply.watch(
                 lambda seen: step.update(len(seen.done), len(seen.done) + len(seen.pending))
             )
-            return apply.result()
+            apply.result()
 
     def _deploy_api(self) -> str:
-        apply = self._apply.result()
-        apply.wait_for({_API_ROLE, terraform.STORAGE_READY})
-        self._vendor.result()
+        self._made(_API_ROLE, terraform.STORAGE_READY)
+        role_arn = run_options.expected()["api_role_arn"]
+        named = (settings.ARTIFACTS_BUCKET, settings.CODE_VERSION)
+        variables = {name: self.variables[name] for name in named}
+        wanted = api.fingerprint(self._vendor.result(), role_arn, variables)
+        if self._deployment.has(_API, wanted, self._kept.result()):
+            return self.variables[settings.API_URL]
         with self._progress.step("chalice deploy"):
             deployed = api.deploy(
                 self.supervisor,
                 self._child_environment(),
-                role_arn=_expected()["api_role_arn"],
-                variables={
-                    name: self.variables[name]
-                    for name in (settings.ARTIFACTS_BUCKET, settings.CODE_VERSION)
-                },
+                role_arn=role_arn,
+                variables=variables,
                 find_rest_api=Gateway().find,
             )
             # Routes may have changed under a release that is out.
             if LambdaFunction(deployed.function).alias() is not None:
                 Gateway().ensure_live_stage(deployed.rest_api_id)
         url = api.local_url(self.variables["AWS_ENDPOINT_URL"], deployed.rest_api_id, ALIAS)
-        self._learn(
-            {
-                settings.API_FUNCTION: deployed.function,
-                settings.REST_API: deployed.rest_api_id,
-                settings.API_URL: url,
-            }
-        )
+        told = {
+            settings.API_FUNCTION: deployed.function,
+            settings.REST_API: deployed.rest_api_id,
+            settings.API_URL: url,
+        }
+        self._deployment.tell(told)
+        self._learn(told)
         return url
 
     def _start_ingest(self) -> None:
         self.kafka.result()
         self.lake.result()
         self.options.before_ingest()
-        with self._progress.step("ingest worker"):
-            self._stop_if_stale(services.INGEST)
-            self.supervisor.start(services.ingest(self.run, self.variables, self._inherited))
+        spec = services.ingest(self.run, self.variables, self._inherited)
+        self._start_worker(spec, "ingest_worker")
 
     def _start_proxy(self) -> str:
         self.api.result()
-        with self._progress.step("proxy"):
-            self._stop_if_stale(services.PROXY)
-            self.supervisor.start(services.proxy(self.run, self.variables, self._inherited))
+        spec = services.proxy(self.run, self.variables, self._inherited)
+        self._start_worker(spec, "proxy")
         return self.variables[settings.PROXY_URL]
 
-    def _stop_if_stale(self, name: str) -> None:
-        """Stop a part that runs since before this emulator: it asks for tables and an API gone."""
-        if self._emulator_is_new:
-            self.supervisor.stop(name)
+    def _start_worker(self, spec: Spec, folder: str) -> None:
+        """Start a worker, in the place of one of other code, or that knows another emulator."""
+        root = self.run.project.root
+        code = {**contents.sources(root / folder, f"{folder}/"), **packages.library_files(root)}
+        parts = {"code": contents.digest(code), "command": " ".join(spec.command), **self._given}
+        with self._progress.step(spec.name):
+            if not self._deployment.has(
+                spec.name, contents.fingerprint(parts), self._kept.result()
+            ):
+                self.supervisor.stop(spec.name)
+            self.supervisor.start(spec)
+
+    def _supervise(self) -> None:
+        """Have what is up looked after, and written down so that it need not be made again."""
+        for part in (self.kafka, self.api, self.ingest, self.proxy, self.terraform):
+            part.result()
+        self._deployment.finish(lambda: emulator.save(self._emulator_port))
+        spec = supervision.spec(self.run, self.variables, self._inherited)
+        with self._progress.step(spec.name):
+            self.supervisor.start(spec)
 
     def _learn(self, variables: Mapping[str, str]) -> None:
         with self._learning:
@@ -288,77 +310,3 @@ class Startup:
     def _tool_environment(self) -> dict[str, str]:
         basic = environment.basic(self._inherited, path=self.run.project.path)
         return basic | environment.internet(self._inherited)
-
-
-def _expected() -> Mapping[str, Any]:
-    return terraform.expected_outputs(environment.ACCOUNT, environment.REGION)
-
-
-def _of_releases(inherited: Mapping[str, str]) -> dict[str, Any]:
-    """Return Terraform's variables of releases that the user's environment sets.
-
-    Raises ConfigError for a policy that no release could follow.
-    """
-    given = inherited.get(settings.RELEASE_POLICY) or "{}"
-    Policy.from_json(given)
-    return {
-        "release_policy": json.loads(given),
-        "slack_webhook": inherited.get(settings.SLACK_WEBHOOK, ""),
-    }
-
-
-def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
-    """Return the cluster that the environment names, None if there is none but the run's own.
-
-    In a shell that has the run's surroundings from `movierec env`, it names that.
-    """
-    named = inherited.get(settings.KAFKA_BOOTSTRAP, "")
-    if inherited.get(settings.LAKE_BUCKET) and not addresses.are_foreign(run, named):
-        return None
-    return named or None
-
-
-# What only a deployment tells.
-_TOLD: Final = (settings.API_FUNCTION, settings.REST_API, settings.API_URL)
-
-
-def _deployed(run: Run) -> dict[str, str]:
-    """Return what an earlier `up` was told: commands that run meanwhile go on by it."""
-    try:
-        saved = surroundings.load(run)
-    except UnavailableError:
-        return {}
-    return {name: saved[name] for name in _TOLD if name in saved}
-
-
-# What the user sets for the parts: where Kafka is, and what the site's lines may say.
-_PASSED_ON: Final = (
-    "MOVIEREC_KAFKA_",
-    settings.MAX_USER_ID,
-    settings.MIN_RATING,
-    settings.MAX_RATING,
-)
-
-
-def _variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[str, str]:
-    ports = addresses.ports(run)
-    expected = _expected()
-    given = {name: value for name, value in inherited.items() if name.startswith(_PASSED_ON)}
-    local = {
-        name: f"http://{sockets.HOST}:{ports[port]}"
-        for name, port in ((settings.PROXY_URL, "proxy"), (settings.SITE_URL, "site"))
-    }
-    return {
-        **environment.emulated_aws(emulator.endpoint_url(ports[addresses.EMULATOR])),
-        settings.KAFKA_BOOTSTRAP: f"{sockets.HOST}:{ports[addresses.KAFKA]}",
-        **given,
-        **local,
-        settings.TOPIC: options.topic,
-        settings.LISTEN: options.listen,
-        settings.LAKE_BUCKET: expected["bucket_names"]["lake"],
-        settings.ARTIFACTS_BUCKET: expected["bucket_names"]["artifacts"],
-        settings.STATE_MACHINE: expected["state_machine_arn"],
-        settings.RELEASE_MACHINE: expected["release_machine_arn"],
-        settings.RELEASES_TOPIC: expected["releases_topic_arn"],
-        settings.CODE_VERSION: code.version(run.project.root),
-    }

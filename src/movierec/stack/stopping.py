@@ -25,12 +25,18 @@ def stop(run: Run, processes: Collection[Process]) -> None:
     """Stop children, all at once and with everything that they started, and forget them."""
     if not processes:
         return
+    record.update(run, lambda before: before.stopping(*processes))
+    end(run, processes)
+    record.update(run, lambda before: before.without(*processes))
+
+
+def end(run: Run, processes: Collection[Process]) -> None:
+    """End children, and what dead ones left behind; the record of them stays."""
     leaders = [leader for p in processes if (leader := trees.handle(p)) is not None]
-    grace_s = max(process.grace_s for process in processes)
+    grace_s = max((process.grace_s for process in processes), default=0.0)
     trees.end(leaders, _families(run, processes), grace_s=grace_s)
     # What they started while they were being stopped.
     trees.end((), _families(run, processes), grace_s=0.0)
-    record.update(run, lambda before: before.without(*processes))
 
 
 def stop_in_order(run: Run, owner: str = ANYBODY) -> None:
@@ -45,5 +51,14 @@ def stop_in_order(run: Run, owner: str = ANYBODY) -> None:
 
 
 def _families(run: Run, processes: Collection[Process]) -> trees.Handles:
-    found = (trees.family(p, mark(run, p.owner, p.name)) for p in processes)
-    return frozenset[psutil.Process]().union(*found)
+    """Return what belongs to these children, without what the record has as a child of its own.
+
+    A part that the run's supervisor has started again descends from it.
+    """
+    nobody = frozenset[psutil.Process]()
+    found = nobody.union(*(trees.family(p, mark(run, p.owner, p.name)) for p in processes))
+    names = {process.name for process in processes}
+    others = (trees.handle(p) for p in record.load(run).processes if p.name not in names)
+    return found - nobody.union(
+        *(trees.descendants(leader) for leader in others if leader in found)
+    )

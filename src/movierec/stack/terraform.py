@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
-from movierec.stack.processes import Spec, Stream, alone
+from movierec.stack import contents
+from movierec.stack.programs import Spec, Stream, alone
 from movierec.stack.terraform_progress import Diagnostic, Progress, advance
 
 PLATFORM: Final = "module.platform"
@@ -272,6 +273,11 @@ class Workspace:
             shutil.copyfile(source / path, place)
         text = json.dumps(dict(variables), indent=2)
         (self.root / _VARIABLES).write_text(text + "\n", encoding="utf-8")
+
+    def fingerprint(self) -> str:
+        """Return a hash of all that an apply goes by: configuration, variables, provider."""
+        variables = (self.root / _VARIABLES).read_text(encoding="utf-8")
+        return contents.fingerprint({"configuration": self._digest(), "variables": variables})
 
     def init(self) -> None:
         """Link the provider and the modules, unless that is done. Raises ConfigError."""

@@ -48,11 +48,11 @@ def handle(process: Process) -> psutil.Process | None:
 def family(process: Process, mark: str) -> Handles:
     """Return every live process that belongs to a child, itself included."""
     leader = handle(process)
-    descendants = _descendants(leader) if leader is not None else frozenset()
+    below = descendants(leader) if leader is not None else frozenset()
     # A foreign process that has the child's pid now may lead a session of that number, too.
     foreign = leader is None and psutil.pid_exists(process.pid)
     session = frozenset() if foreign else _session(process.pid)
-    return descendants | session | marked(mark)
+    return below | session | marked(mark)
 
 
 def marked(prefix: str) -> Handles:
@@ -83,7 +83,7 @@ def rss_bytes(process: Process) -> int:
     """Return the resident memory of a child and its descendants, in bytes."""
     leader = handle(process)
     total = 0
-    for member in _descendants(leader) if leader is not None else ():
+    for member in descendants(leader) if leader is not None else ():
         with suppress(psutil.Error):
             total += member.memory_info().rss
     return total
@@ -108,7 +108,8 @@ def _await_end(members: Handles, within_s: float) -> None:
             waiting = frozenset(member for member in waiting if member.is_running())
 
 
-def _descendants(leader: psutil.Process) -> Handles:
+def descendants(leader: psutil.Process) -> Handles:
+    """Return a live process and all below it."""
     try:
         return frozenset((leader, *leader.children(recursive=True)))
     except psutil.Error:

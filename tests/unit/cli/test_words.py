@@ -42,3 +42,38 @@ def test_each_version_is_told_with_its_share_and_its_model():
 def test_a_stable_version_alone_has_everybody():
     routing = {"stable": "3", "canary": None, "canary_percent": 0.0, "models": {"3": None}}
     assert words.routing(routing) == ["version 3: everybody, the newest model"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-1, "0 s"), (0.4, "0 s"), (59.9, "59 s"), (95, "1 min"), (7200, "2 h"), (200_000, "2 d")],
+)
+def test_an_age_is_told_in_its_largest_whole_unit(seconds, said):
+    assert words.age(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"generation": 0, "saved_at_s": None, "unsaved": ["s3"]}, "nothing saved yet"),
+        ({"generation": 12, "saved_at_s": 96.0, "unsaved": []}, "generation 12, 4 s old"),
+        (
+            {"generation": 2, "saved_at_s": 40.0, "unsaved": ["lambda", "sns"], "lost": ["sqs"]},
+            "generation 2, 1 min old; unsaved lambda, sns; lost sqs",
+        ),
+    ],
+)
+def test_the_state_on_the_disk_is_told_with_its_age_and_what_it_lacks(found, said):
+    assert words.state({"lost": [], **found}, now_s=100.0) == said
+
+
+@pytest.mark.parametrize(
+    ("restarts", "said"),
+    [
+        (0, ""),
+        (1, "died and was restarted once, last 30 s ago"),
+        (3, "died and was restarted 3 times, last 30 s ago"),
+    ],
+)
+def test_a_part_that_died_says_so(restarts, said):
+    assert words.restarts({"restarts": restarts, "started_at_s": 70.0}, now_s=100.0) == said

@@ -19,6 +19,8 @@ processes = st.builds(
     command=st.lists(st.text()).map(tuple),
     grace_s=st.floats(0, 1e6),
     owner=st.text(),
+    restarts=st.integers(0),
+    stopping=st.booleans(),
 )
 
 
@@ -39,7 +41,7 @@ def test_anything_else_is_refused(text):
 def test_a_process_started_again_takes_the_place_of_the_former():
     before = Record().with_process(KAFKA).with_process(PROXY)
     again = replace(KAFKA, pid=9)
-    assert before.with_process(again).processes == (PROXY, again)
+    assert before.with_process(again).processes == (again, PROXY)
 
 
 def test_a_stopped_process_is_forgotten():
@@ -49,3 +51,10 @@ def test_a_stopped_process_is_forgotten():
 def test_a_process_that_took_over_a_stopped_ones_name_is_not_forgotten():
     again = replace(KAFKA, pid=9)
     assert Record(processes=(again,)).without(KAFKA).processes == (again,)
+
+
+def test_a_process_that_is_being_stopped_is_forgotten_all_the_same():
+    marked = Record(processes=(KAFKA, PROXY)).stopping(KAFKA)
+    assert marked.find("kafka") == replace(KAFKA, stopping=True)
+    assert marked.find("proxy") == PROXY
+    assert marked.without(KAFKA).processes == (PROXY,)

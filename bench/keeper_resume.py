@@ -1,0 +1,176 @@
+"""A whole run, stopped and resumed: how soon it recommends, and who waits while it saves."""
+
+import http.client
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from bench.report import Row
+from bench.stack import playing, stop
+from movierec.aws.session import client
+from movierec.stack import addresses, emulator, surroundings
+from movierec.stack.layout import Run
+
+RESUME_GOAL_S: Final = 15.0
+SAVE_GOAL_S: Final = 1.0
+WAIT_GOAL_MS: Final = 50.0
+
+SAVES: Final = 30
+_PAUSE_S: Final = 1.0
+_USER: Final = 42
+# Sources of an answer that comes from the API; the third, the proxy's own, is the fallback.
+_FROM_API: Final = frozenset({"model", "popular"})
+_POLL_S: Final = 0.05
+_WITHIN_S: Final = 300.0
+
+
+def resumed(events: int, models: int, rounds: int) -> list[Row]:
+    """Return the rows of a run with that many events and models."""
+    with playing(f"--events={events}") as stack:
+        run = stack.run
+        for _ in range(models - len(stack.summary["models"])):
+            _movierec(run, "retrain")
+        lake = stack.summary["events"]["lake"]["total"]
+        stop(stack.process)
+        answered_s = [_resume_s(run) for _ in range(rounds)]
+        anew_s = _anew_s(run.project.run(f"anew-{uuid.uuid4().hex[:8]}"))
+        _movierec(run, "up")
+        rows = _saves(run)
+    resume = Row(
+        f"up recommends again, {lake:,} events and {models} models, median",
+        statistics.median(answered_s),
+        "s",
+        goal=RESUME_GOAL_S,
+        rival="up with nothing kept, which has no model yet",
+        rival_value=anew_s,
+    )
+    slowest = Row("the slowest of these", max(answered_s), "s", goal=RESUME_GOAL_S)
+    return [resume, slowest, *rows]
+
+
+def _movierec(run: Run, *arguments: str) -> None:
+    command = (sys.executable, "-m", "movierec.cli.main", "--run", run.name, *arguments)
+    subprocess.run(command, check=True, cwd=run.project.root)
+
+
+def _resume_s(run: Run) -> float:
+    """Bring a stopped run up; return how long the API's first recommendation took."""
+    begin_s = time.perf_counter()
+    command = (sys.executable, "-m", "movierec.cli.main", "--run", run.name, "up")
+    with subprocess.Popen(command, cwd=run.project.root) as up:
+        port = addresses.ports(run, (addresses.PROXY,))[addresses.PROXY]
+        while _source(port) not in _FROM_API:
+            if time.perf_counter() - begin_s > _WITHIN_S:
+                raise TimeoutError(f"no recommendation after {_WITHIN_S:g} s; logs: {run.logs}")
+            time.sleep(_POLL_S)
+        took_s = time.perf_counter() - begin_s
+        if up.wait() != 0:
+            raise RuntimeError(f"`movierec up` ended with {up.returncode}; logs: {run.logs}")
+    _movierec(run, "down")
+    return took_s
+
+
+def _source(port: int) -> str | None:
+    """Return where the proxy's answer came from, None if there was none."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", f"/recommend/{_USER}")
+        return connection.getresponse().getheader("X-Recommendation-Source")
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def _anew_s(run: Run) -> float:
+    begin_s = time.perf_counter()
+    try:
+        _movierec(run, "up")
+        return time.perf_counter() - begin_s
+    finally:
+        _movierec(run, "down", "--wipe")
+
+
+# Saves --------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Asker:
+    """Asks the emulator for something light, again and again, and notes how long it took."""
+
+    ask: Callable[[], object]
+    took: list[tuple[float, float]] = field(default_factory=list)
+    """When each request began and ended, seconds."""
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Ask until it is over."""
+        while not self.over.is_set():
+            begin_s = time.perf_counter()
+            self.ask()
+            self.took.append((begin_s, time.perf_counter()))
+
+
+def _saves(run: Run) -> list[Row]:
+    """Save all services' state a number of times, something having changed in one of them."""
+    variables = surroundings.load(run)
+    surroundings.adopt(variables)
+    client.cache_clear()
+    port = urlsplit(variables["AWS_ENDPOINT_URL"]).port or addresses.WELL_KNOWN[addresses.EMULATOR]
+    asker = _Asker(client("sts").get_caller_identity)
+    thread = threading.Thread(target=asker.run)
+    thread.start()
+    try:
+        saves = [_save(port, number) for number in range(SAVES)]
+    finally:
+        asker.over.set()
+        thread.join()
+    during, between = _waits_ms(asker, saves)
+    state_mb = _state_bytes(run) / 1e6
+    return [
+        Row(
+            f"a save of everything but S3 ({state_mb:.1f} MB), slowest of {SAVES}",
+            max(end_s - begin_s for begin_s, end_s in saves),
+            "s",
+            goal=SAVE_GOAL_S,
+        ),
+        Row(
+            "longest that a request took while that went on",
+            max(during),
+            "ms",
+            goal=WAIT_GOAL_MS + statistics.median(between),
+            rival="longest between two saves",
+            rival_value=max(between),
+        ),
+    ]
+
+
+def _save(port: int, number: int) -> tuple[float, float]:
+    """Have the emulator save; return when that began and ended."""
+    client("ssm").put_parameter(Name="bench", Value=str(number), Type="String", Overwrite=True)
+    time.sleep(_PAUSE_S)  # what is measured between two saves
+    begin_s = time.perf_counter()
+    emulator.save(port)
+    return begin_s, time.perf_counter()
+
+
+def _waits_ms(asker: _Asker, saves: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Return how long requests took that met a save, and those that met none."""
+    during: list[float] = []
+    between: list[float] = []
+    for begin_s, end_s in asker.took:
+        met = any(begin_s < ended_s and end_s > began_s for began_s, ended_s in saves)
+        (during if met else between).append((end_s - begin_s) * 1000)
+    return during, between
+
+
+def _state_bytes(run: Run) -> int:
+    newest = max((run.emulator_state / "generations").glob("[0-9]*"))
+    return sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())

@@ -1,0 +1,94 @@
+"""What a run is made of: what its commands are told, and the surroundings that follow from it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from movierec import settings
+from movierec.release_policy import Policy
+from movierec.stack import addresses, broker, code, emulator, environment, sockets, terraform
+from movierec.stack.layout import Run
+from movierec.upkeep import Policy as UpkeepPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is made of."""
+
+    kafka_nodes: int = 1
+    partitions: int = broker.DEFAULT_PARTITIONS
+    topic: str = settings.DEFAULT_TOPIC
+    listen: str = sockets.HOST
+    before_ingest: Callable[[], object] = bool
+    """Called when the lake is there, before the first line is read: loads a catalog, say."""
+
+
+def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
+    """Return the cluster that the environment names, None if there is none but the run's own.
+
+    In a shell that has the run's surroundings from `movierec env`, it names that.
+    """
+    named = inherited.get(settings.KAFKA_BOOTSTRAP, "")
+    if inherited.get(settings.LAKE_BUCKET) and not addresses.are_foreign(run, named):
+        return None
+    return named or None
+
+
+def expected() -> Mapping[str, Any]:
+    """Return what Terraform's outputs will be in the emulator."""
+    return terraform.expected_outputs(environment.ACCOUNT, environment.REGION)
+
+
+# What the user sets for the parts: where Kafka is, and what the site's lines may say.
+_PASSED_ON: Final = (
+    "MOVIEREC_KAFKA_",
+    settings.MAX_USER_ID,
+    settings.MIN_RATING,
+    settings.MAX_RATING,
+)
+
+
+def surroundings(run: Run, inherited: Mapping[str, str], options: Options) -> dict[str, str]:
+    """Return a run's surroundings, as far as they are known before anything is deployed."""
+    ports = addresses.ports(run)
+    outputs = expected()
+    given = {name: value for name, value in inherited.items() if name.startswith(_PASSED_ON)}
+    local = {
+        name: f"http://{sockets.HOST}:{ports[port]}"
+        for name, port in ((settings.PROXY_URL, "proxy"), (settings.SITE_URL, "site"))
+    }
+    return {
+        **environment.emulated_aws(emulator.endpoint_url(ports[addresses.EMULATOR])),
+        settings.KAFKA_BOOTSTRAP: f"{sockets.HOST}:{ports[addresses.KAFKA]}",
+        **given,
+        **local,
+        settings.TOPIC: options.topic,
+        settings.LISTEN: options.listen,
+        settings.LAKE_BUCKET: outputs["bucket_names"]["lake"],
+        settings.ARTIFACTS_BUCKET: outputs["bucket_names"]["artifacts"],
+        settings.STATE_MACHINE: outputs["state_machine_arn"],
+        settings.RELEASE_MACHINE: outputs["release_machine_arn"],
+        settings.RELEASES_TOPIC: outputs["releases_topic_arn"],
+        settings.CODE_VERSION: code.version(run.project.root),
+    }
+
+
+def terraform_variables(
+    inherited: Mapping[str, str], packages: Mapping[str, str], code_version: str
+) -> dict[str, Any]:
+    """Return Terraform's variables: each function's zip, and what the user's environment sets.
+
+    Raises ConfigError for a policy that nothing could follow.
+    """
+    upkeep = UpkeepPolicy.from_env(inherited)
+    releases = inherited.get(settings.RELEASE_POLICY) or "{}"
+    Policy.from_json(releases)
+    return {
+        "package_paths": packages,
+        "code_version": code_version,
+        "watch_retention_days": upkeep.watch_retention_days,
+        "vacuum_retention_hours": upkeep.vacuum_retention_hours,
+        "release_policy": json.loads(releases),
+        "slack_webhook": inherited.get(settings.SLACK_WEBHOOK, ""),
+    }
