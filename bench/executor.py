@@ -149,6 +149,8 @@ def _dry_running() -> Call:
 
 
 def _colds(project: Project, count: int) -> list[Row]:
+    env = environment.basic(os.environ) | environment.internet(os.environ)
+    packages.build_vendor(project, env)
     create(HEAVY, _numpy_archive(project))
     rows = [
         *_cold_rows("empty function", EMPTY, count, goal=COLD_GOAL_MS),
@@ -198,8 +200,6 @@ def cold_start(function: str, event: bytes, number: int) -> Cold:
 
 def _create_api(project: Project) -> None:
     """Deploy the API's package with a model of a few users. Raises MovierecError."""
-    env = environment.basic(os.environ) | environment.internet(os.environ)
-    packages.build_vendor(project, env)
     s3 = client("s3")
     s3.create_bucket(Bucket="bench-artifacts")
     files = artifact.pack(_tiny_model())
@@ -244,7 +244,7 @@ def _vendored(app: Path, files: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def _numpy_archive(project: Project) -> bytes:
-    """Return a function that imports numpy, from the API's vendor folder if that is filled."""
+    """Return a function that imports numpy, from the API's vendor folder."""
     vendor = project.root / "chalice_app" / "vendor"
     files = {
         name: path.read_bytes()

@@ -42,7 +42,9 @@ def run(tmp_path: Path) -> Run:
     (source / "vendor" / "movierec").mkdir(parents=True)
     (source / "vendor" / "movierec" / "__init__.py").write_text("")
     (source / "chalicelib" / "__pycache__").mkdir(parents=True)
-    (source / "app.py").write_text("app")
+    (source / "chalicelib" / "__pycache__" / "stray.pyc").write_text("")
+    (source / "chalicelib" / "edge.py").write_text("EDGE = 1")
+    (source / "app.py").write_text("app = 1")
     (source / ".chalice").mkdir()
     (source / ".chalice" / "config.json").write_text(TEMPLATE)
     program = tmp_path / ".venv" / "bin" / "chalice"
@@ -100,7 +102,31 @@ def test_only_what_belongs_into_the_package_is_staged(run: Run) -> None:
 
     names = {path.name for path in run.chalice.rglob("*")}
     assert {"app.py", "chalicelib", "vendor", "movierec"} <= names
-    assert "__pycache__" not in names
+    assert "stray.pyc" not in names
+
+
+def compiled(run: Run) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(run.chalice)): path.read_bytes() for path in run.chalice.rglob("*.pyc")
+    }
+
+
+def test_what_chalice_adds_to_the_package_is_compiled_and_the_same_twice(run: Run) -> None:
+    """A function's code is read-only: each cold start would compile it again."""
+    deploy(run)
+    first = compiled(run)
+    deploy(run)
+
+    cached = "__pycache__/{}.cpython-313.pyc"
+    assert first.keys() == {
+        f"chalicelib/{cached.format('edge')}",
+        f"vendor/{cached.format('app')}",
+        f"vendor/chalice/{cached.format('app')}",
+        f"vendor/chalice/{cached.format('__init__')}",
+    }
+    assert first == compiled(run)
+    # PEP 552: a hash instead of a date, which nobody compares with the source's.
+    assert {code[4:8] for code in first.values()} == {b"\x01\0\0\0"}
 
 
 def test_what_an_earlier_deployment_staged_is_gone(run: Run) -> None:

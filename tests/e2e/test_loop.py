@@ -148,7 +148,7 @@ def test_functions_ran_as_processes_not_in_docker(stack):
     commands = [
         " ".join(p.cmdline()) for p in psutil.Process(emulator.pid).children(recursive=True)
     ]
-    assert any("-m awslambdaric" in command for command in commands), commands
+    assert any("/var/rapid/bootstrap.py" in command for command in commands), commands
 
 
 def test_a_second_apply_changes_nothing(stack, variables):

@@ -22,6 +22,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lambda_process_executor.interpreters import find
+from lambda_process_executor.places import SWITCH, can_be_as_on_aws
+
 EMULATOR_FOLDER = Path(__file__).parents[2]
 SOURCES = Path(__file__).parents[1] / "src"
 READY_S = 60
@@ -170,7 +173,8 @@ class Emulator:
             Period=3600,
             Statistics=["Sum", "SampleCount", "Minimum", "Maximum"],
         )["Datapoints"]
-        if not points:
+        # LocalStack asks its store once for each statistic, and a metric may arrive in between.
+        if not points or any("Sum" not in p or "Maximum" not in p for p in points):
             return {}
         return {
             "sum": sum(point["Sum"] for point in points),
@@ -178,6 +182,11 @@ class Emulator:
             "least": min(point["Minimum"] for point in points),
             "most": max(point["Maximum"] for point in points),
         }
+
+    def environments(self) -> Path:
+        """Return where the /tmp of each execution environment is on this machine, by its id."""
+        folder = self.folder / f"tmp/lambda-process-{os.getuid()}"
+        return folder / str(self.runtime_pid()) / "environments"
 
     def runtime_pid(self) -> int:
         """Return the supervisor's child, which is LocalStack itself."""
@@ -201,11 +210,14 @@ class Emulator:
 
 
 def archive(files: Mapping[str, str] | str) -> bytes:
+    """Return a zip of some files, each of them executable."""
     named = {"app.py": files} if isinstance(files, str) else files
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zipped:
         for name, text in named.items():
-            zipped.writestr(name, text)
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o755 << 16
+            zipped.writestr(entry, text)
     return buffer.getvalue()
 
 
@@ -243,6 +255,7 @@ def running_emulator(folder: Path, **extra: str) -> Iterator[Emulator]:
         "IN_MEMORY_CLIENT": "1",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         "LAMBDA_PROCESS_PYTHON_3_13": str(runtime_python()),
+        SWITCH: os.environ.get(SWITCH, "1"),
         # What is tested is this folder, whatever state of it is installed.
         "PYTHONPATH": str(SOURCES),
         **extra,
@@ -269,6 +282,19 @@ def is_ready(emulator: Emulator) -> bool:
             return "Ready." in emulator.log()
     except OSError:
         return False
+
+
+@pytest.fixture(scope="session")
+def aws_paths(runtime: Path) -> bool:
+    """Whether functions see AWS's paths on this machine."""
+    interpreter = find("python3.13", {"LAMBDA_PROCESS_PYTHON_3_13": str(runtime)})
+    return can_be_as_on_aws(interpreter, os.environ)
+
+
+@pytest.fixture
+def needs_aws_paths(aws_paths: bool) -> None:  # noqa: FBT001
+    if not aws_paths:
+        pytest.skip("no mount namespaces here: README.md says what differs without them")
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,13 @@ class Invalid:
 
 Found = Iterator[Measurement | Invalid]
 
+_MARK: Final = '"_aws"'
+
+
+def may_be_in(output: str) -> bool:
+    """Tell quickly whether it is worth reading an output."""
+    return _MARK in output
+
 
 def read(output: str, now: float) -> Found:
     """Yield every measurement in a function's output, and a reason for all that is none.
@@ -50,7 +57,7 @@ def read(output: str, now: float) -> Found:
     """
     # Not splitlines: a JSON text may hold U+2028 and its like.
     for line in output.split("\n"):
-        if '"_aws"' in line and line.lstrip().startswith("{"):
+        if _MARK in line and line.lstrip().startswith("{"):
             yield from _document(line, now)
 
 

@@ -4,9 +4,11 @@ Nothing of the emulator's own environment is among them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from lambda_process_executor.places import AWS_SCRATCH, Place
+from lambda_process_executor.warden import TELEMETRY
 
 # Between LocalStack and the init program of its containers; AWS's functions see none of these.
 _INTERNAL: Final = frozenset(
@@ -25,20 +27,6 @@ _INTERNAL: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a function's things are: on AWS /var/task, /opt, /var/runtime and /tmp.
-
-    `layers` is None for a function without layers; `programs` is the interpreter's own folder.
-    """
-
-    task: Path
-    layers: Path | None
-    runtime: Path
-    scratch: Path
-    programs: Path
-
-
 def function_environment(
     given: Mapping[str, object], own: Mapping[str, str], place: Place, *, runtime: str, api: str
 ) -> dict[str, str]:
@@ -49,7 +37,10 @@ def function_environment(
     `api` the Runtime API's `host:port`.
     """
     prepared = {name: str(value) for name, value in given.items() if name not in _INTERNAL}
+    if "AWS_LAMBDA_LOG_LEVEL" in prepared:
+        prepared["AWS_LAMBDA_LOG_LEVEL"] = prepared["AWS_LAMBDA_LOG_LEVEL"].upper()
     reserved = {
+        "_LAMBDA_TELEMETRY_LOG_FD": str(TELEMETRY),
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{runtime}",
         "AWS_LAMBDA_RUNTIME_API": api,
         "LAMBDA_RUNTIME_DIR": str(place.runtime),
@@ -67,14 +58,15 @@ def _defaults(place: Place, runtime: str) -> dict[str, str]:
         programs.append(layers / "bin")
         libraries.append(layers / "lib")
         modules = [layers / "python/lib" / runtime / "site-packages", layers / "python"]
-    return {
+    # Where /tmp is not the function's own, it has to be told of the folder that is.
+    scratch = {} if place.scratch == AWS_SCRATCH else {"TMPDIR": str(place.scratch)}
+    return scratch | {
         # A function must not read the settings and credentials of whoever started the emulator.
         "HOME": str(place.scratch),
         "LANG": "en_US.UTF-8",
         "LD_LIBRARY_PATH": _path(libraries),
         "PATH": _path(programs),
         "PYTHONPATH": _path([*modules, place.runtime]),
-        "TMPDIR": str(place.scratch),
         "TZ": ":UTC",
     }
 

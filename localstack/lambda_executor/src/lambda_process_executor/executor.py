@@ -3,8 +3,8 @@
 import logging
 import os
 import shutil
-import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,13 +19,14 @@ from localstack.services.lambda_.invocation.lambda_models import (
 )
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
-from lambda_process_executor import layers
-from lambda_process_executor.environment import Place, function_environment
+from lambda_process_executor import layers, places, storage
+from lambda_process_executor.environment import function_environment
 from lambda_process_executor.errors import ExecutorError
 from lambda_process_executor.hooks import shared_observer
-from lambda_process_executor.interpreters import Interpreter, find
-from lambda_process_executor.invocation import Invocation, Spec
+from lambda_process_executor.interpreters import find
+from lambda_process_executor.invocation import INIT_TIMEOUT_S, Invocation, Spec
 from lambda_process_executor.lambda_metrics import Caller
+from lambda_process_executor.places import Folders, Place
 from lambda_process_executor.platform_log import Json, PlatformLog, Text
 from lambda_process_executor.process import Command
 from lambda_process_executor.sandbox import Sandbox
@@ -109,6 +110,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
         for layer in settings.layers:
             layer.code.prepare_for_execution()
         _layers_folder(function_version)
+        places.can_be_as_on_aws(interpreter, os.environ)  # once, and not in a cold start
         LOG.debug("%s runs on %s", function_version.qualified_arn, interpreter.executable)
 
     @classmethod
@@ -127,14 +129,10 @@ def _is_provisioned(env_vars: dict[str, object]) -> bool:
     return bool(kind == InitializationType.provisioned_concurrency)
 
 
-def _folder() -> Path:
-    return Path(tempfile.gettempdir()) / "lambda-process"
-
-
 def _version_folder(function_version: FunctionVersion) -> Path:
     # The revision changes with every change of code or settings; one may be of two versions.
     name = f"{function_version.config.internal_revision}-{function_version.id.qualifier}"
-    return _folder() / "versions" / name
+    return storage.own_folder() / "versions" / name
 
 
 def _layers_folder(function_version: FunctionVersion) -> Path | None:
@@ -146,42 +144,58 @@ def _layers_folder(function_version: FunctionVersion) -> Path | None:
     return layers.merge(unpacked, _version_folder(function_version) / "opt")
 
 
-def _platform_log(function_version: FunctionVersion) -> PlatformLog:
-    if function_version.config.logging_config.get("LogFormat") == "JSON":
-        return Json(time.time)
-    return Text()
+def _platform_log(function_version: FunctionVersion, given: dict[str, object]) -> PlatformLog:
+    settings = function_version.config.logging_config
+    if settings.get("LogFormat") != "JSON":
+        return Text()
+    level = settings.get("SystemLogLevel", "INFO")
+    return Json(time.time, level=level, initialisation=str(given["AWS_LAMBDA_INITIALIZATION_TYPE"]))
 
 
 def _spec(sandbox_id: str, function_version: FunctionVersion, given: dict[str, object]) -> Spec:
     settings = function_version.config
+    timeout_s = float(settings.timeout)
+    scratch = storage.own_folder() / "environments" / sandbox_id
+    # AWS, "Init phase": 130 s with provisioned concurrency, or the function's timeout if longer.
+    init_timeout_s = max(130.0, timeout_s) if _is_provisioned(given) else INIT_TIMEOUT_S
+    return Spec(
+        function=function_version.id.function_name,
+        version=function_version.id.qualifier,
+        runtime=settings.runtime.replace("python", "python:"),
+        runtime_arn=(settings.runtime_version_config or {}).get("RuntimeVersionArn", ""),
+        memory_mb=settings.memory_size,
+        timeout_s=timeout_s,
+        payload_limit_bytes=config.LAMBDA_LIMITS_MAX_FUNCTION_PAYLOAD_SIZE_BYTES,
+        disk_mb=settings.ephemeral_storage.size,
+        scratch=scratch,
+        command=_commands(function_version, given, scratch),
+        log=_platform_log(function_version, given),
+        init_timeout_s=init_timeout_s,
+    )
+
+
+def _commands(
+    function_version: FunctionVersion, given: dict[str, object], scratch: Path
+) -> Callable[[str], Command]:
+    """Return what makes the command of a function's process, from the Runtime API's address."""
+    settings = function_version.config
     interpreter = find(settings.runtime, os.environ)
-    place = _place(sandbox_id, function_version, interpreter)
+    code = Path(settings.code.get_unzipped_code_location())
+    folders = Folders(code, _layers_folder(function_version), scratch)
+    if places.can_be_as_on_aws(interpreter, os.environ):
+        place, tree = places.as_on_aws(folders, interpreter)
+    else:
+        place, tree = places.here(folders, interpreter), None
     own = settings.environment or {}
 
     def command(api: str) -> Command:
         env = function_environment(given, own, place, runtime=settings.runtime, api=api)
-        argv = (str(interpreter.executable), "-m", "awslambdaric", settings.handler)
-        return Command(argv, place.task, env)
+        return Command(_argv(place, env), place.task, env, tree)
 
-    return Spec(
-        function=function_version.id.function_name,
-        version=function_version.id.qualifier,
-        runtime=f"{settings.runtime.replace('python', 'python:')}",
-        memory_mb=settings.memory_size,
-        timeout_s=float(settings.timeout),
-        payload_limit_bytes=config.LAMBDA_LIMITS_MAX_FUNCTION_PAYLOAD_SIZE_BYTES,
-        disk_mb=settings.ephemeral_storage.size,
-        scratch=place.scratch,
-        command=command,
-        log=_platform_log(function_version),
-    )
+    return command
 
 
-def _place(sandbox_id: str, function_version: FunctionVersion, interpreter: Interpreter) -> Place:
-    return Place(
-        task=Path(function_version.config.code.get_unzipped_code_location()),
-        layers=_layers_folder(function_version),
-        runtime=interpreter.packages,
-        scratch=_folder() / "environments" / sandbox_id,
-        programs=interpreter.executable.parent,
-    )
+def _argv(place: Place, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the runtime's command; a wrapper script gets it as its arguments."""
+    wrapper = env.get("AWS_LAMBDA_EXEC_WRAPPER")
+    return (*([wrapper] if wrapper else []), str(place.python), str(place.bootstrap))

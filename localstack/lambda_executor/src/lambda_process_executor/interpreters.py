@@ -14,7 +14,8 @@ from lambda_process_executor.errors import ExecutorError
 
 _PROBE: Final = (
     "import sys, awslambdaric as a; from pathlib import Path as P; "
-    "print(*sys.version_info[:2], sep='.'); print(P(a.__file__).parent.parent)"
+    "print(*sys.version_info[:2], sep='.'); print(P(a.__file__).parent.parent); "
+    "print(P(sys.base_prefix).resolve()); print(P(sys._base_executable).resolve())"
 )
 _PROBE_S: Final = 30
 _VARIABLE: Final = "LAMBDA_PROCESS_PYTHON_"
@@ -22,11 +23,16 @@ _VARIABLE: Final = "LAMBDA_PROCESS_PYTHON_"
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A Python that has AWS's runtime interface client. `packages` is where that is installed."""
+    """A Python that has AWS's runtime interface client. `packages` is where that is installed.
+
+    `base` is the installation that a virtual environment is of, `program` the interpreter in it.
+    """
 
     executable: Path
     version: str
     packages: Path
+    base: Path
+    program: Path
 
 
 def variable_for(version: str) -> str:
@@ -72,20 +78,24 @@ def find(runtime: str, env: Mapping[str, str]) -> Interpreter:
     )
 
 
-@functools.cache
 def probe(executable: Path) -> Interpreter | None:
     """Ask an interpreter for its version and for awslambdaric; None when it has not got it."""
     try:
-        done = subprocess.run(
-            [executable, "-I", "-c", _PROBE],
-            capture_output=True, text=True, env={}, timeout=_PROBE_S, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        return _ask(executable)
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    if done.returncode != 0:
-        return None
-    version, packages = done.stdout.splitlines()
-    return Interpreter(executable, version, Path(packages))
+
+
+# What fails is not remembered: it may be installed meanwhile.
+@functools.cache
+def _ask(executable: Path) -> Interpreter:
+    done = subprocess.run(
+        [executable, "-I", "-c", _PROBE],
+        capture_output=True, text=True, env={}, timeout=_PROBE_S, check=True,
+    )  # fmt: skip
+    version, packages, base, program = done.stdout.splitlines()
+    relative = Path(program).relative_to(base)
+    return Interpreter(executable, version, Path(packages), Path(base), relative)
 
 
 def _demand(executable: Path, version: str, variable: str) -> Interpreter:

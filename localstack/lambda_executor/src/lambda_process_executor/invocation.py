@@ -7,6 +7,7 @@ from typing import Final
 
 from lambda_process_executor.platform_log import PlatformLog, Report
 from lambda_process_executor.process import Command
+from lambda_process_executor.transcript import Log
 
 # AWS: "The Init phase is limited to 10 seconds"; then it is tried again under the function's
 # own timeout, at the first invocation.
@@ -20,8 +21,8 @@ DISK_MB: Final = 512
 class Spec:
     """What a sandbox runs. `command` makes the process's command from the Runtime API's address.
 
-    `scratch` is the sandbox's own folder, made by it and removed with it. `payload_limit_bytes`
-    bounds an answer, `disk_mb` what is in `scratch`.
+    `scratch` is the sandbox's own folder, its /tmp, made by it and removed with it.
+    `payload_limit_bytes` bounds an answer, `disk_mb` what is in `scratch`.
     """
 
     function: str
@@ -33,6 +34,7 @@ class Spec:
     scratch: Path
     command: Callable[[str], Command]
     log: PlatformLog
+    runtime_arn: str = ""
     disk_mb: int = DISK_MB
     init_timeout_s: float = INIT_TIMEOUT_S
 
@@ -60,6 +62,6 @@ class Outcome:
 
     payload: bytes
     is_error: bool
-    log: str
+    log: Log
     output: str
     report: Report

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from lambda_process_executor.invocation import Outcome
 from lambda_process_executor.measurements import Dimensions, Measurement, Series
 
 NAMESPACE: Final = "AWS/Lambda"
@@ -45,12 +44,17 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An invocation that ran; `concurrency` counts the function's running ones at its start."""
+    """An invocation that ran; `concurrency` counts the function's running ones at its start.
+
+    `embedded` is what it wrote, if there may be metrics in it.
+    """
 
     caller: Caller
     epoch_s: float
     concurrency: int
-    outcome: Outcome
+    is_error: bool
+    duration_ms: float
+    embedded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def _metrics(event: Finished | Throttled) -> Iterator[tuple[str, str, float]]:
         return
     yield "Invocations", "Count", 1.0
     # Noughts too, so that an average is a rate.
-    yield "Errors", "Count", float(event.outcome.is_error)
+    yield "Errors", "Count", float(event.is_error)
     yield "Throttles", "Count", 0.0
-    yield "Duration", "Milliseconds", round(event.outcome.report.duration_ms, 2)
+    yield "Duration", "Milliseconds", round(event.duration_ms, 2)
     yield "ConcurrentExecutions", "Count", float(event.concurrency)

@@ -8,9 +8,12 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol, get_args
 
 Phase = Literal["init", "invoke"]
+Status = Literal["success", "error", "timeout"]
+SystemLevel = Literal["DEBUG", "INFO", "WARN"]
+_LEVELS: Final[tuple[SystemLevel, ...]] = get_args(SystemLevel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Report:
     memory_size_mb: int
     max_memory_used_mb: int
     init_duration_ms: float | None = None
-    status: Literal["success", "error", "timeout"] = "success"
+    status: Status = "success"
     error_type: str = ""
     function_error_type: str = ""
 
@@ -38,19 +41,19 @@ class Report:
 class PlatformLog(Protocol):
     """Writes the platform's lines in one format."""
 
-    def init_start(self, runtime: str) -> str:
-        """Say that a process is being started."""
+    def init_start(self, runtime: str, runtime_arn: str) -> str:
+        """Say that a process is being started, and on which version of the runtime."""
         ...
 
-    def init_report(self, duration_ms: float, phase: Phase, status: str, error_type: str) -> str:
-        """Say that an init phase failed."""
+    def init_report(self, duration_ms: float, phase: Phase, status: Status, error_type: str) -> str:
+        """Say how an init phase ended; the text format tells failures only."""
         ...
 
     def start(self, request_id: str, version: str) -> str:
         """Say that an invocation begins."""
         ...
 
-    def end(self, request_id: str) -> str:
+    def end(self, request_id: str, report: Report) -> str:
         """Say that an invocation is over."""
         ...
 
@@ -68,12 +71,14 @@ def timestamp(epoch_s: float) -> str:
 class Text:
     """The classic format."""
 
-    def init_start(self, runtime: str) -> str:
-        """Say that a process is being started."""
-        return f"INIT_START Runtime Version: {runtime}\n"
+    def init_start(self, runtime: str, runtime_arn: str) -> str:
+        """Say that a process is being started, and on which version of the runtime."""
+        return f"INIT_START Runtime Version: {runtime}\tRuntime Version ARN: {runtime_arn}\n"
 
-    def init_report(self, duration_ms: float, phase: Phase, status: str, error_type: str) -> str:
+    def init_report(self, duration_ms: float, phase: Phase, status: Status, error_type: str) -> str:
         """Say that an init phase failed."""
+        if status == "success":
+            return ""
         tail = f"\tError Type: {error_type}" if status == "error" else ""
         return (
             f"INIT_REPORT Init Duration: {duration_ms:.2f} ms\tPhase: {phase}"
@@ -84,8 +89,9 @@ class Text:
         """Say that an invocation begins."""
         return f"START RequestId: {request_id} Version: {version}\n"
 
-    def end(self, request_id: str) -> str:
+    def end(self, request_id: str, report: Report) -> str:
         """Say that an invocation is over."""
+        del report
         return f"END RequestId: {request_id}\n"
 
     def report(self, request_id: str, report: Report) -> str:
@@ -107,28 +113,44 @@ class Text:
 
 
 class Json:
-    """The platform events of the JSON format; `now` returns seconds since the epoch."""
+    """The platform events of the JSON format, from a level on; `now` is seconds since the epoch.
 
-    def __init__(self, now: "Now") -> None:
+    Which event has which level: AWS, "Log-level filtering", system log level event mapping.
+    """
+
+    def __init__(
+        self, now: "Now", *, level: SystemLevel = "INFO", initialisation: str = "on-demand"
+    ) -> None:
         self._now = now
+        self._least = _LEVELS.index(level)
+        self._initialisation = initialisation
 
-    def init_start(self, runtime: str) -> str:
-        """Say that a process is being started."""
-        return self._event("initStart", {"phase": "init", "runtimeVersion": runtime})
+    def init_start(self, runtime: str, runtime_arn: str) -> str:
+        """Say that a process is being started, and on which version of the runtime."""
+        version = {"runtimeVersion": runtime, "runtimeVersionArn": runtime_arn}
+        return self._init_event("INFO", "initStart", {"phase": "init", **version})
 
-    def init_report(self, duration_ms: float, phase: Phase, status: str, error_type: str) -> str:
-        """Say that an init phase failed."""
-        record = {"phase": phase, "status": status, "metrics": {"durationMs": duration_ms}}
-        return self._event("initReport", record | _error(error_type))
+    def init_report(self, duration_ms: float, phase: Phase, status: Status, error_type: str) -> str:
+        """Say how an init phase ended."""
+        common = {"phase": phase, "status": status} | _error(error_type)
+        metrics = {"metrics": {"durationMs": round(duration_ms, 3)}}
+        done = _level(status)
+        unasked = status == "success" and self._initialisation != "on-demand"
+        reported: SystemLevel = "INFO" if unasked else done
+        return self._init_event(done, "initRuntimeDone", common) + self._init_event(
+            reported, "initReport", common | metrics
+        )
 
     def start(self, request_id: str, version: str) -> str:
         """Say that an invocation begins."""
-        return self._event("start", {"requestId": request_id, "version": version})
+        return self._event("INFO", "start", {"requestId": request_id, "version": version})
 
-    def end(self, request_id: str) -> str:
-        """Write nothing: the report is the JSON format's last event."""
-        del request_id
-        return ""
+    def end(self, request_id: str, report: Report) -> str:
+        """Say that the runtime is done with an invocation."""
+        metrics = {"durationMs": round(report.duration_ms, 3)}
+        record = {"requestId": request_id, "metrics": metrics, "status": _status(report)}
+        level = _level(_status(report))
+        return self._event(level, "runtimeDone", record | _report_error(report))
 
     def report(self, request_id: str, report: Report) -> str:
         """Say what an invocation took."""
@@ -140,12 +162,16 @@ class Json:
         }
         if report.init_duration_ms is not None:
             metrics["initDurationMs"] = round(report.init_duration_ms, 3)
-        status = "error" if report.function_error_type else report.status
-        record = {"requestId": request_id, "metrics": metrics, "status": status}
-        error_type = report.error_type or report.function_error_type
-        return self._event("report", record | _error(error_type))
+        record = {"requestId": request_id, "metrics": metrics, "status": _status(report)}
+        level: SystemLevel = "INFO" if _status(report) == "success" else "WARN"
+        return self._event(level, "report", record | _report_error(report))
 
-    def _event(self, kind: str, record: dict[str, object]) -> str:
+    def _init_event(self, level: SystemLevel, kind: str, record: dict[str, object]) -> str:
+        return self._event(level, kind, {"initializationType": self._initialisation, **record})
+
+    def _event(self, level: SystemLevel, kind: str, record: dict[str, object]) -> str:
+        if _LEVELS.index(level) < self._least:
+            return ""
         event = {"time": timestamp(self._now()), "type": f"platform.{kind}", "record": record}
         return json.dumps(event) + "\n"
 
@@ -156,6 +182,18 @@ class Now(Protocol):
     def __call__(self) -> float:
         """Return the time."""
         ...
+
+
+def _level(status: Status) -> SystemLevel:
+    return "DEBUG" if status == "success" else "WARN"
+
+
+def _status(report: Report) -> Status:
+    return "error" if report.function_error_type else report.status
+
+
+def _report_error(report: Report) -> dict[str, object]:
+    return _error(report.error_type or report.function_error_type)
 
 
 def _error(error_type: str) -> dict[str, object]:

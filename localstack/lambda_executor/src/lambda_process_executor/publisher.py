@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -25,6 +25,8 @@ GATHER_S: Final = 1.0
 
 # Some minutes of the emulator's top speed. Beyond it metrics are lost, never invocations.
 MAX_EVENTS: Final = 20_000
+# Of what functions wrote with metrics in it; one invocation may write as much as its log holds.
+MAX_CHARACTERS: Final = 128 * 1024 * 1024
 
 
 class Publisher:
@@ -38,20 +40,26 @@ class Publisher:
         self._put = put
         self._gather_s = gather_s
         self._limit = limit
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
+        self._characters = 0
         self._dropped = 0
         self._arrived = threading.Event()
         self._closing = threading.Event()
+        self._counting = threading.Lock()
         self._publishing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="lambda-metrics", daemon=True)
         self._thread.start()
 
     def offer(self, event: Event) -> None:
-        """Queue an event; never waits."""
-        if len(self._events) >= self._limit:
-            self._dropped += 1
-            return
-        self._events.append(event)
+        """Queue an event; waits for nobody's publishing."""
+        characters = len(event.embedded) if isinstance(event, Finished) else 0
+        with self._counting:
+            is_full = len(self._events) >= self._limit
+            if is_full or self._characters + characters > MAX_CHARACTERS:
+                self._dropped += 1
+                return
+            self._characters += characters
+            self._events.append(event)
         if not self._arrived.is_set():
             self._arrived.set()
 
@@ -59,8 +67,9 @@ class Publisher:
         """Publish what is queued, now, in the caller's thread."""
         with self._publishing:
             self._arrived.clear()
-            events = [self._events.popleft() for _ in range(len(self._events))]
-            dropped, self._dropped = self._dropped, 0
+            with self._counting:
+                events, self._events = self._events, []
+                dropped, self._dropped, self._characters = self._dropped, 0, 0
             if dropped:
                 LOG.warning("%d invocations came too fast to publish metrics of", dropped)
             self._publish(events)
@@ -122,18 +131,27 @@ class Observer:
             concurrency = self._running[key] = self._running.get(key, 0) + 1
         try:
             yield lambda outcome: self._publisher.offer(
-                Finished(caller, started, concurrency, outcome)
+                _finished(caller, started, concurrency, outcome)
             )
         finally:
             with self._lock:
                 self._running[key] -= 1
+                if not self._running[key]:
+                    del self._running[key]
 
     def throttled(self, caller: Caller) -> None:
         """Note an invocation that was refused."""
         self._publisher.offer(Throttled(caller, self._now()))
 
 
+def _finished(caller: Caller, started: float, concurrency: int, outcome: Outcome) -> Finished:
+    # The outcome itself would keep payload and log, megabytes of them, until they are published.
+    embedded = outcome.output if emf.may_be_in(outcome.output) else ""
+    duration_ms = outcome.report.duration_ms
+    return Finished(caller, started, concurrency, outcome.is_error, duration_ms, embedded)
+
+
 def _measurements(event: Event) -> Iterator[Measurement | Invalid]:
     yield from lambda_metrics.measurements(event)
     if isinstance(event, Finished):
-        yield from emf.read(event.outcome.output, event.epoch_s)
+        yield from emf.read(event.embedded, event.epoch_s)

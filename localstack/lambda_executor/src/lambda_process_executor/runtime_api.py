@@ -94,16 +94,24 @@ class Connection:
             self.close()
             return None
 
-    def answer(self, status: HTTPStatus, headers: Headers, body: bytes) -> None:
-        """Send one response; a runtime that has gone away is no error here."""
+    def answer(
+        self, status: HTTPStatus, headers: Headers, body: bytes, within_s: float | None = None
+    ) -> None:
+        """Send one response; a runtime that has gone away, or takes none, is no error here.
+
+        `within_s` is how long it may take instead of the socket's own timeout.
+        """
         fields = [*headers, ("Content-Length", str(len(body)))]
         parts = [
             self._http.send(h11.Response(status_code=status, headers=fields)),
             self._http.send(h11.Data(data=body)),
             self._http.send(h11.EndOfMessage()),
         ]
+        usual_s = self.sock.gettimeout()
         try:
+            self.sock.settimeout(usual_s if within_s is None else within_s)
             self.sock.sendall(b"".join(part for part in parts if part))
+            self.sock.settimeout(usual_s)
             self._begin_next()
         except OSError:
             self.close()

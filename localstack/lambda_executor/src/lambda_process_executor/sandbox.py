@@ -1,4 +1,4 @@
-"""One execution environment: a function's process, its Runtime API, its log.
+"""One execution environment: init, invocations, timeout, crash, end.
 
 The thread that calls `init` or `invoke` does the work itself: it waits in one `select` on the
 runtime's connections, the function's output and the process's end, until what it waits for has
@@ -7,31 +7,27 @@ loopback. Between invocations nothing is read; a function that goes on writing t
 its full pipe, much as AWS freezes it.
 """
 
-import codecs
 import selectors
 import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable
-from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
-from lambda_process_executor import disk, faults, memory, platform_log
+from lambda_process_executor import faults, platform_log
+from lambda_process_executor.errors import ExecutorError
 from lambda_process_executor.faults import Fault
+from lambda_process_executor.guard import Excess, Guard
 from lambda_process_executor.invocation import Invocation, Outcome, Spec
-from lambda_process_executor.platform_log import Phase, Report
+from lambda_process_executor.platform_log import Phase, Report, Status
 from lambda_process_executor.process import FunctionProcess
-from lambda_process_executor.runtime_api import Call, Connection, Kind, event_headers
+from lambda_process_executor.runtime_api import Call, Kind, event_headers
+from lambda_process_executor.runtime_server import RuntimeServer
+from lambda_process_executor.transcript import Transcript
 
-# Short invocations never pay for a look at /proc; a function needs longer than this to allocate
-# memory that would matter to the machine.
-MEMORY_CHECK_S: Final = 0.1
-
-# A look at a large folder takes its time: at most this share of it goes into looking.
-DISK_CHECK_SHARE: Final = 0.02
-
-_MIB: Final = 1024 * 1024
+_SUCCESS: Final[Status] = "success"
 
 
 class Sandbox:
@@ -41,24 +37,14 @@ class Sandbox:
         self._spec = spec
         self._busy = threading.Lock()
         self._stopping = False
+        self._stopping_now = False
+        self._closed = False
+        _make_empty(spec.scratch)
         self._selector = selectors.DefaultSelector()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        host, port = self._listener.getsockname()
-        self._address = f"{host}:{port}"
+        self._runtime = RuntimeServer(self._selector, spec.payload_limit_bytes)
+        self._guard = Guard(spec.memory_mb, spec.disk_mb, spec.scratch)
+        self._transcript = Transcript(time.time)
         self._process: FunctionProcess | None = None
-        self._connections: set[Connection] = set()
-        self._waiting: Connection | None = None
-        self._init_error: Call | None = None
-        self._request_id = ""
-        self._result: Call | None = None
-        self._log: list[str] = []
-        self._output: list[str] = []
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._peak_bytes = 0
-        self._over_memory = False
-        self._over_disk = False
-        self._disk_check_at = 0.0
         self._init_duration_ms: float | None = None
 
     def init(self) -> Fault | None:
@@ -66,53 +52,75 @@ class Sandbox:
 
         A failure is returned and logged, and the first invocation tries again, as on AWS.
         """
-        with self._busy:
-            started = time.monotonic()
-            fault = self._initialise(started + self._spec.init_timeout_s, "init", "")
-            if fault is None:
-                self._init_duration_ms = (time.monotonic() - started) * 1000
-            if self._stopping:
-                self._close()
-            return fault
+        return self._alone(self._init)
 
     def invoke(self, invocation: Invocation) -> Outcome:
-        """Run one invocation to its end, which the function's timeout bounds."""
-        with self._busy:
-            started = time.monotonic()
-            deadline = started + self._spec.timeout_s
-            fault = self._ready(deadline, invocation)
-            self._write(self._spec.log.start(invocation.request_id, self._spec.version))
-            fault = fault or self._handle(invocation, deadline)
-            outcome = self._conclude(invocation, fault, (time.monotonic() - started) * 1000)
-            if self._stopping:
-                self._close()
-            return outcome
+        """Run one invocation to its end, which the function's timeout bounds.
+
+        Raises ExecutorError when the environment has been stopped.
+        """
+        return self._alone(lambda: self._invoke(invocation))
 
     def stop(self, *, now: bool) -> None:
         """End the environment: at once, or after the invocation that is running."""
         self._stopping = True
-        if self._busy.acquire(blocking=False):
-            try:
-                self._close()
-            finally:
-                self._busy.release()
-        elif now and self._process is not None:
-            self._process.let_go()
+        self._stopping_now = self._stopping_now or now
+        # In this order: whoever launches a process looks for the mark after it.
+        process = self._process
+        if now and process is not None:
+            process.let_go()
+        self._close_if_stopping()
 
     @property
     def warden_pid(self) -> int | None:
         """The process above all of the function's, while there is one."""
-        return self._process.warden_pid if self._process is not None else None
+        process = self._process
+        return process.warden_pid if process is not None else None
 
     def recent_log(self) -> str:
         """Return what has been written since the last invocation's end."""
-        return "".join(self._log)
+        return self._transcript.recent()
+
+    def _alone[T](self, work: Callable[[], T]) -> T:
+        try:
+            with self._busy:
+                if self._closed:
+                    raise ExecutorError(
+                        f"function {self._spec.function}: its environment has ended"
+                    )
+                return work()
+        finally:
+            # Only now: a stop that came a moment ago found the environment busy, and left.
+            self._close_if_stopping()
+
+    def _close_if_stopping(self) -> None:
+        if not self._stopping or not self._busy.acquire(blocking=False):
+            return
+        try:
+            self._close()
+        finally:
+            self._busy.release()
 
     # --- phases -----------------------------------------------------------------------------
 
+    def _init(self) -> Fault | None:
+        started = time.monotonic()
+        fault = self._initialise(started + self._spec.init_timeout_s, "init", "")
+        if fault is None:
+            self._init_duration_ms = (time.monotonic() - started) * 1000
+        return fault
+
+    def _invoke(self, invocation: Invocation) -> Outcome:
+        started = time.monotonic()
+        deadline = started + self._spec.timeout_s
+        fault = self._ready(deadline, invocation)
+        self._transcript.write(self._spec.log.start(invocation.request_id, self._spec.version))
+        fault = fault or self._handle(invocation, deadline)
+        return self._conclude(invocation, fault, (time.monotonic() - started) * 1000)
+
     def _ready(self, deadline: float, invocation: Invocation) -> Fault | None:
         if self._process is not None:
-            self._selector_turn(0)
+            self._turn(0)
             if self._process.exit_code is None:
                 return None
             self._end_process()
@@ -120,45 +128,45 @@ class Sandbox:
 
     def _initialise(self, deadline: float, phase: Phase, request_id: str) -> Fault | None:
         started = time.monotonic()
-        self._write(self._spec.log.init_start(self._spec.runtime))
+        spec = self._spec
+        self._transcript.write(spec.log.init_start(spec.runtime, spec.runtime_arn))
         self._launch()
-        self._pump(deadline, self._initialised)
-        if self._waiting is not None:
-            return None
-        fault = self._init_fault(request_id)
-        self._end_process()
+        self._pump(deadline, self._is_initialised)
+        fault = None if self._runtime.is_waiting else self._init_fault(request_id)
+        if fault is not None:
+            self._end_process()
         duration_ms = (time.monotonic() - started) * 1000
-        self._write(self._spec.log.init_report(duration_ms, phase, fault.status, fault.error_type))
+        status, error_type = (fault.status, fault.error_type) if fault else (_SUCCESS, "")
+        self._transcript.write(spec.log.init_report(duration_ms, phase, status, error_type))
         return fault
 
-    def _initialised(self) -> bool:
-        return self._waiting is not None or self._init_error is not None or self._process_ended()
+    def _is_initialised(self) -> bool:
+        return self._runtime.is_waiting or self._runtime.init_error is not None or self._has_ended()
 
     def _init_fault(self, request_id: str) -> Fault:
-        if self._init_error is not None:
-            return faults.init_failed(_error_type(self._init_error), self._init_error.body)
+        reported = self._runtime.init_error
+        if reported is not None:
+            return faults.init_failed(_error_type(reported), reported.body)
         return self._process_fault(request_id)
 
     def _handle(self, invocation: Invocation, deadline: float) -> Fault | None:
-        self._request_id, self._result = invocation.request_id, None
-        self._pump(deadline, lambda: self._waiting is not None or self._process_ended())
-        if self._waiting is not None:
+        runtime, limit_bytes = self._runtime, self._spec.payload_limit_bytes
+        self._pump(deadline, lambda: runtime.is_waiting or self._has_ended())
+        if runtime.is_waiting:
             self._send(invocation, deadline)
-            self._pump(deadline, lambda: self._result is not None or self._process_ended())
-        if self._result is None:
-            fault = self._process_fault(invocation.request_id)
-            self._end_process()
-            return fault
-        if self._result.streamed:
-            self._end_process()
-            return faults.streamed()
-        if self._result.size_bytes > self._spec.payload_limit_bytes:
+            self._pump(deadline, lambda: runtime.result is not None or self._has_ended())
+        result = runtime.result
+        if result is None:
+            fault: Fault | None = self._process_fault(invocation.request_id)
+        elif result.streamed:
+            fault = faults.streamed()
+        elif result.size_bytes > limit_bytes:
             # The runtime takes the refusal for a fatal error and exits, here as on AWS.
-            self._end_process()
-            return faults.response_too_large(
-                self._result.size_bytes, self._spec.payload_limit_bytes
-            )
-        return None
+            fault = faults.response_too_large(result.size_bytes, limit_bytes)
+        else:
+            return None
+        self._end_process()
+        return fault
 
     def _send(self, invocation: Invocation, deadline: float) -> None:
         left_s = deadline - time.monotonic()
@@ -169,15 +177,13 @@ class Sandbox:
             deadline_epoch_ms=round((time.time() + left_s) * 1000),
             client_context=invocation.client_context,
         )
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.answer(HTTPStatus.OK, headers, invocation.payload)
+        self._runtime.send(invocation.request_id, headers, invocation.payload, left_s)
 
     def _process_fault(self, request_id: str) -> Fault:
-        """Tell why there is no answer: memory, an exit, or else the time is up."""
-        if self._over_memory:
+        """Tell why there is no answer: memory, storage, an exit, or else the time is up."""
+        if self._guard.excess is Excess.MEMORY:
             return faults.out_of_memory(request_id)
-        if self._over_disk:
+        if self._guard.excess is Excess.DISK:
             return faults.disk_full(request_id, self._spec.disk_mb)
         code = self._process.exit_code if self._process is not None else 1
         if code is not None:
@@ -188,123 +194,74 @@ class Sandbox:
 
     def _conclude(self, invocation: Invocation, fault: Fault | None, took_ms: float) -> Outcome:
         self._take_output()
+        transcript, log = self._transcript, self._spec.log
+        transcript.end_output()
         if fault is not None and fault.notice:
-            self._write(fault.notice + "\n")
-        report = self._report(fault, took_ms)
-        self._write(self._spec.log.end(invocation.request_id))
-        self._write(self._spec.log.report(invocation.request_id, report))
-        log, output = "".join(self._log), "".join(self._output)
-        self._log, self._output = [], []
-        result, self._result, self._request_id = self._result, None, ""
+            transcript.write(fault.notice + "\n")
+        result = self._runtime.take_result()
+        report = self._report(fault, result, took_ms)
+        transcript.write(log.end(invocation.request_id, report))
+        transcript.write(log.report(invocation.request_id, report))
+        whole, output = transcript.end()
         if fault is not None or result is None:
             payload = fault.payload if fault is not None else b""
-            return Outcome(payload, is_error=True, log=log, output=output, report=report)
+            return Outcome(payload, is_error=True, log=whole, output=output, report=report)
         is_error = result.kind is Kind.ERROR
-        return Outcome(result.body, is_error=is_error, log=log, output=output, report=report)
+        return Outcome(result.body, is_error=is_error, log=whole, output=output, report=report)
 
-    def _report(self, fault: Fault | None, took_ms: float) -> Report:
-        self._note_memory()
-        limit_bytes = self._spec.memory_mb * _MIB
+    def _report(self, fault: Fault | None, result: Call | None, took_ms: float) -> Report:
+        if self._process is not None:
+            self._guard.note(self._process.pid)
         init_ms, self._init_duration_ms = self._init_duration_ms, None
-        # What is mapped from files counts into the peak, not against the limit: so it is capped.
-        used_mb = -(-min(self._peak_bytes, limit_bytes) // _MIB)
+        size_mb, used_mb = self._spec.memory_mb, self._guard.used_mb
         if fault is None:
-            error_type = _function_error_type(self._result)
-            return Report(
-                took_ms, self._spec.memory_mb, used_mb, init_ms, function_error_type=error_type
-            )
+            error_type = _function_error_type(result)
+            return Report(took_ms, size_mb, used_mb, init_ms, function_error_type=error_type)
         if fault.status == "timeout":
             took_ms = self._spec.timeout_s * 1000
-        return Report(
-            took_ms, self._spec.memory_mb, used_mb, init_ms, fault.status, fault.error_type
-        )
+        return Report(took_ms, size_mb, used_mb, init_ms, fault.status, fault.error_type)
 
     # --- the loop ---------------------------------------------------------------------------
 
     def _pump(self, deadline: float, done: Callable[[], bool]) -> None:
         """Serve everything that happens until `done`, or until the deadline."""
-        check_at = time.monotonic() + MEMORY_CHECK_S
+        check_at = time.monotonic() + self._guard.pause_s
         while not done():
             now = time.monotonic()
             if now >= deadline:
                 return
             if now >= check_at:
-                self._guard_memory()
-                self._guard_disk(now)
-                check_at = now + MEMORY_CHECK_S
-            self._selector_turn(min(deadline, check_at) - now)
+                self._look(now)
+                check_at = now + self._guard.pause_s
+            self._turn(min(deadline, check_at) - now)
 
-    def _selector_turn(self, timeout_s: float) -> None:
+    def _turn(self, timeout_s: float) -> None:
         for key, _ in self._selector.select(timeout_s):
             key.data()
 
-    def _process_ended(self) -> bool:
+    def _look(self, now: float) -> None:
+        if self._process is not None and self._guard.look(self._process.warden_pid, now):
+            self._process.let_go()
+
+    def _has_ended(self) -> bool:
         return self._process is None or self._process.exit_code is not None
-
-    def _accept(self) -> None:
-        sock, _ = self._listener.accept()
-        connection = Connection(sock, self._spec.payload_limit_bytes)
-        self._connections.add(connection)
-        self._selector.register(sock, selectors.EVENT_READ, lambda: self._serve(connection))
-
-    def _serve(self, connection: Connection) -> None:
-        sock = connection.sock
-        fd = sock.fileno()
-        call = connection.receive()
-        if call is not None:
-            self._answer(connection, call)
-        if connection.closed:
-            self._selector.unregister(fd)
-            self._connections.discard(connection)
-            if self._waiting is connection:
-                self._waiting = None
-
-    def _answer(self, connection: Connection, call: Call) -> None:
-        match call.kind:
-            case Kind.NEXT:
-                self._waiting = connection
-            case Kind.INIT_ERROR:
-                self._init_error = call
-                connection.accept()
-            case Kind.RESPONSE | Kind.ERROR:
-                self._take_result(connection, call)
-            case Kind.UNKNOWN:
-                connection.refuse(HTTPStatus.NOT_FOUND, "NotFound", "no such path")
-
-    def _take_result(self, connection: Connection, call: Call) -> None:
-        if call.request_id != self._request_id or self._result is not None:
-            connection.refuse(HTTPStatus.BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
-            return
-        self._result = call
-        if call.streamed:
-            connection.refuse(
-                HTTPStatus.BAD_REQUEST, "StreamingNotSupported", "answer with a buffered response"
-            )
-        elif call.size_bytes > self._spec.payload_limit_bytes:
-            connection.refuse(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLarge", "answer too large"
-            )
-        else:
-            connection.accept()
 
     # --- the process ------------------------------------------------------------------------
 
     def _launch(self) -> None:
-        self._init_error, self._over_memory, self._peak_bytes = None, False, 0
-        self._over_disk = False
-        self._clear_scratch()
-        self._process = process = FunctionProcess(self._spec.command(self._address))
+        self._guard.begin()
+        self._process = process = FunctionProcess(self._spec.command(self._runtime.address))
         self._selector.register(process.output_fd, selectors.EVENT_READ, self._take_output)
         self._selector.register(process.control, selectors.EVENT_READ, self._take_control)
+        if self._stopping_now:
+            process.let_go()
 
     def _take_output(self) -> None:
         if self._process is None:
             return
         data = self._process.take_output()
         if data:
-            text = self._decoder.decode(data)
-            self._log.append(text)
-            self._output.append(text)
+            self._transcript.take_in(data)
         elif self._process.exit_code is not None:
             self._forget(self._process.output_fd)
 
@@ -316,68 +273,39 @@ class Sandbox:
             self._forget(self._process.control)
 
     def _end_process(self) -> None:
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
-        self._note_memory()
-        self._process.kill()
+        self._guard.note(process.pid)
+        process.kill()
         self._take_output()
-        self._forget(self._process.output_fd)
-        self._forget(self._process.control)
-        for connection in self._connections:
-            self._forget(connection.sock)
-            connection.close()
-        self._connections.clear()
-        self._waiting = None
-        self._process.close()
+        self._transcript.end_output()
+        self._forget(process.output_fd)
+        self._forget(process.control)
+        self._runtime.reset()
         self._process = None
+        process.close()
+        if self._guard.excess is Excess.DISK:
+            # On AWS the folder outlasts a reset; full, it would be the end of every later call.
+            _make_empty(self._spec.scratch)
 
     def _forget(self, file: int | socket.socket) -> None:
         if file in self._selector.get_map():
             self._selector.unregister(file)
 
-    def _guard_memory(self) -> None:
-        if self._process is None:
-            return
-        usage = memory.usage_below(self._process.warden_pid)
-        self._peak_bytes = max(self._peak_bytes, usage.peak_bytes)
-        if usage.held_bytes > self._spec.memory_mb * _MIB:
-            self._over_memory = True
-            self._peak_bytes = max(self._peak_bytes, usage.held_bytes)
-            self._process.let_go()
-
-    def _guard_disk(self, now: float) -> None:
-        if self._process is None or now < self._disk_check_at:
-            return
-        used_bytes = disk.used_bytes(self._spec.scratch)
-        looked_s = time.monotonic() - now
-        self._disk_check_at = now + looked_s / DISK_CHECK_SHARE
-        if used_bytes > self._spec.disk_mb * _MIB:
-            self._over_disk = True
-            self._process.let_go()
-
-    def _note_memory(self) -> None:
-        if self._process is not None and self._process.pid is not None:
-            usage = memory.usage_of(self._process.pid)
-            self._peak_bytes = max(self._peak_bytes, usage.peak_bytes)
-
-    # --- the log, the folder, the end -----------------------------------------------------------
-
-    def _write(self, text: str) -> None:
-        if not text:
-            return
-        if self._log and not self._log[-1].endswith("\n"):
-            self._log.append("\n")
-        self._log.append(text)
-
-    def _clear_scratch(self) -> None:
-        shutil.rmtree(self._spec.scratch, ignore_errors=True)
-        self._spec.scratch.mkdir(parents=True)
-
     def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         self._end_process()
+        self._runtime.close()
         self._selector.close()
-        self._listener.close()
         shutil.rmtree(self._spec.scratch, ignore_errors=True)
+
+
+def _make_empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def _error_type(call: Call) -> str:

@@ -46,12 +46,16 @@ from lambda_process_executor import alias_weights, client_context, log_delivery
 from lambda_process_executor.hooks import shared_observer
 from lambda_process_executor.lambda_metrics import Caller
 from lambda_process_executor.log_delivery import Entry, Event
+from lambda_process_executor.transcript import Log, Segment
 
 LOG = logging.getLogger(__name__)
 
 # AWS: "Lambda quotas", invocation payload: 6 MB for a synchronous request, 1 MB for an event.
 REQUEST_LIMIT_BYTES: Final = 6_291_456
 EVENT_LIMIT_BYTES: Final = 1_048_576
+
+# The longest init phase of a function with a short timeout (130 s), and the start of its process.
+STARTUP_MARGIN_S: Final = 150
 
 LogsClient = Any
 """boto3's clients have no types of their own."""
@@ -65,6 +69,8 @@ def take_over() -> None:
     patch(LambdaService.invoke)(_invoke_function)
     patch(LambdaVersionManager.invoke)(_invoke_version)
     patch(ExecutionEnvironment.invoke)(_invoke_environment)
+    patch(ExecutionEnvironment.get_log_group_name)(_get_log_group_name)
+    patch(ExecutionEnvironment._get_startup_timeout_seconds)(_get_startup_timeout_s)  # noqa: SLF001
     patch(LogHandler.run_log_loop)(_run_log_loop)
     patch(CloudwatchDatabase.get_metric_data_stat)(_get_metric_data_stat)
     patch(LambdaProvider._create_routing_config_model)(_create_routing_config_model)  # noqa: SLF001
@@ -122,6 +128,18 @@ def _invoke_environment(
     return original(environment, invocation)
 
 
+def _get_log_group_name(original: Callable[..., str], environment: ExecutionEnvironment) -> str:
+    chosen: str | None = environment.function_version.config.logging_config.get("LogGroup")
+    return chosen or original(environment)
+
+
+def _get_startup_timeout_s(_original: Callable[..., int], environment: ExecutionEnvironment) -> int:
+    # The sandbox keeps its own time of the init; this one, 20 s, would end a provisioned
+    # environment's before it.
+    timeout_s: int = environment.function_version.config.timeout
+    return timeout_s + STARTUP_MARGIN_S
+
+
 def _run_log_loop(_original: object, handler: LogHandler, *_args: object, **_: object) -> None:
     client = connect_to.with_assumed_role(
         region_name=handler.region,
@@ -142,7 +160,10 @@ def _run_log_loop(_original: object, handler: LogHandler, *_args: object, **_: o
 
 
 def _entry(item: LogItem) -> Entry:
-    return Entry(item.log_group, item.log_stream, item.logs, int(time.time() * 1000))
+    log = item.logs
+    if not isinstance(log, Log):  # an executor's in LocalStack's own debug mode
+        log = Log.of([Segment(int(time.time() * 1000), log)])
+    return Entry(item.log_group, item.log_stream, log)
 
 
 def _put_log_events(client: LogsClient, group: str, stream: str, events: list[Event]) -> None:

@@ -1,10 +1,11 @@
 """Hold one function's processes together, and let none outlive the emulator.
 
-Run by its path, isolated and with few imports, because its start is part of every cold start
-(pathlib alone would be a third of it):
+A process of its own, isolated and with few imports, because its start is part of every cold start
+(pathlib alone would be a third of it). Its arguments:
 
-    warden.py <folder> [NAME=value ...] -- <program> [argument ...]
+    <folder> [<root> <mount> ...] -- [NAME=value ...] -- <program> [argument ...]
 
+`root` and mounts are what `file_tree` takes; without them the program sees the machine's own tree.
 Standard input is a control socket. The warden writes `pid <n>` once the function's process runs
 and `exit <n>` when it has ended (negative: the signal). It kills every process below it when the
 function's process ends, or when the other side of the socket closes, which the kernel sees to
@@ -14,14 +15,22 @@ subreaper (prctl(2), PR_SET_CHILD_SUBREAPER).
 
 import ctypes
 import os
+import resource
 import select
 import signal
-import sys
+
+from lambda_process_executor import file_tree
 
 CONTROL = 0
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 CANNOT_RUN = 127
+
+# AWS: "Lambda quotas", file descriptors, and execution processes/threads.
+DESCRIPTORS = 1024
+PROCESSES = 1024
+# A second way to the output, for a runtime that frames its log records; the number is AWS's.
+TELEMETRY = 62
 
 
 def prctl(option: int, value: int) -> None:
@@ -29,7 +38,9 @@ def prctl(option: int, value: int) -> None:
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def become(folder: str, variables: list[str], command: list[str], parent: int) -> None:
+def become(
+    folder: str, tree: list[str], variables: list[str], command: list[str], parent: int
+) -> None:
     """Turn this fresh child into the function's process; never returns."""
     try:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -37,12 +48,34 @@ def become(folder: str, variables: list[str], command: list[str], parent: int) -
             os._exit(CANNOT_RUN)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, CONTROL)
+        os.dup2(1, TELEMETRY)
+        if tree:
+            enter(tree)
+        limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
         os.chdir(folder)
         env = dict(os.environ) | dict(item.split("=", 1) for item in variables)
         os.execve(command[0], command, env)  # noqa: S606
     except OSError as exc:
         os.write(2, f"cannot run {command[0]} in {folder}: {exc}\n".encode())
     os._exit(CANNOT_RUN)
+
+
+def enter(tree: list[str]) -> None:
+    """See the function's own file tree, and have its own count of processes. Raises OSError."""
+    root, *rest = tree
+    mounts = [(rest[i], rest[i + 1], rest[i + 2]) for i in range(0, len(rest), 3)]
+    file_tree.enter(root, mounts)
+    # Processes are counted by user and user namespace: without one of our own, everything else
+    # that the user runs would count.
+    if os.geteuid():
+        limit(resource.RLIMIT_NPROC, PROCESSES)
+
+
+def limit(kind: int, most: int) -> None:
+    """Lower a limit of this process and its children (setrlimit(2))."""
+    _, hard = resource.getrlimit(kind)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
 
 
 def reap() -> dict[int, int]:
@@ -111,6 +144,8 @@ def main(arguments: list[str]) -> None:
     """Start the function's process and stay until it is over."""
     folder, *rest = arguments
     split = rest.index("--")
+    tree, rest = rest[:split], rest[split + 1 :]
+    split = rest.index("--")
     me = os.getpid()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     woken, wake = os.pipe()
@@ -119,12 +154,8 @@ def main(arguments: list[str]) -> None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     function = os.fork()
     if function == 0:
-        become(folder, rest[:split], rest[split + 1 :], me)
+        become(folder, tree, rest[:split], rest[split + 1 :], me)
     tell(f"pid {function}")
     code = watch(function, woken)
     kill_all()
     tell(f"exit {-signal.SIGKILL if code is None else code}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

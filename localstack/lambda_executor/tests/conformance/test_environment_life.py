@@ -1,6 +1,6 @@
 """An execution environment from its cold start to its end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from tests.conftest import Answer, Emulator
 
 COUNT = "n = 0\ndef handler(event, context):\n    global n\n    n += 1\n    return n\n"
 FIRST_ONLY = (
-    "import pathlib\nmark = pathlib.Path(__file__).with_name('mark')\n"
+    "import pathlib, tempfile\nmark = pathlib.Path(tempfile.gettempdir(), 'mark')\n"
     "first = not mark.exists()\nmark.touch()\n"
 )
 # AWS: "Defined runtime environment variables", without those of other languages.
@@ -25,7 +27,7 @@ DEFINED = {
     "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_DAEMON_ADDRESS", "TZ",
 }  # fmt: skip
 # What a function has here beside them: LocalStack's address, and where its folders are.
-HERE_ONLY = {"AWS_ENDPOINT_URL", "LOCALSTACK_HOSTNAME", "EDGE_PORT", "HOME", "TMPDIR"}
+HERE_ONLY = {"AWS_ENDPOINT_URL", "LOCALSTACK_HOSTNAME", "EDGE_PORT", "HOME"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,6 +35,12 @@ def never_ready(emulator: "Emulator") -> "Iterator[Future[Answer]]":
     """Begin the one case that takes 10 s by AWS's own rule, while the others run."""
     code = f"import time\n{FIRST_ONLY}if first: time.sleep(60)\n{COUNT}"
     emulator.create("init-slow", code)
+    emulator.create("provisioned", f"import time\ntime.sleep(12)\n{COUNT}", Timeout=3)
+    emulator.client("lambda").put_provisioned_concurrency_config(
+        FunctionName="provisioned",
+        Qualifier=emulator.publish("provisioned"),
+        ProvisionedConcurrentExecutions=1,
+    )
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(emulator.invoke, "init-slow")
 
@@ -71,15 +79,14 @@ def test_concurrent_calls_have_environments_of_their_own(emulator: "Emulator") -
         "    folder = pathlib.Path(tempfile.gettempdir())\n"
         "    found = [path.name for path in folder.iterdir()]\n"
         "    (folder / str(os.getpid())).touch()\n    time.sleep(0.5)\n"
-        "    return [os.getpid(), str(folder), found]\n"
+        "    return [os.getpid(), found]\n"
     )
     emulator.create("parallel", code)
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: emulator.invoke("parallel").payload, range(4)))
-    assert len({pid for pid, _, _ in answers}) == 4
-    assert len({folder for _, folder, _ in answers}) == 4
-    assert [found for _, _, found in answers] == [[]] * 4
-    pid, _, found = emulator.invoke("parallel").payload
+    assert len({pid for pid, _ in answers}) == 4
+    assert [found for _, found in answers] == [[]] * 4
+    pid, found = emulator.invoke("parallel").payload
     assert found == [str(pid)]
 
 
@@ -99,7 +106,72 @@ def test_the_code_s_folder_is_the_working_directory(emulator: "Emulator") -> Non
     assert (folder, read) == (root, "found")
 
 
-def test_the_environment_is_what_aws_defines_and_nothing_else(emulator: "Emulator") -> None:
+@pytest.mark.usefixtures("needs_aws_paths")
+def test_aws_folders_are_at_their_paths_and_the_code_cannot_be_changed(
+    emulator: "Emulator",
+) -> None:
+    """Code is in /var/task, layers in /opt, the runtime in /var/runtime; only /tmp can be written.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
+    """
+    code = (
+        "import os, pathlib, sys\ndef write(folder):\n"
+        "    try: pathlib.Path(folder, 'new').write_text('')\n"
+        "    except OSError as exc: return exc.strerror\n"
+        "def handler(e, c):\n    return [__file__, os.getcwd(), open('/opt/data').read(),\n"
+        "        sys.executable, os.environ['LAMBDA_RUNTIME_DIR'], os.listdir('/tmp'),\n"
+        "        [write(f) for f in ('/', '/var/task', '/opt', '/tmp')]]\n"
+    )
+    layer = emulator.publish_layer("placed", {"data": "layered"})
+    emulator.create("placed", code, Layers=[layer])
+    file, folder, data, python, runtime, scratch, written = emulator.invoke("placed").payload
+    assert (file, folder, data) == ("/var/task/app.py", "/var/task", "layered")
+    assert python.startswith("/var/lang/bin/python3")
+    assert (runtime, scratch) == ("/var/runtime", [])
+    assert written == ["Read-only file system"] * 3 + [None]
+
+
+def test_a_reset_leaves_the_temporary_folder_as_it_is(emulator: "Emulator") -> None:
+    """Lambda's reset after a failure does not clear /tmp before the next init.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    code = (
+        "import os, pathlib, tempfile\nmark = pathlib.Path(tempfile.gettempdir(), 'mark')\n"
+        "def handler(e, c):\n    if e: mark.touch(); os._exit(1)\n    return mark.exists()\n"
+    )
+    emulator.create("keeps", code)
+    assert emulator.invoke("keeps", 0).payload is False
+    assert emulator.invoke("keeps", 1).payload["errorType"] == "Runtime.ExitError"
+    assert emulator.invoke("keeps", 0).payload is True
+
+
+def test_a_wrapper_script_starts_the_runtime(emulator: "Emulator", aws_paths: bool) -> None:  # noqa: FBT001
+    """AWS_LAMBDA_EXEC_WRAPPER gets the runtime's command, and puts options before its last part.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html
+    """
+    if not aws_paths:
+        pytest.skip("no mount namespaces here: a wrapper's path is not AWS's")
+    wrapper = (
+        '#!/bin/bash\nargs=("$@")\nexport WRAPPED=$#\n'
+        'args=("${args[@]:0:$#-1}" -X "dev" "${args[@]: -1}")\nexec "${args[@]}"\n'
+    )
+    code = (
+        "import os, sys\ndef handler(e, c):\n"
+        "    return [sys.flags.dev_mode, os.environ['WRAPPED'], __name__]\n"
+    )
+    variables = {"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrapper"}}
+    layer = emulator.publish_layer("wrapper", {"wrapper": wrapper})
+    emulator.create("wrapped", code, Layers=[layer], Environment=variables)
+    assert emulator.invoke("wrapped").payload == [True, "2", "app"]
+
+
+def test_the_environment_is_what_aws_defines_and_nothing_else(
+    emulator: "Emulator",
+    aws_paths: bool,  # noqa: FBT001
+) -> None:
     """A function sees the defined variables and its own; nothing leaks from who started it.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
@@ -110,7 +182,7 @@ def test_the_environment_is_what_aws_defines_and_nothing_else(emulator: "Emulato
         Environment={"Variables": {"MINE": "1", "LANG": "C.UTF-8"}},
     )
     env = emulator.invoke("environment").payload
-    assert set(env) == DEFINED | HERE_ONLY | {"MINE"}
+    assert set(env) == DEFINED | HERE_ONLY | {"MINE"} | (set() if aws_paths else {"TMPDIR"})
     assert (env["MINE"], env["LANG"]) == ("1", "C.UTF-8")
     assert env["_HANDLER"] == "app.handler"
     assert env["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"
@@ -220,13 +292,48 @@ def test_a_deleted_functions_environment_ends(emulator: "Emulator") -> None:
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
     """
-    code = "import os\ndef handler(e, c):\n    return [os.getpid(), os.environ['TMPDIR']]\n"
+    code = "import os\ndef handler(e, c):\n    return [os.getpid(), c.log_stream_name]\n"
     emulator.create("deleted", code)
-    pid, folder = emulator.invoke("deleted").payload
-    assert Path(folder).is_dir()
+    pid, stream = emulator.invoke("deleted").payload
+    folder = emulator.environments() / stream.partition("]")[2]
+    assert folder.is_dir()
     emulator.client("lambda").delete_function(FunctionName="deleted")
     emulator.wait(lambda: not Path(f"/proc/{pid}").exists(), "the process has ended")
-    emulator.wait(lambda: not Path(folder).exists(), "the folder has gone")
+    emulator.wait(lambda: not folder.exists(), "the folder has gone")
+
+
+def test_an_idle_environment_ends(
+    start_emulator: "Callable[..., AbstractContextManager[Emulator]]",
+) -> None:
+    """An environment is kept for a while in anticipation of another call, and then shut down.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    code = "import os\ndef handler(e, c):\n    return os.getpid()\n"
+    with start_emulator(LAMBDA_KEEPALIVE_MS="1500") as emulator:
+        emulator.create("idle", code)
+        first, second = (emulator.invoke("idle").payload for _ in range(2))
+        assert first == second
+        emulator.wait(lambda: not Path(f"/proc/{first}").exists(), "the process has ended")
+        emulator.wait(lambda: not list(emulator.environments().iterdir()), "the folder has gone")
+        assert emulator.invoke("idle").payload != first
+
+
+def test_the_init_of_provisioned_concurrency_may_take_longer(emulator: "Emulator") -> None:
+    """The ten seconds of the Init phase do not apply to provisioned concurrency.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    client, named = emulator.client("lambda"), {"FunctionName": "provisioned", "Qualifier": "1"}
+
+    def status() -> str:
+        return str(client.get_provisioned_concurrency_config(**named)["Status"])
+
+    emulator.wait(lambda: status() != "IN_PROGRESS", "the environment is provisioned")
+    assert status() == "READY"
+    answer = emulator.invoke("provisioned", Qualifier="1")
+    assert (answer.error, answer.payload) == (None, 1)
+    assert answer.took_ms < 5_000
 
 
 # The last of this module: it has had its ten seconds meanwhile.

@@ -92,6 +92,64 @@ def test_the_temporary_folders_size_is_the_functions_setting(emulator: "Emulator
     assert "No space left on device" in full.log
 
 
+def test_a_function_has_1024_descriptors(emulator: "Emulator") -> None:
+    """A function can have 1,024 files, sockets and pipes open, and no more.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    """
+    code = """
+        import os
+        def handler(event, context):
+            kept = []
+            try:
+                while True: kept.append(os.open("/dev/null", os.O_RDONLY))
+            except OSError as exc:
+                return [exc.strerror, max(kept)]
+            finally:
+                for fd in kept: os.close(fd)
+    """
+    emulator.create("descriptors", textwrap.dedent(code))
+    assert emulator.invoke("descriptors").payload == ["Too many open files", 1023]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the kernel does not count root's processes")
+@pytest.mark.usefixtures("needs_aws_paths")
+def test_a_function_has_1024_processes_and_threads(emulator: "Emulator") -> None:
+    """A function can have 1,024 processes and threads, whatever else its user runs.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    """
+    code = """
+        import threading
+        def handler(event, context):
+            done, started = threading.Event(), []
+            try:
+                while len(started) < 2000:
+                    thread = threading.Thread(target=done.wait)
+                    thread.start()
+                    started.append(thread)
+            except RuntimeError as exc:
+                return len(started)
+            finally:
+                done.set()
+    """
+    emulator.create("threads", textwrap.dedent(code), MemorySize=1024)
+    assert 1000 < emulator.invoke("threads").payload < 1024
+
+
+def test_output_without_end_does_not_stop_the_clock(emulator: "Emulator") -> None:
+    """The timeout ends a function however busily it writes.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
+    """
+    code = "import os\ndef handler(e, c):\n    while True: os.write(1, b'x' * 65535 + b'\\n')\n"
+    emulator.create("endless", code, Timeout=1)
+    answer = emulator.invoke("endless")
+    assert answer.payload["errorType"] == "Sandbox.Timedout"
+    assert answer.took_ms < 6_000
+    assert len(answer.log) == 4096
+
+
 def test_a_synchronous_event_is_six_megabytes_at_most(emulator: "Emulator") -> None:
     """A larger one is refused with RequestTooLargeException (413) before the function runs.
 

@@ -37,6 +37,19 @@ def test_the_report_has_duration_memory_and_init(emulator: "Emulator") -> None:
     assert warm["init"] is None
 
 
+def test_a_cold_start_names_its_runtime_version(emulator: "Emulator") -> None:
+    """INIT_START has the version of the runtime, and the ARN that the configuration has too.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/runtimes-update.html
+    """
+    emulator.create("named-runtime", ECHO)
+    first = emulator.invoke("named-runtime").log.splitlines()[0]
+    client = emulator.client("lambda")
+    found = client.get_function_configuration(FunctionName="named-runtime")
+    arn = found["RuntimeVersionConfig"]["RuntimeVersionArn"]
+    assert first == f"INIT_START Runtime Version: python:3.13\tRuntime Version ARN: {arn}"
+
+
 def test_the_answer_has_the_log_s_last_four_kilobytes(emulator: "Emulator") -> None:
     """LogResult is the last 4 kB of the execution log, for callers who ask for LogType Tail.
 
@@ -120,6 +133,61 @@ def test_logs_arrive_in_the_functions_group_and_the_environments_stream(
     streams = emulator.client("logs").describe_log_streams(logGroupName=group)["logStreams"]
     assert [found["logStreamName"] for found in streams] == [stream]
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f-]{32,36}", stream)
+
+
+def test_a_record_of_several_lines_is_one_event(emulator: "Emulator") -> None:
+    """Lambda keeps a log record with its line breaks together, and dates it when it was written.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+    """
+    code = (
+        "import logging, time\ndef handler(e, c):\n    print('before')\n"
+        "    logging.getLogger().warning('one\\ntwo')\n    time.sleep(0.5)\n"
+        "    print('after')\n    raise ValueError('boo')\n"
+    )
+    emulator.create("multiline", code)
+    emulator.invoke("multiline")
+    group = "/aws/lambda/multiline"
+    emulator.wait(lambda: "after" in emulator.messages(group), "the log has arrived")
+    events = emulator.client("logs").filter_log_events(logGroupName=group)["events"]
+    messages = [event["message"] for event in events]
+    [warning] = [event for event in events if event["message"].endswith("one\ntwo\n")]
+    [after] = [event for event in events if event["message"] == "after\n"]
+    assert messages.index("before\n") < messages.index(warning["message"])
+    assert 400 <= after["timestamp"] - warning["timestamp"] < 3_000
+    [raised] = [text for text in messages if text.startswith("[ERROR] ValueError: boo")]
+    assert "Traceback" in raised
+
+
+def test_the_log_group_is_the_functions_setting(emulator: "Emulator") -> None:
+    """LoggingConfig.LogGroup names the group, for several functions if one likes.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html
+    """
+    code = "def handler(e, c):\n    print('here')\n    return c.log_group_name\n"
+    emulator.create("grouped", code, LoggingConfig={"LogGroup": "/my/group"})
+    assert emulator.invoke("grouped").payload == "/my/group"
+    emulator.wait(lambda: "here" in emulator.messages("/my/group"), "the log has arrived")
+    assert emulator.messages("/aws/lambda/grouped") == []
+
+
+def test_the_system_log_level_says_which_platform_events_there_are(emulator: "Emulator") -> None:
+    """DEBUG adds the phases' ends, WARN leaves only what failed.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    """
+    code = "def handler(e, c):\n    return 1 / e\n"
+
+    def kinds(level: str, event: int) -> list[str]:
+        name = f"system-{level}-{event}"
+        emulator.create(name, code, LoggingConfig={"LogFormat": "JSON", "SystemLogLevel": level})
+        lines = map(json.loads, emulator.invoke(name, event).log.splitlines())
+        return [line["type"].partition(".")[2] for line in lines if "type" in line]
+
+    everything = ["initStart", "initRuntimeDone", "initReport", "start", "runtimeDone", "report"]
+    assert kinds("DEBUG", 1) == everything
+    assert kinds("WARN", 1) == []
+    assert kinds("WARN", 0) == ["runtimeDone", "report"]
 
 
 def test_the_json_format_writes_platform_events(emulator: "Emulator") -> None:

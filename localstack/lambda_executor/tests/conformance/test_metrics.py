@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 CODE = (
     "import os, time\ndef handler(event, context):\n    if event == 'raise': raise ValueError\n"
-    "    if event == 'exit': os._exit(1)\n    if event == 'sleep': time.sleep(1)\n"
+    "    if event == 'exit': os._exit(1)\n    if event == 'sleep': time.sleep(3)\n"
 )
 
 

@@ -83,9 +83,10 @@ def total(kept: Path) -> float:
 
 
 BUSY = textwrap.dedent("""
-    import os, pathlib, time
+    import os, pathlib, tempfile, time
     def handler(event, context):
-        pathlib.Path(event).write_text(f"{os.getpid()} {os.getppid()}\\n")
+        said = pathlib.Path(tempfile.gettempdir(), "busy")
+        said.write_text(f"{os.getpid()} {os.getppid()}\\n")
         time.sleep(600)
 """)
 
@@ -94,16 +95,19 @@ BUSY = textwrap.dedent("""
 def in_the_middle_of_an_invocation(emulator: "Emulator") -> Iterator[list[int]]:
     """Invoke a function that goes on and on; give its processes, and expect no answer of it."""
     emulator.create("busy", BUSY, Timeout=600)
-    said = emulator.folder / "busy"
 
     def invoke() -> None:
         with suppress(BotoCoreError, ClientError):
-            emulator.invoke("busy", str(said))
+            emulator.invoke("busy")
+
+    def said() -> str:
+        texts = [path.read_text() for path in emulator.environments().glob("*/busy")]
+        return "".join(text for text in texts if text.endswith("\n"))
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(invoke)
-        emulator.wait(lambda: said.exists() and said.read_text().endswith("\n"), "it runs")
-        yield [int(pid) for pid in said.read_text().split()]
+        emulator.wait(said, "it runs")
+        yield [int(pid) for pid in said().split()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -28,16 +28,17 @@ def call(method, path, body=None, headers={}):
 RUNTIME = (
     CALL
     + """
-told = None
+told = late = None
 while True:
     _, headers, event = call("GET", "invocation/next")
     event, path = json.loads(event), "invocation/" + headers["Lambda-Runtime-Aws-Request-Id"]
     if event.get("post"):
-        status, _, body = call("POST", event["post"].replace("ID", path), event["body"].encode(),
-                               event.get("headers", {}))
+        method, where = event.get("method", "POST"), event["post"].replace("ID", path)
+        status, _, body = call(method, where, event["body"].encode(), event.get("headers", {}))
         told = [status, json.loads(body)]
     if not event.get("final"):
-        call("POST", path + "/response", json.dumps({"headers": headers, "told": told}).encode())
+        said = {"headers": headers, "told": told, "late": late}
+        late = call("POST", path + "/response", json.dumps(said).encode())[:1]
 """
 )
 
@@ -130,6 +131,30 @@ def test_an_answer_to_another_request_is_refused(
     assert body["errorMessage"]
 
 
+@pytest.mark.parametrize("path", ["init/error", "invocation/next"])
+def test_what_has_not_its_turn_is_forbidden(
+    emulator: "Emulator", own_runtime: str, path: str
+) -> None:
+    """403 for an init error after the init, and for a next before the last event's answer.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+    """
+    asked = {"post": path, "body": "{}", "method": "GET" if "next" in path else "POST"}
+    status, body = emulator.invoke(own_runtime, asked).payload["told"]
+    assert (status, body["errorType"]) == (403, "InvalidStateTransition")
+
+
+def test_an_event_is_answered_once(emulator: "Emulator", own_runtime: str) -> None:
+    """A second answer to the same event is forbidden (403) and changes nothing.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+    """
+    twice = {"post": "ID/response", "body": "1"}
+    assert emulator.invoke(own_runtime, twice).payload == 1
+    told = emulator.invoke(own_runtime, {}).payload["late"]
+    assert told[0] in (400, 403)
+
+
 def test_a_path_that_is_none_is_refused(emulator: "Emulator", own_runtime: str) -> None:
     """Next, response, error and init/error are all the paths that there are.
 
@@ -186,15 +211,16 @@ def test_the_unchanged_awslambdaric_serves(emulator: "Emulator") -> None:
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
     code = (
-        "import awslambdaric\ndef handler(e, c):\n    return [e, c.aws_request_id, "
-        "c.invoked_function_arn, c.function_name, c.function_version, c.memory_limit_in_mb, "
+        "import awslambdaric, importlib.metadata\ndef handler(e, c):\n"
+        "    return [e, c.aws_request_id, c.invoked_function_arn, c.function_name, "
+        "c.function_version, c.memory_limit_in_mb, "
         "c.log_group_name, c.get_remaining_time_in_millis(), c.client_context.custom, "
-        "awslambdaric.__file__]\n"
+        "[awslambdaric.__file__, importlib.metadata.version('awslambdaric')]]\n"
     )
     emulator.create("ric", code)
     context = base64.b64encode(b'{"custom": {"k": "v"}}').decode()
     answer = emulator.invoke("ric", {"n": ["ü"]}, ClientContext=context)
-    event, request_id, arn, name, version, memory, group, left_ms, custom, path = answer.payload
+    event, request_id, arn, name, version, memory, group, left_ms, custom, ric = answer.payload
     assert event == {"n": ["ü"]}
     assert f"START RequestId: {request_id} Version: $LATEST" in answer.log
     assert arn.endswith(":function:ric")
@@ -202,4 +228,5 @@ def test_the_unchanged_awslambdaric_serves(emulator: "Emulator") -> None:
     assert group == "/aws/lambda/ric"
     assert 5_000 < left_ms <= 10_000
     assert custom == {"k": "v"}
-    assert "site-packages/awslambdaric/" in path
+    assert ric[0].endswith("/awslambdaric/__init__.py")
+    assert int(ric[1].partition(".")[0]) >= 4

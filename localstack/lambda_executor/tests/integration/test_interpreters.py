@@ -12,7 +12,8 @@ def python(folder: Path, version: str, name: str = "python") -> Path:
     """Make a program that answers the probe as a Python with awslambdaric would."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / name
-    program.write_text(f"#!/bin/sh\necho {version}\necho /packages\n")
+    said = [version, "/packages", folder, program]
+    program.write_text("#!/bin/sh\n" + "".join(f"echo {line}\n" for line in said))
     program.chmod(0o755)
     return program
 

@@ -1,12 +1,18 @@
 """What this package is in LocalStack, and what it repairs there."""
 
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
 
+from lambda_process_executor.places import SWITCH
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from tests.conftest import Emulator
 
 
@@ -38,6 +44,24 @@ def test_a_function_reaches_the_emulator_with_boto3_and_no_setting(emulator: "Em
         "    return [b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']]\n",
     )
     assert "from-inside" in emulator.invoke("inside").payload
+
+
+def test_without_mounts_a_function_has_the_same_folders_elsewhere(
+    start_emulator: "Callable[..., AbstractContextManager[Emulator]]",
+) -> None:
+    """The way of machines whose kernel gives no mount namespaces."""
+    code = (
+        "import deep, os, tempfile\ndef handler(e, c):\n"
+        "    open(tempfile.gettempdir() + '/new', 'w').close()\n"
+        "    return [os.getcwd(), os.environ['LAMBDA_TASK_ROOT'], tempfile.gettempdir()]\n"
+    )
+    with start_emulator(**{SWITCH: "0"}) as emulator:
+        layer = emulator.publish_layer("deep", {"python/deep.py": ""})
+        emulator.create("elsewhere", code, Layers=[layer])
+        folder, task, scratch = emulator.invoke("elsewhere").payload
+        assert folder == task != "/var/task"
+        assert Path(scratch).parent == emulator.environments()
+        assert (Path(scratch) / "new").exists()
 
 
 @pytest.fixture

@@ -111,6 +111,14 @@ def test_a_long_trace_in_a_header_is_taken(pair: Pair) -> None:
     assert pair.say(post("invocation/r/error", b"{}", header)) is not None
 
 
+def test_a_runtime_that_takes_no_event_is_not_waited_for(pair: Pair) -> None:
+    """More than the kernel keeps for it, which would wait until somebody reads."""
+    pair.say(NEXT)
+    headers = event_headers(request_id="r", arn="a", trace_id="t", deadline_epoch_ms=5)
+    pair.connection.answer(HTTPStatus.OK, headers, b"x" * 50_000_000, within_s=0.1)
+    assert pair.connection.closed
+
+
 @pytest.mark.parametrize("data", [b"nonsense\r\n\r\n", b""])
 def test_nonsense_and_a_hang_up_close_the_connection(pair: Pair, data: bytes) -> None:
     if data:

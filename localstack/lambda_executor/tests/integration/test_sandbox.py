@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lambda_process_executor.environment import Place, function_environment
+from lambda_process_executor.environment import function_environment
+from lambda_process_executor.errors import ExecutorError
 from lambda_process_executor.interpreters import Interpreter, find
 from lambda_process_executor.invocation import Invocation, Outcome, Spec
-from lambda_process_executor.platform_log import Text
+from lambda_process_executor.places import Folders, here
+from lambda_process_executor.platform_log import PlatformLog, Report, Text
 from lambda_process_executor.process import Command
 from lambda_process_executor.sandbox import Sandbox
 
@@ -34,25 +36,24 @@ def make(tmp_path: Path, interpreter: Interpreter) -> Iterator[Make]:
             timeout_s: float = 20.0,
             memory_mb: int = 256,
             init_timeout_s: float = 10.0,
+            log: PlatformLog | None = None,
         ) -> Sandbox:
             (tmp_path / "app.py").write_text(code)
-            place = Place(
-                tmp_path,
-                None,
-                interpreter.packages,
-                tmp_path / "tmp",
-                interpreter.executable.parent,
-            )
+            place = here(Folders(tmp_path, None, tmp_path / "tmp"), interpreter)
 
             def command(api: str) -> Command:
-                given = {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "3"}
+                given = {
+                    "AWS_LAMBDA_FUNCTION_NAME": "f",
+                    "AWS_LAMBDA_FUNCTION_VERSION": "3",
+                    "_HANDLER": "app.handler",
+                }
                 env = function_environment(given, {}, place, runtime="python3.13", api=api)
-                argv = (str(interpreter.executable), "-m", "awslambdaric", "app.handler")
+                argv = (str(place.python), str(place.bootstrap))
                 return Command(argv, tmp_path, env)
 
             spec = Spec(
                 "f", "3", "python:3.13", memory_mb, timeout_s, 1_000_000, tmp_path / "tmp",
-                command, Text(), init_timeout_s=init_timeout_s,
+                command, log or Text(), init_timeout_s=init_timeout_s,
             )  # fmt: skip
             sandbox = Sandbox(spec)
             stack.callback(sandbox.stop, now=True)
@@ -165,6 +166,29 @@ def test_stopping_now_ends_a_running_invocation(make: Make, tmp_path: Path) -> N
     sandbox.stop(now=True)
     thread.join(20)
     assert [outcome.report.error_type for outcome in outcomes] == ["Runtime.ExitError"]
+
+
+def test_an_environment_that_was_stopped_runs_nothing(make: Make) -> None:
+    sandbox = make(COUNT)
+    sandbox.init()
+    sandbox.stop(now=False)
+    with pytest.raises(ExecutorError, match="has ended"):
+        invoke(sandbox)
+    assert sandbox.warden_pid is None
+
+
+def test_a_stop_in_the_moment_of_the_answer_is_not_forgotten(make: Make, tmp_path: Path) -> None:
+    """Too late to be seen by the invocation, too early to find the environment at rest."""
+
+    class Stopping(Text):
+        def report(self, request_id: str, report: Report) -> str:
+            sandbox.stop(now=False)
+            return super().report(request_id, report)
+
+    sandbox = make(COUNT, log=Stopping())
+    assert answer(invoke(sandbox)) == 1
+    assert sandbox.warden_pid is None
+    assert not (tmp_path / "tmp").exists()
 
 
 def invoke_in_thread(sandbox: Sandbox, began: Path) -> tuple[threading.Thread, list[Outcome]]:

@@ -86,7 +86,7 @@ class Holdings:
 
 def holdings(emulator: "Emulator") -> Holdings:
     pid = emulator.runtime_pid()
-    proc, environments = Path(f"/proc/{pid}"), emulator.folder / "tmp/lambda-process/environments"
+    proc, environments = Path(f"/proc/{pid}"), emulator.environments()
     descriptors = [target for fd in (proc / "fd").iterdir() if (target := link_of(fd))]
     sockets = {target for target in descriptors if target.startswith("socket:")}
     return Holdings(

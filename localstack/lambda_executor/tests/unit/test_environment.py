@@ -1,9 +1,16 @@
+from dataclasses import replace
 from pathlib import Path
 
-from lambda_process_executor.environment import Place, function_environment
+from lambda_process_executor.environment import function_environment
+from lambda_process_executor.places import AWS_SCRATCH, Place
 
 PLACE = Place(
-    task=Path("/t"), layers=None, runtime=Path("/r"), scratch=Path("/s"), programs=Path("/p")
+    task=Path("/t"),
+    layers=None,
+    runtime=Path("/r"),
+    scratch=Path("/s"),
+    python=Path("/p/python"),
+    bootstrap=Path("/b"),
 )
 
 
@@ -27,9 +34,12 @@ def test_the_folders_of_aws_are_named() -> None:
     assert env["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"
 
 
+def test_only_another_folder_than_tmp_has_to_be_named() -> None:
+    assert "TMPDIR" not in environment(place=replace(PLACE, scratch=AWS_SCRATCH))
+
+
 def test_layers_come_before_the_runtime_and_after_the_code() -> None:
-    layered = Place(PLACE.task, Path("/o"), PLACE.runtime, PLACE.scratch, PLACE.programs)
-    env = environment(place=layered)
+    env = environment(place=replace(PLACE, layers=Path("/o")))
     assert env["PYTHONPATH"] == "/o/python/lib/python3.13/site-packages:/o/python:/r"
     assert env["LD_LIBRARY_PATH"] == "/t:/t/lib:/o/lib"
     assert env["PATH"].endswith(":/o/bin")

@@ -1,15 +1,8 @@
 import pytest
 
-from lambda_process_executor.invocation import Outcome
 from lambda_process_executor.lambda_metrics import Caller, Finished, Throttled, measurements
-from lambda_process_executor.platform_log import Report
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
-
-
-def outcome(*, is_error: bool = False) -> Outcome:
-    report = Report(duration_ms=12.345, memory_size_mb=128, max_memory_used_mb=40)
-    return Outcome(b"", is_error=is_error, log="", output="", report=report)
 
 
 def test_the_arn_tells_account_region_function_and_resource() -> None:
@@ -39,7 +32,7 @@ def test_only_an_alias_adds_the_executed_version(resource: str, sets: list[list[
 
 def test_every_set_gets_every_metric_and_the_account_its_concurrency() -> None:
     caller = Caller.of(ARN + "f:live", "3")
-    found = list(measurements(Finished(caller, 7.9, 2, outcome(is_error=True))))
+    found = list(measurements(Finished(caller, 7.9, 2, is_error=True, duration_ms=12.345)))
     by_version = {
         m.series.name: m.values for m in found if ("ExecutedVersion", "3") in m.series.dimensions
     }
@@ -55,7 +48,8 @@ def test_every_set_gets_every_metric_and_the_account_its_concurrency() -> None:
 
 
 def test_a_success_counts_as_no_error_so_that_an_average_is_a_rate() -> None:
-    found = measurements(Finished(Caller.of(ARN + "f", "1"), 7.0, 1, outcome()))
+    event = Finished(Caller.of(ARN + "f", "1"), 7.0, 1, is_error=False, duration_ms=1.0)
+    found = measurements(event)
     assert {m.values for m in found if m.series.name == "Errors"} == {(0.0,)}
 
 

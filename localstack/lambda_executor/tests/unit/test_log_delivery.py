@@ -1,10 +1,11 @@
 from queue import Queue
 
 from lambda_process_executor.log_delivery import MAX_BYTES, MAX_EVENTS, Entry, gather, requests
+from lambda_process_executor.transcript import Log, Segment
 
 
 def entry(text: str, stream: str = "s") -> Entry:
-    return Entry("g", stream, text, 7)
+    return Entry("g", stream, Log.of([Segment(7, text)]))
 
 
 def test_logs_of_one_stream_are_one_request_in_order() -> None:
@@ -25,6 +26,12 @@ def test_a_request_holds_no_more_bytes_than_cloudwatch_takes() -> None:
     sizes = [sum(len(e["message"].encode()) + 26 for e in events) for _, _, events in found]
     assert len(sizes) == 2
     assert max(sizes) <= MAX_BYTES
+
+
+def test_an_event_that_cloudwatch_would_not_take_goes_in_parts() -> None:
+    found = list(requests([entry("x" * (MAX_BYTES + 7) + "\n")]))
+    events = [event for _, _, events in found for event in events]
+    assert [len(event["message"]) for event in events] == [MAX_BYTES - 26, 34]
 
 
 def test_what_arrives_while_waiting_is_gathered_and_the_pill_ends_it() -> None:

@@ -1,6 +1,7 @@
 import json
+from dataclasses import replace
 
-from lambda_process_executor.platform_log import Json, Report, Text, timestamp
+from lambda_process_executor.platform_log import Json, Report, SystemLevel, Text, timestamp
 
 WARM = Report(duration_ms=3.524, memory_size_mb=128, max_memory_used_mb=36)
 
@@ -8,7 +9,7 @@ WARM = Report(duration_ms=3.524, memory_size_mb=128, max_memory_used_mb=36)
 def test_the_text_lines_are_aws_own() -> None:
     log = Text()
     assert log.start("r1", "$LATEST") == "START RequestId: r1 Version: $LATEST\n"
-    assert log.end("r1") == "END RequestId: r1\n"
+    assert log.end("r1", WARM) == "END RequestId: r1\n"
     assert log.report("r1", WARM) == (
         "REPORT RequestId: r1\tDuration: 3.52 ms\tBilled Duration: 4 ms\t"
         "Memory Size: 128 MB\tMax Memory Used: 36 MB\t\n"
@@ -38,22 +39,46 @@ def test_a_failed_init_says_in_which_phase() -> None:
 
 def test_json_lines_are_platform_events() -> None:
     log = Json(lambda: 1.5)
-    lines = [
-        log.init_start("python:3.13"),
-        log.start("r1", "2"),
-        log.report("r1", WARM),
-        log.init_report(9.5, "invoke", "error", "X"),
-    ]
-    events = [json.loads(line) for line in lines]
+    text = log.init_start("python:3.13", "arn:r") + log.start("r1", "2") + log.report("r1", WARM)
+    events = [json.loads(line) for line in text.splitlines()]
     assert [event["type"] for event in events] == [
         "platform.initStart",
         "platform.start",
         "platform.report",
-        "platform.initReport",
     ]
     assert {event["time"] for event in events} == {"1970-01-01T00:00:01.500Z"}
     assert events[2]["record"]["metrics"]["billedDurationMs"] == 4
-    assert log.end("r1") == ""
+
+
+LATE = replace(WARM, status="timeout", error_type="Sandbox.Timedout")
+
+
+def kinds(level: SystemLevel, report: Report, initialisation: str = "on-demand") -> list[str]:
+    """Return which events one cold invocation leaves in the log."""
+    log = Json(lambda: 1.5, level=level, initialisation=initialisation)
+    text = "".join(
+        [
+            log.init_start("python:3.13", "arn:r"),
+            log.init_report(9.5, "init", report.status, report.error_type),
+            log.start("r1", "2"),
+            log.end("r1", report),
+            log.report("r1", report),
+        ]
+    )
+    return [json.loads(line)["type"].removeprefix("platform.") for line in text.splitlines()]
+
+
+def test_the_system_log_level_says_which_events_there_are() -> None:
+    everything = ["initStart", "initRuntimeDone", "initReport", "start", "runtimeDone", "report"]
+    failures = ["initRuntimeDone", "initReport", "runtimeDone", "report"]
+    assert kinds("DEBUG", WARM) == kinds("INFO", LATE) == everything
+    assert kinds("INFO", WARM) == ["initStart", "start", "report"]
+    assert kinds("WARN", WARM) == []
+    assert kinds("WARN", LATE) == failures
+
+
+def test_the_init_of_provisioned_concurrency_is_always_reported() -> None:
+    assert "initReport" in kinds("INFO", WARM, "provisioned-concurrency")
 
 
 def test_the_type_of_a_functions_own_error_is_in_the_json_report_alone() -> None:

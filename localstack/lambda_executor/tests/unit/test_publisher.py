@@ -9,6 +9,7 @@ from lambda_process_executor.invocation import Outcome
 from lambda_process_executor.lambda_metrics import Caller
 from lambda_process_executor.platform_log import Report
 from lambda_process_executor.publisher import Observer, Publisher
+from lambda_process_executor.transcript import Log
 
 CALLER = Caller("000000000000", "us-east-1", "f", "f:live", "3")
 LINE = json.dumps(
@@ -58,7 +59,7 @@ def publisher(cloudwatch: CloudWatch) -> Iterator[Publisher]:
 
 
 def outcome(output: str = "") -> Outcome:
-    return Outcome(b"", is_error=False, log="", output=output, report=Report(1.0, 128, 30))
+    return Outcome(b"", is_error=False, log=Log.of([]), output=output, report=Report(1.0, 128, 30))
 
 
 def test_an_invocation_is_published_with_the_metrics_in_its_output(

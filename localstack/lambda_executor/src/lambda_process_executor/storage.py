@@ -1,0 +1,52 @@
+"""Where this package puts things on disk, and what is left there by an emulator that was killed.
+
+lambda-process-<user>/<emulator>/   locked while the emulator lives (flock(2))
+environments/<id>/              an environment's /tmp
+versions/<id>/                  a version's merged layers
+root/                           empty: where file trees are put together
+"""
+
+import fcntl
+import functools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+@functools.cache
+def own_folder() -> Path:
+    """Return this process's folder; the first call makes and locks it."""
+    folder = _user_folder() / str(os.getpid())
+    folder.mkdir(parents=True, exist_ok=True)
+    hold(folder)
+    return folder
+
+
+def hold(folder: Path) -> int:
+    """Lock a folder until the process ends, and return the descriptor that does it.
+
+    Raises BlockingIOError if it is locked.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def remove_left_over(folder: Path | None = None) -> None:
+    """Remove what emulators of the same user have left that could not remove it themselves."""
+    for left in (folder or _user_folder()).glob("*"):
+        try:
+            descriptor = hold(left)
+        except OSError:  # its emulator lives, or another removes it
+            continue
+        shutil.rmtree(left, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _user_folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"lambda-process-{os.getuid()}"

@@ -1,0 +1,45 @@
+"""What a killed emulator has left on disk."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lambda_process_executor.storage import hold, remove_left_over
+
+HOLDER = """
+import sys, pathlib
+from lambda_process_executor.storage import hold
+hold(pathlib.Path(sys.argv[1]))
+print(flush=True)
+input()
+"""
+
+
+def test_what_a_killed_emulator_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "4711"
+    (folder / "environments/id").mkdir(parents=True)
+    source = str(Path(__file__).parents[2] / "src")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)],
+        env={"PYTHONPATH": source},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as emulator:
+        assert emulator.stdout is not None
+        emulator.stdout.readline()
+        remove_left_over(tmp_path)
+        assert (folder / "environments/id").exists()
+        emulator.kill()
+    remove_left_over(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_held_once(tmp_path: Path) -> None:
+    descriptor = hold(tmp_path)
+    with pytest.raises(BlockingIOError):
+        hold(tmp_path)
+    os.close(descriptor)
+    os.close(hold(tmp_path))
