@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -111,22 +111,23 @@ def _print_table(found: dict[str, Any]) -> None:
     for name, value in found["facts"].items():
         for line in words.fact(name, value):
             display.say(f"{'':<{_WIDTH}} {line}")
-    for release in _interrupted(found["facts"]):
-        display.note(
-            f"release {release}: its state machine has stopped, and nobody looks at its verdict: "
-            f"`movierec release resume {release}`"
-        )
+    if found["facts"]:
+        # boto3 takes a second, which only a run that is up need wait for.
+        from movierec.cli.release_runs import is_driven  # noqa: PLC0415
+
+        for release in interrupted(found["facts"], is_driven):
+            display.note(
+                f"release {release}: its state machine has stopped, and nobody looks at its "
+                f"verdict: `movierec release resume {release}`"
+            )
 
 
-def _interrupted(facts: Mapping[str, Any]) -> list[str]:
+def interrupted(facts: Mapping[str, Any], is_driven: Callable[[str], bool]) -> list[str]:
     """Return the releases under way that an end of the emulator has left to themselves."""
-    under_way = facts.get("releases_under_way")
-    if not isinstance(under_way, list):
+    under_way = facts["releases_under_way"]
+    if not isinstance(under_way, list):  # what could not be found out
         return []
-    # boto3 takes a second, which only a run that is up need wait for.
-    from movierec.cli import release_runs  # noqa: PLC0415
-
-    return [release for release in under_way if not release_runs.is_driven(release)]
+    return [release for release in under_way if not is_driven(release)]
 
 
 def _word(part: dict[str, Any]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-from movierec.cli.machine import fault
+from movierec.cli.machine import fault, interrupted
 
 
 def condition(**parts):
@@ -29,3 +29,12 @@ def test_an_external_cluster_that_does_not_answer_is_named_before_what_starts_th
         "run mine: ingest down, kafka unreachable: start kafka.example:9092, which is not the "
         "run's own, or name another in MOVIEREC_KAFKA_BOOTSTRAP, then `movierec up`"
     )
+
+
+def test_a_release_that_nobody_drives_any_more_is_named():
+    facts = {"releases_under_way": ["r1", "r2"]}
+    assert interrupted(facts, {"r1"}.__contains__) == ["r2"]
+
+
+def test_of_releases_that_cannot_be_found_out_none_is_named():
+    assert interrupted({"releases_under_way": "unknown: no answer"}, lambda _: False) == []
