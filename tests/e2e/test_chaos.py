@@ -130,13 +130,21 @@ def lines_in(lake):
     return Counter(zip(rows.column("p").to_pylist(), rows.column("o").to_pylist(), strict=True))
 
 
-def test_every_line_is_in_the_lake_once_whatever_dies_meanwhile(run, variables):
+@pytest.fixture
+def supervisor(run, variables):
+    """Return what starts again, as another process would, what was started before."""
+    found = Supervisor(run)
+    yield found
+    found.stop_all()
+
+
+def test_every_line_is_in_the_lake_once_whatever_dies_meanwhile(run, variables, supervisor):
     chance = random.Random(SEED)
-    supervisor = Supervisor(run)
     watch = supervision.Watch(supervisor, supervision.watched(run, os.environ), AT_ONCE)
     lake = DeltaLake.from_env(variables)
     for _ in range(CRASHES):
         with Site(variables) as site:
+            until(site.goes_on, watch.look)
             time.sleep(chance.uniform(0.0, 3.0))  # the moment is what is tried
             for victim in chance.sample(PARTS, chance.choice((1, 1, 1, 2, 3))):
                 kill(supervisor, victim)
@@ -146,7 +154,6 @@ def test_every_line_is_in_the_lake_once_whatever_dies_meanwhile(run, variables):
         found = lines_in(lake)
         assert set(found.values()) == {1}
         assert site.acknowledged <= found.keys()
-    supervisor.stop_all()
 
 
 def kill(supervisor, name):

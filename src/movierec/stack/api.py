@@ -128,8 +128,8 @@ def stage(
 def _compile(folder: Path) -> None:
     """Compile what Chalice puts into the package beside vendor/: its own runtime, and our modules.
 
-    A function's code is read-only, so each cold start would do it again: 40 ms. By hash and never
-    checked, as in vendor/.
+    A function's code is read-only, so each cold start would do it again: 40 ms. Checked against the
+    source's hash: who mends `app.py` in AWS's console at night must be heard.
     """
     runtime = _chalice_runtime()
     library = {path.relative_to(folder): path for path in (folder / "chalicelib").glob("*.py")}
@@ -146,7 +146,7 @@ def _compile_one(source: Path, place: Path, root: Path) -> None:
         cfile=str(root / cache_from_source(str(place))),
         dfile=str(place),
         doraise=True,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
     )
 
 
