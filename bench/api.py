@@ -29,7 +29,7 @@ from movierec import smoke
 from movierec.aws.session import client
 from movierec.errors import ReleaseError
 from movierec.routing import ALIAS
-from movierec.stack import condition, environment
+from movierec.stack import condition, environment, surroundings
 from movierec.stack.api import FUNCTION
 from movierec.stack.layout import find_project
 from movierec.stack.processes import Supervisor
@@ -67,9 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure(given: argparse.Namespace) -> int:
     endpoints = _endpoints(given)
-    os.environ.update(environment.emulated_aws(endpoints["aws"]))
-    for name in ("AWS_CA_BUNDLE", "AWS_PROFILE"):
-        os.environ.pop(name, None)
+    surroundings.adopt(environment.emulated_aws(endpoints["aws"]))
     rows = [row for callers in CONNECTIONS for row in _rows(callers, endpoints, given)]
     rows.append(_cold_start(given.function))
     publish("api", rows, calls=given.calls, users=given.users)

@@ -9,7 +9,6 @@ else. The page docs/releases.md and its plots are made from what the releases' o
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ import numpy as np
 
 from bench.faults import Code
 from bench.report import ROOT, Row, publish, table
-from bench.stack import Stack, playing
+from bench.stack import Stack, command, playing
 from movierec import artifact, release_page, settings
 from movierec.aws.releases import open_releases
 from movierec.aws.s3 import S3Store
@@ -185,10 +184,10 @@ def _more(before: Mapping[str, Any], after: Mapping[str, Any], by: str) -> dict[
     return {key: n - before[by].get(key, 0) for key, n in after[by].items()}
 
 
-def _movierec(stack: Stack, *command: str) -> dict[str, Any]:
+def _movierec(stack: Stack, *words: str) -> dict[str, Any]:
     """Run a command that may end badly for the release, and return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "movierec.cli.main", "--run", stack.run.name, "--json", *command],
+        command(stack.run, "--json", *words),
         stdout=subprocess.PIPE,
         check=False,
     )

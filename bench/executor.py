@@ -34,7 +34,7 @@ from bench.report import ROOT, Row, publish
 from movierec import artifact, settings, smoke
 from movierec.aws.session import client
 from movierec.errors import MovierecError, ReleaseError
-from movierec.stack import emulator, environment, packages
+from movierec.stack import emulator, environment, packages, surroundings
 from movierec.stack.layout import Project, Run
 from movierec.stack.processes import Supervisor
 
@@ -101,9 +101,7 @@ def running(project: Project, extra: Mapping[str, str]) -> Iterator[str]:
             spec = emulator.spec(run, os.environ)
             supervisor.start(replace(spec, env={**spec.env, **extra}))
             url = f"http://{spec.env['GATEWAY_LISTEN']}"
-            os.environ.update(environment.emulated_aws(url))
-            for name in ("AWS_CA_BUNDLE", "AWS_PROFILE"):
-                os.environ.pop(name, None)
+            surroundings.adopt(environment.emulated_aws(url))
             yield url
 
 

@@ -30,7 +30,7 @@ from movierec.aws.lake import DeltaLake
 from movierec.aws.s3 import S3Store
 from movierec.aws.session import client
 from movierec.lake import EVENTS, Columns
-from movierec.stack import emulator, environment
+from movierec.stack import emulator, environment, surroundings
 from movierec.stack.layout import Project, Run
 from movierec.stack.processes import Supervisor
 
@@ -102,9 +102,7 @@ def _stand(supervisor: Supervisor, **extra: str) -> Stand:
     spec = emulator.spec(supervisor.run, os.environ)
     supervisor.start(replace(spec, env={**spec.env, **extra}))
     aws = environment.emulated_aws(f"http://{spec.env['GATEWAY_LISTEN']}")
-    for name in ("AWS_CA_BUNDLE", "AWS_PROFILE"):
-        os.environ.pop(name, None)
-    os.environ.update(aws)
+    surroundings.adopt(aws)
     client.cache_clear()
     client("s3").create_bucket(Bucket=_BUCKET)
     lake = DeltaLake.from_env({**aws, settings.LAKE_BUCKET: _BUCKET})

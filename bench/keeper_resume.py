@@ -3,19 +3,17 @@
 import http.client
 import statistics
 import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
 from bench.report import Row
-from bench.stack import playing, stop
+from bench.stack import command, playing, stop
 from movierec.aws.session import client
-from movierec.stack import addresses, emulator, surroundings
+from movierec.stack import addresses, emulator, sockets, surroundings
 from movierec.stack.layout import Run
 
 RESUME_GOAL_S: Final = 15.0
@@ -56,15 +54,13 @@ def resumed(events: int, models: int, rounds: int) -> list[Row]:
 
 
 def _movierec(run: Run, *arguments: str) -> None:
-    command = (sys.executable, "-m", "movierec.cli.main", "--run", run.name, *arguments)
-    subprocess.run(command, check=True, cwd=run.project.root)
+    subprocess.run(command(run, *arguments), check=True, cwd=run.project.root)
 
 
 def _resume_s(run: Run) -> float:
     """Bring a stopped run up; return how long the API's first recommendation took."""
     begin_s = time.perf_counter()
-    command = (sys.executable, "-m", "movierec.cli.main", "--run", run.name, "up")
-    with subprocess.Popen(command, cwd=run.project.root) as up:
+    with subprocess.Popen(command(run, "up"), cwd=run.project.root) as up:
         port = addresses.ports(run, (addresses.PROXY,))[addresses.PROXY]
         while _source(port) not in _FROM_API:
             if time.perf_counter() - begin_s > _WITHIN_S:
@@ -79,7 +75,7 @@ def _resume_s(run: Run) -> float:
 
 def _source(port: int) -> str | None:
     """Return where the proxy's answer came from, None if there was none."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection(sockets.HOST, port, timeout=5)
     try:
         connection.request("GET", f"/recommend/{_USER}")
         return connection.getresponse().getheader("X-Recommendation-Source")
@@ -120,10 +116,9 @@ class _Asker:
 
 def _saves(run: Run) -> list[Row]:
     """Save all services' state a number of times, something having changed in one of them."""
-    variables = surroundings.load(run)
-    surroundings.adopt(variables)
+    surroundings.adopt(surroundings.load(run))
     client.cache_clear()
-    port = urlsplit(variables["AWS_ENDPOINT_URL"]).port or addresses.WELL_KNOWN[addresses.EMULATOR]
+    port = addresses.ports(run, (addresses.EMULATOR,))[addresses.EMULATOR]
     asker = _Asker(client("sts").get_caller_identity)
     thread = threading.Thread(target=asker.run)
     thread.start()

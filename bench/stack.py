@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,11 @@ class Stack:
     process: "subprocess.Popen[bytes]"
 
 
+def command(run: Run, *arguments: str) -> list[str]:
+    """Return the command line of `movierec` for a run."""
+    return [sys.executable, "-m", "movierec.cli.main", "--run", run.name, *arguments]
+
+
 @contextmanager
 def playing(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """Play a demo with the arguments of `movierec demo`, hold it, and stop it by Ctrl-C.
@@ -39,7 +44,7 @@ def playing(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[S
     """
     run = find_project({}, Path(__file__).parent).run(f"played-{uuid.uuid4().hex[:8]}")
     process = subprocess.Popen(
-        [sys.executable, "-m", "movierec.cli.main", "--run", run.name, "demo", *arguments],
+        command(run, "demo", *arguments),
         cwd=run.project.root,
         env={**os.environ, **(env or {})},
     )
@@ -50,8 +55,7 @@ def playing(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[S
         if process.poll() is None:
             process.kill()
             process.wait()
-    command: Sequence[str] = ("--run", run.name, "down", "--wipe")
-    subprocess.run([sys.executable, "-m", "movierec.cli.main", *command], check=True)
+    subprocess.run(command(run, "down", "--wipe"), check=True)
 
 
 def stop(process: "subprocess.Popen[bytes]") -> int:

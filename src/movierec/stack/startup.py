@@ -57,9 +57,9 @@ class Startup:
 
     It raises UnavailableError at once for a port that somebody else has.
 
-    Each part is a Future that others wait for: `kafka` (bootstrap servers), `emulator` (its
-    URL), `lake` (the buckets are there), `retrain` (the state machine's ARN; every function is
-    there too), `api` (its URL), `ingest`, `proxy`, `terraform`, `supervision`.
+    Each part is a Future that others wait for: `kafka` (bootstrap servers), `lake` (the buckets
+    are there), `retrain` (the state machine's ARN; every function is there too), `api` (its URL),
+    `ingest`, `proxy`, `terraform`, `supervision`.
     """
 
     def __init__(
@@ -190,6 +190,10 @@ class Startup:
         code_version = self.variables[settings.CODE_VERSION]
         variables = run_options.terraform_variables(self._inherited, zips, code_version)
         workspace.stage(project.root / "infra" / "terraform", variables)
+        # Here, beside the emulator's start, and not when that is over.
+        if not workspace.is_initialised:
+            with self._progress.step("terraform init"):
+                workspace.init()
         return workspace
 
     def _begin_apply(self) -> terraform.Apply | None:
@@ -199,8 +203,6 @@ class Startup:
         wanted = contents.fingerprint({**zips, _TERRAFORM: workspace.fingerprint()})
         if self._deployment.has(_TERRAFORM, wanted, self._kept.result()):
             return None
-        with self._progress.step("terraform init"):
-            workspace.init()
         with self._applying:
             if self._abandoned:
                 raise UnavailableError("terraform is not started: the run is being stopped")

@@ -279,17 +279,20 @@ class Workspace:
         variables = (self.root / _VARIABLES).read_text(encoding="utf-8")
         return contents.fingerprint({"configuration": self._digest(), "variables": variables})
 
+    @property
+    def is_initialised(self) -> bool:
+        """Whether the provider and the modules of this configuration are linked."""
+        plugins = self._data / "providers"
+        linked = plugins.is_dir() and all(path.exists() for path in plugins.rglob("*"))
+        marker = self._marker
+        return linked and marker.is_file() and marker.read_text("utf-8") == self._digest()
+
     def init(self) -> None:
         """Link the provider and the modules, unless that is done. Raises ConfigError."""
-        data = self.root / ".terraform"
-        marker = data / "movierec-initialised"
-        digest = self._digest()
-        plugins = data / "providers"
-        linked = plugins.is_dir() and all(path.exists() for path in plugins.rglob("*"))
-        if linked and marker.is_file() and marker.read_text(encoding="utf-8") == digest:
+        if self.is_initialised:
             return
         self._run("init", "-input=false", "-json")
-        marker.write_text(digest, encoding="utf-8")
+        self._marker.write_text(self._digest(), encoding="utf-8")
 
     def apply(self) -> Apply:
         """Start an apply. Raises ConfigError when Terraform is not installed."""
@@ -302,6 +305,14 @@ class Workspace:
         """Say whether an apply would change nothing. Raises as `Apply.result`."""
         command = ["plan", "-json", "-detailed-exitcode", "-input=false", _LOCK_TIMEOUT]
         return self._run(*command, ok=(0, 2))[0] == 0
+
+    @property
+    def _data(self) -> Path:
+        return self.root / ".terraform"
+
+    @property
+    def _marker(self) -> Path:
+        return self._data / "movierec-initialised"
 
     def _digest(self) -> str:
         digest = hashlib.sha256(str(self.folder).encode())
