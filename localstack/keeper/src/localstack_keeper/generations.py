@@ -147,19 +147,25 @@ class Generations:
         return self.root / f"{number:08d}"
 
     def read(self, number: int) -> Manifest:
-        """Return a generation's manifest, all its files checked. Raises DamagedError."""
-        path = self.path(number)
+        """Return a generation's manifest; `check` tells of its files. Raises DamagedError."""
         try:
-            manifest = Manifest.load((path / "manifest.json").read_bytes())
-            for part in (part for container in manifest.containers for part in container.parts):
-                if _part(path / part.path, path) != part:
-                    raise DamagedError(f"{part.path} is not what was written")
+            return Manifest.load((self.path(number) / "manifest.json").read_bytes())
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise DamagedError(str(exc)) from exc
-        return manifest
+
+    def check(self, number: int, container: Container) -> None:
+        """Raise DamagedError if a file of a container is not what was written."""
+        path = self.path(number)
+        for part in container.parts:
+            try:
+                is_whole = _part(path / part.path, path) == part
+            except OSError as exc:
+                raise DamagedError(str(exc)) from exc
+            if not is_whole:
+                raise DamagedError(f"{part.path} is not what was written")
 
     def newest(self) -> Iterator[tuple[int, Manifest]]:
-        """Yield what can be read, the newest first; what cannot is set aside, and said."""
+        """Yield what has a manifest, the newest first; what has none is set aside, and said."""
         for number in self.numbers():
             try:
                 manifest = self.read(number)

@@ -213,7 +213,8 @@ class Snapshots:
     def restore(self) -> Restored | None:
         """Give all services the newest state that loads; None if there is none.
 
-        If every generation has a service that does not load, the newest comes back without it.
+        If every generation has a service that does not load, the newest comes back without it: what
+        has not changed is one file of two generations, and damaged in both.
         """
         partial: tuple[Manifest, States] | None = None
         for number, manifest in self._generations.newest():
@@ -238,6 +239,7 @@ class Snapshots:
         failed = []
         for container in manifest.containers:
             try:
+                self._generations.check(manifest.number, container)
                 state = container.kind, _state(path, container)
                 states.get(container.service, {})[container.index] = state
             except DamagedError as exc:

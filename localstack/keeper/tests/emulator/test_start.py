@@ -58,7 +58,9 @@ def test_a_damaged_generation_is_set_aside_and_the_one_before_used(emulator: Emu
     emulator.stop()
     newest = max((emulator.state / "generations").glob("[0-9]*"))
     for path in newest.glob("*.store"):
-        path.write_bytes(path.read_bytes()[:-1])
+        data = path.read_bytes()
+        path.unlink()  # what has not changed is the one before's file too
+        path.write_bytes(data[:-1])
     emulator.start()
     assert f"generation {int(newest.name)} does not load" in emulator.log()
     assert "set aside as" in emulator.log()

@@ -47,26 +47,41 @@ def test_a_draft_that_a_crash_left_behind_is_no_generation(generations: Generati
     assert (generations.path(2) / "sqs.0.store").read_bytes() == b"next"
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "sqs.0.store", "cloudwatch.1.assets/deep/file"])
-@pytest.mark.parametrize("how", ["cut", "flipped", "gone"])
-def test_damage_anywhere_is_seen_and_the_generation_before_is_used(
-    generations: Generations,
-    folder: Folder,
-    name: str,
-    how: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    publish(generations, b"old")
-    path = generations.path(publish(generations, b"new")) / name
+def damage(path: Path, how: str) -> None:
+    """Damage a file, and no other that has the same content as one file with it."""
     data = path.read_bytes()
     path.unlink()
     if how != "gone":
         path.write_bytes(data[:-2] if how == "cut" else bytes([data[0] ^ 1]) + data[1:])
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "gone"])
+def test_without_its_manifest_a_generation_is_set_aside_and_the_one_before_used(
+    generations: Generations, folder: Folder, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(generations, b"old")
+    damage(generations.path(publish(generations, b"new")) / "manifest.json", how)
     with pytest.raises(DamagedError), caplog.at_level(logging.ERROR):
         generations.read(2)
     assert [number for number, _ in generations.newest()] == [1]
     assert [aside.name for aside in (folder.path / "set-aside").iterdir()] == ["00000002.1"]
     assert "set aside" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["sqs.0.store", "cloudwatch.1.assets/deep/file"])
+@pytest.mark.parametrize("how", ["cut", "flipped", "gone"])
+def test_damage_of_a_container_is_seen_in_that_container(
+    generations: Generations, name: str, how: str
+) -> None:
+    number = publish(generations, b"text")
+    damage(generations.path(number) / name, how)
+    damaged = []
+    for container in generations.read(number).containers:
+        try:
+            generations.check(number, container)
+        except DamagedError:
+            damaged.append(container.name)
+    assert damaged == [name.partition("/")[0]]
 
 
 def test_what_has_not_changed_is_the_same_file(generations: Generations) -> None:

@@ -254,6 +254,28 @@ def test_a_service_that_loads_nowhere_does_not_keep_the_others_away(
     assert restoring.save()
 
 
+def test_damage_of_what_two_generations_share_costs_no_other_service(
+    make: Make, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    services, snapshots = make("bad", "good")
+    services["bad"].things["k"] = services["good"].things["k"] = 1
+    snapshots.save(everything=True)
+    services["good"].things["k"] = 2
+    snapshots.changes.mark("good", "PutThing")
+    assert snapshots.save()
+    first, second = (folder.path / f"generations/0000000{n}/bad.0.store" for n in (1, 2))
+    assert first.stat().st_ino == second.stat().st_ino
+    first.write_bytes(first.read_bytes()[:-1])
+    after, restoring = make()
+    with caplog.at_level(logging.ERROR):
+        restored = restoring.restore()
+    assert restored is not None
+    assert (restored.generation, restored.services) == (2, ("good",))
+    assert after["good"].things == {"k": 2}
+    assert restoring.status()["lost"] == ["bad"]
+    assert "bad.0.store is not what was written" in caplog.text
+
+
 def test_a_service_that_does_not_come_back_is_not_written_over(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
