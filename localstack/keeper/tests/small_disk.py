@@ -7,7 +7,10 @@ from localstack_keeper.files import Disk
 
 
 class SmallDisk:
-    """A disk with room for so many bytes; a write that does not fit is made in part."""
+    """A disk with room for so many bytes; a write that does not fit is made in part.
+
+    What is in a file already can be written over.
+    """
 
     def __init__(self, room_bytes: int = 1 << 30) -> None:
         self.room_bytes = room_bytes
@@ -15,17 +18,16 @@ class SmallDisk:
 
     def disk(self) -> Disk:
         """Return it as the code under test takes it."""
-        return Disk(self._write, self._sync, self._fill)
+        return Disk(self._write, self._sync)
 
-    def _write(self, fd: int, data: bytes, offset: int) -> int:
-        written = os.pwrite(fd, data[: self.room_bytes], offset) if self.room_bytes else 0
-        if not written:
+    def _write(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+        there = max(0, min(len(data), os.fstat(fd).st_size - offset))
+        fitting = data[: there + self.room_bytes]
+        if not fitting:
             raise OSError(errno.ENOSPC, "No space left on device")
-        self.room_bytes -= written
+        written = os.pwrite(fd, fitting, offset)
+        self.room_bytes -= max(0, written - there)
         return written
-
-    def _fill(self, _fd: int, _start: int, _end: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     def _sync(self, _fd: int) -> None:
         self.syncs += 1

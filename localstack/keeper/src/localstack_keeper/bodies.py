@@ -35,25 +35,25 @@ class Draft:
         """Known when it is finished."""
         self.size_bytes = 0
         self._bodies = bodies
-        self._buffer = bytearray()
+        self._chunks: list[bytes] = []
         self._large: LargeDraft | None = None
 
     def write(self, data: bytes) -> None:
         """Append to the body. Raises OSError."""
         self.size_bytes += len(data)
         if self._large is None and self.size_bytes <= PACKED_BYTES:
-            self._buffer += data
+            self._chunks.append(data)
             return
         if self._large is None:
             self._large = self._bodies.draft_large()
-            self._large.write(self._buffer)
-            self._buffer.clear()
+            self._large.write(b"".join(self._chunks))
+            self._chunks.clear()
         self._large.write(data)
 
     def finish(self) -> None:
-        """Have the body whole; a packed one is on the disk after `Bodies.sync`. Raises OSError."""
+        """Have the body whole; a packed one is on the disk with its record. Raises OSError."""
         if self._large is None:
-            self.name = self._bodies.packs.add(bytes(self._buffer))
+            self.name = self._bodies.packs.add(*self._chunks)
         else:
             self._large.finish()
             self.name = self._large.name
@@ -74,7 +74,7 @@ class LargeDraft:
         self._disk = disk
         self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes) -> None:
         """Append to the file. Raises OSError."""
         self._disk.write_all(self._fd, data, self._size_bytes)
         self._size_bytes += len(data)
@@ -129,10 +129,6 @@ class Bodies:
         """Return a new file to write. Raises OSError."""
         name = secrets.token_hex(16)
         return LargeDraft(name, self.path(name), self._disk)
-
-    def sync(self) -> None:
-        """Have all bodies on the disk that are finished. Raises OSError."""
-        self.packs.sync()
 
     def open(self, name: str) -> BinaryIO:
         """Return a body to read. Raises FileNotFoundError if it is gone."""

@@ -7,28 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-def _fill(fd: int, start: int, end: int) -> None:
-    os.pwrite(fd, bytes(end - start), start)
-
-
 @dataclass(frozen=True)
 class Disk:
     """How bytes get to the disk; tests pass one that fails."""
 
-    write: Callable[[int, bytes, int], int] = os.pwrite
+    write: Callable[[int, bytes | memoryview, int], int] = os.pwrite
     sync: Callable[[int], None] = os.fsync
-    fill: Callable[[int, int, int], None] = _fill
-    """Writes zeros from one offset to another."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether what is synced survives a power cut."""
+        return self.sync is not unsynced
 
     def sync_data(self, fd: int) -> None:
         """Have a file's bytes on the disk, and its size if that has changed."""
         (os.fdatasync if self.sync is os.fsync else self.sync)(fd)
 
-    def write_all(self, fd: int, data: bytes | bytearray, offset: int) -> None:
+    def write_all(self, fd: int, data: bytes, offset: int) -> None:
         """Write all of `data` at `offset`. Raises OSError; what is there then is undefined."""
         view = memoryview(data)
         while view:
-            written = self.write(fd, bytes(view), offset)
+            written = self.write(fd, view, offset)
             view, offset = view[written:], offset + written
 
     def sync_folder(self, folder: Path) -> None:

@@ -4,12 +4,9 @@
     checkpoint-00000003       records that say the same as all segments before 3
 
 What is written at once is one record of the file: a crash may tear it, then all of it is gone, and
-whatever stands before it was synced before. Appending never fails and touches no disk; `commit`
-does. So the order of records is the order of appends, whoever commits first, and a record that a
-full disk refused is written before all later ones, or never.
-
-A segment has zeros ahead of its end. A write into those changes neither the file's size nor its
-blocks, so the sync after it waits for no journal of the file system, and for nobody else's writes.
+whatever stands before it is on the disk. Appending never fails and touches no disk; `commit` does.
+So the order of records is the order of appends, whoever commits first, and a record that a full
+disk refused is written before all later ones, or never.
 """
 
 import itertools
@@ -17,9 +14,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from localstack_keeper.errors import DamagedError
@@ -31,11 +27,15 @@ LOG = logging.getLogger(__name__)
 
 KEPT: Final = 2
 _COPY_BYTES: Final = 1 << 20
-_AHEAD_BYTES: Final = 1 << 18
 
 
 def _segment(root: Path, number: int) -> Path:
     return root / f"journal-{number:08d}.log"
+
+
+def is_segment(path: str) -> bool:
+    """Return whether a file is a segment of a journal, by its name."""
+    return PurePath(path).match("journal-*.log")
 
 
 def _checkpoint(root: Path, number: int) -> Path:
@@ -48,21 +48,26 @@ def _numbers(root: Path, pattern: str) -> list[int]:
     )
 
 
+Put = Callable[[str, int, bytes], bool]
+"""Has what records are about on the disk, and the records: segment, offset, bytes.
+
+Returns False if the journal is to put its records there itself. Raises OSError; then the same place
+is given once more, later.
+"""
+
+
 class Journal:
     """The segment that is being written."""
 
     def __init__(
-        self, root: Path, number: int, disk: Disk, *, before: Callable[[], None] = lambda: None
+        self, root: Path, number: int, disk: Disk, *, put: Put = lambda *_write: False
     ) -> None:
         self.root = root
         self.number = number
-        self._before = before
-        """Puts on the disk what records are about; raises OSError."""
+        self._put = put
         self._disk = disk
         self._fd = self._create(number)
         self._size_bytes = 0
-        self._filled_bytes = 0
-        """Up to where the segment has zeros, at least."""
         self._pending: list[bytes] = []
         self._appended = 0
         self._durable = 0
@@ -71,7 +76,7 @@ class Journal:
 
     @property
     def size_bytes(self) -> int:
-        """How much of the segment is on the disk."""
+        """How much of the segment is written."""
         return self._size_bytes
 
     @property
@@ -109,8 +114,13 @@ class Journal:
             fd = self._create(self.number + 1)
             self._end()
             self._fd, self._size_bytes, self.number = fd, 0, self.number + 1
-            self._filled_bytes = 0
             return self.number
+
+    def at_rest(self, do: Callable[[], None]) -> None:
+        """Commit all, and do something while nobody commits. Raises OSError."""
+        with self._writing:
+            self._flush()
+            do()
 
     def close(self) -> None:
         """Commit all and write no more. Raises OSError."""
@@ -118,8 +128,6 @@ class Journal:
         self._end()
 
     def _end(self) -> None:
-        with suppress(OSError):  # readers know zeros from records
-            os.ftruncate(self._fd, self._size_bytes)
         os.close(self._fd)
 
     def _flush(self) -> None:
@@ -128,23 +136,15 @@ class Journal:
         if not batch:
             return
         data = frame(join(batch))
-        self._before()
         # After a failure the same bytes go to the same place: what a first try left behind is a
         # part of them, or beyond the end that a reader sees.
-        self._fill(self._size_bytes + len(data))
-        self._disk.write_all(self._fd, data, self._size_bytes)
-        self._disk.sync_data(self._fd)
+        if not self._put(_segment(self.root, self.number).name, self._size_bytes, data):
+            self._disk.write_all(self._fd, data, self._size_bytes)
+            self._disk.sync_data(self._fd)
         with self._guard:
             del self._pending[: len(batch)]
         self._size_bytes += len(data)
         self._durable = upto
-
-    def _fill(self, end: int) -> None:
-        if end > self._filled_bytes:
-            upto = end + _AHEAD_BYTES
-            with suppress(OSError):  # a full disk: then it is slower
-                self._disk.fill(self._fd, end, upto)
-                self._filled_bytes = upto
 
     def _create(self, number: int) -> int:
         path = _segment(self.root, number)

@@ -15,7 +15,7 @@ from localstack.services.internal import get_internal_apis
 from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.utils.patch import patch
 
-from localstack_keeper import s3_provider
+from localstack_keeper import request_bodies, s3_provider
 from localstack_keeper.busy import busy
 from localstack_keeper.files import Disk, disk
 from localstack_keeper.folder import Folder, Writer
@@ -55,6 +55,7 @@ class Keeper:
         snapshots = Snapshots(generations, SERVICE_PLUGINS, busy=busy, clock=time.monotonic)
         keeper = cls(settings, folder, snapshots, local)
         config.SERVICE_PROVIDER_CONFIG.set_provider("s3", "keeper")
+        request_bodies.keep_in_memory()
         preprocess_request.handlers.insert(0, keeper._gate)
         patch(ServiceLoader.require_service)(with_all_operations)
         run_custom_response_handlers.append(Observer(keeper._snapshots.changes))
@@ -92,9 +93,11 @@ class Keeper:
         self._loop.start()
 
     def _save(self) -> None:
-        if self._s3:
-            self._s3.tend()
-        self._snapshots.save()
+        try:
+            if self._s3:
+                self._s3.tend()
+        finally:
+            self._snapshots.save()
 
     def close(self) -> None:
         """Save all state once more. No request is served any more."""
@@ -103,9 +106,11 @@ class Keeper:
         self._loop.stop()
         began = time.monotonic()
         try:
-            if self._s3:
-                self._s3.close()
-            self._snapshots.save(everything=True)
+            try:
+                if self._s3:
+                    self._s3.close()
+            finally:
+                self._snapshots.save(everything=True)
         except Exception:
             # The process's edge: services are to be stopped all the same.
             LOG.exception("keeper: the last changes are not saved")

@@ -1,4 +1,4 @@
-"""Small bodies, many to a file, so that one sync of that file is for all that wait.
+"""Small bodies, many to a file.
 
     packs/00000003    a head, a body, room up to the next 4 kB, and so on
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from localstack_keeper.files import Disk
+from localstack_keeper.writes import Files, Write
 
 PACK_BYTES: Final = 64 * 1024 * 1024
 _BLOCK_BYTES: Final = 4096
@@ -71,20 +72,19 @@ class Packs:
     """All packs of a folder. Nothing is written to those of former runs."""
 
     def __init__(self, root: Path, disk: Disk, *, pack_bytes: int = PACK_BYTES) -> None:
+        self.files = Files(root.parent, disk)
+        """What packs and others in the same folder have to sync."""
         self._root = root
         self._disk = disk
         self._pack_bytes = pack_bytes
         self._number = max(self._numbers(), default=0)
-        self._fd: int | None = None
+        self._is_open = False
+        """Whether the newest one is of this run."""
         self._end = 0
         self._live: Counter[int] = Counter()
-        self._unsynced: list[tuple[int, int, bytes]] = []
-        """File, offset and bytes of what is written since the last sync."""
-        self._is_doubtful = False
-        """Whether the kernel may believe that all of that is on the disk, and it is not."""
-        self._writers: Counter[int] = Counter()
-        self._full: list[int] = []
-        """Files that get no more bodies, and have some that are not synced."""
+        self._unsynced: list[Write] = []
+        self._since = 0
+        """How often something had failed before the first of these."""
         self._guard = threading.Lock()
         self._syncing = threading.Lock()
 
@@ -95,77 +95,59 @@ class Packs:
         """Return a pack's file."""
         return self._root / f"{number:08d}"
 
-    def add(self, data: bytes) -> str:
+    def _path_of(self, number: int) -> str:
+        return f"{self._root.name}/{self.path(number).name}"
+
+    def add(self, *chunks: bytes) -> str:
         """Write a body and return its name; it is on the disk after `sync`. Raises OSError."""
+        size_bytes = sum(map(len, chunks))
         with self._guard:
-            fd = self._open_pack(len(data))
-            place = Place(self._number, self._end, len(data), secrets.token_hex(4))
+            self._have_room(size_bytes)
+            place = Place(self._number, self._end, size_bytes, secrets.token_hex(4))
             self._end = place.end
             self._live[place.pack] += 1
-            self._writers[fd] += 1
-        whole = place.head + data
+        whole = b"".join((place.head, *chunks))
+        write = Write(self._path_of(place.pack), place.offset, whole)
+        failures = self.files.failures
         try:
-            self._disk.write_all(fd, whole, place.offset)
+            self.files.write(write)
         except OSError:
-            self._written(fd)
             self.remove(place)
             raise
-        self._written(fd, (fd, place.offset, whole))
+        with self._guard:
+            self._since = min(self._since, failures) if self._unsynced else failures
+            self._unsynced.append(write)
         return str(place)
 
-    def _written(self, fd: int, *what: tuple[int, int, bytes]) -> None:
-        with self._guard:
-            self._writers[fd] -= 1
-            self._unsynced.extend(what)
+    def _have_room(self, size_bytes: int) -> None:
+        if self._is_open and (not self._end or self._end + size_bytes <= self._pack_bytes):
+            return
+        self._disk.make_folder(self._root)
+        path = self.path(self._number + 1)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        try:
+            self._disk.sync_folder(self._root)
+        except OSError:
+            path.unlink()
+            raise
+        self._number, self._end, self._is_open = self._number + 1, 0, True
 
-    def _open_pack(self, size_bytes: int) -> int:
-        is_full = self._end > 0 and self._end + size_bytes > self._pack_bytes
-        if self._fd is None or is_full:
-            self._disk.make_folder(self._root)
-            number = self._number + 1
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-            fd = os.open(self.path(number), flags, 0o600)
-            try:
-                self._disk.sync_folder(self._root)
-            except OSError:
-                os.close(fd)
-                self.path(number).unlink()
-                raise
-            if self._fd is not None:
-                self._full.append(self._fd)
-            self._fd, self._number, self._end = fd, number, 0
-        return self._fd
+    def unsynced(self) -> tuple[list[Write], int]:
+        """Return what was written and need not be on the disk, and what `Files.sync` is to know."""
+        with self._guard:
+            return list(self._unsynced), self._since if self._unsynced else self.files.failures
+
+    def forget_unsynced(self, count: int) -> None:
+        """Leave the first so many of `unsynced` to the caller, who has them on the disk."""
+        with self._guard:
+            del self._unsynced[:count]
 
     def sync(self) -> None:
-        """Have all bodies on the disk that were added. Raises OSError.
-
-        A sync that fails may leave the kernel believing that all is written: so the next one writes
-        the same again.
-        """
+        """Have all bodies on the disk that were added. Raises OSError."""
         with self._syncing:
-            with self._guard:
-                batch = list(self._unsynced)
-            if not batch:
-                return
-            if self._is_doubtful:
-                for fd, offset, whole in batch:
-                    self._disk.write_all(fd, whole, offset)
-            self._is_doubtful = True
-            for fd in dict.fromkeys(fd for fd, _, _ in batch):
-                self._disk.sync_data(fd)
-            self._is_doubtful = False
-            with self._guard:
-                del self._unsynced[: len(batch)]
-                self._close_full()
-
-    def _close_full(self) -> None:
-        needed = {fd for fd, _, _ in self._unsynced} | {
-            fd for fd in self._full if self._writers[fd]
-        }
-        for fd in set(self._full) - needed:
-            os.close(fd)
-            self._full.remove(fd)
-            del self._writers[fd]
+            batch, since = self.unsynced()
+            self.files.sync((write.path for write in batch), since, lambda: batch)
+            self.forget_unsynced(len(batch))
 
     def read(self, place: Place) -> bytes:
         """Return a body. Raises FileNotFoundError if it is gone."""
@@ -203,6 +185,11 @@ class Packs:
             _libc().fallocate(fd, _PUNCH_HOLE, ctypes.c_int64(start), length)
         finally:
             os.close(fd)
+
+    def places(self, names: Iterable[str]) -> set[tuple[str, int]]:
+        """Return where bodies are, as the path and offset of a `Write`."""
+        found = filter(None, map(Place.of, names))
+        return {(self._path_of(place.pack), place.offset) for place in found}
 
     def settle(self, used: Iterable[str]) -> tuple[int, set[str]]:
         """Give back the room of what nothing uses; return how many packs went, and what is missing.

@@ -8,7 +8,9 @@ import contextlib
 import errno
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from localstack.services.s3.models import S3Bucket, VersionedKeyStore
@@ -18,8 +20,11 @@ from localstack_keeper.bodies import Bodies
 from localstack_keeper.errors import DamagedError
 from localstack_keeper.files import Disk, Reserve
 from localstack_keeper.folder import Folder
-from localstack_keeper.journal import Journal, recover, write_checkpoint
+from localstack_keeper.journal import Journal, is_segment, recover, write_checkpoint
+from localstack_keeper.packs import Packs
+from localstack_keeper.redo import Redo, read
 from localstack_keeper.s3_records import Record
+from localstack_keeper.writes import Files, Write
 
 LOG = logging.getLogger(__name__)
 
@@ -29,17 +34,32 @@ CHECKPOINT_BYTES: Final = 8 * 1024 * 1024
 # Some thousand deletions.
 RESERVE_BYTES: Final = 256 * 1024
 
+# Of bodies in one commit. A megabyte takes as long to be written once more as a sync does.
+LOGGED_BYTES: Final = 1024 * 1024
+
+REDO: Final = "redo"
+
+_FULL: Final = "keeper: the disk is full: S3 takes no objects until there is room"
+
 
 class S3Log:
     """What S3's provider, storage and models write to."""
 
     def __init__(
-        self, journal: Journal, bodies: Bodies, reserve: Reserve, disk: Disk, *, behind_bytes: int
+        self,
+        journal: Journal,
+        bodies: Bodies,
+        reserve: Reserve,
+        redo: Redo | None,
+        disk: Disk,
+        *,
+        behind_bytes: int,
     ) -> None:
         self.order = threading.RLock()
         self.bodies = bodies
         self._journal = journal
         self._reserve = reserve
+        self._redo = redo
         self._disk = disk
         self._behind_bytes = behind_bytes
         """How much of the journal no checkpoint stands for, without the segment being written."""
@@ -51,10 +71,13 @@ class S3Log:
         """Give S3's models what the journal says. Raises DamagedError, OSError."""
         root = folder.path / "s3"
         disk.make_folder(root)
+        reserve = Reserve(root / "reserve", RESERVE_BYTES, disk)
+        files = Files(root, disk if disk.waits else Disk())  # a former run may have waited
+        logged = read(root / REDO)
+        _make_records([write for write in logged if is_segment(write.path)], files, reserve)
         history = recover(root, folder, disk)
         for payload in history.payloads:
             s3_records.replay(s3_records.load(payload))
-        reserve = Reserve(root / "reserve", RESERVE_BYTES, disk)
         reserve.take()
         bodies = Bodies(root / "bodies", disk, reserve=reserve, clock=clock)
         if history.next_segment == 1 and not bodies.is_empty():
@@ -63,6 +86,11 @@ class S3Log:
                 "copy, or move it away to start without S3's objects"
             )
         used = s3_records.used_bodies()
+        # Others would take room that there may not be.
+        places = bodies.packs.places(used)
+        files.make([write for write in logged if (write.path, write.offset) in places])
+        (root / REDO).unlink(missing_ok=True)
+        disk.sync_folder(root)
         unused, missing = bodies.settle(used)
         LOG.info(
             "keeper: S3 has %d bodies; %d files of writes that were not finished are deleted",
@@ -70,8 +98,10 @@ class S3Log:
         )  # fmt: skip
         for name in missing:
             LOG.error("keeper: the body of s3://%s is missing: %s", used[name], bodies.path(name))
-        journal = Journal(root, history.next_segment, disk, before=bodies.sync)
-        return cls(journal, bodies, reserve, disk, behind_bytes=history.journal_bytes)
+        redo = _redo(root / REDO, bodies.packs.files, disk)
+        put = partial(_put, packs=bodies.packs, redo=redo, reserve=reserve)
+        journal = Journal(root, history.next_segment, disk, put=put)
+        return cls(journal, bodies, reserve, redo, disk, behind_bytes=history.journal_bytes)
 
     def append(self, record: Record) -> int:
         """Add a record; it is on the disk after the next commit."""
@@ -87,7 +117,7 @@ class S3Log:
         except OSError as exc:
             if exc.errno != errno.ENOSPC or not self._reserve.give():
                 raise
-            LOG.warning("keeper: the disk is full: S3 takes no objects until there is room")
+            LOG.warning(_FULL)
             self._journal.commit(upto)
 
     def settle(self) -> None:
@@ -139,8 +169,10 @@ class S3Log:
 
     def tend(self) -> None:
         """Delete what is useless; write a checkpoint if the journal has grown. Raises OSError."""
-        self.commit()
-        self.bodies.sweep(self._journal.durable)
+        try:
+            self.commit()
+        finally:  # a full disk gets room by that
+            self.bodies.sweep(self._journal.durable)
         if not self._reserve.is_held:
             self._reserve.take()
         behind_bytes = self._behind_bytes + self._journal.size_bytes
@@ -165,6 +197,54 @@ class S3Log:
         """Commit all, and delete all that is useless. Raises OSError."""
         self.commit()
         self.bodies.sweep(self._journal.durable, grace_s=0)
+        if self._redo:
+            self._journal.at_rest(self._redo.forget)
+
+
+def _redo(path: Path, files: Files, disk: Disk) -> Redo | None:
+    if not disk.waits:
+        return None
+    try:
+        return Redo(path, files, disk)
+    except OSError as exc:
+        LOG.warning("keeper: S3 goes on without a redo log, slower: %s", exc)
+        return None
+
+
+def _make_records(records: Sequence[Write], files: Files, reserve: Reserve) -> None:
+    try:
+        files.make(records)
+    except OSError as exc:
+        if exc.errno != errno.ENOSPC or not reserve.give():
+            raise
+        files.make(records)
+
+
+def _put(
+    segment: str, offset: int, records: bytes, *, packs: Packs, redo: Redo | None, reserve: Reserve
+) -> bool:
+    """Have bodies on the disk, and their records; return whether the latter are.
+
+    Both by one sync, unless the bodies are so large that writing them twice costs more.
+    """
+    bodies, since = packs.unsynced()
+    if redo is None or sum(len(write.data) for write in bodies) > LOGGED_BYTES:
+        packs.sync()
+        bodies, since = [], packs.files.failures
+    if redo is None:
+        return False
+    write = Write(segment, offset, records)
+    if not redo.write([*bodies, write], since):
+        redo.forget()  # an older try at this place must not be made again after this one
+        packs.sync()
+        return False
+    packs.forget_unsynced(len(bodies))
+    try:
+        packs.files.write(write)
+    except OSError as exc:  # it is on the disk already, and is made with the sync
+        if exc.errno == errno.ENOSPC and reserve.give():
+            LOG.warning(_FULL)
+    return True
 
 
 def adopt_body(thing: Any, body: str) -> None:  # noqa: ANN401 - one of LocalStack's models

@@ -51,12 +51,12 @@ def test_many_writers_get_a_place_each(packs: Packs) -> None:
     assert all(read(packs, name) == data for name, data in found.items())
 
 
-def test_packs_that_are_full_do_not_stay_open(packs: Packs) -> None:
+def test_no_pack_stays_open(packs: Packs) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
         packs.add(bytes(150_000))
         packs.sync()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_the_room_of_a_removed_body_comes_back_at_once(packs: Packs, tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ def test_after_a_sync_that_failed_all_is_written_again(tmp_path: Path) -> None:
     fails = [False]
     written: list[bytes] = []
 
-    def write(fd: int, data: bytes, offset: int) -> int:
-        written.append(data)
+    def write(fd: int, data: bytes | memoryview, offset: int) -> int:
+        written.append(bytes(data))
         return os.pwrite(fd, data, offset)
 
     def sync(_fd: int) -> None:

@@ -1,0 +1,239 @@
+"""A redo log: what goes to many files is on the disk after one sync of one file.
+
+    redo    two halves, each: records, and what is left of former ones
+
+A record is a batch of writes: file, offset, bytes. Its sync is quick, since the log has its size
+and its blocks from the beginning: nothing of the file system's own has to be written with it. The
+files are written at once as well, and synced when a half is full, while records go to the other
+half. After a crash all writes are to be made again, in order.
+
+Known as write-ahead logging; this one is physical and redo-only. See Mohan et al., "ARIES",
+ACM TODS 17 (1992).
+"""
+
+import os
+import secrets
+import struct
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from localstack_keeper.files import Disk
+from localstack_keeper.writes import Files, Write
+
+HALF_BYTES: Final = 8 * 1024 * 1024
+# A record begins in a block of its own: writing it must not tear the one before.
+_BLOCK_BYTES: Final = 4096
+_MARK: Final = b"\xa5rd\x01"
+_HEAD: Final = struct.Struct("<4s8sQIII")
+_WRITE: Final = struct.Struct("<HQI")
+
+
+class _Age(NamedTuple):
+    """What all records of a half begin with, and no others in that half."""
+
+    run: bytes
+    """Random: what a client has put into a body is no record."""
+    turn: int
+    """How often a half was begun before."""
+    former_bytes: int
+    """How much there is in the half before. What follows it there has failed, and came again."""
+
+
+@dataclass
+class _Half:
+    """The writes that one half of the log has."""
+
+    age: _Age
+    start: int
+    size_bytes: int = 0
+    paths: set[str] = field(default_factory=set)
+    since: int = sys.maxsize
+    """How often something had failed before the first of the writes was made."""
+
+
+class Redo:
+    """The log of one run, for one thread at a time."""
+
+    def __init__(
+        self, path: Path, files: Files, disk: Disk, *, half_bytes: int = HALF_BYTES
+    ) -> None:
+        """Make the log. Raises OSError: then there is none."""
+        self._files = files
+        self._disk = disk
+        self._half_bytes = half_bytes
+        self._half = _Half(_Age(secrets.token_bytes(8), 0, 0), 0)
+        self._settling: tuple[_Half, Future[None]] | None = None
+        """The other half, and what has its files synced."""
+        self._pool = ThreadPoolExecutor(1, "keeper-redo")
+        self._fd = _zeros(path, 2 * half_bytes, disk)
+
+    def write(self, writes: Sequence[Write], since: int) -> bool:
+        """Have writes on the disk, if not yet in their files; return False if they do not fit.
+
+        The caller makes them before it calls again, or has made them, `since` being how often
+        something had failed before. Raises OSError; then the next record takes this one's place.
+        """
+        payload = _dump(writes)
+        size_bytes = _whole_blocks(_HEAD.size + len(payload))
+        if size_bytes > self._half_bytes:
+            return False
+        if self._half.size_bytes + size_bytes > self._half_bytes:
+            self._begin_other_half()
+        half = self._half
+        record = _head(half.age, payload) + payload
+        self._disk.write_all(self._fd, record, half.start + half.size_bytes)
+        self._disk.sync_data(self._fd)
+        half.size_bytes += size_bytes
+        half.paths.update(write.path for write in writes)
+        half.since = min(half.since, since)
+        return True
+
+    def _begin_other_half(self) -> None:
+        self._finish_settling()
+        half = self._half
+        try:
+            future = self._pool.submit(self._settle, half)
+        except RuntimeError:  # no thread to be had, as at the end of the process
+            self._settle(half)
+        else:
+            self._settling = half, future
+        self._half = self._next_half(turns=1)
+
+    def _next_half(self, turns: int) -> _Half:
+        age = self._half.age
+        turn = age.turn + turns
+        start = turn % 2 * self._half_bytes
+        return _Half(_Age(age.run, turn, self._half.size_bytes), start)
+
+    def _finish_settling(self) -> None:
+        if self._settling is not None:
+            half, future = self._settling
+            try:
+                future.result()
+            except OSError:
+                self._settle(half)
+            self._settling = None
+
+    def _settle(self, half: _Half) -> None:
+        """Have a half's writes on the disk in their files. Raises OSError."""
+
+        def writes() -> list[Write]:
+            return _read_half(os.pread(self._fd, half.size_bytes, half.start)).writes()
+
+        if half.paths:
+            self._files.sync(half.paths, half.since, writes)
+
+    def forget(self) -> None:
+        """Have all writes on the disk in their files, and nothing in the log. Raises OSError."""
+        self._finish_settling()
+        self._settle(self._half)
+        # First, since records behind a beginning that is gone would not be found. Two turns later,
+        # nothing that is left of the other half counts.
+        self._half = self._next_half(turns=2)
+        for start in (self._half_bytes - self._half.start, self._half.start):
+            self._disk.write_all(self._fd, bytes(_BLOCK_BYTES), start)
+            self._disk.sync_data(self._fd)
+
+
+def read(path: Path) -> list[Write]:
+    """Return the writes that a run has left in its log, in order."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        half_bytes = path.stat().st_size // 2
+        older, newer = sorted((_read_half(file.read(half_bytes)) for _ in range(2)), key=_turn)
+        return [*_followed(older, newer), *newer.writes()]
+    return []
+
+
+def _zeros(path: Path, size_bytes: int, disk: Disk) -> int:
+    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        disk.write_all(fd, bytes(size_bytes), 0)
+        disk.sync(fd)
+        disk.sync_folder(path.parent)
+    except OSError:
+        os.close(fd)
+        path.unlink()
+        raise
+    return fd
+
+
+def _dump(writes: Sequence[Write]) -> bytes:
+    parts: list[bytes] = []
+    for path, offset, data in writes:
+        name = path.encode()
+        parts += (_WRITE.pack(len(name), offset, len(data)), name, data)
+    return b"".join(parts)
+
+
+def _load(payload: bytes) -> Iterator[Write]:
+    at = 0
+    while at < len(payload):
+        name_bytes, offset, size_bytes = _WRITE.unpack_from(payload, at)
+        name_at = at + _WRITE.size
+        data_at = name_at + name_bytes
+        at = data_at + size_bytes
+        yield Write(payload[name_at:data_at].decode(), offset, payload[data_at:at])
+
+
+def _head(age: _Age, payload: bytes) -> bytes:
+    unchecked = _HEAD.pack(_MARK, *age, len(payload), 0)
+    return _HEAD.pack(_MARK, *age, len(payload), zlib.crc32(payload, zlib.crc32(unchecked)))
+
+
+def _whole_blocks(size_bytes: int) -> int:
+    return -(-size_bytes // _BLOCK_BYTES) * _BLOCK_BYTES
+
+
+class _Found(NamedTuple):
+    """What a half was found to have: each record's place and payload."""
+
+    age: _Age | None
+    records: list[tuple[int, bytes]]
+
+    def writes(self, upto_bytes: int = sys.maxsize) -> list[Write]:
+        """Return the writes of the records before a place."""
+        return [
+            write
+            for offset, payload in self.records
+            if offset < upto_bytes
+            for write in _load(payload)
+        ]
+
+
+def _turn(found: _Found) -> int:
+    return found.age.turn if found.age else -1
+
+
+def _followed(older: _Found, newer: _Found) -> list[Write]:
+    """Return the writes of a half that came before those of another, directly."""
+    if older.age is None or newer.age is None:
+        return []
+    is_former = older.age.run == newer.age.run and older.age.turn + 1 == newer.age.turn
+    return older.writes(newer.age.former_bytes) if is_former else []
+
+
+def _read_half(half: bytes) -> _Found:
+    first: _Age | None = None
+    records: list[tuple[int, bytes]] = []
+    offset = 0
+    while (record := _record(half, offset)) is not None and first in (None, record[0]):
+        first, payload = record
+        records.append((offset, payload))
+        offset += _whole_blocks(_HEAD.size + len(payload))
+    return _Found(first, records)
+
+
+def _record(half: bytes, offset: int) -> tuple[_Age, bytes] | None:
+    """Return the age and the payload of the whole record at an offset."""
+    if offset + _HEAD.size > len(half):
+        return None
+    _, run, turn, former_bytes, length, _ = _HEAD.unpack_from(half, offset)
+    start = offset + _HEAD.size
+    age, payload = _Age(run, turn, former_bytes), half[start : start + length]
+    return (age, payload) if half[offset:start] == _head(age, payload) else None

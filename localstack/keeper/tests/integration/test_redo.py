@@ -1,0 +1,231 @@
+"""The redo log: one sync, and all files have what they should, whatever becomes of the power."""
+
+import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.power import Power, PowerCutError
+from tests.small_disk import SmallDisk
+
+from localstack_keeper.files import Disk
+from localstack_keeper.redo import Redo, read
+from localstack_keeper.writes import Files, Write
+
+HALF_BYTES = 32 * 1024
+NAMES = ("packs/one", "packs/two", "journal")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "packs").mkdir()
+    for name in NAMES:
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def log(root: Path, disk: Disk) -> Redo:
+    return Redo(root / "redo", Files(root, disk), disk, half_bytes=HALF_BYTES)
+
+
+def again(root: Path) -> int:
+    """Make all writes again that the log has, and return how many there are."""
+    writes = read(root / "redo")
+    Files(root, Disk()).make(writes)
+    return len(writes)
+
+
+def put(redo: Redo, root: Path, disk: Disk, *writes: Write) -> None:
+    """Log writes, and make them, as those do whose files they are."""
+    assert redo.write(writes, 0)
+    for write in writes:
+        fd = os.open(root / write.path, os.O_WRONLY)
+        disk.write_all(fd, write.data, write.offset)
+        os.close(fd)
+
+
+def rounds(count: int) -> list[list[Write]]:
+    """Return batches of writes to all files, one after the other."""
+    return [
+        [Write(name, turn * 3000, bytes([turn % 251 + 1]) * 3000) for name in NAMES]
+        for turn in range(count)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_what_the_power_took_is_made_again(root: Path, seed: int, count: int) -> None:
+    """In one half, and in many: what is written over is on the disk in its file."""
+    power = Power(seed)
+    redo = log(root, power.disk())
+    for writes in rounds(count):
+        put(redo, root, power.disk(), *writes)
+    expected = {name: (root / name).read_bytes() for name in NAMES}
+    power.cut()
+    assert again(root) > 0
+    assert {name: (root / name).read_bytes() for name in NAMES} == expected
+
+
+@pytest.mark.parametrize("at", [0, 5, 18, 30, 9000])
+@pytest.mark.parametrize("record", [0, 1])
+def test_a_record_that_is_not_whole_is_not_made_nor_what_follows(
+    root: Path, at: int, record: int
+) -> None:
+    redo = log(root, Disk())
+    writes = rounds(2)
+    for batch in writes:
+        redo.write(batch, 0)
+    data = bytearray((root / "redo").read_bytes())
+    data[record * 12_288 + at] ^= 1
+    (root / "redo").write_bytes(data)
+    assert again(root) == record * len(NAMES)
+    assert (root / "journal").read_bytes() == writes[0][2].data * record
+
+
+def test_what_a_former_turn_left_in_a_half_is_not_made(root: Path) -> None:
+    """Though it is whole, and begins where the newest record ends."""
+    redo = log(root, Disk())
+    for batch in rounds(5):  # two to a half: the fifth is in the first half, the second behind it
+        put(redo, root, Disk(), *batch)
+    assert again(root) == 3 * len(NAMES)
+
+
+def test_a_file_that_is_gone_is_not_made_again(root: Path) -> None:
+    redo = log(root, Disk())
+    [writes] = rounds(1)
+    redo.write(writes, 0)
+    (root / "packs/one").unlink()
+    again(root)
+    assert not (root / "packs/one").exists()
+    assert (root / "packs/two").read_bytes() == writes[1].data
+
+
+def test_what_does_not_fit_is_refused_and_all_else_can_be_forgotten(root: Path) -> None:
+    power = Power(0)
+    redo = log(root, power.disk())
+    [writes] = rounds(1)
+    put(redo, root, power.disk(), *writes)
+    assert not redo.write([Write("journal", 0, bytes(HALF_BYTES))], 0)
+    redo.forget()
+    power.cut()
+    assert (root / "journal").read_bytes() == writes[2].data
+    assert again(root) == 0
+
+
+def test_what_was_forgotten_is_not_found_behind_what_was_written_since(root: Path) -> None:
+    redo = log(root, Disk())
+    first, second = rounds(2)
+    redo.write(first, 0)
+    redo.write(second, 0)
+    redo.forget()
+    redo.write(first, 0)
+    assert again(root) == len(first)
+
+
+def test_files_that_could_not_be_synced_are_written_again_before_their_record_goes(
+    root: Path,
+) -> None:
+    """The kernel may have dropped the pages, and say next time that nothing is left to do."""
+    broken = [True]
+    written: list[int] = []
+
+    def name(fd: int) -> str:
+        return str(Path(f"/proc/self/fd/{fd}").readlink().relative_to(root))
+
+    def write(fd: int, data: bytes | memoryview, offset: int) -> int:
+        if name(fd) == "journal":
+            written.append(offset)
+        return os.pwrite(fd, data, offset)
+
+    def sync(fd: int) -> None:
+        if broken[0] and name(fd) == "journal":
+            raise OSError("no sync")
+
+    redo = log(root, Disk(write, sync))
+    batches = rounds(6)
+    for batch in batches[:4]:  # two halves: the first is being synced, and that fails
+        redo.write(batch, 0)
+    with pytest.raises(OSError, match="no sync"):
+        redo.write(batches[4], 0)
+    broken[0] = False
+    written.clear()
+    redo.write(batches[4], 0)
+    assert written[:2] == [0, 3000]
+
+
+@pytest.mark.parametrize("done", [0, 1, 2, 3])
+def test_a_try_that_failed_stays_behind_the_one_that_came_after_it(root: Path, done: int) -> None:
+    """It is whole at the end of a half, and the other half, which has its successor, is forgotten.
+
+    After any number of the operations of forgetting.
+    """
+    fails = [False]
+    power = Power(0)
+
+    def sync(fd: int) -> None:
+        if fails[0]:
+            raise OSError("no sync")
+        power.disk().sync(fd)
+
+    disk = Disk(power.disk().write, sync)
+    redo = log(root, disk)
+    first = [Write("journal", 0, b"a" * (HALF_BYTES - 8192))]
+    failed = [Write("journal", HALF_BYTES - 8192, b"failed")]
+    second = [Write("journal", HALF_BYTES - 8192, b"second" * 1500)]
+    put(redo, root, disk, *first)
+    fails[0] = True
+    with pytest.raises(OSError, match="no sync"):
+        redo.write(failed, 0)
+    fails[0] = False
+    put(redo, root, disk, *second)
+    power.go_after(3 + done)  # three are the files' syncs
+    with contextlib.suppress(PowerCutError):
+        redo.forget()
+    power.cut()
+    again(root)
+    assert (root / "journal").read_bytes() == first[0].data + second[0].data
+
+
+def test_what_a_client_has_written_is_no_record(root: Path) -> None:
+    """Though it looks like one, and stands where the next one would."""
+    forged = log(root, Disk())
+    forged.write([Write("journal", 0, b"forged")], 0)
+    (root / "redo").rename(root / "copy")
+    record = (root / "copy").read_bytes()[:4096]
+    redo = log(root, Disk())
+    redo.write([Write("packs/one", 0, record * 6)], 0)
+    data = bytearray((root / "redo").read_bytes())
+    where = data.find(record[:200], 100)
+    data[4096 : 4096 + len(record)] = data[where : where + len(record)]
+    (root / "redo").write_bytes(data)
+    assert all(write.path != "journal" for write in read(root / "redo"))
+
+
+def test_without_threads_files_are_synced_all_the_same(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object) -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    power = Power(0)
+    redo = log(root, power.disk())
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
+    batches = rounds(12)
+    for batch in batches:
+        put(redo, root, power.disk(), *batch)
+    power.cut()
+    again(root)
+    assert (root / "journal").read_bytes() == b"".join(batch[2].data for batch in batches)
+
+
+def test_a_log_that_could_not_be_made_is_not_there(root: Path, small_disk: SmallDisk) -> None:
+    small_disk.room_bytes = HALF_BYTES
+    with pytest.raises(OSError, match="No space"):
+        log(root, small_disk.disk())
+    assert not (root / "redo").exists()
+
+
+def test_a_log_that_a_crash_left_half_made_says_nothing(root: Path) -> None:
+    (root / "redo").write_bytes(bytes(HALF_BYTES // 2))
+    assert again(root) == 0
