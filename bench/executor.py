@@ -79,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--name", default="executor", help="of the JSON file")
     given = parser.parse_args(arguments)
+    if given.calls < max(CONNECTIONS):
+        parser.error(f"--calls: at least {max(CONNECTIONS)}, one for each connection")
     project = Project(ROOT)
     extra = dict(each.split("=", 1) for each in given.set)
     if given.sources is not None:
