@@ -1,10 +1,14 @@
 """Files that are on the disk when a function here returns."""
 
+import errno
+import logging
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,16 @@ class Reserve:
         had, self.is_held = self.is_held, False
         self._path.unlink(missing_ok=True)
         return had
+
+    def spend_on(self, do: Callable[[], None]) -> None:
+        """Do something, and if the disk is full, again with the room given up. Raises OSError."""
+        try:
+            do()
+        except OSError as exc:
+            if exc.errno != errno.ENOSPC or not self.give():
+                raise
+            LOG.warning("keeper: the disk is full: S3 takes no objects until there is room")
+            do()
 
 
 def unsynced(_fd: int) -> None:

@@ -112,7 +112,7 @@ class Journal:
         with self._writing:
             self._flush()
             fd = self._create(self.number + 1)
-            self._end()
+            os.close(self._fd)
             self._fd, self._size_bytes, self.number = fd, 0, self.number + 1
             return self.number
 
@@ -125,9 +125,6 @@ class Journal:
     def close(self) -> None:
         """Commit all and write no more. Raises OSError."""
         self.commit()
-        self._end()
-
-    def _end(self) -> None:
         os.close(self._fd)
 
     def _flush(self) -> None:

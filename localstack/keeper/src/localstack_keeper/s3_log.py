@@ -5,10 +5,9 @@ in the order of the changes; then it commits, and only then is it answered.
 """
 
 import contextlib
-import errno
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -38,8 +37,6 @@ RESERVE_BYTES: Final = 256 * 1024
 LOGGED_BYTES: Final = 1024 * 1024
 
 REDO: Final = "redo"
-
-_FULL: Final = "keeper: the disk is full: S3 takes no objects until there is room"
 
 
 class S3Log:
@@ -74,7 +71,8 @@ class S3Log:
         reserve = Reserve(root / "reserve", RESERVE_BYTES, disk)
         files = Files(root, disk if disk.waits else Disk())  # a former run may have waited
         logged = read(root / REDO)
-        _make_records([write for write in logged if is_segment(write.path)], files, reserve)
+        records = [write for write in logged if is_segment(write.path)]
+        reserve.spend_on(lambda: files.make(records))
         history = recover(root, folder, disk)
         for payload in history.payloads:
             s3_records.replay(s3_records.load(payload))
@@ -112,13 +110,7 @@ class S3Log:
         """Wait until all that was appended is on the disk. Raises OSError."""
         with self.order:  # what was changed already is appended then
             upto = self._journal.appended
-        try:
-            self._journal.commit(upto)
-        except OSError as exc:
-            if exc.errno != errno.ENOSPC or not self._reserve.give():
-                raise
-            LOG.warning(_FULL)
-            self._journal.commit(upto)
+        self._reserve.spend_on(lambda: self._journal.commit(upto))
 
     def settle(self) -> None:
         """Wait until what a reader may have seen is on the disk, unless the disk takes nothing."""
@@ -211,15 +203,6 @@ def _redo(path: Path, files: Files, disk: Disk) -> Redo | None:
         return None
 
 
-def _make_records(records: Sequence[Write], files: Files, reserve: Reserve) -> None:
-    try:
-        files.make(records)
-    except OSError as exc:
-        if exc.errno != errno.ENOSPC or not reserve.give():
-            raise
-        files.make(records)
-
-
 def _put(
     segment: str, offset: int, records: bytes, *, packs: Packs, redo: Redo | None, reserve: Reserve
 ) -> bool:
@@ -239,11 +222,8 @@ def _put(
         packs.sync()
         return False
     packs.forget_unsynced(len(bodies))
-    try:
-        packs.files.write(write)
-    except OSError as exc:  # it is on the disk already, and is made with the sync
-        if exc.errno == errno.ENOSPC and reserve.give():
-            LOG.warning(_FULL)
+    with contextlib.suppress(OSError):  # it is on the disk already, and is made with the sync
+        reserve.spend_on(lambda: packs.files.write(write))
     return True
 
 

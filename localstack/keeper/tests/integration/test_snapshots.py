@@ -233,6 +233,17 @@ def _not_loading() -> Iterator[None]:
     OnlyOnce.loads = True
 
 
+def all_but_bad(make: Make, caplog: pytest.LogCaptureFixture) -> tuple[Services, Snapshots]:
+    """Return what comes back of the second generation, without the service called bad."""
+    after, restoring = make()
+    with caplog.at_level(logging.ERROR):
+        restored = restoring.restore()
+    assert restored is not None
+    assert (restored.generation, restored.services) == (2, ("good",))
+    assert restoring.status()["lost"] == ["bad"]
+    return after, restoring
+
+
 @pytest.mark.usefixtures("_not_loading")
 def test_a_service_that_loads_nowhere_does_not_keep_the_others_away(
     make: Make, folder: Folder, caplog: pytest.LogCaptureFixture
@@ -242,13 +253,8 @@ def test_a_service_that_loads_nowhere_does_not_keep_the_others_away(
     for turn in range(2):
         services["good"].things["k"] = turn
         snapshots.save(everything=True)
-    after, restoring = make()
-    with caplog.at_level(logging.ERROR):
-        restored = restoring.restore()
-    assert restored is not None
-    assert (restored.generation, restored.services) == (2, ("good",))
+    after, restoring = all_but_bad(make, caplog)
     assert after["good"].things == {"k": 1}
-    assert restoring.status()["lost"] == ["bad"]
     assert "no more" in caplog.text
     assert len(list((folder.path / "set-aside").iterdir())) == 2
     assert restoring.save()
@@ -266,13 +272,8 @@ def test_damage_of_what_two_generations_share_costs_no_other_service(
     first, second = (folder.path / f"generations/0000000{n}/bad.0.store" for n in (1, 2))
     assert first.stat().st_ino == second.stat().st_ino
     first.write_bytes(first.read_bytes()[:-1])
-    after, restoring = make()
-    with caplog.at_level(logging.ERROR):
-        restored = restoring.restore()
-    assert restored is not None
-    assert (restored.generation, restored.services) == (2, ("good",))
+    after, _ = all_but_bad(make, caplog)
     assert after["good"].things == {"k": 2}
-    assert restoring.status()["lost"] == ["bad"]
     assert "bad.0.store is not what was written" in caplog.text
 
 
