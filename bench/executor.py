@@ -1,4 +1,4 @@
-"""The Lambda executor: what it adds to LocalStack, warm, cold, and through API Gateway.
+"""The Lambda executor: what it adds to LocalStack, warm, cold, busy, and through API Gateway.
 
 Starts a LocalStack of its own on a free port. Beside the figures, in the same run: a DryRun, which
 goes through all of LocalStack's Lambda API but runs nothing, and the emulator's answer to nothing.
@@ -18,6 +18,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ from movierec.stack.layout import Project, Run
 from movierec.stack.processes import Supervisor
 
 EMPTY, HEAVY, ROUTE, API = "bench-empty", "bench-heavy", "bench-route", "bench-api"
+LONG, SHORT = "bench-long", "bench-short"
 
 # Twice what LocalStack takes for a call that runs nothing, on two cores of the usual kind.
 WARM_GOAL_MS = 8.0
@@ -50,10 +52,25 @@ COLD_API_GOAL_MS = 700.0
 TRIAL_PER_S = 90.0
 CONNECTIONS = (8, 32)
 
+# As when a retraining and the lake's upkeep run at once, each with a thread for every core.
+BUSY = 2 * (os.cpu_count() or 1)
+BUSY_S = 10.0
+# Of a function that may be waited for, and of one that nobody waits for.
+TIMEOUTS_S = {SHORT: 60, LONG: 900}
+
 _RESPONSE = '{"statusCode": 200, "body": "ok"}'
+_BUSY_CODE = """
+import time
+def handler(seconds, context):
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        pass
+"""
 _CODE = {
     EMPTY: "def handler(event, context):\n    return None\n",
     HEAVY: "import boto3, numpy\ndef handler(event, context):\n    return None\n",
+    SHORT: _BUSY_CODE,
+    LONG: _BUSY_CODE,
     ROUTE: f"def handler(event, context):\n    return {_RESPONSE}\n",
 }
 _MODEL = "20261120T101500Z-bench-executor"
@@ -86,7 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.sources is not None:
         extra["PYTHONPATH"] = str(given.sources.resolve())
     with running(project, extra) as url:
-        rows = [*_warm(given.calls), *_colds(project, given.colds), *_gateway(url, given.calls)]
+        rows = [
+            *_warm(given.calls),
+            _beside_busy_ones(),
+            *_colds(project, given.colds),
+            *_gateway(url, given.calls),
+        ]
     publish(given.name, rows, calls=given.calls, colds=given.colds, settings=given.set)
     return 0 if all(row.ok is not False for row in rows) else 1
 
@@ -152,6 +174,31 @@ def _invoking() -> Call:
 def _dry_running() -> Call:
     aws = client("lambda")
     return lambda _: aws.invoke(FunctionName=EMPTY, InvocationType="DryRun")["Payload"].read()
+
+
+def _beside_busy_ones() -> Row:
+    """Invoke the empty handler while functions keep the processors busy that nobody waits for."""
+    for name, timeout_s in TIMEOUTS_S.items():
+        create(name, archive({"app.py": _CODE[name]}), Timeout=timeout_s)
+    return Row(
+        f"warm invoke beside {BUSY} busy functions of 15 minutes, median",
+        statistics.median(_took_beside_ms(LONG)),
+        "ms",
+        rival="beside as many of one minute",
+        rival_value=statistics.median(_took_beside_ms(SHORT)),
+    )
+
+
+def _took_beside_ms(name: str) -> Iterator[float]:
+    call = _invoking()
+    with ThreadPoolExecutor(BUSY) as pool:
+        busy = [pool.submit(invoke, name, json.dumps(BUSY_S).encode()) for _ in range(BUSY)]
+        while not any(each.done() for each in busy):
+            begin_s = time.perf_counter()
+            call(0)
+            yield (time.perf_counter() - begin_s) * 1000
+        for each in busy:
+            each.result()
 
 
 # Cold ---------------------------------------------------------------------------------------

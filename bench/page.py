@@ -29,9 +29,12 @@ def main() -> int:
 def _section(found: Mapping[str, Any]) -> Iterator[str]:
     machine = found["machine"]
     yield f"## `make bench-{found['name']}`\n"
+    stolen = machine.get("stolen_percent")
+    of_others = "" if stolen is None else f"{stolen} % of its time taken by other machines, "
     yield (
         f"{machine['cores']} cores, {machine['memory_gib']} GiB, load {machine['load_1min']} when "
-        f"it ended, Python {machine['python']}, commit {machine['commit']}, {machine['at'][:10]}.\n"
+        f"it ended, {of_others}Python {machine['python']}, commit {machine['commit']}, "
+        f"{machine['at'][:10]}.\n"
     )
     yield "| | value | goal | rival or limit | ratio | met |"
     yield "| --- | --- | --- | --- | --- | --- |"

@@ -33,6 +33,13 @@ from lambda_process_executor.sandbox import Sandbox
 
 LOG = logging.getLogger(__name__)
 
+# Nobody waits at a door for what may take longer: API Gateway gives up after half of it. On AWS it
+# has processors of its own; here it would take them from functions that are waited for.
+_PATIENCE_S: Final = 60
+# A third of another's share (sched(7)): the median of who is waited for is then nearly what it is
+# with nothing beside it, and a long function still gets on when all the others are busy.
+_NICENESS: Final = 5
+
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not listened on
 
 
@@ -187,10 +194,11 @@ def _commands(
     else:
         place, tree = places.here(folders, interpreter), None
     own = settings.environment or {}
+    niceness = _NICENESS if settings.timeout > _PATIENCE_S else 0
 
     def command(api: str) -> Command:
         env = function_environment(given, own, place, runtime=settings.runtime, api=api)
-        return Command(_argv(place, env), place.task, env, tree)
+        return Command(_argv(place, env), place.task, env, tree, niceness)
 
     return command
 

@@ -54,13 +54,15 @@ class Tree:
 class Command:
     """What to run: program and arguments, in which folder, with which variables and no others.
 
-    Paths are those of `tree`, the machine's own if there is none.
+    Paths are those of `tree`, the machine's own if there is none. `niceness` is how far it steps
+    back for others: 0 is not at all, 19 most.
     """
 
     argv: tuple[str, ...]
     folder: Path
     env: Mapping[str, str]
     tree: Tree | None = None
+    niceness: int = 0
 
 
 class FunctionProcess:
@@ -157,9 +159,10 @@ def _spawn(command: Command, control: socket.socket, output_fd: int) -> subproce
     loader = [f"{k}={v}" for k, v in command.env.items() if k.startswith("LD_")]
     env = {k: v for k, v in command.env.items() if not k.startswith("LD_")}
     tree = command.tree.arguments if command.tree is not None else []
-    warden = [sys.executable, "-I", "-S", "-c", _LOADER, str(WARDEN), str(command.folder)]
+    warden = [sys.executable, "-I", "-S", "-c", _LOADER, str(WARDEN)]
+    place = [str(command.niceness), str(command.folder)]
     return subprocess.Popen(
-        [*warden, *tree, "--", *loader, "--", *command.argv],
+        [*warden, *place, *tree, "--", *loader, "--", *command.argv],
         stdin=control.fileno(),
         stdout=output_fd,
         stderr=output_fd,

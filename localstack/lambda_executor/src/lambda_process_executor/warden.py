@@ -3,7 +3,7 @@
 A process of its own, isolated and with few imports, because its start is part of every cold start
 (pathlib alone would be a third of it). Its arguments:
 
-    <folder> [<root> <mount> ...] -- [NAME=value ...] -- <program> [argument ...]
+    <niceness> <folder> [<root> <mount> ...] -- [NAME=value ...] -- <program> [argument ...]
 
 `root` and mounts are what `file_tree` takes; without them the program sees the machine's own tree.
 Standard input is a control socket. The warden writes `pid <n>` once the function's process runs
@@ -18,6 +18,7 @@ import os
 import resource
 import select
 import signal
+import time
 
 from lambda_process_executor import file_tree
 
@@ -29,6 +30,10 @@ CANNOT_RUN = 127
 # AWS: "Lambda quotas", file descriptors, and execution processes/threads.
 DESCRIPTORS = 1024
 PROCESSES = 1024
+# sched(7): a session has a niceness of its own, and an ordinary user may set one every 0.1 s.
+GROUP = "/proc/self/autogroup"
+GROUP_PAUSE_S = 0.1
+GROUP_TRIES = 5
 # A second way to the output, for a runtime that frames its log records; the number is AWS's.
 TELEMETRY = 62
 
@@ -76,6 +81,25 @@ def limit(kind: int, most: int) -> None:
     _, hard = resource.getrlimit(kind)
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.setrlimit(kind, (most, most))
+
+
+def step_back(niceness: int) -> None:
+    """Have the processors go to others first (nice(2)), from this process on and all below it.
+
+    The session too, where the kernel divides time among sessions: there a process's own niceness
+    counts within its session alone, and this one has the function and nobody else.
+    """
+    os.nice(niceness)
+    for _ in range(GROUP_TRIES):
+        try:
+            with open(GROUP, "w") as group:  # noqa: PTH123 - see above
+                group.write(str(niceness))
+        except BlockingIOError:  # somebody has set one just now
+            time.sleep(GROUP_PAUSE_S)
+        except OSError:  # the kernel has no such groups
+            return
+        else:
+            return
 
 
 def reap() -> dict[int, int]:
@@ -142,7 +166,9 @@ def tell(message: str) -> None:
 
 def main(arguments: list[str]) -> None:
     """Start the function's process and stay until it is over."""
-    folder, *rest = arguments
+    niceness, folder, *rest = arguments
+    if int(niceness):
+        step_back(int(niceness))
     split = rest.index("--")
     tree, rest = rest[:split], rest[split + 1 :]
     split = rest.index("--")

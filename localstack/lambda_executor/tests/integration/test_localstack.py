@@ -1,5 +1,6 @@
 """What this package is in LocalStack, and what it repairs there."""
 
+import os
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,15 @@ def test_a_function_reaches_the_emulator_with_boto3_and_no_setting(emulator: "Em
         "    return [b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']]\n",
     )
     assert "from-inside" in emulator.invoke("inside").payload
+
+
+def test_a_function_that_may_take_long_steps_back_for_others(emulator: "Emulator") -> None:
+    code = "import os\ndef handler(e, c):\n    return os.nice(0)\n"
+    emulator.create("quick", code, Timeout=60)
+    emulator.create("long", code, Timeout=61)
+    own = os.nice(0)
+    assert emulator.invoke("quick").payload == own
+    assert emulator.invoke("long").payload == own + 5
 
 
 def test_without_mounts_a_function_has_the_same_folders_elsewhere(
