@@ -23,6 +23,8 @@ WAIT_GOAL_MS: Final = 50.0
 SAVES: Final = 30
 _PAUSE_S: Final = 1.0
 _USER: Final = 42
+# Ten million events took 430 s on two cores.
+_PLAYED_WITHIN_S: Final = 1800.0
 # Sources of an answer that comes from the API; the third, the proxy's own, is the fallback.
 _FROM_API: Final = frozenset({"model", "popular"})
 _POLL_S: Final = 0.05
@@ -31,7 +33,7 @@ _WITHIN_S: Final = 300.0
 
 def resumed(events: int, models: int, rounds: int) -> list[Row]:
     """Return the rows of a run with that many events and models."""
-    with playing(f"--events={events}") as stack:
+    with playing(f"--events={events}", within_s=_PLAYED_WITHIN_S) as stack:
         run = stack.run
         for _ in range(models - len(stack.summary["models"])):
             _movierec(run, "retrain")
@@ -128,6 +130,8 @@ def _saves(run: Run) -> list[Row]:
         asker.over.set()
         thread.join()
     during, between = _waits_ms(asker, saves)
+    longest = [max(waits) for waits in during]
+    goal_ms = WAIT_GOAL_MS + statistics.median(between)
     state_mb = _state_bytes(run) / 1e6
     return [
         Row(
@@ -138,11 +142,17 @@ def _saves(run: Run) -> list[Row]:
         ),
         Row(
             "longest that a request took while that went on",
-            max(during),
+            max(longest),
             "ms",
-            goal=WAIT_GOAL_MS + statistics.median(between),
-            rival="longest between two saves",
+            goal=goal_ms,
+            rival="longest otherwise, beside the saves of every 5 s",
             rival_value=max(between),
+        ),
+        Row(
+            "longest while one save went on, median of these",
+            statistics.median(longest),
+            "ms",
+            goal=goal_ms,
         ),
     ]
 
@@ -156,13 +166,19 @@ def _save(port: int, number: int) -> tuple[float, float]:
     return begin_s, time.perf_counter()
 
 
-def _waits_ms(asker: _Asker, saves: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """Return how long requests took that met a save, and those that met none."""
-    during: list[float] = []
+def _waits_ms(
+    asker: _Asker, saves: list[tuple[float, float]]
+) -> tuple[list[list[float]], list[float]]:
+    """Return how long requests took that met each of the saves, and those that met none."""
+    during: list[list[float]] = [[] for _ in saves]
     between: list[float] = []
     for begin_s, end_s in asker.took:
-        met = any(begin_s < ended_s and end_s > began_s for began_s, ended_s in saves)
-        (during if met else between).append((end_s - begin_s) * 1000)
+        took_ms = (end_s - begin_s) * 1000
+        met = [n for n, (began, ended) in enumerate(saves) if begin_s < ended and end_s > began]
+        for number in met:
+            during[number].append(took_ms)
+        if not met:
+            between.append(took_ms)
     return during, between
 
 

@@ -36,11 +36,13 @@ def command(run: Run, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def playing(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def playing(
+    *arguments: str, env: Mapping[str, str] | None = None, within_s: float = _WITHIN_S
+) -> Iterator[Stack]:
     """Play a demo with the arguments of `movierec demo`, hold it, and stop it by Ctrl-C.
 
     `env` is added to this process's environment: what releases go by is set when a stack comes up.
-    Raises RuntimeError when it ends by itself, and TimeoutError when it takes too long.
+    Raises RuntimeError when it ends by itself, and TimeoutError when it takes more than `within_s`.
     """
     run = find_project({}, Path(__file__).parent).run(f"played-{uuid.uuid4().hex[:8]}")
     process = subprocess.Popen(
@@ -49,7 +51,7 @@ def playing(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[S
         env={**os.environ, **(env or {})},
     )
     try:
-        yield Stack(run, _summary(run, process), process)
+        yield Stack(run, _summary(run, process, within_s), process)
         stop(process)
     finally:
         if process.poll() is None:
@@ -64,14 +66,14 @@ def stop(process: "subprocess.Popen[bytes]") -> int:
     return process.wait(_STOPPED_WITHIN_S)
 
 
-def _summary(run: Run, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+def _summary(run: Run, process: "subprocess.Popen[bytes]", within_s: float) -> dict[str, Any]:
     path = run.project.build / f"demo-summary-{run.name}.json"
-    deadline_s = time.monotonic() + _WITHIN_S
+    deadline_s = time.monotonic() + within_s
     while not path.exists():
         if process.poll() is not None:
             raise RuntimeError(f"the demo ended with {process.returncode}; logs: {run.logs}")
         if time.monotonic() > deadline_s:
-            raise TimeoutError(f"no summary after {_WITHIN_S:g} s; logs: {run.logs}")
+            raise TimeoutError(f"no summary after {within_s:g} s; logs: {run.logs}")
         time.sleep(_POLL_S)
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()

@@ -1,9 +1,14 @@
 """The parts put together, in the emulator's process."""
 
 import logging
+import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
+from typing import Final
 
 from localstack import config
 from localstack.aws.handlers import preprocess_request, run_custom_response_handlers
@@ -28,6 +33,9 @@ from localstack_keeper.snapshots import Loop, Restored, Snapshots
 
 LOG = logging.getLogger(__name__)
 
+# Python's own is ten times that.
+YIELD_S: Final = 0.0005
+
 
 class Keeper:
     """Keeps one emulator's state in one folder."""
@@ -40,10 +48,11 @@ class Keeper:
         self._snapshots = snapshots
         self._gate = Gate()
         self._disk = local
-        self._loop = Loop(self._save, interval_s=settings.interval_s)
+        self._loop = Loop(self.save, interval_s=settings.interval_s)
         self._restored: Restored | None = None
         self._s3: S3Log | None = None
         self._is_up = False
+        self._saving = threading.Lock()
 
     @classmethod
     def open(cls, settings: Settings) -> "Keeper":
@@ -59,7 +68,7 @@ class Keeper:
         preprocess_request.handlers.insert(0, keeper._gate)
         patch(ServiceLoader.require_service)(with_all_operations)
         run_custom_response_handlers.append(Observer(keeper._snapshots.changes))
-        status = Status(snapshots.status, partial(snapshots.save, everything=True))
+        status = Status(snapshots.status, partial(keeper.save, everything=True))
         get_internal_apis().add(Resource("/_localstack/keeper", status))
         return keeper
 
@@ -92,12 +101,14 @@ class Keeper:
         self._gate.open()
         self._loop.start()
 
-    def _save(self) -> None:
-        try:
-            if self._s3:
-                self._s3.tend()
-        finally:
-            self._snapshots.save()
+    def save(self, *, everything: bool = False) -> None:
+        """Save what has changed, or all that there is, while requests go on. Raises OSError."""
+        with self._saving, _giving_way():
+            try:
+                if self._s3:
+                    self._s3.tend()
+            finally:
+                self._snapshots.save(everything=everything)
 
     def close(self) -> None:
         """Save all state once more. No request is served any more."""
@@ -106,13 +117,25 @@ class Keeper:
         self._loop.stop()
         began = time.monotonic()
         try:
-            try:
-                if self._s3:
-                    self._s3.close()
-            finally:
-                self._snapshots.save(everything=True)
+            with self._saving:
+                try:
+                    if self._s3:
+                        self._s3.close()
+                finally:
+                    self._snapshots.save(everything=True)
         except Exception:
             # The process's edge: services are to be stopped all the same.
             LOG.exception("keeper: the last changes are not saved")
         else:
             LOG.info("keeper: all state saved in %.2f s", time.monotonic() - began)
+
+
+@contextmanager
+def _giving_way() -> Iterator[None]:
+    """Have this thread give way soon: a request waits for it at each of its steps."""
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(YIELD_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before_s)

@@ -3,11 +3,9 @@
 import errno
 import logging
 import shutil
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -21,8 +19,6 @@ LOG = logging.getLogger(__name__)
 
 # Saving takes the interpreter from requests: a tenth of the time at most.
 LARGEST_SHARE: Final = 0.1
-# Python's own is ten times that.
-YIELD_S: Final = 0.0005
 # What no request told of is found at the latest then.
 FULL_S: Final = 60.0
 # A store that changes while it is pickled is pickled again.
@@ -89,7 +85,6 @@ class Snapshots:
         self._clock = clock
         self._last: Manifest | None = None
         self._full_at = clock()
-        self._saving = threading.Lock()
         self._being_saved: set[str] = set()
         self._were_busy: set[str] = set()
         self._said: set[str] = set()
@@ -100,18 +95,18 @@ class Snapshots:
     def save(self, *, everything: bool = False) -> bool:
         """Save what has changed, as a new generation; return whether anything had.
 
-        Raises OSError if the disk does not take it; the generation before stays the newest.
+        One call at a time. Raises OSError if the disk does not take it; the generation before
+        stays the newest.
         """
-        with self._saving:
-            names = self._being_saved = self._due(everything=everything)
-            try:
-                return bool(names) and self._save(names)
-            except OSError:
-                self.changes.mark_all(names)
-                self._generations.abandon()
-                raise
-            finally:
-                self._being_saved = set()
+        names = self._being_saved = self._due(everything=everything)
+        try:
+            return bool(names) and self._save(names)
+        except OSError:
+            self.changes.mark_all(names)
+            self._generations.abandon()
+            raise
+        finally:
+            self._being_saved = set()
 
     def status(self) -> dict[str, object]:
         """Return the newest generation, its age, whom it may be behind, and who did not come back.
@@ -311,17 +306,6 @@ def _state(path: Path, container: Container) -> Any:  # noqa: ANN401 - of any se
         raise DamagedError(f"{container.name}: {type(exc).__name__}: {exc}") from exc
 
 
-@contextmanager
-def _yielding() -> Iterator[None]:
-    """Have this thread give way soon: a request waits for it at each of its steps."""
-    before_s = sys.getswitchinterval()
-    sys.setswitchinterval(YIELD_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before_s)
-
-
 class Loop:
     """Saves every so often, in a thread of its own."""
 
@@ -346,8 +330,7 @@ class Loop:
         while not self._stop.wait(wait_s):
             began = time.monotonic()
             try:
-                with _yielding():
-                    self._save()
+                self._save()
             except Exception:
                 # The thread's edge: a full disk today is no reason to save nothing tomorrow.
                 LOG.exception("keeper: state is not saved, trying again")
