@@ -7,22 +7,18 @@ goes through all of LocalStack's Lambda API but runs nothing, and the emulator's
 """
 
 import argparse
-import base64
 import http.client
-import io
 import json
 import os
 import re
 import statistics
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import chalice
@@ -30,6 +26,7 @@ import numpy as np
 import psutil
 
 from bench import load
+from bench.functions import archive, create, invoke, wait
 from bench.load import Call, Load
 from bench.report import ROOT, Row, publish
 from movierec import artifact, settings, smoke
@@ -74,7 +71,6 @@ _CODE = {
     ROUTE: f"def handler(event, context):\n    return {_RESPONSE}\n",
 }
 _MODEL = "20261120T101500Z-bench-executor"
-_ROLE = "arn:aws:iam::000000000000:role/bench"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +244,7 @@ def cold_start(function: str, event: bytes, number: int) -> Cold:
     """Give a function a new environment and time its first answer."""
     aws = client("lambda")
     aws.update_function_configuration(FunctionName=function, Description=f"cold start {number}")
-    _wait("function_updated_v2", function)
+    wait("function_updated_v2", function)
     begin_s = time.perf_counter()
     log = invoke(function, event)
     return Cold((time.perf_counter() - begin_s) * 1000, _in_report(log, "Init Duration"))
@@ -386,50 +382,6 @@ def _getting(url: str) -> Call:
             raise ReleaseError(f"{url}: status {answer.status}: {body[:200]!r}")
 
     return call
-
-
-# Functions ----------------------------------------------------------------------------------
-
-
-def create(name: str, code: bytes, **extra: Any) -> None:  # noqa: ANN401  boto3's own
-    """Create a function and wait until it can be invoked."""
-    client("lambda").create_function(
-        **{
-            "FunctionName": name,
-            "Runtime": "python3.13",
-            "Role": _ROLE,
-            "Handler": "app.handler",
-            "Code": {"ZipFile": code},
-            "Timeout": 30,
-            "MemorySize": 512,
-            **extra,
-        }
-    )
-    _wait("function_active_v2", name)
-
-
-def invoke(name: str, event: bytes = b"null") -> str:
-    """Invoke a function and return its log. Raises ReleaseError when the function fails."""
-    answer = client("lambda").invoke(FunctionName=name, Payload=event, LogType="Tail")
-    body, log = answer["Payload"].read(), base64.b64decode(answer["LogResult"]).decode()
-    if answer.get("FunctionError") or b'"statusCode":5' in body.replace(b" ", b""):
-        raise ReleaseError(f"{name} failed: {body[:300]!r}; its log:\n{log}")
-    return log
-
-
-def archive(files: Mapping[str, str | bytes]) -> bytes:
-    """Return a zip of files by name."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped:
-        for name, body in files.items():
-            zipped.writestr(name, body)
-    return buffer.getvalue()
-
-
-def _wait(waiter: str, function: str) -> None:
-    client("lambda").get_waiter(waiter).wait(
-        FunctionName=function, WaiterConfig={"Delay": 0.05, "MaxAttempts": 1000}
-    )
 
 
 def _reported(function: str, field: str) -> float:

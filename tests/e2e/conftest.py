@@ -1,0 +1,85 @@
+"""One small stack for a module's tests, and an operator's doors to it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench.stack import playing
+from movierec import settings
+from movierec.aws.releases import open_releases
+from movierec.aws.session import client
+from movierec.stack import surroundings
+from tests.contract.webhook_catcher import catching
+
+ROOT_COMMAND = (sys.executable, "-m", "movierec.cli.main")
+SMALL = ("--users=2000", "--movies=3000", "--events=60000", "--days=2", "--requests=40")
+
+# A handful of lists tells enough, and any difference is bearable: what is tried is the way there.
+POLICY = {
+    "steps": [50, 100],
+    "alpha": 0.001,
+    "margin": 0.9,
+    "min_trials": 5,
+    "sharpest_at_trials": 10,
+    "dwell_s": 1,
+    "step_limit_s": 300,
+    "look_s": 2,
+    "horizon_s": 1,
+    "settle_s": 0.5,
+}
+
+
+@pytest.fixture(scope="module")
+def channel():
+    """Listen where release notices are written."""
+    with catching() as hook:
+        yield hook
+
+
+@pytest.fixture(scope="module")
+def chosen(channel):
+    """Return what the operator's environment says of releases."""
+    return {settings.RELEASE_POLICY: json.dumps(POLICY), settings.SLACK_WEBHOOK: channel.url}
+
+
+@pytest.fixture(scope="module")
+def stack(chosen):
+    with playing(*SMALL, env=chosen) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def variables(stack):
+    return surroundings.load(stack.run)
+
+
+@pytest.fixture
+def movierec(stack, chosen):
+    """Return a function that runs a command on the stack; its exit code, output and errors."""
+
+    def run(*arguments):
+        done = subprocess.run(
+            [*ROOT_COMMAND, "--run", stack.run.name, *arguments],
+            env={**os.environ, **chosen},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def releases(variables, monkeypatch):
+    """Open the stack's releases in this process."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    client.cache_clear()
+    yield open_releases()
+    client.cache_clear()
