@@ -14,11 +14,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
+from movierec.stack.processors import Processors
 
 ROOT = Path(__file__).parents[1]
 
-_BEGAN = psutil.cpu_times()
+_PROCESSORS = Processors()
 
 _LIBRARIES = ("boto3", "chalice", "deltalake", "implicit", "kafka-python", "numpy", "pandas")
 
@@ -68,28 +68,19 @@ def publish(name: str, rows: Sequence[Row], **facts: Any) -> Path:  # noqa: ANN4
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on: cores, memory, versions, commit, load and date.
-
-    `stolen_percent` is the share of processor time that other machines on the same host took
-    meanwhile (proc(5), "steal").
-    """
+    """Return what the figures depend on: cores, memory, versions, commit, load and date."""
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cores": os.cpu_count(),
         "memory_gib": round(memory_bytes / 2**30, 1),
         "load_1min": round(os.getloadavg()[0], 2),
-        "stolen_percent": round(_stolen_percent(), 1),
+        "stolen_percent": round(_PROCESSORS.stolen_percent(), 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "libraries": _versions(),
         "commit": _commit(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _stolen_percent() -> float:
-    now = psutil.cpu_times()
-    return 100 * (now.steal - _BEGAN.steal) / (sum(now) - sum(_BEGAN))
 
 
 def table(rows: Sequence[Row]) -> str:

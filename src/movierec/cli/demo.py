@@ -31,6 +31,7 @@ from movierec.stack.layout import DEFAULT_RUN, DEMO_RUN, Run
 from movierec.stack.memory import PeakMemory
 from movierec.stack.options import Options
 from movierec.stack.processes import Supervisor
+from movierec.stack.processors import Processors
 from movierec.stack.progress import Progress
 from movierec.stack.startup import Startup
 
@@ -152,7 +153,7 @@ class _Play:
 
     def whole(self) -> Summary:
         """Play it, and return what came of it."""
-        started_s = time.monotonic()
+        started_s, processors = time.monotonic(), Processors()
         options = Options(before_ingest=self._load_catalog)
         with Startup(self._supervisor, self._progress, self._inherited, options) as startup:
             self._start_site(startup)
@@ -178,6 +179,7 @@ class _Play:
             phases_s=self._progress.seconds,
             total_s=time.monotonic() - started_s,
             peak_rss_mb=self._memory.peak_rss_mb,
+            stolen_percent=processors.stolen_percent(),
         )
 
     def linger(self) -> None:
