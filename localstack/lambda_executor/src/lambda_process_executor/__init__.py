@@ -13,6 +13,7 @@ What this package adds is the place where a function runs:
     process       a function's process tree; `warden` is the small parent that holds it together
     places        AWS's paths, or this machine's; `file_tree` makes AWS's appear
     storage       what is on disk, and for how long
+    holding       folders of code that are in use, and removed later
     bootstrap     the program that starts the runtime client
     environment   the variables that a function sees
     layers        several layers as one /opt

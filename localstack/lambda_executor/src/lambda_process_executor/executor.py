@@ -2,9 +2,9 @@
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from localstack.services.lambda_.invocation.lambda_models import (
 )
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
-from lambda_process_executor import layers, places, storage
+from lambda_process_executor import holding, layers, places, storage
 from lambda_process_executor.environment import function_environment
 from lambda_process_executor.errors import ExecutorError
 from lambda_process_executor.hooks import shared_observer
@@ -56,7 +56,15 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
         A failed init is AWS's business of the first invocation, which repeats it and answers
         with the error and its log. Provisioned concurrency alone wants to know at once.
         """
-        self.sandbox = Sandbox(_spec(self.id, self.function_version, env_vars))
+        used = _folders(self.function_version)
+        holding.SHARED.take(used)
+        give_back = partial(holding.SHARED.give_back, used)
+        try:
+            spec = _spec(self.id, self.function_version, env_vars)
+            self.sandbox = Sandbox(spec, give_back)
+        except BaseException:
+            give_back()
+            raise
         fault = self.sandbox.init()
         if fault is not None and _is_provisioned(env_vars):
             self.sandbox.stop(now=True)
@@ -113,6 +121,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
         if settings.package_type != PackageType.Zip or settings.code is None:
             raise ExecutorError("container images cannot run without Docker: deploy a zip")
         interpreter = find(settings.runtime, os.environ)
+        holding.SHARED.keep(_folders(function_version))
         settings.code.prepare_for_execution()
         for layer in settings.layers:
             layer.code.prepare_for_execution()
@@ -122,8 +131,8 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
-        """Remove the version's merged layers."""
-        shutil.rmtree(_version_folder(function_version), ignore_errors=True)
+        """Remove the version's merged layers once nobody uses them."""
+        holding.SHARED.remove(_version_folder(function_version))
 
     @classmethod
     def validate_environment(cls) -> bool:
@@ -140,6 +149,14 @@ def _version_folder(function_version: FunctionVersion) -> Path:
     # The revision changes with every change of code or settings; one may be of two versions.
     name = f"{function_version.config.internal_revision}-{function_version.id.qualifier}"
     return storage.own_folder() / "versions" / name
+
+
+def _folders(function_version: FunctionVersion) -> tuple[Path, ...]:
+    """Return what goes when a version does, and is to stay while its code runs."""
+    settings = function_version.config
+    codes = (settings.code, *(layer.code for layer in settings.layers))
+    unpacked = (holding.folder_of(code) for code in codes)
+    return (*unpacked, _version_folder(function_version))
 
 
 def _layers_folder(function_version: FunctionVersion) -> Path | None:

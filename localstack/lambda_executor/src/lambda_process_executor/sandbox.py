@@ -31,10 +31,14 @@ _SUCCESS: Final[Status] = "success"
 
 
 class Sandbox:
-    """An execution environment. `init` once, then `invoke` one at a time, then `stop`."""
+    """An execution environment. `init` once, then `invoke` one at a time, then `stop`.
 
-    def __init__(self, spec: Spec) -> None:
+    `on_close` is called once, when nothing of it runs any more.
+    """
+
+    def __init__(self, spec: Spec, on_close: Callable[[], None] = lambda: None) -> None:
         self._spec = spec
+        self._on_close = on_close
         self._busy = threading.Lock()
         self._stopping = False
         self._stopping_now = False
@@ -301,6 +305,7 @@ class Sandbox:
         self._runtime.close()
         self._selector.close()
         shutil.rmtree(self._spec.scratch, ignore_errors=True)
+        self._on_close()
 
 
 def _make_empty(folder: Path) -> None:

@@ -6,6 +6,8 @@ sends as client context; and a throttled invocation never reaches an executor. A
 metric's dimensions for a search: asked for FunctionName=f it adds up f, f2 and every set that f is
 part of, so that a version's alarm hears other versions.
 
+It removes a function's unpacked code when the function is updated, under an invocation that runs.
+
 And its UpdateAlias calls `_create_routing_config_model` without the version that the function has a
 parameter for, so that each change of weights ends in an InternalError (CreateAlias passes it).
 Without that version two checks cannot be made: that the weighted version exists, and that it is not
@@ -33,6 +35,7 @@ from localstack.services.lambda_.invocation.lambda_models import (
     Invocation,
     InvocationResult,
     RequestEntityTooLargeException,
+    S3Code,
 )
 from localstack.services.lambda_.invocation.lambda_service import LambdaService
 from localstack.services.lambda_.invocation.logs import QUEUE_SHUTDOWN, LogHandler, LogItem
@@ -42,7 +45,7 @@ from localstack.utils.aws.client_types import ServicePrincipal
 from localstack.utils.patch import patch
 from localstack.utils.threads import FuncThread
 
-from lambda_process_executor import alias_weights, client_context, log_delivery
+from lambda_process_executor import alias_weights, client_context, holding, log_delivery
 from lambda_process_executor.hooks import shared_observer
 from lambda_process_executor.lambda_metrics import Caller
 from lambda_process_executor.log_delivery import Entry, Event
@@ -73,6 +76,7 @@ def take_over() -> None:
     patch(ExecutionEnvironment._get_startup_timeout_seconds)(_get_startup_timeout_s)  # noqa: SLF001
     patch(LogHandler.run_log_loop)(_run_log_loop)
     patch(CloudwatchDatabase.get_metric_data_stat)(_get_metric_data_stat)
+    patch(S3Code.destroy_cached)(_destroy_cached)
     patch(LambdaProvider._create_routing_config_model)(_create_routing_config_model)  # noqa: SLF001
 
 
@@ -210,6 +214,10 @@ def _get_metric_data_stat(
     **kwargs: object,
 ) -> dict[str, list[object]]:
     return original(_ExactDimensions(database), *args, **kwargs)
+
+
+def _destroy_cached(_original: object, code: S3Code) -> None:
+    holding.SHARED.remove(holding.folder_of(code))
 
 
 def _create_routing_config_model(

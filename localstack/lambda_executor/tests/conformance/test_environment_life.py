@@ -69,6 +69,44 @@ def test_an_error_of_the_handler_keeps_the_environment(emulator: "Emulator") -> 
     assert emulator.invoke("raises", 0).payload == 2
 
 
+def test_an_invocation_keeps_its_code_and_layers_when_others_are_deployed(
+    emulator: "Emulator",
+) -> None:
+    """What runs goes on with what it was started with; calls after the update get the new code.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    code = (
+        "import boto3, time\n"
+        "def handler(bucket, c):\n"
+        "    s3 = boto3.client('s3')\n"
+        "    s3.put_object(Bucket=bucket, Key='begun')\n"
+        "    while 'Contents' not in s3.list_objects_v2(Bucket=bucket, Prefix='go'):\n"
+        "        time.sleep(0.02)\n"
+        "    import late, one, two\n"
+        "    return [late.word, one.word, two.word]\n"
+    )
+    s3 = emulator.client("s3")
+    s3.create_bucket(Bucket="redeployed")
+    layers = [
+        emulator.publish_layer(f"old-{name}", {f"python/{name}.py": f"word = '{name}'\n"})
+        for name in ("one", "two")
+    ]
+    files = {"app.py": code, "late.py": "word = 'late'\n"}
+    emulator.create("redeployed", files, Layers=layers, Timeout=60)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(emulator.invoke, "redeployed", "redeployed")
+        emulator.wait(
+            lambda: "Contents" in s3.list_objects_v2(Bucket="redeployed", Prefix="begun"),
+            "its begin",
+        )
+        emulator.configure("redeployed", Layers=[])
+        emulator.deploy("redeployed", "def handler(e, c):\n    return 'new'\n")
+        assert emulator.invoke("redeployed").payload == "new"
+        s3.put_object(Bucket="redeployed", Key="go")
+        assert running.result().payload == ["late", "one", "two"]
+
+
 def test_concurrent_calls_have_environments_of_their_own(emulator: "Emulator") -> None:
     """An environment has one invocation at a time; calls at once get one each, with its own /tmp.
 
