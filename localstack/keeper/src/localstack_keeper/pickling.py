@@ -93,6 +93,7 @@ _REDUCERS: Final[dict[type, Any]] = {
 # In modules of their own, since what they import is large, and mostly not loaded.
 _LATE_REDUCERS: Final = {
     "cryptography.hazmat.bindings._rust": "localstack_keeper.keys",
+    "moto.logs.models": "localstack_keeper.log_streams",
     "localstack.services.stepfunctions.backend.execution": (
         "localstack_keeper.revivals.stepfunctions"
     ),

@@ -2,13 +2,16 @@
 
 import queue
 import threading
+import time
 from collections import defaultdict
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from moto.logs.models import LogEvent, LogsBackend
 
 from localstack_keeper import pickling
+from localstack_keeper.log_streams import ROWS
 
 
 def back(state: Any) -> Any:  # noqa: ANN401 - anything
@@ -68,3 +71,32 @@ def test_functions_without_a_name_come_back_and_threads_do_not() -> None:
 def test_a_key_comes_back_as_the_same_key(key: Any) -> None:  # noqa: ANN401 - of any kind
     private, public = back([key, key.public_key()])
     assert private.public_key() == public == key.public_key()
+
+
+def test_a_log_stream_comes_back_in_its_group_and_new_events_get_new_ids() -> None:
+    logs = LogsBackend("us-east-1", "000000000000")
+    logs.create_log_group("group", {})
+    logs.create_log_stream("group", "stream")
+    now_ms = int(time.time() * 1000)
+    events = [{"timestamp": now_ms, "message": f"{n}"} for n in range(2 * ROWS + 1)]
+    logs.put_log_events("group", "stream", events)
+    group = logs.groups["group"]
+    ids = [event.event_id for event in group.streams["stream"].events]
+    saved = pickling.dumps(group)
+    LogEvent._event_id = 0  # noqa: SLF001 - as in a new process
+    after = pickling.loads(saved)
+    stream = after.streams["stream"]
+    assert stream.log_group is after
+    assert [event.to_response_dict()["message"] for event in stream.events] == [
+        event["message"] for event in events
+    ]
+    assert [event.event_id for event in stream.events] == ids
+    assert stream.upload_sequence_token == group.streams["stream"].upload_sequence_token
+    assert LogEvent(now_ms, events[0]).event_id == ids[-1] + 1
+
+
+def test_a_log_stream_of_nothing_comes_back() -> None:
+    logs = LogsBackend("us-east-1", "000000000000")
+    logs.create_log_group("group", {})
+    logs.create_log_stream("group", "stream")
+    assert back(logs.groups["group"]).streams["stream"].events == []
