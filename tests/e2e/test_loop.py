@@ -49,6 +49,7 @@ def test_the_lake_holds_what_the_site_wrote_exactly(stack):
     assert stack.summary["problems"] == []
     assert stack.summary["events"]["lake"]["total"] >= 60_000
     assert stack.summary["events"]["lake"] == stack.summary["events"]["produced"]
+    assert stack.summary["availability"] == 1.0
 
 
 def test_every_quarantined_line_was_corrupted_and_the_other_way_round(stack):
