@@ -5,6 +5,7 @@ import os
 import random
 import threading
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from localstack_keeper.files import Disk
@@ -51,7 +52,8 @@ class Power:
         if self._random.random() < self._failures:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    def _write(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+    def _write(self, fd: int, parts: Sequence[memoryview], offset: int) -> int:
+        data = b"".join(parts)
         with self._guard:
             path = _path(fd)
             with path.open("rb") as file:

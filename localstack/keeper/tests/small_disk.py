@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Sequence
 
 from localstack_keeper.files import Disk
 
@@ -18,9 +19,17 @@ class SmallDisk:
 
     def disk(self) -> Disk:
         """Return it as the code under test takes it."""
-        return Disk(self._write, self._sync)
+        return Disk(self._write, self._sync, self._allocate)
 
-    def _write(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+    def _allocate(self, fd: int, offset: int, size_bytes: int) -> None:
+        more = max(0, offset + size_bytes - os.fstat(fd).st_size)
+        if more > self.room_bytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        os.posix_fallocate(fd, offset, size_bytes)
+        self.room_bytes -= more
+
+    def _write(self, fd: int, parts: Sequence[memoryview], offset: int) -> int:
+        data = b"".join(parts)
         there = max(0, min(len(data), os.fstat(fd).st_size - offset))
         fitting = data[: there + self.room_bytes]
         if not fitting:

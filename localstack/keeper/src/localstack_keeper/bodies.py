@@ -76,7 +76,7 @@ class LargeDraft:
 
     def write(self, data: bytes) -> None:
         """Append to the file. Raises OSError."""
-        self._disk.write_all(self._fd, data, self._size_bytes)
+        self._disk.write_all(self._fd, self._size_bytes, data)
         self._size_bytes += len(data)
 
     def finish(self) -> None:

@@ -4,19 +4,23 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 LOG = logging.getLogger(__name__)
+
+_MOST_PARTS: Final = os.sysconf("SC_IOV_MAX")
 
 
 @dataclass(frozen=True)
 class Disk:
     """How bytes get to the disk; tests pass one that fails."""
 
-    write: Callable[[int, bytes | memoryview, int], int] = os.pwrite
+    write: Callable[[int, Sequence[memoryview], int], int] = os.pwritev
     sync: Callable[[int], None] = os.fsync
+    allocate: Callable[[int, int, int], None] = os.posix_fallocate
 
     @property
     def waits(self) -> bool:
@@ -27,12 +31,16 @@ class Disk:
         """Have a file's bytes on the disk, and its size if that has changed."""
         (os.fdatasync if self.sync is os.fsync else self.sync)(fd)
 
-    def write_all(self, fd: int, data: bytes, offset: int) -> None:
-        """Write all of `data` at `offset`. Raises OSError; what is there then is undefined."""
-        view = memoryview(data)
-        while view:
-            written = self.write(fd, view, offset)
-            view, offset = view[written:], offset + written
+    def write_all(self, fd: int, offset: int, *parts: bytes) -> None:
+        """Write parts one behind the other. Raises OSError; what is there then is undefined."""
+        views = [memoryview(part) for part in parts if part]
+        while views:
+            written = self.write(fd, views[:_MOST_PARTS], offset)
+            offset += written
+            while views and written >= len(views[0]):
+                written -= len(views.pop(0))
+            if views:
+                views[0] = views[0][written:]
 
     def sync_folder(self, folder: Path) -> None:
         """Make names in a folder last."""
@@ -46,7 +54,7 @@ class Disk:
         """Write a new file that is whole or, after a crash, no file that anybody looks at."""
         fd = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         try:
-            self.write_all(fd, data, 0)
+            self.write_all(fd, 0, data)
             self.sync(fd)
         finally:
             os.close(fd)

@@ -29,8 +29,12 @@ KEPT: Final = 2
 _COPY_BYTES: Final = 1 << 20
 
 
+def _name(number: int) -> str:
+    return f"journal-{number:08d}.log"
+
+
 def _segment(root: Path, number: int) -> Path:
-    return root / f"journal-{number:08d}.log"
+    return root / _name(number)
 
 
 def is_segment(path: str) -> bool:
@@ -135,8 +139,8 @@ class Journal:
         data = frame(join(batch))
         # After a failure the same bytes go to the same place: what a first try left behind is a
         # part of them, or beyond the end that a reader sees.
-        if not self._put(_segment(self.root, self.number).name, self._size_bytes, data):
-            self._disk.write_all(self._fd, data, self._size_bytes)
+        if not self._put(_name(self.number), self._size_bytes, data):
+            self._disk.write_all(self._fd, self._size_bytes, data)
             self._disk.sync_data(self._fd)
         with self._guard:
             del self._pending[: len(batch)]
@@ -301,9 +305,9 @@ def _write_records(path: Path, payloads: Iterable[bytes], disk: Disk) -> int:
         for payload in payloads:
             buffer += frame(payload)
             if len(buffer) >= _COPY_BYTES:
-                disk.write_all(fd, bytes(buffer), offset)
+                disk.write_all(fd, offset, bytes(buffer))
                 offset, buffer = offset + len(buffer), bytearray()
-        disk.write_all(fd, bytes(buffer), offset)
+        disk.write_all(fd, offset, bytes(buffer))
         disk.sync(fd)
         return offset + len(buffer)
     finally:

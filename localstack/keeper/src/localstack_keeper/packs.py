@@ -75,6 +75,7 @@ class Packs:
         self.files = Files(root.parent, disk)
         """What packs and others in the same folder have to sync."""
         self._root = root
+        self._name = root.name
         self._disk = disk
         self._pack_bytes = pack_bytes
         self._number = max(self._numbers(), default=0)
@@ -96,30 +97,26 @@ class Packs:
         return self._root / f"{number:08d}"
 
     def _path_of(self, number: int) -> str:
-        return f"{self._root.name}/{self.path(number).name}"
+        return f"{self._name}/{number:08d}"
 
     def add(self, *chunks: bytes) -> str:
-        """Write a body and return its name; it is on the disk after `sync`. Raises OSError."""
+        """Take a body and return its name; it is on the disk after `sync`. Raises OSError."""
         size_bytes = sum(map(len, chunks))
         with self._guard:
-            self._have_room(size_bytes)
+            self._have_pack(size_bytes)
             place = Place(self._number, self._end, size_bytes, secrets.token_hex(4))
+            path = self._path_of(place.pack)
+            self.files.make_room(path, place.end)
             self._end = place.end
             self._live[place.pack] += 1
-        whole = b"".join((place.head, *chunks))
-        write = Write(self._path_of(place.pack), place.offset, whole)
-        failures = self.files.failures
-        try:
-            self.files.write(write)
-        except OSError:
-            self.remove(place)
-            raise
-        with self._guard:
-            self._since = min(self._since, failures) if self._unsynced else failures
+            if not self._unsynced:
+                self._since = self.files.failures
+            write = Write(path, place.offset, b"".join((place.head, *chunks)))
+            self.files.put_off(write)
             self._unsynced.append(write)
         return str(place)
 
-    def _have_room(self, size_bytes: int) -> None:
+    def _have_pack(self, size_bytes: int) -> None:
         if self._is_open and (not self._end or self._end + size_bytes <= self._pack_bytes):
             return
         self._disk.make_folder(self._root)
@@ -151,6 +148,9 @@ class Packs:
 
     def read(self, place: Place) -> bytes:
         """Return a body. Raises FileNotFoundError if it is gone."""
+        unwritten = self.files.unwritten(self._path_of(place.pack), place.offset)
+        if unwritten is not None:
+            return unwritten[_HEAD.size :]
         fd = os.open(self.path(place.pack), os.O_RDONLY | os.O_CLOEXEC)
         try:
             whole = os.pread(fd, _HEAD.size + place.size_bytes, place.offset)
@@ -164,6 +164,7 @@ class Packs:
 
     def remove(self, place: Place) -> None:
         """Give a body's room back."""
+        self.files.call_off(self._path_of(place.pack), place.offset)
         with self._guard:
             self._live[place.pack] -= 1
             is_empty = self._live[place.pack] <= 0 and place.pack != self._number

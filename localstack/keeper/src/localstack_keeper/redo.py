@@ -4,8 +4,8 @@
 
 A record is a batch of writes: file, offset, bytes. Its sync is quick, since the log has its size
 and its blocks from the beginning: nothing of the file system's own has to be written with it. The
-files are written at once as well, and synced when a half is full, while records go to the other
-half. After a crash all writes are to be made again, in order.
+files are written and synced when a half is full, while records go to the other half. After a crash
+all writes are to be made again, in order.
 
 Known as write-ahead logging; this one is physical and redo-only. See Mohan et al., "ARIES",
 ACM TODS 17 (1992).
@@ -76,18 +76,18 @@ class Redo:
     def write(self, writes: Sequence[Write], since: int) -> bool:
         """Have writes on the disk, if not yet in their files; return False if they do not fit.
 
-        The caller makes them before it calls again, or has made them, `since` being how often
-        something had failed before. Raises OSError; then the next record takes this one's place.
+        The caller puts them off before it calls again, or has, `since` being how often something
+        had failed before. Raises OSError; then the next record takes this one's place.
         """
-        payload = _dump(writes)
-        size_bytes = _whole_blocks(_HEAD.size + len(payload))
+        parts = list(_dump(writes))
+        size_bytes = _whole_blocks(_HEAD.size + sum(map(len, parts)))
         if size_bytes > self._half_bytes:
             return False
         if self._half.size_bytes + size_bytes > self._half_bytes:
             self._begin_other_half()
         half = self._half
-        record = _head(half.age, payload) + payload
-        self._disk.write_all(self._fd, record, half.start + half.size_bytes)
+        start = half.start + half.size_bytes
+        self._disk.write_all(self._fd, start, _head(half.age, parts), *parts)
         self._disk.sync_data(self._fd)
         half.size_bytes += size_bytes
         half.paths.update(write.path for write in writes)
@@ -137,7 +137,7 @@ class Redo:
         # nothing that is left of the other half counts.
         self._half = self._next_half(turns=2)
         for start in (self._half_bytes - self._half.start, self._half.start):
-            self._disk.write_all(self._fd, bytes(_BLOCK_BYTES), start)
+            self._disk.write_all(self._fd, start, bytes(_BLOCK_BYTES))
             self._disk.sync_data(self._fd)
 
 
@@ -153,7 +153,7 @@ def read(path: Path) -> list[Write]:
 def _zeros(path: Path, size_bytes: int, disk: Disk) -> int:
     fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        disk.write_all(fd, bytes(size_bytes), 0)
+        disk.write_all(fd, 0, bytes(size_bytes))
         disk.sync(fd)
         disk.sync_folder(path.parent)
     except OSError:
@@ -163,12 +163,10 @@ def _zeros(path: Path, size_bytes: int, disk: Disk) -> int:
     return fd
 
 
-def _dump(writes: Sequence[Write]) -> bytes:
-    parts: list[bytes] = []
+def _dump(writes: Sequence[Write]) -> Iterator[bytes]:
     for path, offset, data in writes:
         name = path.encode()
-        parts += (_WRITE.pack(len(name), offset, len(data)), name, data)
-    return b"".join(parts)
+        yield from (_WRITE.pack(len(name), offset, len(data)), name, data)
 
 
 def _load(payload: bytes) -> Iterator[Write]:
@@ -181,9 +179,12 @@ def _load(payload: bytes) -> Iterator[Write]:
         yield Write(payload[name_at:data_at].decode(), offset, payload[data_at:at])
 
 
-def _head(age: _Age, payload: bytes) -> bytes:
-    unchecked = _HEAD.pack(_MARK, *age, len(payload), 0)
-    return _HEAD.pack(_MARK, *age, len(payload), zlib.crc32(payload, zlib.crc32(unchecked)))
+def _head(age: _Age, payload: Sequence[bytes]) -> bytes:
+    fields = _MARK, *age, sum(map(len, payload))
+    checksum = zlib.crc32(_HEAD.pack(*fields, 0))
+    for part in payload:
+        checksum = zlib.crc32(part, checksum)
+    return _HEAD.pack(*fields, checksum)
 
 
 def _whole_blocks(size_bytes: int) -> int:
@@ -236,4 +237,4 @@ def _record(half: bytes, offset: int) -> tuple[_Age, bytes] | None:
     _, run, turn, former_bytes, length, _ = _HEAD.unpack_from(half, offset)
     start = offset + _HEAD.size
     age, payload = _Age(run, turn, former_bytes), half[start : start + length]
-    return (age, payload) if half[offset:start] == _head(age, payload) else None
+    return (age, payload) if half[offset:start] == _head(age, [payload]) else None

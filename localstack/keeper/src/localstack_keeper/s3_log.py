@@ -210,10 +210,11 @@ def _put(
 
     Both by one sync, unless the bodies are so large that writing them twice costs more.
     """
+    files = packs.files
     bodies, since = packs.unsynced()
     if redo is None or sum(len(write.data) for write in bodies) > LOGGED_BYTES:
         packs.sync()
-        bodies, since = [], packs.files.failures
+        bodies, since = [], files.failures
     if redo is None:
         return False
     write = Write(segment, offset, records)
@@ -222,8 +223,9 @@ def _put(
         packs.sync()
         return False
     packs.forget_unsynced(len(bodies))
-    with contextlib.suppress(OSError):  # it is on the disk already, and is made with the sync
-        reserve.spend_on(lambda: packs.files.write(write))
+    with contextlib.suppress(OSError):  # it is on the disk already, and is tried with the sync
+        reserve.spend_on(lambda: files.make_room(segment, offset + len(records)))
+    files.put_off(write)
     return True
 
 

@@ -1,4 +1,7 @@
-"""Writes that are remembered until they are on the disk, since they may have to be made again.
+"""Writes that are put off to their file's next sync, and remembered until they are on the disk.
+
+Whoever puts one off has it in a log, or waits for the sync. It is in memory until then: a file is
+written by many at once, and no answer waits for that.
 
 A sync that fails tells nobody which bytes are lost. Linux drops them, or not, and says the next
 time that nothing is left to do, whoever asks: see Rebello et al., "Can Applications Recover from
@@ -8,11 +11,15 @@ again.
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from localstack_keeper.files import Disk
+
+# Of each file, for writes to come: making room takes half as long as writing 100 kB does.
+AHEAD_BYTES: Final = 512 * 1024
 
 
 class Write(NamedTuple):
@@ -31,24 +38,46 @@ class Files:
         self._folder = folder
         self._disk = disk
         self._failures = 0
+        self._room_bytes: Counter[str] = Counter()
+        self._put_off: dict[tuple[str, int], bytes] = {}
         self._guard = threading.Lock()
+        self._making = threading.Lock()
 
     @property
     def failures(self) -> int:
         """How often something has failed. To be noted before a write, for its sync."""
         return self._failures
 
-    def write(self, write: Write) -> None:
-        """Make a write, to be synced later. Raises OSError; then the sync makes it."""
-        try:
-            for _, fd in self._open([write.path]):
-                self._disk.write_all(fd, write.data, write.offset)
-        except OSError:
-            self._fail()
-            raise
+    def make_room(self, path: str, upto: int) -> None:
+        """Have room for the first bytes of a file of this run. Raises OSError if there is none."""
+        if upto <= self._room_bytes[path]:
+            return
+        for _, fd in self._open([path]):
+            try:
+                self._allocate(path, fd, upto + AHEAD_BYTES)
+            except OSError:  # the disk is nearly full
+                self._allocate(path, fd, upto)
+
+    def _allocate(self, path: str, fd: int, upto: int) -> None:
+        room_bytes = self._room_bytes[path]
+        self._disk.allocate(fd, room_bytes, upto - room_bytes)
+        self._room_bytes[path] = upto
+
+    def put_off(self, write: Write) -> None:
+        """Leave a write to the next sync of its file, which has room for it."""
+        self._put_off[write.path, write.offset] = write.data
+
+    def unwritten(self, path: str, offset: int) -> bytes | None:
+        """Return what was put off and is in no file yet. What is None now is in its file now."""
+        return self._put_off.get((path, offset))
+
+    def call_off(self, path: str, offset: int) -> None:
+        """Have nothing written here that was put off."""
+        with self._making:
+            self._put_off.pop((path, offset), None)
 
     def sync(self, paths: Iterable[str], since: int, writes: Callable[[], Sequence[Write]]) -> None:
-        """Have files on the disk. Raises OSError.
+        """Have files on the disk, with what was put off. Raises OSError.
 
         `writes` returns what was written to them and not synced; it is made again if anything has
         failed `since`. A file that is gone is not made again: nothing that was in it is of use.
@@ -67,13 +96,25 @@ class Files:
     def _sync(self, paths: Sequence[str], writes: Sequence[Write]) -> None:
         try:
             for path, fd in self._open(paths):
+                self._make_put_off(path, fd)
                 for write in writes:
                     if write.path == path:
-                        self._disk.write_all(fd, write.data, write.offset)
+                        self._disk.write_all(fd, write.offset, write.data)
                 self._disk.sync_data(fd)
         except OSError:
             self._fail()
             raise
+
+    def _make_put_off(self, path: str, fd: int) -> None:
+        for place in self._put_off_of(path):
+            with self._making:
+                data = self._put_off.get(place)
+                if data is not None:
+                    self._disk.write_all(fd, place[1], data)
+                    del self._put_off[place]
+
+    def _put_off_of(self, path: str) -> list[tuple[str, int]]:
+        return [place for place in list(self._put_off) if place[0] == path]
 
     def _fail(self) -> None:
         with self._guard:
@@ -84,6 +125,8 @@ class Files:
             try:
                 fd = os.open(self._folder / path, os.O_WRONLY | os.O_CLOEXEC)
             except FileNotFoundError:
+                for place in self._put_off_of(path):
+                    self.call_off(*place)
                 continue
             try:
                 yield path, fd

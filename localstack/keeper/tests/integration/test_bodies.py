@@ -110,6 +110,7 @@ def test_at_a_start_unused_bodies_go_and_missing_ones_are_named(
     bodies: Bodies, tmp_path: Path, clock: Clock, data: bytes
 ) -> None:
     used, unused = write(bodies, data), write(bodies, data)
+    bodies.packs.sync()
     reserve = Reserve(tmp_path / "reserve", 1000, Disk())
     again = Bodies(tmp_path / "bodies", Disk(), reserve=reserve, clock=clock)
     lost = "00000009.0.5.12345678"

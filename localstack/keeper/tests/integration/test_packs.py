@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -98,24 +99,43 @@ def test_at_a_start_the_room_of_what_nothing_uses_comes_back(tmp_path: Path, pac
 def test_what_is_damaged_or_gone_is_missing(tmp_path: Path, packs: Packs) -> None:
     whole, cut = packs.add(b"whole"), packs.add(bytes(5000))
     packs.sync()
-    path = packs.path(1)
-    os.truncate(path, path.stat().st_size - 1)
+    os.truncate(packs.path(1), place(cut).offset + 5000)  # less than it is, with its head
     again = Packs(tmp_path / "packs", Disk())
     elsewhere = "00000007.0.5.00000000"
     assert again.settle([whole, cut, elsewhere]) == (0, {cut, elsewhere})
 
 
 def test_a_full_disk_leaves_no_half_of_a_body(tmp_path: Path, small_disk: SmallDisk) -> None:
+    small_disk.room_bytes = 50_000
     packs = Packs(tmp_path / "packs", small_disk.disk())
     whole = packs.add(b"whole")
-    small_disk.room_bytes = 50_000
     with pytest.raises(OSError, match="No space"):
         packs.add(bytes(60_000))
     assert room_bytes(tmp_path) <= 8192
-    small_disk.room_bytes = 100_000
     later = packs.add(b"later")
     packs.sync()
     assert (read(packs, whole), read(packs, later)) == (b"whole", b"later")
+
+
+def test_a_body_has_its_room_before_it_is_written(tmp_path: Path, small_disk: SmallDisk) -> None:
+    packs = Packs(tmp_path / "packs", small_disk.disk())
+    name = packs.add(bytes(100_000))
+    small_disk.room_bytes = 0
+    packs.sync()
+    assert read(Packs(tmp_path / "packs", Disk()), name) == bytes(100_000)
+
+
+def test_a_body_that_is_removed_before_its_sync_is_never_written(
+    packs: Packs, tmp_path: Path
+) -> None:
+    gone, stays = packs.add(bytes(50_000)), packs.add(b"stays")
+    assert read(packs, gone) == bytes(50_000)
+    packs.remove(place(gone))
+    assert read(packs, gone) is None
+    before = room_bytes(tmp_path)
+    packs.sync()
+    assert room_bytes(tmp_path) == before
+    assert (read(packs, gone), read(packs, stays)) == (None, b"stays")
 
 
 def test_after_a_sync_that_failed_all_is_written_again(tmp_path: Path) -> None:
@@ -123,9 +143,9 @@ def test_after_a_sync_that_failed_all_is_written_again(tmp_path: Path) -> None:
     fails = [False]
     written: list[bytes] = []
 
-    def write(fd: int, data: bytes | memoryview, offset: int) -> int:
-        written.append(bytes(data))
-        return os.pwrite(fd, data, offset)
+    def write(fd: int, parts: Sequence[memoryview], offset: int) -> int:
+        written.append(b"".join(parts))
+        return os.pwritev(fd, parts, offset)
 
     def sync(_fd: int) -> None:
         if fails[0]:

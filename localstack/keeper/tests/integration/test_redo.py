@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def put(redo: Redo, root: Path, disk: Disk, *writes: Write) -> None:
     assert redo.write(writes, 0)
     for write in writes:
         fd = os.open(root / write.path, os.O_WRONLY)
-        disk.write_all(fd, write.data, write.offset)
+        disk.write_all(fd, write.offset, write.data)
         os.close(fd)
 
 
@@ -133,10 +134,10 @@ def test_files_that_could_not_be_synced_are_written_again_before_their_record_go
     def name(fd: int) -> str:
         return str(Path(f"/proc/self/fd/{fd}").readlink().relative_to(root))
 
-    def write(fd: int, data: bytes | memoryview, offset: int) -> int:
+    def write(fd: int, parts: Sequence[memoryview], offset: int) -> int:
         if name(fd) == "journal":
             written.append(offset)
-        return os.pwrite(fd, data, offset)
+        return os.pwritev(fd, parts, offset)
 
     def sync(fd: int) -> None:
         if broken[0] and name(fd) == "journal":
