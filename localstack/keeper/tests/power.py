@@ -28,12 +28,14 @@ class Power:
         """Of each file: where it was written since its last sync, and what was there before."""
         self._dropped: dict[Path, list[tuple[int, bytes]]] = defaultdict(list)
         """The same of writes that no sync will ever bring to the disk, since one has failed."""
+        self._sizes: dict[Path, int] = {}
+        """Of each file whose size was changed since its last sync: what it was."""
         self._left: int | None = None
         self._is_off = False
 
     def disk(self) -> Disk:
         """Return the disk."""
-        return Disk(self._write, self._sync)
+        return Disk(self._write, self._sync, self._allocate)
 
     def fail_sometimes(self, share: float) -> None:
         """Have so large a part of all writes and syncs fail from now, while there is power."""
@@ -80,6 +82,13 @@ class Power:
             except PowerCutError:
                 self._before[path] = unsynced
                 raise
+            self._sizes.pop(path, None)
+
+    def _allocate(self, fd: int, offset: int, size_bytes: int) -> None:
+        with self._guard:
+            self._operation()
+            self._sizes.setdefault(_path(fd), os.fstat(fd).st_size)
+            os.posix_fallocate(fd, offset, size_bytes)
 
     def cut(self) -> None:
         """Have the power go, and each block that was not synced be as it was at some time."""
@@ -88,6 +97,9 @@ class Power:
             for path in self._before.keys() | self._dropped.keys():
                 if path.is_file():
                     self._lose(path, [*self._dropped[path], *self._before[path]])
+            for path, size_bytes in self._sizes.items():
+                if path.is_file() and self._random.random() < 0.5:
+                    os.truncate(path, size_bytes)
 
     def _lose(self, path: Path, changes: list[tuple[int, bytes]]) -> None:
         touched = {

@@ -22,11 +22,12 @@ class SmallDisk:
         return Disk(self._write, self._sync, self._allocate)
 
     def _allocate(self, fd: int, offset: int, size_bytes: int) -> None:
-        more = max(0, offset + size_bytes - os.fstat(fd).st_size)
-        if more > self.room_bytes:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        os.posix_fallocate(fd, offset, size_bytes)
+        there = os.fstat(fd).st_size
+        more = min(max(0, offset + size_bytes - there), self.room_bytes)
+        os.posix_fallocate(fd, 0, there + more or 1)
         self.room_bytes -= more
+        if there + more < offset + size_bytes:  # as ext4 does, which keeps what it got
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     def _write(self, fd: int, parts: Sequence[memoryview], offset: int) -> int:
         data = b"".join(parts)

@@ -80,7 +80,7 @@ class Journal:
 
     @property
     def size_bytes(self) -> int:
-        """How much of the segment is written."""
+        """How large the segment is, with what its file will have after its next sync."""
         return self._size_bytes
 
     @property

@@ -106,7 +106,11 @@ class Packs:
             self._have_pack(size_bytes)
             place = Place(self._number, self._end, size_bytes, secrets.token_hex(4))
             path = self._path_of(place.pack)
-            self.files.make_room(path, place.end)
+            try:
+                self.files.make_room(path, place.end)
+            except OSError:
+                self._trim()  # what there was is taken now
+                raise
             self._end = place.end
             self._live[place.pack] += 1
             if not self._unsynced:
@@ -119,6 +123,8 @@ class Packs:
     def _have_pack(self, size_bytes: int) -> None:
         if self._is_open and (not self._end or self._end + size_bytes <= self._pack_bytes):
             return
+        if self._is_open:
+            self._leave()
         self._disk.make_folder(self._root)
         path = self.path(self._number + 1)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -129,8 +135,19 @@ class Packs:
             raise
         self._number, self._end, self._is_open = self._number + 1, 0, True
 
+    def _leave(self) -> None:
+        if self._live[self._number] > 0:
+            self._trim()
+        else:
+            self.path(self._number).unlink(missing_ok=True)
+        self._is_open = False
+
+    def _trim(self) -> None:
+        with suppress(OSError):
+            self.files.trim(self._path_of(self._number), self._end)
+
     def unsynced(self) -> tuple[list[Write], int]:
-        """Return what was written and need not be on the disk, and what `Files.sync` is to know."""
+        """Return what was added and need not be on the disk, and what `Files.sync` is to know."""
         with self._guard:
             return list(self._unsynced), self._since if self._unsynced else self.files.failures
 

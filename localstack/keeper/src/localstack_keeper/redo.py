@@ -18,11 +18,11 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from localstack_keeper.errors import DamagedError
 from localstack_keeper.files import Disk
 from localstack_keeper.writes import Files, Write
 
@@ -54,7 +54,7 @@ class _Half:
     size_bytes: int = 0
     paths: set[str] = field(default_factory=set)
     since: int = sys.maxsize
-    """How often something had failed before the first of the writes was made."""
+    """How often something had failed before the first of the writes was put off."""
 
 
 class Redo:
@@ -71,7 +71,9 @@ class Redo:
         self._settling: tuple[_Half, Future[None]] | None = None
         """The other half, and what has its files synced."""
         self._pool = ThreadPoolExecutor(1, "keeper-redo")
-        self._fd = _zeros(path, 2 * half_bytes, disk)
+        # An empty record comes first: whoever finds none knows that one is lost.
+        self._fd = _make(path, _head(self._half.age, []), 2 * half_bytes, disk)
+        self._half.size_bytes = _BLOCK_BYTES
 
     def write(self, writes: Sequence[Write], since: int) -> bool:
         """Have writes on the disk, if not yet in their files; return False if they do not fit.
@@ -85,14 +87,24 @@ class Redo:
             return False
         if self._half.size_bytes + size_bytes > self._half_bytes:
             self._begin_other_half()
+        self._append(parts)
+        self._half.paths.update(write.path for write in writes)
+        self._half.since = min(self._half.since, since)
+        return True
+
+    def _append(self, parts: Sequence[bytes]) -> None:
         half = self._half
         start = half.start + half.size_bytes
-        self._disk.write_all(self._fd, start, _head(half.age, parts), *parts)
+        head = _head(half.age, parts)
+        self._disk.write_all(self._fd, start, head, *parts)
         self._disk.sync_data(self._fd)
-        half.size_bytes += size_bytes
-        half.paths.update(write.path for write in writes)
-        half.since = min(half.since, since)
-        return True
+        half.size_bytes += _whole_blocks(len(head) + sum(map(len, parts)))
+
+    def begin_settling(self) -> None:
+        """Have what is in the log brought to its files, not waiting for it. Raises OSError."""
+        is_busy = self._settling is not None and not self._settling[1].done()
+        if self._half.size_bytes and not is_busy:
+            self._begin_other_half()
 
     def _begin_other_half(self) -> None:
         self._finish_settling()
@@ -103,13 +115,12 @@ class Redo:
             self._settle(half)
         else:
             self._settling = half, future
-        self._half = self._next_half(turns=1)
+        self._half = self._next_half(half.size_bytes)
 
-    def _next_half(self, turns: int) -> _Half:
-        age = self._half.age
-        turn = age.turn + turns
-        start = turn % 2 * self._half_bytes
-        return _Half(_Age(age.run, turn, self._half.size_bytes), start)
+    def _next_half(self, former_bytes: int) -> _Half:
+        run, turn, _ = self._half.age
+        turn += 1
+        return _Half(_Age(run, turn, former_bytes), turn % 2 * self._half_bytes)
 
     def _finish_settling(self) -> None:
         if self._settling is not None:
@@ -133,27 +144,40 @@ class Redo:
         """Have all writes on the disk in their files, and nothing in the log. Raises OSError."""
         self._finish_settling()
         self._settle(self._half)
-        # First, since records behind a beginning that is gone would not be found. Two turns later,
-        # nothing that is left of the other half counts.
-        self._half = self._next_half(turns=2)
-        for start in (self._half_bytes - self._half.start, self._half.start):
-            self._disk.write_all(self._fd, start, bytes(_BLOCK_BYTES))
-            self._disk.sync_data(self._fd)
+        # The next half's first record says that nothing of this one counts.
+        self._half = self._next_half(former_bytes=0)
+        self._append([])
 
 
 def read(path: Path) -> list[Write]:
-    """Return the writes that a run has left in its log, in order."""
-    with suppress(FileNotFoundError), path.open("rb") as file:
-        half_bytes = path.stat().st_size // 2
-        older, newer = sorted((_read_half(file.read(half_bytes)) for _ in range(2)), key=_turn)
-        return [*_followed(older, newer), *newer.writes()]
-    return []
+    """Return the writes that a run has left in its log, in order. Raises DamagedError."""
+    try:
+        log = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    halves = log[: len(log) // 2], log[len(log) // 2 :]
+    older, newer = sorted(map(_read_half, halves), key=_turn)
+    if any(_follows_whole(half, newer) for half in halves):
+        raise DamagedError(
+            f"{path} has lost a record and none of those after it, which no crash does: restore it "
+            "from a copy, or delete it to go on without what was acknowledged last"
+        )
+    return [*_followed(older, newer), *newer.writes()]
 
 
-def _zeros(path: Path, size_bytes: int, disk: Disk) -> int:
+def _follows_whole(half: bytes, newest: "_Found") -> bool:
+    """Return whether a half has a record that came after the newest one that was found."""
+    for offset in range(0, len(half), _BLOCK_BYTES):
+        record = _record(half, offset) if half.startswith(_MARK, offset) else None
+        if record and newest.is_before(record[0], offset):
+            return True
+    return False
+
+
+def _make(path: Path, begin: bytes, size_bytes: int, disk: Disk) -> int:
     fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        disk.write_all(fd, 0, bytes(size_bytes))
+        disk.write_all(fd, 0, begin, bytes(size_bytes - len(begin)))
         disk.sync(fd)
         disk.sync_folder(path.parent)
     except OSError:
@@ -196,6 +220,15 @@ class _Found(NamedTuple):
 
     age: _Age | None
     records: list[tuple[int, bytes]]
+    size_bytes: int
+    """Where the next one would be."""
+
+    def is_before(self, age: _Age, offset: int) -> bool:
+        """Return whether a record is of a later turn, or stands behind what was found of this."""
+        if self.age is None:
+            return True
+        is_behind = age.turn == self.age.turn and offset >= self.size_bytes
+        return age.run == self.age.run and (age.turn > self.age.turn or is_behind)
 
     def writes(self, upto_bytes: int = sys.maxsize) -> list[Write]:
         """Return the writes of the records before a place."""
@@ -227,7 +260,7 @@ def _read_half(half: bytes) -> _Found:
         first, payload = record
         records.append((offset, payload))
         offset += _whole_blocks(_HEAD.size + len(payload))
-    return _Found(first, records)
+    return _Found(first, records, offset)
 
 
 def _record(half: bytes, offset: int) -> tuple[_Age, bytes] | None:

@@ -163,6 +163,8 @@ class S3Log:
         """Delete what is useless; write a checkpoint if the journal has grown. Raises OSError."""
         try:
             self.commit()
+            if self._redo:
+                self._journal.at_rest(self._redo.begin_settling)
         finally:  # a full disk gets room by that
             self.bodies.sweep(self._journal.durable)
         if not self._reserve.is_held:

@@ -1,7 +1,7 @@
 """Writes that are put off to their file's next sync, and remembered until they are on the disk.
 
-Whoever puts one off has it in a log, or waits for the sync. It is in memory until then: a file is
-written by many at once, and no answer waits for that.
+Whoever puts one off has it on the disk in a log, or waits for the sync. It is in memory until then,
+and has its room in the file, or a full disk would be met when it is too late to say so.
 
 A sync that fails tells nobody which bytes are lost. Linux drops them, or not, and says the next
 time that nothing is left to do, whoever asks: see Rebello et al., "Can Applications Recover from
@@ -9,6 +9,7 @@ fsync Failures?", USENIX ATC 2020. So after a failure all that may not be on the
 again.
 """
 
+import errno
 import os
 import threading
 from collections import Counter
@@ -20,6 +21,8 @@ from localstack_keeper.files import Disk
 
 # Of each file, for writes to come: making room takes half as long as writing 100 kB does.
 AHEAD_BYTES: Final = 512 * 1024
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Write(NamedTuple):
@@ -49,7 +52,10 @@ class Files:
         return self._failures
 
     def make_room(self, path: str, upto: int) -> None:
-        """Have room for the first bytes of a file of this run. Raises OSError if there is none."""
+        """Have room for the first bytes of a file of this run. Raises OSError if there is none.
+
+        Some file systems cannot tell; then there is none to be had ahead.
+        """
         if upto <= self._room_bytes[path]:
             return
         for _, fd in self._open([path]):
@@ -60,8 +66,18 @@ class Files:
 
     def _allocate(self, path: str, fd: int, upto: int) -> None:
         room_bytes = self._room_bytes[path]
-        self._disk.allocate(fd, room_bytes, upto - room_bytes)
+        try:
+            self._disk.allocate(fd, room_bytes, upto - room_bytes)
+        except OSError as exc:
+            if exc.errno in _FULL:
+                raise
         self._room_bytes[path] = upto
+
+    def trim(self, path: str, size_bytes: int) -> None:
+        """Give back what a file has room for behind its first bytes, all that is written ever."""
+        for _, fd in self._open([path]):
+            os.ftruncate(fd, size_bytes)
+        self._room_bytes[path] = size_bytes
 
     def put_off(self, write: Write) -> None:
         """Leave a write to the next sync of its file, which has room for it."""
@@ -123,7 +139,8 @@ class Files:
     def _open(self, paths: Sequence[str]) -> Iterator[tuple[str, int]]:
         for path in dict.fromkeys(paths):
             try:
-                fd = os.open(self._folder / path, os.O_WRONLY | os.O_CLOEXEC)
+                # To read too: the C library does so to make room where the kernel cannot.
+                fd = os.open(self._folder / path, os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
                 for place in self._put_off_of(path):
                     self.call_off(*place)

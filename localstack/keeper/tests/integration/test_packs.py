@@ -1,5 +1,6 @@
 """Packs: many bodies to a file, and no room for what is gone."""
 
+import errno
 import os
 import threading
 from collections.abc import Sequence
@@ -112,9 +113,37 @@ def test_a_full_disk_leaves_no_half_of_a_body(tmp_path: Path, small_disk: SmallD
     with pytest.raises(OSError, match="No space"):
         packs.add(bytes(60_000))
     assert room_bytes(tmp_path) <= 8192
+    small_disk.room_bytes = 40_000  # what was cut off is not seen by it
     later = packs.add(b"later")
     packs.sync()
     assert (read(packs, whole), read(packs, later)) == (b"whole", b"later")
+
+
+def test_a_pack_that_is_full_keeps_no_room_ahead(packs: Packs) -> None:
+    packs.add(bytes(150_000))
+    left_bytes = packs.path(1).stat().st_size
+    packs.add(bytes(150_000))
+    assert left_bytes > packs.path(1).stat().st_size == 151_552
+    packs.sync()
+    assert packs.path(1).stat().st_blocks * 512 <= 151_552
+
+
+def test_a_pack_of_which_nothing_was_left_before_it_was_full_is_deleted(
+    packs: Packs, tmp_path: Path
+) -> None:
+    packs.remove(place(packs.add(bytes(150_000))))
+    packs.add(bytes(150_000))
+    assert [path.name for path in (tmp_path / "packs").iterdir()] == ["00000002"]
+
+
+def test_where_no_room_can_be_had_ahead_bodies_are_written_all_the_same(tmp_path: Path) -> None:
+    def refuse(_fd: int, _offset: int, _size_bytes: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    packs = Packs(tmp_path / "packs", Disk(allocate=refuse))
+    name = packs.add(b"body")
+    packs.sync()
+    assert read(Packs(tmp_path / "packs", Disk()), name) == b"body"
 
 
 def test_a_body_has_its_room_before_it_is_written(tmp_path: Path, small_disk: SmallDisk) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.power import Power, PowerCutError
 from tests.small_disk import SmallDisk
 
+from localstack_keeper.errors import DamagedError
 from localstack_keeper.files import Disk
 from localstack_keeper.redo import Redo, read
 from localstack_keeper.writes import Files, Write
@@ -70,18 +71,46 @@ def test_what_the_power_took_is_made_again(root: Path, seed: int, count: int) ->
 
 @pytest.mark.parametrize("at", [0, 5, 18, 30, 9000])
 @pytest.mark.parametrize("record", [0, 1])
-def test_a_record_that_is_not_whole_is_not_made_nor_what_follows(
-    root: Path, at: int, record: int
-) -> None:
+def test_the_last_record_may_be_torn_and_no_other(root: Path, at: int, record: int) -> None:
     redo = log(root, Disk())
     writes = rounds(2)
     for batch in writes:
         redo.write(batch, 0)
     data = bytearray((root / "redo").read_bytes())
-    data[record * 12_288 + at] ^= 1
+    data[4096 + record * 12_288 + at] ^= 1
     (root / "redo").write_bytes(data)
-    assert again(root) == record * len(NAMES)
-    assert (root / "journal").read_bytes() == writes[0][2].data * record
+    if record == 0:
+        with pytest.raises(DamagedError, match="lost a record and none of those after it"):
+            again(root)
+    else:
+        assert again(root) == len(NAMES)
+        assert (root / "journal").read_bytes() == writes[0][2].data
+
+
+@pytest.mark.parametrize("count", [1, 4, 6])
+def test_a_half_that_has_lost_its_beginning_is_refused(root: Path, count: int) -> None:
+    redo = log(root, Disk())
+    for batch in rounds(count):  # two to a half
+        put(redo, root, Disk(), *batch)
+    data = bytearray((root / "redo").read_bytes())
+    data[HALF_BYTES if count == 4 else 0] ^= 1
+    (root / "redo").write_bytes(data)
+    with pytest.raises(DamagedError, match="lost a record and none of those after it"):
+        read(root / "redo")
+
+
+def test_what_is_in_the_log_is_brought_to_its_files_though_no_half_is_full(root: Path) -> None:
+    files = Files(root, Disk())
+    redo = Redo(root / "redo", files, Disk(), half_bytes=HALF_BYTES)
+    for batch in rounds(7):
+        assert redo.write(batch, 0)
+        for write in batch:
+            files.put_off(write)
+        redo.begin_settling()
+    redo.forget()
+    expected = b"".join(batch[2].data for batch in rounds(7))
+    assert (root / "journal").read_bytes() == expected
+    assert again(root) == 0
 
 
 def test_what_a_former_turn_left_in_a_half_is_not_made(root: Path) -> None:
@@ -171,9 +200,9 @@ def test_a_try_that_failed_stays_behind_the_one_that_came_after_it(root: Path, d
 
     disk = Disk(power.disk().write, sync)
     redo = log(root, disk)
-    first = [Write("journal", 0, b"a" * (HALF_BYTES - 8192))]
-    failed = [Write("journal", HALF_BYTES - 8192, b"failed")]
-    second = [Write("journal", HALF_BYTES - 8192, b"second" * 1500)]
+    first = [Write("journal", 0, b"a" * (HALF_BYTES - 12_288))]
+    failed = [Write("journal", HALF_BYTES - 12_288, b"failed")]
+    second = [Write("journal", HALF_BYTES - 12_288, b"second" * 1500)]
     put(redo, root, disk, *first)
     fails[0] = True
     with pytest.raises(OSError, match="no sync"):
@@ -198,7 +227,7 @@ def test_what_a_client_has_written_is_no_record(root: Path) -> None:
     redo.write([Write("packs/one", 0, record * 6)], 0)
     data = bytearray((root / "redo").read_bytes())
     where = data.find(record[:200], 100)
-    data[4096 : 4096 + len(record)] = data[where : where + len(record)]
+    data[8192 : 8192 + len(record)] = data[where : where + len(record)]
     (root / "redo").write_bytes(data)
     assert all(write.path != "journal" for write in read(root / "redo"))
 
