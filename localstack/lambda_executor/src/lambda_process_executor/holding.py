@@ -33,20 +33,23 @@ class Holding:
         with self._lock:
             self._users.subtract(folders)
             self._users = +self._users
-            for folder in self._to_go - self._users.keys():
-                self._to_go.remove(folder)
-                shutil.rmtree(folder, ignore_errors=True)
+            self._sweep()
 
     def remove(self, folder: Path) -> None:
         """Remove a folder: now, or after its last user."""
         with self._lock:
             self._to_go.add(folder)
-        self.give_back([])
+            self._sweep()
 
     def keep(self, folders: Iterable[Path]) -> None:
         """Have folders stay that were to go: they are filled again."""
         with self._lock:
             self._to_go.difference_update(folders)
+
+    def _sweep(self) -> None:
+        for folder in self._to_go - self._users.keys():
+            self._to_go.remove(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 SHARED = Holding()
