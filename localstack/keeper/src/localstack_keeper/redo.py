@@ -4,8 +4,8 @@
 
 A record is a batch of writes: file, offset, bytes. Its sync is quick, since the log has its size
 and its blocks from the beginning: nothing of the file system's own has to be written with it. The
-files are written and synced when a half is full, while records go to the other half. After a crash
-all writes are to be made again, in order.
+files are written and synced when a half is full, or when somebody wishes it, while records go to
+the other half. After a crash all writes are to be made again, in order.
 
 Known as write-ahead logging; this one is physical and redo-only. See Mohan et al., "ARIES",
 ACM TODS 17 (1992).
@@ -42,7 +42,8 @@ class _Age(NamedTuple):
     turn: int
     """How often a half was begun before."""
     former_bytes: int
-    """How much there is in the half before. What follows it there has failed, and came again."""
+    """How much there is in the half before. What follows it there has failed, and came again, or
+    is of no use any more."""
 
 
 @dataclass
@@ -144,8 +145,12 @@ class Redo:
         """Have all writes on the disk in their files, and nothing in the log. Raises OSError."""
         self._finish_settling()
         self._settle(self._half)
-        # The next half's first record says that nothing of this one counts.
-        self._half = self._next_half(former_bytes=0)
+        # A first record says that nothing of the half before counts. It is of this turn, if that
+        # has none yet: a turn without any would leave the one before it to be taken for the newest.
+        if self._half.size_bytes:
+            self._half = self._next_half(former_bytes=0)
+        else:
+            self._half.age = self._half.age._replace(former_bytes=0)
         self._append([])
 
 
@@ -156,6 +161,8 @@ def read(path: Path) -> list[Write]:
     except FileNotFoundError:
         return []
     halves = log[: len(log) // 2], log[len(log) // 2 :]
+    if not any(half[:_BLOCK_BYTES].strip(b"\0") for half in halves):
+        return []  # as versions that forgot by zeros have left it
     older, newer = sorted(map(_read_half, halves), key=_turn)
     if any(_follows_whole(half, newer) for half in halves):
         raise DamagedError(
@@ -166,7 +173,10 @@ def read(path: Path) -> list[Write]:
 
 
 def _follows_whole(half: bytes, newest: "_Found") -> bool:
-    """Return whether a half has a record that came after the newest one that was found."""
+    """Return whether a half has a record that came after the newest one that was found.
+
+    In the older half none can be missed: what is torn there may be the next turn's beginning.
+    """
     for offset in range(0, len(half), _BLOCK_BYTES):
         record = _record(half, offset) if half.startswith(_MARK, offset) else None
         if record and newest.is_before(record[0], offset):

@@ -163,8 +163,7 @@ class S3Log:
         """Delete what is useless; write a checkpoint if the journal has grown. Raises OSError."""
         try:
             self.commit()
-            if self._redo:
-                self._journal.at_rest(self._redo.begin_settling)
+            self._begin_settling()
         finally:  # a full disk gets room by that
             self.bodies.sweep(self._journal.durable)
         if not self._reserve.is_held:
@@ -172,6 +171,10 @@ class S3Log:
         behind_bytes = self._behind_bytes + self._journal.size_bytes
         if self._reserve.is_held and behind_bytes > max(CHECKPOINT_BYTES, self._checkpoint_bytes):
             self.checkpoint()
+
+    def _begin_settling(self) -> None:
+        if redo := self._redo:
+            self._reserve.spend_on(lambda: self._journal.at_rest(redo.begin_settling))
 
     def checkpoint(self) -> None:
         """Write down what is, so that what came before need not be kept. Raises OSError."""

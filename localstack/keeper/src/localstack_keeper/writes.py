@@ -22,7 +22,8 @@ from localstack_keeper.files import Disk
 # Of each file, for writes to come: making room takes half as long as writing 100 kB does.
 AHEAD_BYTES: Final = 512 * 1024
 
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# From file systems, and sandboxes, in which no room can be made ahead.
+_CANNOT: Final = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV, errno.EPERM}
 
 
 class Write(NamedTuple):
@@ -54,7 +55,7 @@ class Files:
     def make_room(self, path: str, upto: int) -> None:
         """Have room for the first bytes of a file of this run. Raises OSError if there is none.
 
-        Some file systems cannot tell; then there is none to be had ahead.
+        Where it cannot be made ahead, writes will tell.
         """
         if upto <= self._room_bytes[path]:
             return
@@ -63,13 +64,14 @@ class Files:
                 self._allocate(path, fd, upto + AHEAD_BYTES)
             except OSError:  # the disk is nearly full
                 self._allocate(path, fd, upto)
+                os.ftruncate(fd, upto)  # ext4 keeps what it got of a request that it refuses
 
     def _allocate(self, path: str, fd: int, upto: int) -> None:
         room_bytes = self._room_bytes[path]
         try:
             self._disk.allocate(fd, room_bytes, upto - room_bytes)
         except OSError as exc:
-            if exc.errno in _FULL:
+            if exc.errno not in _CANNOT:
                 raise
         self._room_bytes[path] = upto
 

@@ -146,6 +146,14 @@ def test_where_no_room_can_be_had_ahead_bodies_are_written_all_the_same(tmp_path
     assert read(Packs(tmp_path / "packs", Disk()), name) == b"body"
 
 
+def test_on_a_disk_that_is_nearly_full_no_room_is_taken_ahead(
+    tmp_path: Path, small_disk: SmallDisk
+) -> None:
+    small_disk.room_bytes = 300_000
+    Packs(tmp_path / "packs", small_disk.disk()).add(b"body")
+    assert room_bytes(tmp_path) == 4096
+
+
 def test_a_body_has_its_room_before_it_is_written(tmp_path: Path, small_disk: SmallDisk) -> None:
     packs = Packs(tmp_path / "packs", small_disk.disk())
     name = packs.add(bytes(100_000))

@@ -74,9 +74,10 @@ class Site:
         self.acknowledged = len(self.history) - 1
         if self._happens(0.05):
             self._log.checkpoint()
+        if self._happens(0.3):
+            self._log.tend()
         if self._happens(0.05):
             self._log.close()
-        self._log.tend()
 
     def _happens(self, chance: float) -> bool:
         return self._chance.random() < chance

@@ -4,9 +4,11 @@ import contextlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.harness import wait_until
 from tests.power import Power, PowerCutError
 from tests.small_disk import SmallDisk
 
@@ -17,6 +19,8 @@ from localstack_keeper.writes import Files, Write
 
 HALF_BYTES = 32 * 1024
 NAMES = ("packs/one", "packs/two", "journal")
+FORGETTING = 3
+"""Operations: a sync of the one file that was written to, and a record."""
 
 
 @pytest.fixture
@@ -45,6 +49,15 @@ def put(redo: Redo, root: Path, disk: Disk, *writes: Write) -> None:
         fd = os.open(root / write.path, os.O_WRONLY)
         disk.write_all(fd, write.offset, write.data)
         os.close(fd)
+
+
+def do_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all done by who wants it, as at the end of the process."""
+
+    def refuse(*_args: object) -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
 
 
 def rounds(count: int) -> list[list[Write]]:
@@ -102,15 +115,29 @@ def test_a_half_that_has_lost_its_beginning_is_refused(root: Path, count: int) -
 def test_what_is_in_the_log_is_brought_to_its_files_though_no_half_is_full(root: Path) -> None:
     files = Files(root, Disk())
     redo = Redo(root / "redo", files, Disk(), half_bytes=HALF_BYTES)
-    for batch in rounds(7):
+    journal = root / "journal"
+    for number, batch in enumerate(rounds(7), 1):
         assert redo.write(batch, 0)
         for write in batch:
             files.put_off(write)
         redo.begin_settling()
-    redo.forget()
-    expected = b"".join(batch[2].data for batch in rounds(7))
-    assert (root / "journal").read_bytes() == expected
-    assert again(root) == 0
+        wait_until(partial(_has, journal, number * 3000), "the record is in its file")
+    assert journal.read_bytes() == b"".join(batch[2].data for batch in rounds(7))
+
+
+def _has(path: Path, size_bytes: int) -> bool:
+    return path.stat().st_size == size_bytes
+
+
+def test_what_was_forgotten_by_zeros_is_nothing(root: Path) -> None:
+    """As former versions did it; records stay behind the zeros."""
+    redo = log(root, Disk())
+    for batch in rounds(3):
+        put(redo, root, Disk(), *batch)
+    data = bytearray((root / "redo").read_bytes())
+    data[:4096] = data[HALF_BYTES : HALF_BYTES + 4096] = bytes(4096)
+    (root / "redo").write_bytes(data)
+    assert read(root / "redo") == []
 
 
 def test_what_a_former_turn_left_in_a_half_is_not_made(root: Path) -> None:
@@ -184,12 +211,15 @@ def test_files_that_could_not_be_synced_are_written_again_before_their_record_go
     assert written[:2] == [0, 3000]
 
 
-@pytest.mark.parametrize("done", [0, 1, 2, 3])
-def test_a_try_that_failed_stays_behind_the_one_that_came_after_it(root: Path, done: int) -> None:
+@pytest.mark.parametrize("done", range(FORGETTING + 1))
+def test_a_try_that_failed_stays_behind_the_one_that_came_after_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch, done: int
+) -> None:
     """It is whole at the end of a half, and the other half, which has its successor, is forgotten.
 
     After any number of the operations of forgetting.
     """
+    do_without_threads(monkeypatch)
     fails = [False]
     power = Power(0)
 
@@ -209,12 +239,42 @@ def test_a_try_that_failed_stays_behind_the_one_that_came_after_it(root: Path, d
         redo.write(failed, 0)
     fails[0] = False
     put(redo, root, disk, *second)
-    power.go_after(3 + done)  # three are the files' syncs
-    with contextlib.suppress(PowerCutError):
+    power.go_after(done)
+    with contextlib.nullcontext() if done == FORGETTING else pytest.raises(PowerCutError):
         redo.forget()
     power.cut()
     again(root)
     assert (root / "journal").read_bytes() == first[0].data + second[0].data
+
+
+@pytest.mark.parametrize("refused", ["write", "sync"])
+def test_what_follows_a_failed_forgetting_may_be_torn(root: Path, refused: str) -> None:
+    """Though the half that was to be forgotten had no record: no turn is left without one."""
+    broken = {"write": False, "sync": False}
+
+    def write(fd: int, parts: Sequence[memoryview], offset: int) -> int:
+        if broken["write"]:
+            raise OSError("no write")
+        return os.pwritev(fd, parts, offset)
+
+    def sync(_fd: int) -> None:
+        if broken["sync"]:
+            raise OSError("no sync")
+
+    redo = log(root, Disk(write, sync))
+    first, second, torn = rounds(3)
+    put(redo, root, Disk(), *first)
+    put(redo, root, Disk(), *second)
+    redo.begin_settling()
+    broken[refused] = True
+    with pytest.raises(OSError, match=f"no {refused}"):
+        redo.forget()
+    broken[refused] = False
+    redo.write(torn, 0)
+    data = bytearray((root / "redo").read_bytes())
+    data[data.rfind(torn[2].data)] ^= 1
+    (root / "redo").write_bytes(data)
+    assert read(root / "redo") == [*first, *second]
 
 
 def test_what_a_client_has_written_is_no_record(root: Path) -> None:
@@ -235,12 +295,9 @@ def test_what_a_client_has_written_is_no_record(root: Path) -> None:
 def test_without_threads_files_are_synced_all_the_same(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_args: object) -> None:
-        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-
+    do_without_threads(monkeypatch)
     power = Power(0)
     redo = log(root, power.disk())
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
     batches = rounds(12)
     for batch in batches:
         put(redo, root, power.disk(), *batch)
