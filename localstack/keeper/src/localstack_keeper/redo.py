@@ -102,9 +102,14 @@ class Redo:
         half.size_bytes += _whole_blocks(len(head) + sum(map(len, parts)))
 
     def begin_settling(self) -> None:
-        """Have what is in the log brought to its files, not waiting for it. Raises OSError."""
-        is_busy = self._settling is not None and not self._settling[1].done()
-        if self._half.size_bytes and not is_busy:
+        """Have what is in the log brought to its files, not waiting for it.
+
+        Raises OSError if what was begun before has failed, and fails again.
+        """
+        if self._settling is not None and not self._settling[1].done():
+            return
+        self._finish_settling()
+        if self._half.size_bytes:
             self._begin_other_half()
 
     def _begin_other_half(self) -> None:

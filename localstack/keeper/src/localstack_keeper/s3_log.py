@@ -163,7 +163,8 @@ class S3Log:
         """Delete what is useless; write a checkpoint if the journal has grown. Raises OSError."""
         try:
             self.commit()
-            self._begin_settling()
+            if self._redo:
+                self._at_rest(self._redo.begin_settling)
         finally:  # a full disk gets room by that
             self.bodies.sweep(self._journal.durable)
         if not self._reserve.is_held:
@@ -172,9 +173,8 @@ class S3Log:
         if self._reserve.is_held and behind_bytes > max(CHECKPOINT_BYTES, self._checkpoint_bytes):
             self.checkpoint()
 
-    def _begin_settling(self) -> None:
-        if redo := self._redo:
-            self._reserve.spend_on(lambda: self._journal.at_rest(redo.begin_settling))
+    def _at_rest(self, do: Callable[[], None]) -> None:
+        self._reserve.spend_on(lambda: self._journal.at_rest(do))
 
     def checkpoint(self) -> None:
         """Write down what is, so that what came before need not be kept. Raises OSError."""
@@ -195,7 +195,7 @@ class S3Log:
         self.commit()
         self.bodies.sweep(self._journal.durable, grace_s=0)
         if self._redo:
-            self._journal.at_rest(self._redo.forget)
+            self._at_rest(self._redo.forget)
 
 
 def _redo(path: Path, files: Files, disk: Disk) -> Redo | None:

@@ -125,6 +125,33 @@ def test_what_is_in_the_log_is_brought_to_its_files_though_no_half_is_full(root:
     assert journal.read_bytes() == b"".join(batch[2].data for batch in rounds(7))
 
 
+def test_bringing_that_has_failed_is_tried_again_though_nothing_is_added(root: Path) -> None:
+    is_broken = True
+
+    def sync(_fd: int) -> None:
+        if is_broken:
+            raise OSError("no sync")
+
+    files = Files(root, Disk(sync=sync))
+    redo = Redo(root / "redo", files, Disk(), half_bytes=HALF_BYTES)
+    [batch] = rounds(1)
+    redo.write(batch, files.failures)
+    for write in batch:
+        files.put_off(write)
+
+    def is_told() -> bool:
+        try:
+            redo.begin_settling()
+        except OSError:
+            return True
+        return False
+
+    wait_until(is_told, "a failure in the background is told")
+    is_broken = False
+    redo.begin_settling()
+    assert [(root / write.path).read_bytes() for write in batch] == [write.data for write in batch]
+
+
 def _has(path: Path, size_bytes: int) -> bool:
     return path.stat().st_size == size_bytes
 
