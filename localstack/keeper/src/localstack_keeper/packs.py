@@ -75,7 +75,6 @@ class Packs:
         self.files = Files(root.parent, disk)
         """What packs and others in the same folder have to sync."""
         self._root = root
-        self._name = root.name
         self._disk = disk
         self._pack_bytes = pack_bytes
         self._number = max(self._numbers(), default=0)
@@ -94,10 +93,10 @@ class Packs:
 
     def path(self, number: int) -> Path:
         """Return a pack's file."""
-        return self._root / f"{number:08d}"
+        return self._root.parent / self._path_of(number)
 
     def _path_of(self, number: int) -> str:
-        return f"{self._name}/{number:08d}"
+        return f"{self._root.name}/{number:08d}"
 
     def add(self, *chunks: bytes) -> str:
         """Take a body and return its name; it is on the disk after `sync`. Raises OSError."""

@@ -74,7 +74,7 @@ class Redo:
         self._pool = ThreadPoolExecutor(1, "keeper-redo")
         # An empty record comes first: whoever finds none knows that one is lost.
         self._fd = _make(path, _head(self._half.age, []), 2 * half_bytes, disk)
-        self._half.size_bytes = _BLOCK_BYTES
+        self._half.size_bytes = _record_bytes([])
 
     def write(self, writes: Sequence[Write], since: int) -> bool:
         """Have writes on the disk, if not yet in their files; return False if they do not fit.
@@ -83,7 +83,7 @@ class Redo:
         had failed before. Raises OSError; then the next record takes this one's place.
         """
         parts = list(_dump(writes))
-        size_bytes = _whole_blocks(_HEAD.size + sum(map(len, parts)))
+        size_bytes = _record_bytes(parts)
         if size_bytes > self._half_bytes:
             return False
         if self._half.size_bytes + size_bytes > self._half_bytes:
@@ -96,10 +96,9 @@ class Redo:
     def _append(self, parts: Sequence[bytes]) -> None:
         half = self._half
         start = half.start + half.size_bytes
-        head = _head(half.age, parts)
-        self._disk.write_all(self._fd, start, head, *parts)
+        self._disk.write_all(self._fd, start, _head(half.age, parts), *parts)
         self._disk.sync_data(self._fd)
-        half.size_bytes += _whole_blocks(len(head) + sum(map(len, parts)))
+        half.size_bytes += _record_bytes(parts)
 
     def begin_settling(self) -> None:
         """Have what is in the log brought to its files, not waiting for it.
@@ -226,7 +225,8 @@ def _head(age: _Age, payload: Sequence[bytes]) -> bytes:
     return _HEAD.pack(*fields, checksum)
 
 
-def _whole_blocks(size_bytes: int) -> int:
+def _record_bytes(payload: Sequence[bytes]) -> int:
+    size_bytes = _HEAD.size + sum(map(len, payload))
     return -(-size_bytes // _BLOCK_BYTES) * _BLOCK_BYTES
 
 
@@ -274,7 +274,7 @@ def _read_half(half: bytes) -> _Found:
     while (record := _record(half, offset)) is not None and first in (None, record[0]):
         first, payload = record
         records.append((offset, payload))
-        offset += _whole_blocks(_HEAD.size + len(payload))
+        offset += _record_bytes([payload])
     return _Found(first, records, offset)
 
 
