@@ -24,19 +24,26 @@ class Delta:
     def __init__(self, python: Path, home: Path) -> None:
         self.acknowledged = -1
         """The newest version that was acknowledged."""
-        self._process = subprocess.Popen(
-            [python, WRITER, str(ROWS)], env={"PATH": "/usr/bin:/bin", "HOME": str(home)},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
+        self._errors = home / "delta_writer"
+        with self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [python, WRITER, str(ROWS)], env={"PATH": "/usr/bin:/bin", "HOME": str(home)},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+            )  # fmt: skip
 
     def begin(self, url: str) -> None:
         """Have it append until it cannot."""
         self._ask(f"append {url}")
 
+    def wait_acknowledged(self) -> None:
+        """Wait until one more is acknowledged."""
+        answer = self._answer()
+        assert self._is_acknowledged(answer), answer
+
     def wait_failed(self) -> None:
         """Wait until it cannot, and take note of what was acknowledged."""
-        while (answer := self._answer()).startswith("acknowledged"):
-            self.acknowledged = int(answer.split()[1])
+        while self._is_acknowledged(answer := self._answer()):
+            pass
         assert answer.startswith("failed"), answer
 
     def begin_look(self, url: str) -> None:
@@ -57,6 +64,13 @@ class Delta:
         """End it."""
         self._process.communicate()
 
+    def _is_acknowledged(self, answer: str) -> bool:
+        kind, _, version = answer.partition(" ")
+        if kind != "acknowledged":
+            return False
+        self.acknowledged = int(version)
+        return True
+
     def _ask(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n")
@@ -64,4 +78,6 @@ class Delta:
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
-        return self._process.stdout.readline()
+        answer = self._process.stdout.readline()
+        assert answer, f"the table's writer has ended: {self._errors.read_text()}"
+        return answer

@@ -47,18 +47,27 @@ def append(url: str) -> None:
 
 def newest(url: str) -> int:
     """Return the newest version; -1 without a table."""
-    try:
-        return int(DeltaTable(TABLE, storage_options=options(url)).version())
-    except TableNotFoundError:
-        return -1
+    table = find(url)
+    return int(table.version()) if table else -1
 
 
 def look(url: str) -> None:
-    """Tell what is there."""
-    table = DeltaTable(TABLE, storage_options=options(url))
+    """Tell what is there; without a table, that of the version before the first."""
+    table = find(url)
+    if table is None:
+        tell("found", -1, 0, 0)
+        return
     found = QueryBuilder().register("t", table).execute("select count(*), sum(n) from t")
     rows, total = (column[0].as_py() for column in Table.from_arrow(found.read_all()).columns)
     tell("found", table.version(), rows, total)
+
+
+def find(url: str) -> DeltaTable | None:
+    """Return the table, None if its first commit was never made."""
+    try:
+        return DeltaTable(TABLE, storage_options=options(url))
+    except TableNotFoundError:
+        return None
 
 
 def main() -> None:

@@ -190,7 +190,7 @@ def check_order(s3: Client, all_expected: list[Expected]) -> None:
     """Compare the order of the versions of the one key that all write to: the newest is first."""
     pages = s3.get_paginator("list_object_versions").paginate(Bucket="versioned")
     listed = [version for page in pages for version in page.get("Versions", [])]
-    assert [version["IsLatest"] for version in listed] == [True] + [False] * (len(listed) - 1)
+    assert [version["IsLatest"] for version in listed] == [n == 0 for n in range(len(listed))]
     place = {version["VersionId"]: n for n, version in enumerate(listed)}
     for expected in all_expected:
         places = [place[version] for version in expected.versions]
@@ -230,6 +230,8 @@ def write_until_killed(
     for thread in threads:
         thread.start()
     rng.choice(writers).has_begun.wait(60)
+    if delta and turn % 3 == 2:
+        delta.wait_acknowledged()  # however slow this machine is, some of its commits are made
     time.sleep(rng.uniform(0, LONGEST_S))  # the moment of the kill is what is tried out
     emulator.kill()
     for thread, writer in zip(threads, writers, strict=True):
@@ -278,4 +280,4 @@ def test_no_acknowledged_write_is_lost_whenever_it_is_killed(
     assert sum(e.acknowledged for e in all_expected) > CRASHES * WRITERS
     if delta is None:
         pytest.skip("Delta tables were not tried, all else was: nothing here has deltalake")
-    assert delta.acknowledged > CRASHES // 5
+    assert delta.acknowledged >= CRASHES // 3 - 1
