@@ -27,6 +27,9 @@ _USER: Final = 42
 _PLAYED_WITHIN_S: Final = 1800.0
 # Sources of an answer that comes from the API; the third, the proxy's own, is the fallback.
 _FROM_API: Final = frozenset({"model", "popular"})
+# As a line of structured log; more than a megabyte at once is refused.
+_LOG_BYTES: Final = 300
+_LOG_BATCH: Final = 2500
 _POLL_S: Final = 0.05
 _WITHIN_S: Final = 300.0
 
@@ -42,6 +45,9 @@ def resumed(events: int, models: int, rounds: int) -> list[Row]:
         answered_s = [_resume_s(run) for _ in range(rounds)]
         anew_s = _anew_s(run.project.run(f"anew-{uuid.uuid4().hex[:8]}"))
         _movierec(run, "up")
+        surroundings.adopt(surroundings.load(run))
+        client.cache_clear()
+        _fill_a_log_group()
         rows = _saves(run)
     resume = Row(
         f"up recommends again, {lake:,} events and {models} models, median",
@@ -116,10 +122,24 @@ class _Asker:
             self.took.append((begin_s, time.perf_counter()))
 
 
+def _fill_a_log_group() -> None:
+    """Have a log group as large as one is before its oldest events go."""
+    logs = client("logs")
+    of = {"logGroupName": "bench", "logStreamName": "bench"}
+    logs.create_log_group(logGroupName="bench")
+    logs.create_log_stream(**of)
+    for _ in range(0, _log_events(), _LOG_BATCH):
+        now_ms = int(time.time() * 1000)
+        event = {"timestamp": now_ms, "message": "x" * _LOG_BYTES}
+        logs.put_log_events(**of, logEvents=[event] * _LOG_BATCH)
+
+
+def _log_events() -> int:
+    return emulator.LOG_EVENTS * 11 // 10  # a tenth more is allowed
+
+
 def _saves(run: Run) -> list[Row]:
     """Save all services' state a number of times, something having changed in one of them."""
-    surroundings.adopt(surroundings.load(run))
-    client.cache_clear()
     port = addresses.ports(run, (addresses.EMULATOR,))[addresses.EMULATOR]
     asker = _Asker(client("sts").get_caller_identity)
     thread = threading.Thread(target=asker.run)
@@ -135,7 +155,8 @@ def _saves(run: Run) -> list[Row]:
     state_mb = _state_bytes(run) / 1e6
     return [
         Row(
-            f"a save of everything but S3 ({state_mb:.1f} MB), slowest of {SAVES}",
+            f"a save of everything but S3 ({state_mb:.1f} MB, {_log_events():,} log events), "
+            f"slowest of {SAVES}",
             max(end_s - begin_s for begin_s, end_s in saves),
             "s",
             goal=SAVE_GOAL_S,

@@ -13,6 +13,9 @@ from movierec.stack.programs import Spec
 
 NAME: Final = "emulator"
 
+LOG_EVENTS: Final = 50_000
+"""Of each log group, the newest: all are a kilobyte for each invocation, in each save too."""
+
 # A cold start took 4 s; the first one after an installation compiles 12,000 modules.
 _READY_WITHIN_S: Final = 90.0
 # It stops its Lambda environments, then it saves its state; LocalStack alone would have 5 s for it.
@@ -96,6 +99,7 @@ def _settings(run: Run, port: int, function_python: str) -> dict[str, str]:
         "LOCALSTACK_HOST": f"{sockets.HOST}:{port}",
         "FILESYSTEM_ROOT": str(run.emulator),
         "KEEPER_FOLDER": str(run.emulator_state),
+        "KEEPER_LOG_EVENTS": str(LOG_EVENTS),
         "SHUTDOWN_TIMEOUT": str(_SHUTDOWN_S),
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         "LAMBDA_PROCESS_PYTHON_3_13": function_python,

@@ -12,6 +12,7 @@ LocalStack has a protocol for saving state, and nothing that saves it. What is w
     visitors      LocalStack's protocol for a service's containers
     pickling      their state as bytes; `log_streams`, `keys` for what is many or cannot be pickled
     changes, busy which services to save
+    log_retention how many of CloudWatch Logs' events stay
     gate          requests: who waits for the restore, and what they changed
     revival, revivals   what a service needs beside its state
 

@@ -20,7 +20,7 @@ from localstack.services.internal import get_internal_apis
 from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.utils.patch import patch
 
-from localstack_keeper import request_bodies, s3_provider
+from localstack_keeper import log_retention, request_bodies, s3_provider
 from localstack_keeper.busy import busy
 from localstack_keeper.files import Disk, disk
 from localstack_keeper.folder import Folder, Writer
@@ -108,6 +108,8 @@ class Keeper:
                 if self._s3:
                     self._s3.tend()
             finally:
+                if self._settings.log_events:
+                    log_retention.keep_newest(self._settings.log_events)
                 self._snapshots.save(everything=everything)
 
     def close(self) -> None:

@@ -28,3 +28,16 @@ def test_an_interval_that_is_none_is_refused_by_name(text: str) -> None:
 def test_a_sync_that_is_neither_yes_nor_no_is_refused_by_name() -> None:
     with pytest.raises(RefusedError, match="KEEPER_SYNC"):
         Settings.from_env({"KEEPER_FOLDER": "/state", "KEEPER_SYNC": "maybe"})
+
+
+@pytest.mark.parametrize(("text", "count"), [("", None), ("1", 1), ("100000", 100_000)])
+def test_all_log_events_stay_unless_a_number_says_how_many(text: str, count: int | None) -> None:
+    settings = Settings.from_env({"KEEPER_FOLDER": "/state", "KEEPER_LOG_EVENTS": text})
+    assert settings is not None
+    assert settings.log_events == count
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "all", "1e5"])
+def test_a_number_of_log_events_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(RefusedError, match="KEEPER_LOG_EVENTS"):
+        Settings.from_env({"KEEPER_FOLDER": "/state", "KEEPER_LOG_EVENTS": text})
