@@ -190,7 +190,7 @@ def check_order(s3: Client, all_expected: list[Expected]) -> None:
     """Compare the order of the versions of the one key that all write to: the newest is first."""
     pages = s3.get_paginator("list_object_versions").paginate(Bucket="versioned")
     listed = [version for page in pages for version in page.get("Versions", [])]
-    assert [version["IsLatest"] for version in listed] == [n == 0 for n in range(len(listed))]
+    assert [version["IsLatest"] for version in listed] == [True] + [False] * (len(listed) - 1)
     place = {version["VersionId"]: n for n, version in enumerate(listed)}
     for expected in all_expected:
         places = [place[version] for version in expected.versions]
