@@ -86,11 +86,11 @@ chaos: setup ## Kill what keeps state, then the machine's parts, again and again
 
 .PHONY: vendor
 vendor: setup ## Build the library into chalice_app/vendor
-	$(VENV)/python -m movierec.stack.packages vendor
+	$(VENV)/python -m movierec.stack.packaging.lambda_packages vendor
 
 .PHONY: package
 package: setup ## Build every Lambda's zip into build/packages
-	$(VENV)/python -m movierec.stack.packages functions
+	$(VENV)/python -m movierec.stack.packaging.lambda_packages functions
 
 .PHONY: bench-loop
 bench-loop: setup ## Measure the whole loop: the demo's figures beside their limits

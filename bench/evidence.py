@@ -19,11 +19,13 @@ import numpy as np
 from bench.faults import Code
 from bench.report import ROOT, Row, publish, table
 from bench.stack import Stack, command, playing
-from movierec import artifact, release_page, settings
-from movierec.aws.releases import open_releases
-from movierec.aws.s3 import S3Store
-from movierec.release_log import Step
-from movierec.stack import surroundings
+from movierec import settings
+from movierec.aws.release_factory import open_releases
+from movierec.aws.s3_store import S3Store
+from movierec.model import artifact
+from movierec.releases.log import Step
+from movierec.reports import release_report
+from movierec.stack import run_environment
 
 SEED: Final = 1
 
@@ -77,7 +79,7 @@ def main() -> int:
     """Play, print, write build/bench/evidence.json and docs/releases.md."""
     given = {settings.RELEASE_POLICY: json.dumps(POLICY)}
     with playing("--events", "300000", "--requests", "60", env=given) as stack:
-        surroundings.adopt(surroundings.load(stack.run))
+        run_environment.adopt(run_environment.load(stack.run))
         code = Code()
         played = [
             _play(stack, "promoted", lambda: ["--model", _retrained(stack)]),
@@ -138,7 +140,7 @@ def _write_page(played: Sequence[Played], rows: Sequence[Row]) -> None:
     for release in played:
         parts += [f"## {release.name.capitalize()}\n", f"{_WHAT[release.name]}\n"]
         parts += [_timeline(release), ""]
-        for name, picture in release_page.charts(release.steps).items():
+        for name, picture in release_report.charts(release.steps).items():
             path = folder / f"{release.name}-{name}.svg"
             path.write_text(picture, encoding="utf-8")
             parts.append(f"![{release.name}: {name}](releases/{path.name})\n")

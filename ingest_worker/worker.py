@@ -27,12 +27,13 @@ from typing import Protocol
 import numpy as np
 
 from ingest_worker.batcher import Batch, Records, prepare
-from ingest_worker.duplicates import WINDOW_OFFSETS, RecentLines
-from ingest_worker.meter import Meter
+from ingest_worker.duplicate_filter import WINDOW_OFFSETS, RecentLines
+from ingest_worker.lag_metrics import Meter
 from movierec.errors import ConfigError, ConflictError, UnavailableError
-from movierec.events import Catalog, Limits
-from movierec.lake import EVENTS, QUARANTINE, length
-from movierec.ports import Clock, Lake
+from movierec.lake.log_lines import Catalog, Limits
+from movierec.lake.ports import Lake
+from movierec.lake.schema import EVENTS, QUARANTINE, length
+from movierec.ports import Clock
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from movierec import edge
 from movierec import settings as names
-from movierec.aws.lake import DeltaLake
-from movierec.clock import SystemClock
+from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import UsageError
+from movierec.runtime import entrypoint
+from movierec.runtime.clock import SystemClock
 from movierec.settings import require
 from proxy.app import new_id, serve
 from proxy.bulkhead import MAX_CALLS
@@ -28,7 +28,7 @@ _PROXY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def main(arguments: Sequence[str]) -> int:
     """Run the proxy until SIGTERM or SIGINT. Returns the exit code."""
-    return edge.run("proxy", lambda: asyncio.run(_run(parse(arguments))))
+    return entrypoint.run("proxy", lambda: asyncio.run(_run(parse(arguments))))
 
 
 def parse(arguments: Sequence[str]) -> Settings:
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(settings: Settings) -> None:
     _raise_limits()
-    stop = edge.async_stop_event()
+    stop = entrypoint.async_stop_event()
     world = World(clock=SystemClock(), monotonic_s=time.monotonic, new_id=new_id)
     await serve(settings, open_lake=lambda: DeltaLake.from_env(os.environ), world=world, stop=stop)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from movierec.errors import UnavailableError
-from movierec.ranking import LIST_LENGTH
+from movierec.model.ranking import LIST_LENGTH
 from proxy.routing import Refusal
 
 Source = Literal["model", "popular", "fallback"]

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Final
 
-from movierec.ports import Lake
+from movierec.lake.ports import Lake
 from proxy.bulkhead import Bulkhead
 from proxy.door import World
 from proxy.journal import locked

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from movierec.lake.served import Served, microseconds
 from movierec.ports import Clock
-from movierec.provenance import Served, microseconds
 from proxy.answers import Answer, Api, FailureReason, UpstreamError
 from proxy.gate import Gate
 from proxy.metrics import Metrics

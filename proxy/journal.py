@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from movierec.errors import UsageError
-from movierec.provenance import Served
+from movierec.lake.served import Served
 from proxy.records import from_line, to_line
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from movierec.errors import ConfigError
-from movierec.ports import Clock, Lake
+from movierec.lake.ports import Lake
+from movierec.ports import Clock
 from proxy.answers import Api
 from proxy.bulkhead import MAX_CALLS
 from proxy.door import FrontDoor, World

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Self
 
-from movierec import files
+from movierec.runtime import atomic_file
 from proxy.answers import Answer, Api, UpstreamError, parse_movie_ids
 from proxy.metrics import PollOutcome
 
@@ -99,7 +99,7 @@ def _save(path: Path, answer: Answer) -> None:
     movie_ids, model_version = _kept(answer)
     text = json.dumps({"movie_ids": movie_ids, "model_version": model_version})
     # Not durable: the event loop would wait for the disk, and the API gives the list again.
-    files.write_whole(path, text, durable=False)
+    atomic_file.write_whole(path, text, durable=False)
 
 
 def _load(path: Path) -> Answer | None:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from movierec.provenance import Served
+from movierec.lake.served import Served
 from proxy.journal import Journal
 
 # Waiting records that make a batch worth shipping before its time.

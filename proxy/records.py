@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from movierec.lake import Columns, dates
-from movierec.provenance import Served
+from movierec.lake.schema import Columns, dates
+from movierec.lake.served import Served
 
 # One past what the lake's int64 and an HTTP status hold: a line damaged on disk must not stop the
 # batch that it is in.

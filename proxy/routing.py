@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from movierec.users import LARGEST_USER_ID, parse_user_id
+from movierec.model.user_id import LARGEST_USER_ID, parse_user_id
 
 # The longest path that means anything here has 30 bytes; the rest is room for a query string
 # that some monitoring adds. Longer ones are not worth parsing.

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from movierec.errors import ConflictError, LakeError
-from movierec.lake import SERVED
-from movierec.ports import Lake
-from movierec.provenance import Served
+from movierec.lake.ports import Lake
+from movierec.lake.schema import SERVED
+from movierec.lake.served import Served
 from proxy.journal import Segment, read_segment
 from proxy.records import to_columns
 

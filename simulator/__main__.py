@@ -3,7 +3,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from movierec import edge
+from movierec.runtime import entrypoint
 from simulator import app, cli
 
 
@@ -11,7 +11,9 @@ def main(argv: Sequence[str]) -> int:
     """Run the simulator and return its exit code."""
     # kafka-python warns of each connection attempt that fails; our own message says it once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    return edge.run("simulator", lambda: app.run(cli.parse(argv, os.environ), os.environ, _say))
+    return entrypoint.run(
+        "simulator", lambda: app.run(cli.parse(argv, os.environ), os.environ, _say)
+    )
 
 
 def _say(text: str) -> None:

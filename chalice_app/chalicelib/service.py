@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from movierec.errors import ArtifactError, MovierecError, UsageError
-from movierec.ranking import Ranked, Recommender, Source
-from movierec.users import parse_user_id
+from movierec.model.ranking import Ranked, Recommender, Source
+from movierec.model.user_id import parse_user_id
 
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"

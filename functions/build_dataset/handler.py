@@ -2,7 +2,7 @@
 
 Event, all of it optional:
 
-    {"parameters": {"min_movie_users": 3, ...},       see movierec.dataset.Parameters
+    {"parameters": {"min_movie_users": 3, ...},       see movierec.model.dataset.Parameters
      "lake_versions": {"events": 41, "users": 3},     read these instead of the newest
      "expected_dataset_id": "<id>"}                   publish nothing else: a check of provenance
 
@@ -28,21 +28,19 @@ from typing import Any, Final, Self
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.build_dataset import quality
-from functions.build_dataset.source import (
-    Overview,
-    pin,
-    read_evidence,
-    read_overview,
-)
-from movierec import artifact, audience, live_metrics, settings
-from movierec import dataset as datasets
-from movierec.aws.lake import DeltaLake
-from movierec.aws.s3 import S3Store
-from movierec.dataset import TEST, Dataset, Parameters
+from functions.build_dataset import data_quality
+from functions.build_dataset.lake_reader import Overview, pin, read_evidence, read_overview
+from movierec import metrics as live_metrics
+from movierec import settings
+from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.s3_store import S3Store
 from movierec.errors import DatasetError, ObjectExistsError, ObjectNotFoundError, UsageError
-from movierec.lake import EVENTS, MOVIES, USERS
-from movierec.ports import LakeReader, ObjectStore
+from movierec.lake.ports import LakeReader
+from movierec.lake.schema import EVENTS, MOVIES, USERS
+from movierec.model import artifact, segments
+from movierec.model import dataset as datasets
+from movierec.model.dataset import TEST, Dataset, Parameters
+from movierec.ports import ObjectStore
 
 SERVICE: Final = "movierec-build-dataset"
 
@@ -125,8 +123,8 @@ def build_dataset(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
     files = datasets.pack(dataset)
     dataset_id = datasets.dataset_id(files, request.parameters, versions)
     _expect(request.expected_dataset_id, dataset_id)
-    known = quality.Catalog(MOVIES.name in versions, USERS.name in versions)
-    report = quality.assess(overview, evidence, dataset, known)
+    known = data_quality.Catalog(MOVIES.name in versions, USERS.name in versions)
+    report = data_quality.assess(overview, evidence, dataset, known)
     facts = {
         "dataset_id": dataset_id,
         "parameters": asdict(request.parameters),
@@ -149,7 +147,7 @@ def build_dataset(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
 def _reports(report: Mapping[str, Any], dataset_id: str) -> dict[str, bytes]:
     return {
         artifact.REPORT_FILE: artifact.dump_json(report),
-        artifact.REPORT_PAGE_FILE: quality.render(report, dataset_id=dataset_id),
+        artifact.REPORT_PAGE_FILE: data_quality.render(report, dataset_id=dataset_id),
     }
 
 
@@ -181,7 +179,7 @@ def _lake_facts(versions: Mapping[str, int], overview: Overview) -> dict[str, An
 def _dataset_facts(dataset: Dataset) -> dict[str, Any]:
     test = dataset.part == TEST
     return {
-        "groups": list(audience.GROUPS),
+        "groups": list(segments.GROUPS),
         "split": {"held_out_from_s": int(dataset.last_at[test].min())},
         "counts": {
             "users": len(dataset.user_ids),

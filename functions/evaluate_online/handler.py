@@ -9,7 +9,7 @@ window and publishes the metrics. Event, in a release, at every look:
      "policy": {...}}
 
 `weights` is the history of the canary's percent of users; `policy` is what the release is judged
-by, the function's own if it is not given. The answer, `movierec.evaluation`'s
+by, the function's own if it is not given. The answer, `movierec.releases.evaluation`'s
 Evaluation as JSON, has in a release the verdict on the canary besides. Its trials are stored under
 `releases/<release_id>/trials/`, before the answer: a verdict that is acted on can be replayed.
 
@@ -31,22 +31,26 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.evaluate_online import outcomes, quality, source
+from functions.evaluate_online import lake_window, outcomes, quality_metrics
+from functions.evaluate_online.evaluation_event import Release, Request
+from functions.evaluate_online.lake_window import Window
 from functions.evaluate_online.outcomes import Served, Tried
-from functions.evaluate_online.request import Release, Request
-from functions.evaluate_online.source import Window
-from movierec import artifact, live_metrics, sequential, settings
-from movierec.aws.lake import DeltaLake
-from movierec.aws.s3 import S3Store
-from movierec.clock import SystemClock
-from movierec.dataset import read_parameters
+from movierec import metrics as live_metrics
+from movierec import settings
+from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.s3_store import S3Store
 from movierec.errors import ArtifactError
-from movierec.evaluation import Evaluation, judge, trials_key
-from movierec.lake import SERVED
-from movierec.live_metrics import Metric
-from movierec.ports import Clock, LakeReader, ObjectStore
-from movierec.provenance import microseconds
-from movierec.release_policy import Policy
+from movierec.lake.ports import LakeReader
+from movierec.lake.schema import SERVED
+from movierec.lake.served import microseconds
+from movierec.metrics import Metric
+from movierec.model import artifact
+from movierec.parameters import read_parameters
+from movierec.ports import Clock, ObjectStore
+from movierec.releases import sequential_test
+from movierec.releases.evaluation import Evaluation, judge, trials_key
+from movierec.releases.policy import Policy
+from movierec.runtime.clock import SystemClock
 
 SERVICE: Final = "movierec-evaluate-online"
 
@@ -94,8 +98,8 @@ def evaluate_online(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
     request, now = Request.read(event), deps.clock.now()
     if event.get("policy"):
         deps = replace(deps, policy=read_parameters(Policy, event["policy"]))
-    versions = source.pin(deps.lake)
-    until = source.watermark(deps.lake, versions, now)
+    versions = lake_window.pin(deps.lake)
+    until = lake_window.watermark(deps.lake, versions, now)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions, "until": until})
     since = request.since(now)
     window = Window(since, until, deps.policy.horizon_s) if until and until > since else None
@@ -129,14 +133,14 @@ _NOTHING: Final = _Found({}, {}, outcomes.NO_TRIALS, None)
 
 def _find(request: Request, deps: Deps, lake_versions: Mapping[str, int], window: Window) -> _Found:
     """Return metrics and trials of a window; what is not in the lake yet is not among them."""
-    site = source.read_site(deps.lake, lake_versions, window)
+    site = lake_window.read_site(deps.lake, lake_versions, window)
     overall = {
-        live_metrics.AVAILABILITY.name: quality.availability(site.answers),
+        live_metrics.AVAILABILITY.name: quality_metrics.availability(site.answers),
         live_metrics.AVERAGE_RATING.name: site.average_rating,
     }
     if SERVED.name not in lake_versions:
         return replace(_NOTHING, overall=overall)
-    evidence = source.read_evidence(deps.lake, lake_versions, window, lines=site.lines)
+    evidence = lake_window.read_evidence(deps.lake, lake_versions, window, lines=site.lines)
     served = Served.attributed(evidence.rows, evidence.movies)
     until = microseconds(window.until)
     finished = served.finished(until, window.horizon_s)
@@ -149,10 +153,10 @@ def _find(request: Request, deps: Deps, lake_versions: Mapping[str, int], window
         contest = request.release.contest(deps.policy.settle_s)
         tried = outcomes.trials(served, hit, contest, until=until, horizon_s=window.horizon_s)
     return _Found(
-        versions=quality.by_version(judged, hit[finished], met, evidence.known),
-        overall=quality.measure(judged, hit[finished], met, evidence.known) | overall,
+        versions=quality_metrics.by_version(judged, hit[finished], met, evidence.known),
+        overall=quality_metrics.measure(judged, hit[finished], met, evidence.known) | overall,
         tried=tried,
-        serving=quality.serving_model(served),
+        serving=quality_metrics.serving_model(served),
     )
 
 
@@ -167,7 +171,7 @@ def _model_age(model: str | None, now: datetime, logger: Logger) -> dict[str, fl
 
 def _judge(evaluation: Evaluation, release: Release, tried: Tried, deps: Deps) -> Evaluation:
     """Store the trials, then judge them: no verdict is given that cannot be replayed."""
-    body, key = sequential.pack(tried.trials), trials_key(release.release_id, evaluation.at)
+    body, key = sequential_test.pack(tried.trials), trials_key(release.release_id, evaluation.at)
     deps.store.put(key, body)
     stored = replace(
         evaluation,

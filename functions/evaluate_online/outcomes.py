@@ -48,7 +48,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from movierec.sequential import Trials
+from movierec.releases.sequential_test import Trials
 
 Array = npt.NDArray[Any]
 

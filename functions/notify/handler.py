@@ -21,12 +21,13 @@ from typing import Any, Final, Self
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from movierec import artifact, settings
-from movierec.aws.s3 import S3Store
-from movierec.clock import SystemClock
+from movierec import settings
+from movierec.aws.s3_store import S3Store
 from movierec.errors import ConfigError, UnavailableError, UsageError
-from movierec.notices import record_key
+from movierec.model import artifact
 from movierec.ports import Clock, ObjectStore
+from movierec.releases.notifications import record_key
+from movierec.runtime.clock import SystemClock
 
 SERVICE: Final = "movierec-notify"
 

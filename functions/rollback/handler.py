@@ -16,10 +16,11 @@ from typing import Any, Final, Self
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from movierec.aws.alarms import version_in
-from movierec.aws.releases import open_releases
+from movierec.aws.cloudwatch_alarms import version_in
+from movierec.aws.release_factory import open_releases
 from movierec.errors import UsageError
-from movierec.releases import Releases
+from movierec.releases.orchestrator import Releases
+from movierec.reports.release_report import publish_page
 
 SERVICE: Final = "movierec-rollback"
 
@@ -74,7 +75,7 @@ def brake(alarm: Alarm, deps: Deps) -> str | None:
         # It does nothing to a release that goes on: the alarm may be of an earlier one, and late.
         deps.releases.close(alias.release_id)
         # Its notice links to it, and the state machine, which else writes it, may have died.
-        deps.releases.publish_page(alias.release_id)
+        publish_page(deps.releases.log, alias.release_id)
     return version if was_canary else None
 
 

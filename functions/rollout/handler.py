@@ -30,15 +30,17 @@ from typing import Any, Final, Literal, Self
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from movierec import release_log, rollout, settings
-from movierec.aws.releases import open_releases
-from movierec.dataset import read_parameters
+from movierec import settings
+from movierec.aws.release_factory import open_releases
 from movierec.errors import ReleaseError, UnavailableError, UsageError
-from movierec.evaluation import Evaluation
-from movierec.release_policy import Policy
-from movierec.release_request import Request
-from movierec.releases import Releases
-from movierec.rollout import Standing
+from movierec.parameters import read_parameters
+from movierec.releases import log, state_machine
+from movierec.releases.evaluation import Evaluation
+from movierec.releases.orchestrator import Releases
+from movierec.releases.policy import Policy
+from movierec.releases.request import Request
+from movierec.releases.state_machine import Standing
+from movierec.reports.release_report import publish_page
 
 SERVICE: Final = "movierec-rollout"
 
@@ -86,12 +88,12 @@ def act(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
         extra={"release_id": release_id, "action": event["action"], "state": found.state},
     )
     if deps.releases.log.last(release_id).name != "hold":
-        deps.releases.publish_page(release_id)
+        publish_page(deps.releases.log, release_id)
     return _answer(found, following, deps)
 
 
 def _answer(found: Standing, following: Next, deps: Deps) -> dict[str, Any]:
-    look_s = rollout.next_look_s(found, deps.releases.clock.now())
+    look_s = state_machine.next_look_s(found, deps.releases.clock.now())
     asked = following == "look" and found.version is not None and found.stable is not None
     return {
         "release_id": found.release_id,
@@ -99,7 +101,7 @@ def _answer(found: Standing, following: Next, deps: Deps) -> dict[str, Any]:
         "reason": found.reason,
         "next": following,
         "wait_s": look_s,
-        "evaluate": rollout.evaluation_event(found) if asked else None,
+        "evaluate": state_machine.evaluation_event(found) if asked else None,
     }
 
 
@@ -108,7 +110,7 @@ def _release_id(event: Mapping[str, Any]) -> str:
     if given:
         return str(given)
     try:
-        return release_log.release_id(datetime.fromisoformat(str(event.get("started_at"))))
+        return log.release_id(datetime.fromisoformat(str(event.get("started_at"))))
     except ValueError as exc:
         raise UsageError(
             f"neither release_id nor started_at ({event.get('started_at')!r}) names a release"

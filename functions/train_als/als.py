@@ -6,7 +6,7 @@ y_i of shape (k,) minimise
     sum over all u, i of c_ui (p_ui - x_u . y_i)^2 + lambda (sum |x_u|^2 + sum |y_i|^2)
 
 with p_ui = 1 where user u has a positive interaction with movie i and 0 elsewhere, and
-c_ui = 1 + alpha s_ui, where s is the interaction's strength (movierec.dataset), 0 elsewhere.
+c_ui = 1 + alpha s_ui, where s is the interaction's strength (movierec.model.dataset), 0 elsewhere.
 `implicit` takes the matrix of c and solves by three steps of conjugate gradients an iteration
 (Takacs, Pilaszy & Tikk 2011), or exactly with `exact`.
 
@@ -26,9 +26,10 @@ from implicit.recommender_base import ModelFitError
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
-from movierec.artifact import Array
-from movierec.dataset import Dataset, read_parameters, require
 from movierec.errors import DatasetError
+from movierec.model.artifact import Array
+from movierec.model.dataset import Dataset
+from movierec.parameters import read_parameters, require
 
 Float32 = npt.NDArray[np.float32]
 

@@ -36,15 +36,17 @@ import scipy
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.train_als import als, evaluation, model, report
-from movierec import artifact, live_metrics, settings
-from movierec import dataset as datasets
-from movierec.audience import GROUPS
-from movierec.aws.s3 import S3Store
-from movierec.clock import SystemClock
+from functions.train_als import als, holdout_evaluation, list_assembly, training_report
+from movierec import metrics as live_metrics
+from movierec import settings
+from movierec.aws.s3_store import S3Store
 from movierec.errors import ArtifactError, ObjectNotFoundError, UsageError
-from movierec.offline_metrics import brief
+from movierec.model import artifact
+from movierec.model import dataset as datasets
+from movierec.model.offline_metrics import brief
+from movierec.model.segments import GROUPS
 from movierec.ports import Clock, ObjectStore
+from movierec.runtime.clock import SystemClock
 
 SERVICE: Final = "movierec-train-als"
 
@@ -109,7 +111,7 @@ def train_als(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
     started, (dataset_id, parameters) = deps.clock.now(), read(event)
     data = load(deps.store, dataset_id)
     deps.logger.info("dataset_loaded", extra={"dataset_id": dataset_id})
-    metrics = evaluation.evaluate(data, parameters, threads=deps.threads)
+    metrics = holdout_evaluation.evaluate(data, parameters, threads=deps.threads)
     deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
     files = train(data, parameters, deps.threads)
     facts = {
@@ -171,7 +173,7 @@ def train(data: datasets.Dataset, parameters: als.Parameters, threads: int) -> d
     everything = np.ones(len(data.movies), np.bool_)
     confidence = als.confidences(data, everything, parameters.alpha)
     factors = als.fit(confidence, parameters, threads=threads)
-    return artifact.pack(model.assemble(data, factors, threads=threads))
+    return artifact.pack(list_assembly.assemble(data, factors, threads=threads))
 
 
 def publish(store: ObjectStore, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
@@ -179,7 +181,7 @@ def publish(store: ObjectStore, files: Mapping[str, bytes], facts: Mapping[str, 
     version = facts["model_version"]
     reports = {
         artifact.REPORT_FILE: artifact.dump_json(facts["metrics"]),
-        artifact.REPORT_PAGE_FILE: report.render(facts),
+        artifact.REPORT_PAGE_FILE: training_report.render(facts),
     }
     content = {**files, **reports}
     for name, body in content.items():

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
-from movierec.clock import SystemClock
-from movierec.testing import MemoryLake
+from movierec.runtime.clock import SystemClock
+from movierec.testing.memory import MemoryLake
 from proxy.app import new_id, serve
 from proxy.door import World
 from proxy.parts import Settings

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from movierec.provenance import Served
+from movierec.lake.served import Served
 from proxy.journal import Journal, read_segment
 from proxy.shipper import Shipper
 

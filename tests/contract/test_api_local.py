@@ -9,12 +9,13 @@ import app as chalice_project
 import numpy as np
 import pytest
 from chalice.test import Client, HTTPResponse
-from chalicelib import edge
+from chalicelib import responder
 from moto import mock_aws
 
-from movierec import artifact, settings
-from movierec.artifact import Model, Popular
+from movierec import settings
 from movierec.aws.session import client
+from movierec.model import artifact
+from movierec.model.artifact import Model, Popular
 
 FOLDER = Path(__file__).parents[2] / "chalice_app"
 BUCKET = "artifacts"
@@ -53,11 +54,11 @@ def get(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Get]:
     monkeypatch.setenv(settings.CODE_VERSION, "abc123")
     with mock_aws():
         client.cache_clear()
-        edge.edge.cache_clear()
+        responder.edge.cache_clear()
         client("s3").create_bucket(Bucket=BUCKET)
         with Client(chalice_project.app, stage_name="api", project_dir=str(FOLDER)) as local:
             yield local.http.get
-    edge.edge.cache_clear()
+    responder.edge.cache_clear()
     client.cache_clear()
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from movierec import artifact
-from movierec.artifact import TOP_K, Model, Popular
 from movierec.errors import ArtifactError
-from movierec.ranking import Ranked, Recommender
+from movierec.model import artifact
+from movierec.model.artifact import TOP_K, Model, Popular
+from movierec.model.ranking import Ranked, Recommender
 
 TOPK = np.arange(2 * TOP_K, dtype=np.uint16).reshape(2, TOP_K)
 

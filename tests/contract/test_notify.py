@@ -13,10 +13,10 @@ from aws_lambda_powertools import Logger
 from functions.notify import handler as notify
 from functions.notify.handler import ATTEMPTS, Deps
 from movierec.errors import UnavailableError
-from movierec.notices import notices, record_key
-from movierec.release_log import Step, stamp
-from movierec.routing import Routing
-from movierec.testing import FakeClock, MemoryStore
+from movierec.releases.log import Step, stamp
+from movierec.releases.notifications import notices, record_key
+from movierec.releases.traffic_split import Routing
+from movierec.testing.memory import FakeClock, MemoryStore
 from tests.contract.webhook_catcher import catching
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sns_release_notice.json"

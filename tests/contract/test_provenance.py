@@ -14,16 +14,17 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 from deltalake import DeltaTable
 
 from functions.build_dataset.handler import Deps, build_dataset
-from movierec import artifact, settings
-from movierec import dataset as datasets
-from movierec.artifact import Model, Popular
-from movierec.aws.lake import DeltaLake
-from movierec.aws.provenance import Tracer
+from movierec import settings
+from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.lineage_resolver import Tracer
 from movierec.errors import UsageError
-from movierec.lake import Columns, dates
-from movierec.release_log import Step, step_key
-from movierec.routing import Routing
-from movierec.testing import MemoryStore
+from movierec.lake.schema import Columns, dates
+from movierec.model import artifact
+from movierec.model import dataset as datasets
+from movierec.model.artifact import Model, Popular
+from movierec.releases.log import Step, step_key
+from movierec.releases.traffic_split import Routing
+from movierec.testing.memory import MemoryStore
 
 AT = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 START = np.datetime64("2026-11-19T00:00:00", "us")

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientError, ClientSession
 
-from movierec import logs
-from movierec.aws.lake import DeltaLake
-from movierec.clock import SystemClock
+from movierec.aws.delta_lake import DeltaLake
+from movierec.runtime import json_logging
+from movierec.runtime.clock import SystemClock
 from proxy.app import new_id, serve
 from proxy.door import World
 from proxy.parts import Settings
@@ -40,7 +40,7 @@ def run(folder, flush_s):
             on_start=lambda port: print(port, flush=True),  # noqa: T201  for its parent
         )
 
-    logs.to_stderr("proxy")
+    json_logging.to_stderr("proxy")
     asyncio.run(until_signalled())
 
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from movierec.clock import SystemClock
 from movierec.errors import ConfigError, UnavailableError, UsageError
-from movierec.testing import MemoryLake
+from movierec.runtime.clock import SystemClock
+from movierec.testing.memory import MemoryLake
 from proxy.app import new_id, serve
 from proxy.door import World
 from tests.contract.proxy_harness import (

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from movierec.errors import ConflictError, LakeError, UnavailableError
-from movierec.testing import MemoryLake
+from movierec.testing.memory import MemoryLake
 from proxy.metrics import Metrics
 from proxy.recorder import Recorder
 from proxy.shipper import Shipper

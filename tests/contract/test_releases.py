@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from movierec import artifact
-from movierec.aws.gateway import Gateway
-from movierec.aws.served_function import LambdaFunction
+from movierec.aws.api_gateway import Gateway
+from movierec.aws.lambda_function import LambdaFunction
 from movierec.aws.session import client
-from movierec.clock import SystemClock
 from movierec.errors import ReleaseConflictError, ReleaseError
-from movierec.release_log import ReleaseLog
-from movierec.release_testing import MemoryAlarms, MemoryTopic
-from movierec.releases import Releases
-from movierec.routing import ALIAS, Routing
-from movierec.stack.api import local_url
-from movierec.testing import MemoryStore
+from movierec.model import artifact
+from movierec.releases.log import ReleaseLog
+from movierec.releases.orchestrator import Releases
+from movierec.releases.traffic_split import ALIAS, Routing
+from movierec.runtime.clock import SystemClock
+from movierec.stack.deploy.chalice_api import local_url
+from movierec.testing.memory import MemoryStore
+from movierec.testing.releases import MemoryAlarms, MemoryTopic
 
 M1, M2 = "20261120T101500Z-abc-def", "20261121T101500Z-abc-def"
 

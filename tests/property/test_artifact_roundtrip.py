@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movierec import artifact
-from movierec.artifact import TOP_K, Model, Popular
 from movierec.errors import ArtifactError
+from movierec.model import artifact
+from movierec.model.artifact import TOP_K, Model, Popular
 
 NAMES = st.lists(st.text(max_size=8), unique=True, min_size=1, max_size=6)
 

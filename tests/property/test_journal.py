@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from movierec.errors import MovierecError
-from movierec.provenance import Served
-from movierec.testing import MemoryLake
+from movierec.lake.served import Served
+from movierec.testing.memory import MemoryLake
 from proxy.journal import Journal
 from proxy.shipper import Shipper
 

@@ -7,17 +7,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from movierec import artifact, rollout
 from movierec.errors import ReleaseError, UnavailableError
-from movierec.evaluation import Evaluation
-from movierec.release_log import ReleaseLog, release_id
-from movierec.release_policy import Policy
-from movierec.release_request import Request
-from movierec.release_testing import MemoryAlarms, MemoryFunction, MemoryTopic
-from movierec.releases import Releases
-from movierec.rollout import CLOSED, Standing
-from movierec.sequential import Verdict
-from movierec.testing import FakeClock, MemoryStore
+from movierec.model import artifact
+from movierec.releases import state_machine
+from movierec.releases.evaluation import Evaluation
+from movierec.releases.log import ReleaseLog, release_id
+from movierec.releases.orchestrator import Releases
+from movierec.releases.policy import Policy
+from movierec.releases.request import Request
+from movierec.releases.sequential_test import Verdict
+from movierec.releases.state_machine import CLOSED, Standing
+from movierec.testing.memory import FakeClock, MemoryStore
+from movierec.testing.releases import MemoryAlarms, MemoryFunction, MemoryTopic
 
 MODEL = "20261120T101500Z-abc-def"
 POLICY = Policy(dwell_s=60, look_s=10, horizon_s=20, settle_s=5, step_limit_s=200)
@@ -179,7 +180,7 @@ class Machine(RuleBasedStateMachine):
         self.mend()
         for release in self.releases.log.releases():
             steps = self.releases.log.steps(release)
-            found = rollout.replay(steps, lambda values, _: Evaluation.from_json(values))
+            found = state_machine.replay(steps, lambda values, _: Evaluation.from_json(values))
             assert all(each.ok for each in found), [each for each in found if not each.ok]
 
     @invariant()

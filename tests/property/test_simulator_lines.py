@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from movierec import events
+from movierec.lake import log_lines
 from simulator import history, printing, world
 from simulator.corruption import Damage, Fate, Rates, damage, insert_character
 from simulator.faults import Server
@@ -27,8 +27,8 @@ GRAMMAR = re.compile(
 WORLD = world.generate(60, 300, 5)
 RUNTIMES = WORLD.films.runtimes
 RULES = Rules(RUNTIMES)
-LIMITS = events.Limits()
-CATALOG = events.Catalog(RUNTIMES)
+LIMITS = log_lines.Limits()
+CATALOG = log_lines.Catalog(RUNTIMES)
 ONLY = {
     Damage.INSERTED: Rates(1, 0, 0, 0),
     Damage.REPLACED_ID: Rates(0, 1, 0, 0),
@@ -61,7 +61,7 @@ def is_event(line):
 
 
 def product_takes(line):
-    parsed = events.validate(events.parse([line.encode()]), LIMITS, CATALOG)
+    parsed = log_lines.validate(log_lines.parse([line.encode()]), LIMITS, CATALOG)
     return not parsed.rejected
 
 

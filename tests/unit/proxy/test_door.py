@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from movierec.testing import FakeClock
+from movierec.testing.memory import FakeClock
 from proxy.answers import Answer, UpstreamError
 from proxy.door import FrontDoor, World
 from proxy.gate import Gate

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movierec.lake import SERVED, length
-from movierec.provenance import Served
-from movierec.testing import MemoryLake
+from movierec.lake.schema import SERVED, length
+from movierec.lake.served import Served
+from movierec.testing.memory import MemoryLake
 from proxy.records import from_line, to_columns, to_line
 
 RECORD = Served(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movierec.users import LARGEST_USER_ID
+from movierec.model.user_id import LARGEST_USER_ID
 from proxy.routing import MAX_TARGET_BYTES, Page, Recommend, Refusal, route
 
 

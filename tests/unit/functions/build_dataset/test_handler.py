@@ -10,9 +10,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from functions.build_dataset import handler
 from functions.build_dataset.handler import Deps
-from movierec import artifact, live_metrics
-from movierec import dataset as datasets
-from movierec.audience import GROUPS
+from movierec import metrics
 from movierec.errors import (
     ConfigError,
     DatasetError,
@@ -20,7 +18,10 @@ from movierec.errors import (
     UnavailableError,
     UsageError,
 )
-from movierec.testing import MemoryStore
+from movierec.model import artifact
+from movierec.model import dataset as datasets
+from movierec.model.segments import GROUPS
+from movierec.testing.memory import MemoryStore
 
 N_USERS, N_MOVIES, ROWS = 20, 8, 100
 
@@ -298,6 +299,6 @@ def test_the_declared_metrics_are_emitted(deps, capsys):
     handler.build_dataset({}, deps)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     declared = lines[0]["_aws"]["CloudWatchMetrics"][0]
-    assert declared["Namespace"] == live_metrics.NAMESPACE
+    assert declared["Namespace"] == metrics.NAMESPACE
     emitted = {(metric["Name"], metric["Unit"]) for metric in declared["Metrics"]}
-    assert emitted == {(m.name, m.unit) for m in live_metrics.RETRAINING_METRICS[:3]}
+    assert emitted == {(m.name, m.unit) for m in metrics.RETRAINING_METRICS[:3]}

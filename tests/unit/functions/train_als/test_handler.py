@@ -8,9 +8,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from functions.train_als import als, handler
 from functions.train_als.handler import Deps
-from movierec import artifact, live_metrics
-from movierec import dataset as datasets
-from movierec.audience import GROUPS
+from movierec import metrics
 from movierec.errors import (
     ArtifactError,
     ConfigError,
@@ -18,8 +16,11 @@ from movierec.errors import (
     UnavailableError,
     UsageError,
 )
-from movierec.ranking import Recommender
-from movierec.testing import FakeClock, MemoryStore
+from movierec.model import artifact
+from movierec.model import dataset as datasets
+from movierec.model.ranking import Recommender
+from movierec.model.segments import GROUPS
+from movierec.testing.memory import FakeClock, MemoryStore
 from tests.unit.functions.train_als.tastes import N_MOVIES, N_USERS, tasteful
 
 DATASET_ID = "0123456789abcdef"
@@ -198,6 +199,6 @@ def test_the_declared_metrics_are_emitted(deps, capsys):
     handler.train_als(EVENT, deps)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     declared = lines[0]["_aws"]["CloudWatchMetrics"][0]
-    assert declared["Namespace"] == live_metrics.NAMESPACE
+    assert declared["Namespace"] == metrics.NAMESPACE
     emitted = {(metric["Name"], metric["Unit"]) for metric in declared["Metrics"]}
-    assert emitted == {(m.name, m.unit) for m in live_metrics.RETRAINING_METRICS[3:]}
+    assert emitted == {(m.name, m.unit) for m in metrics.RETRAINING_METRICS[3:]}

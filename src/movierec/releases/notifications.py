@@ -1,0 +1,70 @@
+"""What people are told about a release: when it starts, and how it ends."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from movierec.releases import log
+from movierec.releases.log import Step, StepName
+
+TITLES: Final[Mapping[StepName, str]] = {
+    "start": "started",
+    "promote": "promoted",
+    "rollback": "rolled back",
+    "abort": "aborted",
+}
+"""The steps that people hear of, and what they are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message: a mail's subject and text, a chat's line and link."""
+
+    release_id: str
+    event: StepName
+    subject: str
+    """At most 100 characters of ASCII: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
+    text: str
+    link: str
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Return what a machine needs to know of the message."""
+        return {"release_id": self.release_id, "event": self.event, "link": self.link}
+
+
+def record_key(release_id: str, event: str, channel: str) -> str:
+    """Return where it is written down whether a notice reached a channel ("sns", "slack")."""
+    return f"{log.folder(release_id)}notices/{event}-{channel}.json"
+
+
+def notices(steps: Sequence[Step], link: str) -> tuple[Notice, ...]:
+    """Return what a release's steps are worth telling, in order; each event once."""
+    told: dict[StepName, Notice] = {}
+    for step in steps:
+        if step.name in TITLES and step.name not in told:
+            told[step.name] = _notice(step, link)
+    return tuple(told.values())
+
+
+def _notice(step: Step, link: str) -> Notice:
+    subject = f"movierec release {step.release_id} {TITLES[step.name]}"
+    lines = [
+        f"{subject}: {step.reason}" if step.reason else subject,
+        f"model {step.model_version or 'not chosen yet'}, version {step.version or 'not cut yet'}",
+        *_numbers(step.facts.get("evaluation", {})),
+        link,
+    ]
+    return Notice(step.release_id, step.name, subject[:100], "\n".join(lines), link)
+
+
+def _numbers(evaluation: Mapping[str, Any]) -> list[str]:
+    if not evaluation.get("trials"):
+        return []
+    trials, hits = evaluation["trials"], evaluation["hits"]
+    counted = ", ".join(f"{arm} {hits[arm]} of {trials[arm]} lists watched" for arm in trials)
+    bounds = [evaluation[name] for name in ("difference", "lower", "upper")]
+    if None in bounds:
+        return [counted]
+    difference, lower, upper = bounds
+    return [counted, f"difference {difference:+.4f}, between {lower:+.4f} and {upper:+.4f}"]
