@@ -14,7 +14,7 @@ import numpy.typing as npt
 from movierec.releases import sequential_test, state_machine
 from movierec.releases.policy import Policy
 from movierec.releases.sequential_test import Bounds, Floats, Sums, Trials, Verdict
-from movierec.releases.state_machine import Decision
+from movierec.releases.state_machine import NextAction
 from movierec.releases.traffic_split import ALL_PERCENT
 
 _DAY_S: Final = 86_400.0
@@ -106,7 +106,7 @@ class Walk:
 
     def run(self) -> Walked:
         """Walk the steps until promotion or rollback."""
-        decision, look = Decision("weigh", self.policy.steps[0], ""), 0
+        decision, look = NextAction("weigh", self.policy.steps[0], ""), 0
         verdict: Verdict = "unclear"
         while decision.name == "weigh":
             look, verdict, decision = self._step(decision.percent, look)
@@ -114,7 +114,7 @@ class Walk:
         end = "promoted" if decision.name == "promote" else failed
         return Walked(end, look * self.policy.look_s, self._requests, self._worse_ever)
 
-    def _step(self, percent: float, begin: int) -> tuple[int, Verdict, Decision]:
+    def _step(self, percent: float, begin: int) -> tuple[int, Verdict, NextAction]:
         """Return the look that ended a step, and why; the step began at look `begin`."""
         look = begin
         while True:
@@ -123,7 +123,7 @@ class Walk:
             served = self._serve(percent / ALL_PERCENT, look, self.site.requests(skip_s))
             for i, verdict in enumerate(self._verdicts(look), 1):
                 in_step_s = (look + i - begin) * self.policy.look_s
-                decision = state_machine.decide_at(percent, verdict, in_step_s, self.policy)
+                decision = state_machine.next_action_at(percent, verdict, in_step_s, self.policy)
                 if decision.name != "hold":
                     self._account(served, i)
                     return look + i, verdict, decision

@@ -124,7 +124,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
             }
         )
 
-    def give_up(self, partitions: Iterable[int]) -> None:
+    def relinquish(self, partitions: Iterable[int]) -> None:
         """Leave the group at the next poll and join it again; only the group can reassign."""
         self._rejoin = bool(list(partitions))
 

@@ -35,7 +35,7 @@ INTERNAL_ERROR = "internal error: see the function's log for this X-Recommendati
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class Responder:
     """Answers requests with `service` and tells `telemetry`; `clock_s` is monotonic seconds."""
 
     service: Service
@@ -79,12 +79,12 @@ def respond(app: Chalice, view: View) -> Response:
 
 
 @functools.cache
-def edge() -> Edge:
+def edge() -> Responder:
     """Return this execution environment's edge, made at the first request."""
     return from_env(os.environ)
 
 
-def from_env(env: Mapping[str, str]) -> Edge:
+def from_env(env: Mapping[str, str]) -> Responder:
     """Wire the edge as the environment says; a setting that is wrong is told at each request.
 
     Never raises: out here an error would be Chalice's own 500, which no metric counts and no
@@ -106,7 +106,7 @@ def from_env(env: Mapping[str, str]) -> Edge:
         function_version=function_version,
         code_version=env.get(settings.CODE_VERSION, "unknown"),
     )
-    return Edge(service, telemetry)
+    return Responder(service, telemetry)
 
 
 def _slow_ms(env: Mapping[str, str]) -> float:

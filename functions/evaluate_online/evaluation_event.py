@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final, Self
 
-from functions.evaluate_online.outcomes import Contest, Weights
+from functions.evaluate_online.outcomes import Experiment, Weights
 from movierec.errors import UsageError
 from movierec.lake.served import microseconds
 
@@ -28,9 +28,9 @@ class Release:
     since: datetime
     weights: Weights
 
-    def contest(self, settle_s: float) -> Contest:
+    def experiment(self, settle_s: float) -> Experiment:
         """Return what its trials are sorted by."""
-        return Contest(self.stable, self.canary, self.weights, settle_s)
+        return Experiment(self.stable, self.canary, self.weights, settle_s)
 
 
 @dataclass(frozen=True, slots=True)

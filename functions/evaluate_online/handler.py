@@ -34,7 +34,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.evaluate_online import lake_window, outcomes, quality_metrics
 from functions.evaluate_online.evaluation_event import Release, Request
 from functions.evaluate_online.lake_window import Window
-from functions.evaluate_online.outcomes import Served, Tried
+from functions.evaluate_online.outcomes import Served, TrialSet
 from movierec import metrics as live_metrics
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
@@ -113,7 +113,7 @@ def evaluate_online(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
         overall=found.overall | _model_age(found.serving, now, deps.logger),
     )
     if request.release:
-        evaluation = _judge(evaluation, request.release, found.tried, deps)
+        evaluation = _judge(evaluation, request.release, found.trial_set, deps)
     _tell(deps, evaluation)
     return evaluation.to_json()
 
@@ -124,7 +124,7 @@ class _Found:
 
     versions: Mapping[str, Mapping[str, Any]]
     overall: dict[str, Any]
-    tried: Tried
+    trial_set: TrialSet
     serving: str | None
 
 
@@ -148,14 +148,16 @@ def _find(request: Request, deps: Deps, lake_versions: Mapping[str, int], window
     met = outcomes.encounters(judged, evidence.viewings, evidence.ratings, window.horizon_s)
     hit = np.zeros(len(finished), np.bool_)
     hit[finished] = outcomes.hits(len(judged.rows), met)
-    tried = outcomes.NO_TRIALS
+    trial_set = outcomes.NO_TRIALS
     if request.release:
-        contest = request.release.contest(deps.policy.settle_s)
-        tried = outcomes.trials(served, hit, contest, until=until, horizon_s=window.horizon_s)
+        experiment = request.release.experiment(deps.policy.settle_s)
+        trial_set = outcomes.trials(
+            served, hit, experiment, until=until, horizon_s=window.horizon_s
+        )
     return _Found(
         versions=quality_metrics.by_version(judged, hit[finished], met, evidence.known),
         overall=quality_metrics.measure(judged, hit[finished], met, evidence.known) | overall,
-        tried=tried,
+        trial_set=trial_set,
         serving=quality_metrics.serving_model(served),
     )
 
@@ -169,17 +171,20 @@ def _model_age(model: str | None, now: datetime, logger: Logger) -> dict[str, fl
     return {live_metrics.MODEL_AGE.name: days}
 
 
-def _judge(evaluation: Evaluation, release: Release, tried: Tried, deps: Deps) -> Evaluation:
+def _judge(evaluation: Evaluation, release: Release, trial_set: TrialSet, deps: Deps) -> Evaluation:
     """Store the trials, then judge them: no verdict is given that cannot be replayed."""
-    body, key = sequential_test.pack(tried.trials), trials_key(release.release_id, evaluation.at)
+    body, key = (
+        sequential_test.pack(trial_set.trials),
+        trials_key(release.release_id, evaluation.at),
+    )
     deps.store.put(key, body)
     stored = replace(
         evaluation,
-        mixed_windows=tried.mixed,
+        mixed_windows=trial_set.mixed,
         trials_key=key,
         trials_sha256=artifact.checksum(body)["sha256"],
     )
-    return judge(stored, tried.trials, deps.policy)
+    return judge(stored, trial_set.trials, deps.policy)
 
 
 def _tell(deps: Deps, evaluation: Evaluation) -> None:

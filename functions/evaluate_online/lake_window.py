@@ -167,7 +167,7 @@ def read_evidence(
     )
 
 
-class _Book:
+class _IdCodebook:
     """Numbers movie ids as they come: what is kept of millions of texts."""
 
     def __init__(self) -> None:
@@ -192,7 +192,7 @@ class _Reading:
     lake: LakeReader
     tables: Versions
     fill: Mapping[str, str]
-    book: _Book = field(default_factory=_Book)
+    book: _IdCodebook = field(default_factory=_IdCodebook)
 
     def sums(self, sql: str, turns: int) -> dict[str, Array]:
         """Return the rows of all turns, with `movie` for movie_id."""
@@ -220,7 +220,7 @@ class _Reading:
         return sql.format(**self.fill, turn=turn, turns=turns)
 
 
-def _block(lists: Sequence[Sequence[str] | None], book: _Book) -> npt.NDArray[np.int32]:
+def _block(lists: Sequence[Sequence[str] | None], book: _IdCodebook) -> npt.NDArray[np.int32]:
     lengths = np.array([len(ids or ()) for ids in lists], np.int64)
     flat = np.array([movie for ids in lists for movie in ids or ()], object)
     block = np.full((len(lists), int(lengths.max(initial=1))), -1, np.int32)

@@ -27,7 +27,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from movierec import metrics as live_metrics
 from movierec.aws.delta_lake import DeltaLake
-from movierec.aws.delta_maintenance import Kept, LakeKeeper
+from movierec.aws.delta_maintenance import Kept, LakeMaintainer
 from movierec.errors import LakeError
 from movierec.lake.maintenance import Policy
 from movierec.runtime.clock import SystemClock
@@ -49,7 +49,7 @@ class Deps:
         lake, policy, clock = DeltaLake.from_env(env), Policy.from_env(env), SystemClock()
 
         def keep(time_left_s: Callable[[], float]) -> Sequence[Kept]:
-            return LakeKeeper(lake, policy, clock, time.sleep, time_left_s).keep()
+            return LakeMaintainer(lake, policy, clock, time.sleep, time_left_s).keep()
 
         return cls(
             keep=keep,

@@ -19,7 +19,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from movierec.aws.cloudwatch_alarms import version_in
 from movierec.aws.release_factory import open_releases
 from movierec.errors import UsageError
-from movierec.releases.orchestrator import Releases
+from movierec.releases.context import Releases
+from movierec.releases.rollback import close, roll_back
 from movierec.reports.release_report import publish_page
 
 SERVICE: Final = "movierec-rollback"
@@ -57,23 +58,27 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer Lambda."""
     found = deps()
     found.logger.append_keys(function_request_id=context.aws_request_id)
-    return {"rolled_back": [version for alarm in alarms(event) if (version := brake(alarm, found))]}
+    return {
+        "rolled_back": [
+            version for alarm in alarms(event) if (version := handle_alarm(alarm, found))
+        ]
+    }
 
 
-def brake(alarm: Alarm, deps: Deps) -> str | None:
+def handle_alarm(alarm: Alarm, deps: Deps) -> str | None:
     """Take a version's users away if its alarm says so; return the version if it had any."""
     version = version_in(alarm.name)
     if version is None or alarm.state != "ALARM":
         deps.logger.info("alarm_passed_over", extra={"alarm": alarm.name, "state": alarm.state})
         return None
     alias = deps.releases.function.alias()
-    was_canary = alias is not None and alias.routing.canary == version
+    was_canary = alias is not None and alias.split.canary == version
     facts = {"alarm": {"name": alarm.name, "reason": alarm.reason}}
-    deps.releases.rollback(f"alarm {alarm.name}: {alarm.reason}", of=version, facts=facts)
+    roll_back(deps.releases, f"alarm {alarm.name}: {alarm.reason}", of=version, facts=facts)
     deps.logger.warning("canary_rolled_back", extra={"version": version, "alarm": alarm.name})
     if alias and alias.release_id:
         # It does nothing to a release that goes on: the alarm may be of an earlier one, and late.
-        deps.releases.close(alias.release_id)
+        close(deps.releases, alias.release_id)
         # Its notice links to it, and the state machine, which else writes it, may have died.
         publish_page(deps.releases.log, alias.release_id)
     return version if was_canary else None

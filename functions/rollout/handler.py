@@ -35,11 +35,14 @@ from movierec.aws.release_factory import open_releases
 from movierec.errors import ReleaseError, UnavailableError, UsageError
 from movierec.parameters import read_parameters
 from movierec.releases import log, state_machine
+from movierec.releases.context import Releases
 from movierec.releases.evaluation import Evaluation
-from movierec.releases.orchestrator import Releases
+from movierec.releases.notifications import announce
+from movierec.releases.orchestrator import Orchestrator
 from movierec.releases.policy import Policy
 from movierec.releases.request import Request
-from movierec.releases.state_machine import Standing
+from movierec.releases.rollback import close
+from movierec.releases.state_machine import ReleaseState
 from movierec.reports.release_report import publish_page
 
 SERVICE: Final = "movierec-rollout"
@@ -82,7 +85,7 @@ def act(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
         raise UsageError(f"action is {event.get('action')!r}: expected {', '.join(_ACTIONS)}")
     release_id = _release_id(event)
     following = action(release_id, event, deps)
-    found = deps.releases.standing(release_id)
+    found = deps.releases.state_of(release_id)
     deps.logger.info(
         "release_acted",
         extra={"release_id": release_id, "action": event["action"], "state": found.state},
@@ -92,8 +95,8 @@ def act(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
     return _answer(found, following, deps)
 
 
-def _answer(found: Standing, following: Next, deps: Deps) -> dict[str, Any]:
-    look_s = state_machine.next_look_s(found, deps.releases.clock.now())
+def _answer(found: ReleaseState, following: Next, deps: Deps) -> dict[str, Any]:
+    look_s = state_machine.next_tick_s(found, deps.releases.clock.now())
     asked = following == "look" and found.version is not None and found.stable is not None
     return {
         "release_id": found.release_id,
@@ -120,9 +123,9 @@ def _release_id(event: Mapping[str, Any]) -> str:
 def _begin(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
     request = Request.read(event.get("request") or {})
     policy = read_parameters(Policy, asdict(deps.policy) | (event.get("policy") or {}))
-    turn = deps.releases.begin(release_id, request, policy)
+    turn = Orchestrator(deps.releases).begin(release_id, request, policy)
     try:
-        deps.releases.announce(release_id)
+        announce(deps.releases, release_id)
     except (ReleaseError, UnavailableError) as exc:
         # It is told again when the release ends; a release does not wait for mail.
         deps.logger.warning("notice_not_sent", extra={"error": str(exc)})
@@ -130,26 +133,30 @@ def _begin(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
     return following
 
 
-def _step(step: Callable[[Releases, str], Standing]) -> "Action":
+def _step(step: Callable[[Orchestrator, str], ReleaseState]) -> "Action":
     def action(release_id: str, _event: Mapping[str, Any], deps: Deps) -> Next:
-        return "closed" if step(deps.releases, release_id).closed else "go"
+        return "closed" if step(Orchestrator(deps.releases), release_id).closed else "go"
 
     return action
 
 
 def _advance(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
     given = event.get("evaluation")
-    found = deps.releases.advance(release_id, Evaluation.from_json(given) if given else None)
+    found = Orchestrator(deps.releases).advance(
+        release_id, Evaluation.from_json(given) if given else None
+    )
     return "closed" if found.closed else "look"
 
 
 def _close(release_id: str, _event: Mapping[str, Any], deps: Deps) -> Next:
-    deps.releases.close(release_id)
+    close(deps.releases, release_id)
     return "closed"
 
 
 def _abort(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
-    deps.releases.end(release_id, _words(str(event.get("reason") or "the state machine failed")))
+    Orchestrator(deps.releases).end(
+        release_id, _words(str(event.get("reason") or "the state machine failed"))
+    )
     return "closed"
 
 
@@ -171,9 +178,9 @@ Action = Callable[[str, Mapping[str, Any], Deps], Next]
 
 _ACTIONS: Final[Mapping[str, Action]] = {
     "begin": _begin,
-    "check": _step(Releases.check),
-    "cut": _step(Releases.cut),
-    "test": _step(Releases.test),
+    "check": _step(Orchestrator.check),
+    "cut": _step(Orchestrator.cut),
+    "test": _step(Orchestrator.test),
     "advance": _advance,
     "close": _close,
     "abort": _abort,

@@ -98,7 +98,7 @@ def seen(dataset: Dataset, keep: npt.NDArray[np.bool_]) -> csr_matrix:
     return matrix(dataset, keep, np.ones(len(keep), np.float32))
 
 
-def noise_edge(confidence: csr_matrix) -> float:
+def bai_yin_edge(confidence: csr_matrix) -> float:
     """Return sqrt(n / users) + sqrt(n / movies) for n positive interactions.
 
     With all c = 1, the problem's solution is the singular value decomposition of p with every
@@ -121,7 +121,7 @@ def fit(
     with threadpool_limits(limits=1, user_api="blas"):
         model = AlternatingLeastSquares(
             factors=parameters.factors,
-            regularization=parameters.regularization * noise_edge(confidence),
+            regularization=parameters.regularization * bai_yin_edge(confidence),
             iterations=parameters.iterations,
             random_state=parameters.seed,
             use_cg=not exact,

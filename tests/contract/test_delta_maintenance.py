@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 
 from functions.lake_maintenance.handler import Deps, keep_lake
 from movierec.aws.delta_lake import DeltaLake
-from movierec.aws.delta_maintenance import LakeKeeper
+from movierec.aws.delta_maintenance import LakeMaintainer
 from movierec.errors import ConflictError, LakeError, VersionNotFoundError
 from movierec.lake.maintenance import Policy
 from movierec.lake.schema import dates
@@ -41,7 +41,7 @@ def keeper_of(lake, policy=AT_ONCE, **changes):
         "pause": lambda _seconds: None,
         "time_left_s": lambda: 900.0,
     }
-    return LakeKeeper(lake, policy, **{**wanted, **changes})
+    return LakeMaintainer(lake, policy, **{**wanted, **changes})
 
 
 def keep(lake, policy=AT_ONCE, **changes):

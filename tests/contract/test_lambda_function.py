@@ -17,8 +17,8 @@ from movierec.aws.session import client
 from movierec.aws.sns_topic import SnsTopic
 from movierec.errors import ReleaseConflictError, ReleaseError, ReleaseNotFoundError
 from movierec.releases import smoke_test
-from movierec.releases.ports import CanaryAlarms, NoticeTopic, ServedFunction
-from movierec.releases.traffic_split import Routing
+from movierec.releases.ports import CanaryAlarms, NotificationTopic, ServedFunction
+from movierec.releases.traffic_split import TrafficSplit
 from movierec.testing.releases import MemoryAlarms, MemoryFunction, MemoryTopic
 
 M1, M2 = "20261120T101500Z-abc-def", "20261121T101500Z-abc-def"
@@ -128,45 +128,45 @@ def test_the_alias_is_where_it_was_pointed_and_says_by_which_release(subject: Su
     function = subject.function
     two_versions(function)
 
-    function.point(Routing("1"), RELEASE, over=None)
+    function.update_alias(TrafficSplit("1"), RELEASE, over=None)
     first = function.alias()
     assert first is not None
-    assert (first.routing, first.release_id) == (Routing("1"), RELEASE)
+    assert (first.split, first.release_id) == (TrafficSplit("1"), RELEASE)
     for percent in (0, 5, 33.3, 100):
-        function.point(Routing("1", "2", percent), LATER, over=function.alias())
+        function.update_alias(TrafficSplit("1", "2", percent), LATER, over=function.alias())
         found = function.alias()
         assert found is not None
-        assert (found.routing, found.release_id) == (Routing("1", "2", percent), LATER)
+        assert (found.split, found.release_id) == (TrafficSplit("1", "2", percent), LATER)
         assert found.revision != first.revision
 
 
 def test_a_step_that_was_decided_on_an_older_alias_is_refused(subject: Subject) -> None:
     function = subject.function
     two_versions(function)
-    function.point(Routing("1"), RELEASE, over=None)
+    function.update_alias(TrafficSplit("1"), RELEASE, over=None)
     seen = function.alias()
-    function.point(Routing("1", "2", 5), RELEASE, over=seen)
+    function.update_alias(TrafficSplit("1", "2", 5), RELEASE, over=seen)
 
     with pytest.raises(ReleaseConflictError):
-        function.point(Routing("2"), RELEASE, over=seen)
+        function.update_alias(TrafficSplit("2"), RELEASE, over=seen)
     with pytest.raises(ReleaseConflictError):
-        function.point(Routing("2"), RELEASE, over=None)
+        function.update_alias(TrafficSplit("2"), RELEASE, over=None)
     found = function.alias()
     assert found is not None
-    assert found.routing == Routing("1", "2", 5)
+    assert found.split == TrafficSplit("1", "2", 5)
 
 
 def test_a_brake_is_bound_to_no_state(subject: Subject) -> None:
     function = subject.function
     two_versions(function)
-    function.point(Routing("1"), RELEASE, over=None)
-    function.point(Routing("1", "2", 5), RELEASE, over=function.alias())
+    function.update_alias(TrafficSplit("1"), RELEASE, over=None)
+    function.update_alias(TrafficSplit("1", "2", 5), RELEASE, over=function.alias())
 
-    function.force(Routing("1"), RELEASE)
+    function.force_update(TrafficSplit("1"), RELEASE)
 
     found = function.alias()
     assert found is not None
-    assert found.routing == Routing("1")
+    assert found.split == TrafficSplit("1")
 
 
 # Only what Lambda has
@@ -224,26 +224,26 @@ def watched(alarms: CanaryAlarms) -> list[str]:
 
 
 def test_a_canary_is_watched_from_its_first_user_to_its_end(alarms: CanaryAlarms) -> None:
-    alarms.arm("2")
-    alarms.arm("2")
+    alarms.create("2")
+    alarms.create("2")
     assert watched(alarms) == ["2"]
 
-    alarms.arm("3")
-    alarms.expect_data("2")
-    alarms.expect_data("2")
+    alarms.create("3")
+    alarms.enable_missing_data("2")
+    alarms.enable_missing_data("2")
     assert watched(alarms) == ["2", "2", "3"]
 
-    alarms.disarm("2")
-    alarms.disarm("2")
+    alarms.delete("2")
+    alarms.delete("2")
     assert watched(alarms) == ["3"]
-    alarms.disarm("3")
+    alarms.delete("3")
 
 
 # Topic
 
 
 @pytest.fixture(params=["memory", "sns"])
-def topic(request: pytest.FixtureRequest) -> NoticeTopic:
+def topic(request: pytest.FixtureRequest) -> NotificationTopic:
     if request.param == "memory":
         return MemoryTopic()
     request.getfixturevalue("emulated_aws")
@@ -251,7 +251,7 @@ def topic(request: pytest.FixtureRequest) -> NoticeTopic:
     return SnsTopic.from_env({settings.RELEASES_TOPIC: arn})
 
 
-def test_each_message_has_an_id_of_its_own(topic: NoticeTopic) -> None:
+def test_each_message_has_an_id_of_its_own(topic: NotificationTopic) -> None:
     said = [topic.publish("a subject", "a text", {"event": "start"}) for _ in range(2)]
 
     assert all(said)

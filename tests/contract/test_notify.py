@@ -14,8 +14,8 @@ from functions.notify import handler as notify
 from functions.notify.handler import ATTEMPTS, Deps
 from movierec.errors import UnavailableError
 from movierec.releases.log import Step, stamp
-from movierec.releases.notifications import notices, record_key
-from movierec.releases.traffic_split import Routing
+from movierec.releases.notifications import notifications_of, record_key
+from movierec.releases.traffic_split import TrafficSplit
 from movierec.testing.memory import FakeClock, MemoryStore
 from tests.contract.webhook_catcher import catching
 
@@ -27,10 +27,10 @@ WORSE = Step(
     RELEASE,
     "movierec-api",
     "m2",
-    Routing("1", "2", 25.0),
+    TrafficSplit("1", "2", 25.0),
     "rollback",
     "2",
-    Routing("1"),
+    TrafficSplit("1"),
     "its lists are watched less than the stable version's",
     at=stamp(datetime(2026, 11, 20, 10, 16, tzinfo=UTC)),
     facts={
@@ -65,7 +65,7 @@ def deps(store, url, timeout_s=10.0):
 
 def the_event():
     """Return what SNS hands to the function when a canary was worse."""
-    (notice,) = notices([WORSE], LINK)
+    (notice,) = notifications_of([WORSE], LINK)
     event = json.loads(GOLDEN.read_text(encoding="utf-8"))
     said = event["Records"][0]["Sns"]
     said["Subject"], said["Message"] = notice.subject, notice.text

@@ -16,14 +16,14 @@ from deltalake import DeltaTable
 from functions.build_dataset.handler import Deps, build_dataset
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
-from movierec.aws.lineage_resolver import Tracer
+from movierec.aws.lineage_resolver import LineageResolver
 from movierec.errors import UsageError
 from movierec.lake.schema import Columns, dates
 from movierec.model import artifact
 from movierec.model import dataset as datasets
 from movierec.model.artifact import Model, Popular
 from movierec.releases.log import Step, step_key
-from movierec.releases.traffic_split import Routing
+from movierec.releases.traffic_split import TrafficSplit
 from movierec.testing.memory import MemoryStore
 
 AT = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
@@ -146,7 +146,7 @@ class Lab:
         deps = Deps(self.lake, self.store, "abc123", logger, metrics)  # type: ignore[arg-type]  # a metrics object that forgets
         self.dataset_id = build_dataset({}, deps)["dataset_id"]
         self.movies = train(self.store, self.dataset_id)
-        step = Step(RELEASE, "movierec-api", VERSION, None, "route", "12", Routing("12"))
+        step = Step(RELEASE, "movierec-api", VERSION, None, "route", "12", TrafficSplit("12"))
         self.store.put(step_key(RELEASE, 1, "route"), step.dump())
         # What came in after the data set was built must not disturb it.
         self.lake.append(
@@ -155,7 +155,7 @@ class Lab:
             transactions={"movielog1-0": 5000},
         )
         self.lake.append("served", [served(self.movies)], transactions={"proxy": 1})
-        self.tracer = Tracer(self.lake, self.store, "movierec-api", Lambda())
+        self.tracer = LineageResolver(self.lake, self.store, "movierec-api", Lambda())
 
     def failed(self) -> list[str]:
         checks = self.tracer.verify(self.tracer.by_id("id-1"))
@@ -185,7 +185,13 @@ def test_a_version_that_was_released_again_is_traced_to_the_release_of_that_time
     """Lambda's description names the release that published it, for ever."""
     again, later = "20261120T100000000Z", "20261120T110000000Z"
     step = Step(
-        again, "movierec-api", VERSION, Routing("13"), "route", "12", Routing("13", "12", 5)
+        again,
+        "movierec-api",
+        VERSION,
+        TrafficSplit("13"),
+        "route",
+        "12",
+        TrafficSplit("13", "12", 5),
     )
     for release, at in ((again, "2026-11-20T10:00:01.000+00:00"), (later, "2026-11-20T11:00")):
         record = replace(step, release_id=release, at=at).dump()
@@ -296,7 +302,7 @@ def test_a_user_who_got_nothing_that_day_is_refused(lab: Lab) -> None:
 
 
 def test_an_empty_lake_knows_no_recommendation(tmp_path: Path) -> None:
-    tracer = Tracer(DeltaLake(str(tmp_path)), MemoryStore(), "movierec-api", Lambda())
+    tracer = LineageResolver(DeltaLake(str(tmp_path)), MemoryStore(), "movierec-api", Lambda())
 
     with pytest.raises(UsageError, match="check the id"):
         tracer.by_id("id-1")

@@ -197,7 +197,7 @@ def test_a_release_goes_its_way_by_itself_and_all_that_tells_of_it_agrees(
     assert end.items() <= shown.items()
     names = [step["name"] for step in shown["steps"]]
     assert names[:5] == ["start", "gate", "cut", "smoke", "weigh"]
-    assert releases.describe() == releases.log.closing(release).after
+    assert releases.split() == releases.log.closing(release).after
     decided = json.loads(movierec("--json", "release", "replay", release).stdout)
     assert "weigh" in {each["decided"]["name"] for each in decided}
     assert all(each["ok"] for each in decided)
@@ -227,20 +227,20 @@ def told(releases, release):
 def test_what_fails_users_is_taken_back_by_its_alarm_with_no_state_machine_to_help(
     movierec, variables, releases, channel
 ):
-    before = releases.describe()
+    before = releases.split()
     code = Code()
     try:
         how = code.hurt("failing")
         started = movierec("--json", "release", "start", *how, "--no-watch")
         release = json.loads(started.stdout)["release_id"]
-        until(lambda: releases.describe().canary)
+        until(lambda: releases.split().canary)
         machine = step_functions.arn_of(variables[settings.RELEASE_MACHINE], release)
         client("stepfunctions").stop_execution(executionArn=machine)
         until(lambda: step_functions.status(machine) == "ABORTED")
-        exposed = releases.standing(release)
+        exposed = releases.state_of(release)
         assert (exposed.state, exposed.stable) == ("exposed", before.stable)
         until(
-            lambda: releases.standing(release).closed and releases.describe() == before,
+            lambda: releases.state_of(release).closed and releases.split() == before,
             lambda: assert_users_are_answered(variables),
         )
     finally:

@@ -57,7 +57,7 @@ class Reader:
     def commit(self, last_offsets):
         """Nothing reads the group's offsets."""
 
-    def give_up(self, partitions):
+    def relinquish(self, partitions):
         self.rejoin |= set(partitions)
         for partition in partitions:
             del self.positions[partition]

@@ -16,10 +16,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from movierec.aws import lambda_alias
 from movierec.aws.lambda_function import BY_CODE
 from movierec.aws.session import client, translated
 from movierec.errors import ReleaseConflictError, ReleaseError, ReleaseNotFoundError
-from movierec.releases import traffic_split
 from movierec.releases.traffic_split import ALIAS
 
 # What PutIntegration takes of what GetIntegration answers. `uri` is always the unqualified one.
@@ -103,7 +103,7 @@ class Gateway:
         integration with a function, or that function no alias.
         """
         integrations = tuple(self._integrations(rest_api_id))
-        functions = {traffic_split.function_in(integration.uri) for integration in integrations}
+        functions = {lambda_alias.function_in(integration.uri) for integration in integrations}
         if not integrations:
             raise ReleaseNotFoundError(f"REST API {rest_api_id} invokes no function: deploy it")
         fingerprint = _fingerprint(integrations)
@@ -119,7 +119,9 @@ class Gateway:
     ) -> str:
         try:
             for integration in integrations:
-                self._point(rest_api_id, integration, traffic_split.through_alias(integration.uri))
+                self._point(
+                    rest_api_id, integration, lambda_alias.with_qualified_arn(integration.uri)
+                )
             with _errors(f"deploy REST API {rest_api_id} to stage {ALIAS}"):
                 made = self.aws.create_deployment(
                     restApiId=rest_api_id, stageName=ALIAS, description=fingerprint
@@ -139,8 +141,8 @@ class Gateway:
             for method, settings in sorted((resource.get("resourceMethods") or {}).items()):
                 body = settings.get("methodIntegration") or {}
                 # A crash of `_snapshot` can leave the alias in: such an API is healed by the next.
-                uri = traffic_split.past_alias(body.get("uri", ""))
-                if traffic_split.function_in(uri):
+                uri = lambda_alias.with_unqualified_arn(body.get("uri", ""))
+                if lambda_alias.function_in(uri):
                     whole = {**body, "uri": uri}
                     around = {k: v for k, v in settings.items() if k != "methodIntegration"}
                     yield Integration(resource["id"], resource["path"], method, whole, around)

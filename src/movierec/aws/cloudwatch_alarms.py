@@ -50,18 +50,18 @@ class CloudWatchAlarms:
             ) from exc
         return cls(template)
 
-    def arm(self, version: str) -> None:
+    def create(self, version: str) -> None:
         """Watch a version that is about to get its first users."""
         for kind in self.template:
             if kind != _SILENT:
                 self._put(kind, version)
 
-    def expect_data(self, version: str) -> None:
+    def enable_missing_data(self, version: str) -> None:
         """Also raise the alarm when a version that has had users for a while tells nothing."""
         if _SILENT in self.template:
             self._put(_SILENT, version)
 
-    def disarm(self, version: str) -> None:
+    def delete(self, version: str) -> None:
         """Watch a version no more."""
         names = [self._filled(kind, version)["AlarmName"] for kind in self.template]
         with self._errors("delete", version):
@@ -84,14 +84,14 @@ class CloudWatchAlarms:
 _SILENT: Final = "silent"
 
 
-class Unwatched:
+class NullAlarms:
     """No alarms: whoever releases by hand, without Terraform's template, watches the canary."""
 
-    def arm(self, version: str) -> None:
+    def create(self, version: str) -> None:
         """Do nothing."""
 
-    def expect_data(self, version: str) -> None:
+    def enable_missing_data(self, version: str) -> None:
         """Do nothing."""
 
-    def disarm(self, version: str) -> None:
+    def delete(self, version: str) -> None:
         """Do nothing."""

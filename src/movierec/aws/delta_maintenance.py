@@ -30,9 +30,9 @@ from movierec.lake.maintenance import (
     LakeFile,
     Partition,
     Policy,
+    compaction_candidates,
     expired,
     retention_properties,
-    scattered,
 )
 from movierec.lake.schema import TABLES, Table
 from movierec.ports import Clock
@@ -63,7 +63,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class LakeKeeper:
+class LakeMaintainer:
     """Upkeep of every table that there is.
 
     `pause` waits so many seconds; `time_left_s` tells how long the call may still take.
@@ -136,7 +136,7 @@ class LakeKeeper:
         return len(taken)
 
     def _compact(self, table: Table, delta: DeltaTable, counts: Counter[str]) -> None:
-        due = scattered(_files(table, delta), self.policy)
+        due = compaction_candidates(_files(table, delta), self.policy)
         for done, partition in enumerate(due):
             if self.time_left_s() < _RESERVE_S:
                 counts["partitions_left"] = len(due) - done

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from movierec import settings
+from movierec.aws import lambda_alias
 from movierec.aws.session import client, translated
 from movierec.errors import (
     ConfigError,
@@ -22,8 +23,7 @@ from movierec.errors import (
     ReleaseNotFoundError,
     UnavailableError,
 )
-from movierec.releases import traffic_split as routings
-from movierec.releases.traffic_split import ALIAS, Alias, Routing
+from movierec.releases.traffic_split import ALIAS, Alias, TrafficSplit
 
 BY_CODE: Final[Mapping[str, type[MovierecError]]] = {
     "NotFoundException": ReleaseNotFoundError,
@@ -67,18 +67,20 @@ class LambdaFunction:
         except ReleaseNotFoundError:
             self._latest()
             return None
-        return Alias(routings.of_alias(found), routings.release_of(found), found["RevisionId"])
+        return Alias(
+            lambda_alias.of_alias(found), lambda_alias.release_of(found), found["RevisionId"]
+        )
 
-    def point(self, routing: Routing, release_id: str, *, over: Alias | None) -> None:
+    def update_alias(self, split: TrafficSplit, release_id: str, *, over: Alias | None) -> None:
         """Send users where a routing says; see `movierec.ports.ServedFunction.point`."""
         if over is None:
-            self._point(self.aws.create_alias, routing, release_id)
+            self._update_alias(self.aws.create_alias, split, release_id)
         else:
-            self._point(self.aws.update_alias, routing, release_id, RevisionId=over.revision)
+            self._update_alias(self.aws.update_alias, split, release_id, RevisionId=over.revision)
 
-    def force(self, routing: Routing, release_id: str) -> None:
+    def force_update(self, split: TrafficSplit, release_id: str) -> None:
         """Send users where a routing says, whatever anybody else decided meanwhile."""
-        self._point(self.aws.update_alias, routing, release_id)
+        self._update_alias(self.aws.update_alias, split, release_id)
 
     def version_with(self, model_version: str) -> str | None:
         """Return the newest version of the present code with a model, None if there is none."""
@@ -133,14 +135,14 @@ class LambdaFunction:
         except ValueError:
             return body
 
-    def _point(
-        self, change: Callable[..., Any], routing: Routing, release_id: str, **revision: str
+    def _update_alias(
+        self, change: Callable[..., Any], split: TrafficSplit, release_id: str, **revision: str
     ) -> None:
         with self._errors(f"change the routing of alias {ALIAS}"):
             change(
                 FunctionName=self.name,
                 Name=ALIAS,
-                **routings.to_alias(routing, release_id),
+                **lambda_alias.to_alias(split, release_id),
                 **revision,
             )
 

@@ -30,7 +30,7 @@ from movierec.model.artifact import MANIFEST_FILE
 from movierec.model.ranking import Recommender
 from movierec.ports import ObjectStore
 from movierec.provenance import chain as provenance
-from movierec.provenance.chain import SITE_CLOCK_WITHIN, Chain, Function
+from movierec.provenance.chain import SITE_CLOCK_WITHIN, Function, Lineage
 from movierec.provenance.checks import (
     Check,
     check_answer,
@@ -47,7 +47,7 @@ _Rows = list[dict[str, Any]]
 
 
 @dataclass(slots=True)
-class Tracer:
+class LineageResolver:
     """Finds where recommendations came from. `function` is the API's Lambda function.
 
     Methods raise UsageError when there is no such recommendation, LakeError, StoreError and
@@ -65,7 +65,7 @@ class Tracer:
         store = S3Store.from_env(env, settings.ARTIFACTS_BUCKET)
         return cls(DeltaLake.from_env(env), store, function)
 
-    def by_id(self, recommendation_id: str) -> Chain:
+    def by_id(self, recommendation_id: str) -> Lineage:
         """Return the chain of a recommendation by its X-Recommendation-Id."""
         rows = self._served(f"recommendation_id = {_text(recommendation_id)}")
         if not rows:
@@ -75,7 +75,7 @@ class Tracer:
             )
         return self._chain(rows[0])
 
-    def by_user(self, user_id: int, at: datetime) -> Chain:
+    def by_user(self, user_id: int, at: datetime) -> Lineage:
         """Return the chain of what a user got nearest to a time, within a day of it."""
         rows = self._served(f"user_id = {user_id} and {_around('served_date', at)}")
         found = provenance.nearest(rows, at)
@@ -83,7 +83,7 @@ class Tracer:
             raise UsageError(f"user {user_id} was served nothing within a day of {at.isoformat()}")
         return self._chain(found)
 
-    def verify(self, chain: Chain) -> tuple[Check, ...]:
+    def verify(self, chain: Lineage) -> tuple[Check, ...]:
         """Read the data again, at the versions that the manifests name, and compare."""
         checks = list(check_links(chain))
         if chain.model is not None:
@@ -100,7 +100,7 @@ class Tracer:
 
     # Links ------------------------------------------------------------------------------
 
-    def _chain(self, found: Served) -> Chain:
+    def _chain(self, found: Served) -> Lineage:
         missing: list[str] = []
         event = provenance.site_event(found, self._site_rows(found))
         if event is None:
@@ -112,7 +112,7 @@ class Tracer:
             key = dataset.key(str(model.get("dataset_id")), MANIFEST_FILE)
             data = self._manifest("data set", key, missing)
         release = self._release(found, function) if function else ()
-        return Chain(found, event, function, release, model, data, tuple(missing))
+        return Lineage(found, event, function, release, model, data, tuple(missing))
 
     def _served(self, condition: str) -> list[Served]:
         sql = f"select * from {SERVED.name} where {condition}"  # noqa: S608  see _text
@@ -182,7 +182,7 @@ class Tracer:
                 found[name] = {"sha256": digest, "size_bytes": path.stat().st_size}
         return found
 
-    def _check_answer(self, chain: Chain) -> Iterator[Check]:
+    def _check_answer(self, chain: Lineage) -> Iterator[Check]:
         """Ask the model again for the same user, unless it was the proxy that answered."""
         found = chain.served
         if found.source not in ("model", "popular") or not found.movie_ids:

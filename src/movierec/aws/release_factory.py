@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from movierec import settings
-from movierec.aws.cloudwatch_alarms import CloudWatchAlarms, Unwatched
+from movierec.aws.cloudwatch_alarms import CloudWatchAlarms, NullAlarms
 from movierec.aws.lambda_function import LambdaFunction
 from movierec.aws.s3_store import S3Store
 from movierec.aws.sns_topic import SnsTopic
+from movierec.releases.context import Releases
 from movierec.releases.log import ReleaseLog
-from movierec.releases.orchestrator import Releases
 from movierec.runtime.clock import SystemClock
 
 
@@ -25,7 +25,7 @@ def open_releases(env: Mapping[str, str] = os.environ) -> Releases:
         LambdaFunction(settings.require(env, settings.API_FUNCTION)),
         ReleaseLog(S3Store.from_env(env, settings.ARTIFACTS_BUCKET), clock),
         clock,
-        CloudWatchAlarms.from_env(env) if watched else Unwatched(),
+        CloudWatchAlarms.from_env(env) if watched else NullAlarms(),
         SnsTopic.from_env(env),
         lambda key: address(env, key),
     )

@@ -27,6 +27,7 @@ from movierec.cli.demo_summary import Expected, Lake, Summary, summarise
 from movierec.errors import DemoError, UnavailableError, UsageError
 from movierec.model import artifact
 from movierec.model.offline_metrics import brief
+from movierec.releases.by_hand import ByHand
 from movierec.stack import port_allocation, run_record
 from movierec.stack.layout import DEFAULT_RUN, DEMO_RUN, Run
 from movierec.stack.options import Options
@@ -247,9 +248,9 @@ class _Play:
     def _second_release(self, model: str) -> None:
         self._release(model, self._scenario.canary_percent)
         self._await_requests("canary", self._scenario.requests)
-        open_releases().set_weights(50, "demo")
+        ByHand(open_releases()).set_weights(50, "demo")
         self._await_requests("canary at 50%", self._scenario.requests)
-        open_releases().promote("demo")
+        ByHand(open_releases()).promote("demo")
         self._await_requests("promoted", self._scenario.requests)
 
     def _stop_live(self) -> None:

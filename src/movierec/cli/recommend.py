@@ -10,12 +10,12 @@ from urllib.parse import quote
 import typer
 
 from movierec import settings
-from movierec.aws.lineage_resolver import Tracer
+from movierec.aws.lineage_resolver import LineageResolver
 from movierec.cli import context as contexts
 from movierec.cli import http_client, progress_display
 from movierec.errors import ArtifactError, UnavailableError, UsageError, VersionNotFoundError
 from movierec.provenance import report
-from movierec.provenance.chain import Chain
+from movierec.provenance.chain import Lineage
 from movierec.provenance.checks import Check
 from movierec.runtime.clock import SystemClock
 
@@ -72,7 +72,9 @@ def provenance(
     """Show what a recommendation came from: model, code, dataset, lake versions, Kafka offsets."""
     here = contexts.of(context)
     here.enter()
-    tracer = Tracer.from_env(os.environ, settings.require(os.environ, settings.API_FUNCTION))
+    tracer = LineageResolver.from_env(
+        os.environ, settings.require(os.environ, settings.API_FUNCTION)
+    )
     with progress_display.progress() as progress, progress.step("tracing"):
         chain = _chain(tracer, recommendation, user, at)
         checks = tracer.verify(chain) if verify else ()
@@ -91,8 +93,8 @@ def provenance(
 
 
 def _chain(
-    tracer: Tracer, recommendation: str | None, user: int | None, at: datetime | None
-) -> Chain:
+    tracer: LineageResolver, recommendation: str | None, user: int | None, at: datetime | None
+) -> Lineage:
     if (recommendation is None) == (user is None):
         raise UsageError("name one recommendation: its id, or --user USER [--at TIME]")
     if recommendation is not None:
@@ -101,7 +103,7 @@ def _chain(
     return tracer.by_user(user or 0, moment)
 
 
-def _print_chain(chain: Chain, checks: tuple[Check, ...]) -> None:
+def _print_chain(chain: Lineage, checks: tuple[Check, ...]) -> None:
     for section in report.render(chain):
         progress_display.say((section.title, "bold"))
         for label, value in section.rows:

@@ -15,12 +15,14 @@ from movierec.cli import progress_display, release_execution, release_format, st
 from movierec.errors import MovierecError, ReleaseError, UsageError
 from movierec.model import artifact
 from movierec.releases import evaluation, log, state_machine
+from movierec.releases.by_hand import ByHand
+from movierec.releases.context import Releases
 from movierec.releases.evaluation import Evaluation
-from movierec.releases.orchestrator import Releases
 from movierec.releases.policy import Policy
 from movierec.releases.request import Request
-from movierec.releases.state_machine import Standing
-from movierec.releases.traffic_split import Routing
+from movierec.releases.rollback import close, roll_back
+from movierec.releases.state_machine import ReleaseState
+from movierec.releases.traffic_split import TrafficSplit
 from movierec.reports.release_report import publish_page
 
 app = typer.Typer(
@@ -86,7 +88,7 @@ def list_all(context: typer.Context) -> None:
     here = contexts.of(context)
     releases = _open(here)
     names = reversed(releases.log.releases())
-    found = [release_format.summary(releases.standing(name)) for name in names]
+    found = [release_format.summary(releases.state_of(name)) for name in names]
     if here.as_json:
         progress_display.say_json(found)
         return
@@ -102,7 +104,7 @@ def show(context: typer.Context, release: _Which = None) -> None:
     if release is not None:
         _show_release(here, releases, release)
         return
-    found = releases.describe()
+    found = releases.split()
     if found is None:
         raise ReleaseError("nothing is released: train with `movierec retrain`, then `release cut`")
     _show(here, releases, found, with_open=True)
@@ -113,7 +115,7 @@ def pause(context: typer.Context, release: _Which = None, *, reason: _Reason = "
     """Have a release wait where it is; alarms and a bad verdict still roll it back."""
     here = contexts.of(context)
     releases = _open(here)
-    _say_standing(here, releases.pause(release or _the_open_one(releases), reason))
+    _say_standing(here, ByHand(releases).pause(release or _the_open_one(releases), reason))
 
 
 @app.command()
@@ -121,7 +123,7 @@ def resume(context: typer.Context, release: _Which = None, *, reason: _Reason = 
     """Have a release go on: one that was paused, or one whose state machine has stopped."""
     here = contexts.of(context)
     releases = _open(here)
-    found = releases.resume(release or _the_open_one(releases), reason)
+    found = ByHand(releases).resume(release or _the_open_one(releases), reason)
     if release_execution.revive(found.release_id):
         progress_display.note(
             f"release {found.release_id}: its state machine had stopped, and runs again"
@@ -175,7 +177,7 @@ def cut(
     here = contexts.of(context)
     releases = _open(here)
     with progress_display.progress() as progress, progress.step("release"):
-        before = releases.describe()
+        before = releases.split()
         after = release(releases, model, canary, reason)
     if canary is not None and before is not None and after.canary is None:
         raise ReleaseError(
@@ -197,7 +199,7 @@ def weights(
     """Send another share of users to the canary."""
     here = contexts.of(context)
     releases = _open(here)
-    _show(here, releases, releases.set_weights(canary, reason))
+    _show(here, releases, ByHand(releases).set_weights(canary, reason))
 
 
 @app.command()
@@ -205,7 +207,7 @@ def promote(context: typer.Context, *, reason: _Reason = "") -> None:
     """Make the canary stable, for everybody."""
     here = contexts.of(context)
     releases = _open(here)
-    _show(here, releases, releases.promote(reason))
+    _show(here, releases, ByHand(releases).promote(reason))
     _tell(releases)
 
 
@@ -225,10 +227,10 @@ def rollback(
     _tell(releases)
 
 
-def release(releases: Releases, model: str, canary: float | None, reason: str) -> Routing:
+def release(releases: Releases, model: str, canary: float | None, reason: str) -> TrafficSplit:
     """Cut a version with a model, the newest if it is not named, and serve it on stage `live`."""
     version = model or artifact.newest(releases.store)
-    _, after = releases.release_now(version, reason, canary_percent=canary)
+    _, after = ByHand(releases).release_now(version, reason, canary_percent=canary)
     _serve_live()
     return after
 
@@ -245,12 +247,12 @@ def _serve_live() -> None:
     Gateway().ensure_live_stage(settings.require(os.environ, settings.REST_API))
 
 
-def _rolled_back(releases: Releases, to: str | None, reason: str) -> Routing:
+def _rolled_back(releases: Releases, to: str | None, reason: str) -> TrafficSplit:
     """Roll back; users count, not whether it could be written down that they are back."""
     try:
-        return releases.rollback(reason, to=to)
+        return roll_back(releases, reason, to=to)
     except MovierecError as exc:
-        found = releases.describe()
+        found = releases.split()
         if found is None or found.canary or found.stable != (to or found.stable):
             raise
         progress_display.note(f"rolled back, but not written down: {exc}")
@@ -263,7 +265,7 @@ def _tell(releases: Releases) -> None:
     if alias is None or alias.release_id is None:
         return
     try:
-        releases.close(alias.release_id)
+        close(releases, alias.release_id)
         publish_page(releases.log, alias.release_id)
     except MovierecError as exc:
         progress_display.note(f"nobody has been told yet: {exc}")
@@ -272,7 +274,7 @@ def _tell(releases: Releases) -> None:
 def _the_open_one(releases: Releases) -> str:
     """Return the release whose canary is out, or else the newest that has not ended."""
     alias, waiting = releases.function.alias(), releases.log.open_releases()
-    if alias and alias.routing.canary and alias.release_id:
+    if alias and alias.split.canary and alias.release_id:
         return alias.release_id
     if not waiting:
         raise ReleaseError("nothing is being released: see `movierec release list`, or name one")
@@ -295,7 +297,7 @@ def _follow(here: contexts.Context, releases: Releases, release_id: str) -> None
         raise ReleaseError(f"release {release_id} was {found.state}: {found.reason}")
 
 
-def _say_standing(here: contexts.Context, found: Standing) -> None:
+def _say_standing(here: contexts.Context, found: ReleaseState) -> None:
     facts = release_format.summary(found)
     if here.as_json:
         progress_display.say_json(facts)
@@ -305,7 +307,7 @@ def _say_standing(here: contexts.Context, found: Standing) -> None:
 
 def _show_release(here: contexts.Context, releases: Releases, release_id: str) -> None:
     steps = (*releases.log.steps(release_id, holds=False), releases.log.last(release_id))
-    facts = release_format.summary(state_machine.standing(steps))
+    facts = release_format.summary(state_machine.state_of(steps))
     counted = release_format.latest_evaluation(steps)
     link = releases.link(log.page_key(release_id))
     if here.as_json:
@@ -320,13 +322,13 @@ def _show_release(here: contexts.Context, releases: Releases, release_id: str) -
 
 
 def _show(
-    here: contexts.Context, releases: Releases, routing: Routing, *, with_open: bool = False
+    here: contexts.Context, releases: Releases, split: TrafficSplit, *, with_open: bool = False
 ) -> None:
-    found = {**asdict(routing), "models": releases.models(routing)}
+    found = {**asdict(split), "models": releases.models(split)}
     waiting = releases.log.open_releases() if with_open else ()
-    unfinished = [release_format.summary(releases.standing(name)) for name in waiting]
+    unfinished = [release_format.summary(releases.state_of(name)) for name in waiting]
     if here.as_json:
         progress_display.say_json({**found, "open": unfinished} if with_open else found)
         return
-    for line in (*status_format.routing(found), *map(release_format.headline, unfinished)):
+    for line in (*status_format.split(found), *map(release_format.headline, unfinished)):
         progress_display.say(line)

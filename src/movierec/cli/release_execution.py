@@ -11,9 +11,9 @@ from movierec.aws import step_functions
 from movierec.cli import release_format
 from movierec.errors import ReleaseError, ReleaseNotFoundError
 from movierec.releases import state_machine
+from movierec.releases.context import Releases
 from movierec.releases.log import Step
-from movierec.releases.orchestrator import Releases
-from movierec.releases.state_machine import Standing
+from movierec.releases.state_machine import ReleaseState
 
 _POLL_S: Final = 1.0
 
@@ -84,7 +84,7 @@ def follow(
     driven: Running,
     ticker: Ticker,
     sleep: Callable[[float], None] = time.sleep,
-) -> Standing:
+) -> ReleaseState:
     """Show a release's steps as they are taken, and return where it stands when it has ended.
 
     Raises ReleaseError when nobody drives it any more.
@@ -98,7 +98,7 @@ def follow(
             ticker.say(release_format.timeline(step))
         told = len(steps)
         if steps:
-            found = state_machine.standing(steps)
+            found = state_machine.state_of(steps)
             if found.closed:
                 return found
             ticker.update(_status(found, (*steps, releases.log.last(release_id))))
@@ -117,7 +117,7 @@ def _steps(releases: Releases, release_id: str) -> tuple[Step, ...]:
         return ()
 
 
-def _status(found: Standing, steps: tuple[Step, ...]) -> str:
+def _status(found: ReleaseState, steps: tuple[Step, ...]) -> str:
     headline = release_format.headline(release_format.summary(found))
     counted = release_format.counted(release_format.latest_evaluation(steps))
     return f"{headline}\n  {counted}"

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from typing import Any
 
 from movierec.releases.log import Step
-from movierec.releases.state_machine import Replayed, Standing
-from movierec.releases.traffic_split import Routing
+from movierec.releases.state_machine import ReleaseState, Replayed
+from movierec.releases.traffic_split import TrafficSplit
 
 
-def summary(found: Standing) -> dict[str, Any]:
+def summary(found: ReleaseState) -> dict[str, Any]:
     """Return where a release stands, as JSON."""
     return {
         "release_id": found.release_id,
@@ -39,12 +39,12 @@ def timeline(step: Step) -> str:
     return f"{step.time:%Y-%m-%d %H:%M:%S}  {step.name:<8}  {_share(step.after)}{reason}".rstrip()
 
 
-def _share(routing: Routing | None) -> str:
-    if routing is None:
+def _share(split: TrafficSplit | None) -> str:
+    if split is None:
         return ""
-    if routing.canary is None:
-        return f"version {routing.stable}: everybody"
-    return f"version {routing.canary}: {routing.canary_percent:g}%"
+    if split.canary is None:
+        return f"version {split.stable}: everybody"
+    return f"version {split.canary}: {split.canary_percent:g}%"
 
 
 def counted(evaluation: Mapping[str, Any] | None) -> str:

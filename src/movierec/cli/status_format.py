@@ -7,7 +7,7 @@ from typing import Any
 def fact(name: str, value: Any) -> list[str]:  # noqa: ANN401  any fact
     """Return a fact of a run's condition for people."""
     if name == "routing" and isinstance(value, dict):
-        said = routing(value)
+        said = split(value)
     elif isinstance(value, dict):
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in value.items() if kind != "total")
         said = [f"{value['total']:,}" + (f" ({kinds})" if kinds else "")]
@@ -45,7 +45,7 @@ def age(seconds: float) -> str:
     return f"{max(seconds, 0) // 1:.0f} s"
 
 
-def routing(found: Mapping[str, Any]) -> list[str]:
+def split(found: Mapping[str, Any]) -> list[str]:
     """Return a routing for people, a line for each version.
 
     `found` is a Routing as JSON, with `models`: the model of each of its versions.

@@ -94,7 +94,7 @@ def expired(table: str, today: date, policy: Policy) -> str | None:
     return f"kind = 'watch' AND event_date < '{first_kept}'"
 
 
-def scattered(files: Iterable[LakeFile], policy: Policy) -> list[Partition]:
+def compaction_candidates(files: Iterable[LakeFile], policy: Policy) -> list[Partition]:
     """Return the partitions that are worth compacting, those of the most small files first."""
     small: defaultdict[Partition, int] = defaultdict(int)
     for file in files:

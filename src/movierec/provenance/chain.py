@@ -40,7 +40,7 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class Lineage:
     """Everything that one recommendation came from.
 
     `site_event` is a row of the lake's table `events`; `release` holds the release's steps in
@@ -61,7 +61,7 @@ def nearest(rows: Sequence[Served], at: datetime) -> Served | None:
     return min(rows, key=lambda row: abs(row.served_at - at), default=None)
 
 
-def put_users_on(steps: Sequence[Facts], version: str) -> str | None:
+def first_exposure(steps: Sequence[Facts], version: str) -> str | None:
     """Return when a release first sent users to a version (UTC, ISO 8601), None if it never did.
 
     `steps` are the release's, in order. Cutting and testing a version sends it nobody; going back
@@ -75,12 +75,12 @@ def _sends_users_to(step: Facts, version: str) -> bool:
     if step.get("version") == version and step.get("name") in _SENDING:
         return True
     # An abort, a pause or a look says nothing of the routing after it.
-    after = _routed(step.get("after"))
-    return version in after and version not in _routed(step.get("before"))
+    after = _versions_in(step.get("after"))
+    return version in after and version not in _versions_in(step.get("before"))
 
 
-def _routed(routing: Facts | None) -> tuple[str | None, ...]:
-    return (routing["stable"], routing["canary"]) if routing else ()
+def _versions_in(split: Facts | None) -> tuple[str | None, ...]:
+    return (split["stable"], split["canary"]) if split else ()
 
 
 def release_behind(
@@ -94,7 +94,7 @@ def release_behind(
     served_at = found.served_at.isoformat(timespec="milliseconds")
     earliest: tuple[Facts, ...] = ()
     for steps in newest_first:
-        since = put_users_on(steps, version)
+        since = first_exposure(steps, version)
         if since is not None:
             earliest = tuple(steps)
             if since <= served_at:

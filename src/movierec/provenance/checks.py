@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from movierec.lake.served import Served
 from movierec.model.ranking import Ranked
-from movierec.provenance.chain import Chain, Facts, Function
+from movierec.provenance.chain import Facts, Function, Lineage
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def check_answer(found: Served, again: Ranked) -> Check:
     return Check("the model's answer", ", ".join(found.movie_ids), ", ".join(again.movie_ids))
 
 
-def check_links(chain: Chain) -> tuple[Check, ...]:
+def check_links(chain: Lineage) -> tuple[Check, ...]:
     """Compare what one link says of the next with what the next says of itself."""
     # $LATEST is pinned to no model.
     pinned = chain.function if chain.function and chain.function.model_version else None

@@ -6,7 +6,7 @@ from typing import Any
 
 from movierec.lake import log_lines
 from movierec.lake.served import Served, from_microseconds, utc
-from movierec.provenance.chain import Chain, Facts, Function
+from movierec.provenance.chain import Facts, Function, Lineage
 from movierec.provenance.checks import offsets_text, rows_by_kind
 
 
@@ -18,7 +18,7 @@ class Section:
     rows: tuple[tuple[str, str], ...]
 
 
-def render(chain: Chain) -> tuple[Section, ...]:
+def render(chain: Lineage) -> tuple[Section, ...]:
     """Return the chain's links in order, each a section; missing ones in a section of their own."""
     sections = (
         Section("recommendation", _rows_of_served(chain.served)),
@@ -32,7 +32,7 @@ def render(chain: Chain) -> tuple[Section, ...]:
     return tuple(section for section in sections if section.rows)
 
 
-def to_json(chain: Chain) -> dict[str, Any]:
+def to_json(chain: Lineage) -> dict[str, Any]:
     """Return the chain as plain values, times as ISO 8601."""
     row = {"served_at": chain.served.served_at.isoformat(), **asdict(chain.served)}
     del row["served_at_us"]

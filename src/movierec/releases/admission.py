@@ -8,10 +8,10 @@ from typing import Final, Literal
 
 from movierec.releases import state_machine
 from movierec.releases.log import ReleaseLog
-from movierec.releases.state_machine import Standing
+from movierec.releases.state_machine import ReleaseState
 from movierec.releases.traffic_split import Alias
 
-Turn = Literal["now", "wait", "closed"]
+Admission = Literal["now", "wait", "closed"]
 
 # Publishing and a smoke test may take as long as Lambda gives a function that cuts a release.
 _MOST_OF_A_STEP_S: Final = 900.0
@@ -20,19 +20,19 @@ _MOST_OF_A_STEP_S: Final = 900.0
 _NOBODYS: Final = ""
 
 
-def out(alias: Alias | None) -> str | None:
+def active_canary(alias: Alias | None) -> str | None:
     """Return the release whose canary is out, "" if nobody wrote that down, None without one."""
-    if alias is None or alias.routing.canary is None:
+    if alias is None or alias.split.canary is None:
         return None
     return alias.release_id or _NOBODYS
 
 
-def in_the_way(
-    log: ReleaseLog, found: Standing, alias: Alias | None, now: datetime
+def blocking_releases(
+    log: ReleaseLog, found: ReleaseState, alias: Alias | None, now: datetime
 ) -> tuple[str, ...]:
     """Return the releases that must end before this one: the canary's, and earlier ones."""
     others = [r for r in log.open_releases() if r < found.release_id and _lives(log, r, now)]
-    exposed = out(alias)
+    exposed = active_canary(alias)
     if exposed is not None and exposed != found.release_id:
         others.append(exposed)
     return tuple(dict.fromkeys(others))
@@ -44,18 +44,20 @@ def _lives(log: ReleaseLog, release_id: str, now: datetime) -> bool:
     One with a canary is seen by the alias; of one that died before, nothing else tells.
     """
     quiet = now - log.last(release_id).time
-    policy = state_machine.standing(log.steps(release_id, holds=False)).policy
+    policy = state_machine.state_of(log.steps(release_id, holds=False)).policy
     return quiet < timedelta(seconds=2 * policy.look_s + _MOST_OF_A_STEP_S)
 
 
-def refusal(log: ReleaseLog, found: Standing, version: str | None, alias: Alias | None) -> str:
+def rejection_reason(
+    log: ReleaseLog, found: ReleaseState, version: str | None, alias: Alias | None
+) -> str:
     """Return why a version must not be released now, "" if it may; None is one that is yet to be.
 
     Who asked for it again gets what was rolled back before.
     """
     if version is None:
         return ""
-    if alias and alias.routing.stable == version:
+    if alias and alias.split.stable == version:
         return f"version {version} has this code and model and serves everybody already"
     before = None if found.request.again else _rolled_back_in(log, version)
     return f"version {version} was rolled back in release {before}" if before else ""

@@ -23,7 +23,7 @@ from movierec.errors import (
 )
 from movierec.model import artifact
 from movierec.ports import Clock, ObjectStore
-from movierec.releases.traffic_split import Routing
+from movierec.releases.traffic_split import TrafficSplit
 
 PREFIX: Final = "releases/"
 
@@ -55,10 +55,10 @@ class Step:
     release_id: str
     function: str
     model_version: str | None
-    before: Routing | None
+    before: TrafficSplit | None
     name: StepName = "cut"
     version: str | None = None
-    after: Routing | None = None
+    after: TrafficSplit | None = None
     reason: str = ""
     at: str = ""
     """UTC, ISO 8601."""
@@ -75,7 +75,7 @@ class Step:
         """Return the step that `dump` wrote. Raises ArtifactError."""
         given = artifact.load_json(key, body)
         routings = {
-            name: Routing(**given[name]) if given.get(name) else None
+            name: TrafficSplit(**given[name]) if given.get(name) else None
             for name in ("before", "after")
         }
         return cls(**{**given, **routings})

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from movierec.model import artifact
 from movierec.releases import log
+from movierec.releases.context import Releases
 from movierec.releases.log import Step, StepName
 
 TITLES: Final[Mapping[StepName, str]] = {
@@ -17,7 +19,7 @@ TITLES: Final[Mapping[StepName, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notification:
     """One message: a mail's subject and text, a chat's line and link."""
 
     release_id: str
@@ -38,16 +40,26 @@ def record_key(release_id: str, event: str, channel: str) -> str:
     return f"{log.folder(release_id)}notices/{event}-{channel}.json"
 
 
-def notices(steps: Sequence[Step], link: str) -> tuple[Notice, ...]:
+def announce(releases: Releases, release_id: str) -> None:
+    """Tell people what they have not been told of a release. Raises UnavailableError."""
+    link = releases.link(log.page_key(release_id))
+    for notice in notifications_of(releases.log.steps(release_id, holds=False), link):
+        key = record_key(release_id, notice.event, "sns")
+        if key not in releases.store.keys(key):
+            message = releases.topic.publish(notice.subject, notice.text, notice.attributes)
+            releases.store.put(key, artifact.dump_json({"message_id": message}))
+
+
+def notifications_of(steps: Sequence[Step], link: str) -> tuple[Notification, ...]:
     """Return what a release's steps are worth telling, in order; each event once."""
-    told: dict[StepName, Notice] = {}
+    known: dict[StepName, Notification] = {}
     for step in steps:
-        if step.name in TITLES and step.name not in told:
-            told[step.name] = _notice(step, link)
-    return tuple(told.values())
+        if step.name in TITLES and step.name not in known:
+            known[step.name] = _notification(step, link)
+    return tuple(known.values())
 
 
-def _notice(step: Step, link: str) -> Notice:
+def _notification(step: Step, link: str) -> Notification:
     subject = f"movierec release {step.release_id} {TITLES[step.name]}"
     lines = [
         f"{subject}: {step.reason}" if step.reason else subject,
@@ -55,7 +67,7 @@ def _notice(step: Step, link: str) -> Notice:
         *_numbers(step.facts.get("evaluation", {})),
         link,
     ]
-    return Notice(step.release_id, step.name, subject[:100], "\n".join(lines), link)
+    return Notification(step.release_id, step.name, subject[:100], "\n".join(lines), link)
 
 
 def _numbers(evaluation: Mapping[str, Any]) -> list[str]:

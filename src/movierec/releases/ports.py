@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from movierec.releases.traffic_split import Alias, Routing
+from movierec.releases.traffic_split import Alias, TrafficSplit
 
 
 class ServedFunction(Protocol):
@@ -19,7 +19,7 @@ class ServedFunction(Protocol):
         """Return the alias, None before the first release."""
         ...
 
-    def point(self, routing: Routing, release_id: str, *, over: Alias | None) -> None:
+    def update_alias(self, split: TrafficSplit, release_id: str, *, over: Alias | None) -> None:
         """Send users where a routing says, at once and as a whole.
 
         `over` is the alias that this was decided on, None to make the first one. Raises
@@ -27,7 +27,7 @@ class ServedFunction(Protocol):
         """
         ...
 
-    def force(self, routing: Routing, release_id: str) -> None:
+    def force_update(self, split: TrafficSplit, release_id: str) -> None:
         """Send users where a routing says, whatever anybody else decided meanwhile."""
         ...
 
@@ -54,20 +54,20 @@ class CanaryAlarms(Protocol):
     Every method can be repeated, and may raise UnavailableError and ReleaseError.
     """
 
-    def arm(self, version: str) -> None:
+    def create(self, version: str) -> None:
         """Watch a version that is about to get its first users."""
         ...
 
-    def expect_data(self, version: str) -> None:
+    def enable_missing_data(self, version: str) -> None:
         """Also raise the alarm when a version that has had users for a while tells nothing."""
         ...
 
-    def disarm(self, version: str) -> None:
+    def delete(self, version: str) -> None:
         """Watch a version no more."""
         ...
 
 
-class NoticeTopic(Protocol):
+class NotificationTopic(Protocol):
     """Where people subscribe to hear of releases. May raise UnavailableError, ReleaseError."""
 
     def publish(self, subject: str, text: str, attributes: Mapping[str, str]) -> str:

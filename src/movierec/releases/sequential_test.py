@@ -196,13 +196,13 @@ def bounds_of(sums: Sums, policy: Policy) -> RunningBounds:
 
 def boundary(information: Floats, policy: Policy) -> Floats:
     """Return what a unit-variance score stays below, always, with probability 1 - alpha; (n,)."""
-    rho = sharpest(policy.sharpest_at_trials, policy.alpha)
+    rho = tuning_parameter(policy.sharpest_at_trials, policy.alpha)
     grown = (information + rho) / rho
     root: Floats = np.sqrt(2 * rho * grown * np.log1p(np.sqrt(grown) / (2 * policy.alpha)))
     return root
 
 
-def sharpest(information: float, alpha: float) -> float:
+def tuning_parameter(information: float, alpha: float) -> float:
     """Return the mixture's r that makes the boundary tightest at this much information."""
     length = 2 * math.log(1 / (2 * alpha))
     return information / (length + math.log1p(length))

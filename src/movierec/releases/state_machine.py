@@ -21,7 +21,7 @@ from movierec.releases.log import CLOSING, Step, StepName
 from movierec.releases.policy import Policy
 from movierec.releases.request import Request
 from movierec.releases.sequential_test import Verdict
-from movierec.releases.traffic_split import ALL_PERCENT, Routing
+from movierec.releases.traffic_split import ALL_PERCENT, TrafficSplit
 
 State = Literal["start", "gate", "cut", "smoke", "exposed", "promoted", "rolled back", "aborted"]
 
@@ -41,7 +41,7 @@ CLOSED: Final[frozenset[State]] = frozenset(_STATE_AFTER[name] for name in CLOSI
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReleaseState:
     """Where a release stands, as its steps tell."""
 
     release_id: str
@@ -57,8 +57,8 @@ class Standing:
     percent: float = 0.0
     weights: tuple[tuple[datetime, float], ...] = ()
     """The canary's share over time: from when, percent."""
-    routing_before: Routing | None = None
-    routing: Routing | None = None
+    split_before: TrafficSplit | None = None
+    split: TrafficSplit | None = None
     """What the alias was, and what it should be, by the last step that changed it."""
     revision: str | None = None
     """The alias's when that step was decided: whoever moved it since has given it another."""
@@ -73,7 +73,7 @@ class Standing:
         return self.state in CLOSED
 
 
-def standing(steps: Sequence[Step]) -> Standing:
+def state_of(steps: Sequence[Step]) -> ReleaseState:
     """Fold a release's steps, which begin at its first. Raises ReleaseError for none.
 
     What is written after the closing step (it was decided before and refused after) changes
@@ -85,7 +85,7 @@ def standing(steps: Sequence[Step]) -> Standing:
     first = steps[0]
     policy = Policy.from_json(json.dumps(first.facts.get("policy", {})))
     request = Request.read(first.facts.get("request", {}))
-    found = Standing(first.release_id, "start", request, policy, first.time, first.time)
+    found = ReleaseState(first.release_id, "start", request, policy, first.time, first.time)
     for step in steps:
         if not found.closed:
             found = _after(found, step)
@@ -94,7 +94,7 @@ def standing(steps: Sequence[Step]) -> Standing:
     return found
 
 
-def _gone_back(ended: Standing, step: Step) -> Standing:
+def _gone_back(ended: ReleaseState, step: Step) -> ReleaseState:
     """Return where a release stands whose users were sent back after its end.
 
     Such a step names the version that they leave: not always the release's own.
@@ -107,7 +107,7 @@ def _gone_back(ended: Standing, step: Step) -> Standing:
     )
 
 
-def _after(before: Standing, step: Step) -> Standing:
+def _after(before: ReleaseState, step: Step) -> ReleaseState:
     if step.name == "hold":
         return before
     known = replace(
@@ -132,15 +132,15 @@ def _after(before: Standing, step: Step) -> Standing:
             percent=percent,
             since=step.time,
             weights=weights,
-            routing_before=step.before,
-            routing=step.after,
+            split_before=step.before,
+            split=step.after,
             revision=step.facts.get("revision"),
         )
     return moved
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class NextAction:
     """What to do next, and why. `percent` is the canary's share from then on."""
 
     name: Literal["hold", "weigh", "promote", "rollback"]
@@ -148,21 +148,23 @@ class Decision:
     reason: str
 
 
-def decide(found: Standing, verdict: Verdict, now: datetime) -> Decision:
+def next_action(found: ReleaseState, verdict: Verdict, now: datetime) -> NextAction:
     """Return the next step of a release whose canary has users, or is about to get the first.
 
     A worse canary is rolled back whatever else holds, a person's pause included.
     """
     if verdict != "worse":
         if found.paused:
-            return Decision("hold", found.percent, "paused by hand")
+            return NextAction("hold", found.percent, "paused by hand")
         if found.state == "smoke":
-            return Decision("weigh", found.policy.steps[0], "passed its smoke test")
+            return NextAction("weigh", found.policy.steps[0], "passed its smoke test")
     in_step_s = (now - found.since).total_seconds()
-    return decide_at(found.percent, verdict, in_step_s, found.policy)
+    return next_action_at(found.percent, verdict, in_step_s, found.policy)
 
 
-def decide_at(percent: float, verdict: Verdict, in_step_s: float, policy: Policy) -> Decision:
+def next_action_at(
+    percent: float, verdict: Verdict, in_step_s: float, policy: Policy
+) -> NextAction:
     """Return the next step of a canary that has had `percent` of users for some time.
 
     A step lasts at least `dwell_s`, and ends when the canary is shown to be not worse by the
@@ -170,20 +172,20 @@ def decide_at(percent: float, verdict: Verdict, in_step_s: float, policy: Policy
     verdict ends in a rollback, since to go on would be to guess.
     """
     if verdict == "worse":
-        return Decision("rollback", 0.0, "its lists are watched less than the stable version's")
+        return NextAction("rollback", 0.0, "its lists are watched less than the stable version's")
     if in_step_s < policy.dwell_s:
-        return Decision("hold", percent, f"at {percent:g}% for {in_step_s:.0f} s")
+        return NextAction("hold", percent, f"at {percent:g}% for {in_step_s:.0f} s")
     if percent >= ALL_PERCENT:
-        return Decision("promote", ALL_PERCENT, "held its time with all users")
+        return NextAction("promote", ALL_PERCENT, "held its time with all users")
     if verdict == "fine":
         share = next(step for step in policy.steps if step > percent)
-        return Decision("weigh", share, f"not worse by more than {policy.margin:g}")
+        return NextAction("weigh", share, f"not worse by more than {policy.margin:g}")
     if in_step_s > policy.step_limit_s:
-        return Decision("rollback", 0.0, f"no verdict after {policy.step_limit_s:g} s")
-    return Decision("hold", percent, "no verdict yet")
+        return NextAction("rollback", 0.0, f"no verdict after {policy.step_limit_s:g} s")
+    return NextAction("hold", percent, "no verdict yet")
 
 
-def next_look_s(found: Standing, now: datetime) -> int:
+def next_tick_s(found: ReleaseState, now: datetime) -> int:
     """Return how long to wait before looking again: whole seconds, at least 1.
 
     Not past the end of the step's shortest time, where a verdict may be waiting already.
@@ -192,7 +194,7 @@ def next_look_s(found: Standing, now: datetime) -> int:
     return max(1, round(min(found.policy.look_s, left_s if left_s > 0 else found.policy.look_s)))
 
 
-def evaluation_event(found: Standing) -> dict[str, Any]:
+def evaluation_event(found: ReleaseState) -> dict[str, Any]:
     """Return what `functions/evaluate_online` is asked for a release. Raises ReleaseError."""
     if found.version is None or found.stable is None:
         raise ReleaseError(f"release {found.release_id} has no canary to compare with another")
@@ -212,7 +214,7 @@ EvaluationOf = Callable[[Mapping[str, Any], Policy], Evaluation]
 """Computes a stored evaluation once more, from the trials that it names."""
 
 
-def record(found: Standing, verdict: Verdict, evaluation: Evaluation | None) -> dict[str, Any]:
+def record(found: ReleaseState, verdict: Verdict, evaluation: Evaluation | None) -> dict[str, Any]:
     """Return the facts of a step that `decide` named: all that `replay` needs to decide again."""
     facts: dict[str, Any] = {"decided": {"verdict": verdict, "steps": found.steps}}
     if evaluation:
@@ -226,9 +228,9 @@ class Replayed:
 
     at: str
     verdict: str
-    decided: Decision
+    decided: NextAction
     verdict_again: str
-    again: Decision | None
+    again: NextAction | None
     fault: str = ""
     """Why it could not be decided again, "" if it could."""
 
@@ -258,13 +260,15 @@ def _is_decided(step: Step) -> bool:
 
 def _replayed(step: Step, settled: Sequence[Step], evaluation_of: EvaluationOf) -> Replayed:
     known = step.facts["decided"]
-    decided = Decision(cast("Any", step.name), _share(step), step.reason)
-    found = standing(settled[: known["steps"]])
+    decided = NextAction(cast("Any", step.name), _share(step), step.reason)
+    found = state_of(settled[: known["steps"]])
     try:
         verdict = _verdict_again(step, found.policy, evaluation_of)
     except (ArtifactError, StoreError) as exc:
         return Replayed(step.at, known["verdict"], decided, "", None, str(exc))
-    return Replayed(step.at, known["verdict"], decided, verdict, decide(found, verdict, step.time))
+    return Replayed(
+        step.at, known["verdict"], decided, verdict, next_action(found, verdict, step.time)
+    )
 
 
 def _verdict_again(step: Step, policy: Policy, evaluation_of: EvaluationOf) -> Verdict:
@@ -276,5 +280,5 @@ def _share(step: Step) -> float:
     """Return the canary's percent of users after a step that was decided."""
     if step.name == "promote":
         return ALL_PERCENT
-    routing = step.after or step.before
-    return routing.canary_percent if routing else 0.0
+    split = step.after or step.before
+    return split.canary_percent if split else 0.0

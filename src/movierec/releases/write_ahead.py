@@ -1,7 +1,7 @@
-"""Steps of a release: each written down, then carried out, and made good after a crash between.
+"""Write-ahead log of a release: each step with its reason, stored before it is applied.
 
-A crash leaves the alias as it was before the step: whoever comes next finds the record and
-repeats the call. All may raise ReleaseConflictError and UnavailableError.
+A crash in between leaves the alias as it was: the next call of `reconcile` finds the step and
+applies it. All may raise ReleaseConflictError and UnavailableError.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from movierec.releases import log as release_log
 from movierec.releases import state_machine
 from movierec.releases.log import ReleaseLog, Step, StepName
 from movierec.releases.ports import ServedFunction
-from movierec.releases.state_machine import Standing
-from movierec.releases.traffic_split import Alias, Routing
+from movierec.releases.state_machine import ReleaseState
+from movierec.releases.traffic_split import Alias, TrafficSplit
 
 
 class Details(TypedDict, total=False):
@@ -26,8 +26,8 @@ class Details(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """The steps of one function's releases."""
+class WriteAhead:
+    """Steps of one function's releases: written, then applied to the alias."""
 
     function: ServedFunction
     log: ReleaseLog
@@ -40,7 +40,7 @@ class Steps:
         model_version: str | None = None,
         version: str | None = None,
         *,
-        after: Routing | None = None,
+        after: TrafficSplit | None = None,
         reason: str = "",
         facts: Mapping[str, Any] | None = None,
         at: datetime | None = None,
@@ -52,7 +52,7 @@ class Steps:
                 release_id,
                 self.function.name,
                 model_version,
-                alias.routing if alias else None,
+                alias.split if alias else None,
                 name,
                 version,
                 after,
@@ -64,73 +64,73 @@ class Steps:
 
     def write_next(
         self,
-        found: Standing,
+        found: ReleaseState,
         name: StepName,
         alias: Alias | None,
         *,
-        after: Routing | None = None,
+        after: TrafficSplit | None = None,
         **details: Unpack[Details],
     ) -> None:
         """Write down the next step of a release, of its own model and version."""
         model, version = found.model_version, found.version
         self.write(found.release_id, name, alias, model, version, after=after, **details)
 
-    def take(
+    def apply(
         self,
-        found: Standing,
+        found: ReleaseState,
         name: StepName,
         alias: Alias | None,
-        after: Routing,
+        after: TrafficSplit,
         **details: Unpack[Details],
     ) -> None:
         """Write the next step of a release down, then move the alias."""
         self.write_next(found, name, alias, after=after, **details)
-        self.function.point(after, found.release_id, over=alias)
+        self.function.update_alias(after, found.release_id, over=alias)
 
-    def settle(self, found: Standing) -> tuple[Standing, Alias | None]:
+    def reconcile(self, found: ReleaseState) -> tuple[ReleaseState, Alias | None]:
         """Bring the alias to where the log says it is: a crash may have come in between.
 
         What somebody did to the alias without a word in the log is written down as it is found.
         Returns the standing and the alias after that.
         """
-        wanted, alias = found.routing, self.function.alias()
-        present = alias.routing if alias else None
+        wanted, alias = found.split, self.function.alias()
+        present = alias.split if alias else None
         if wanted is None or present == wanted:
             return found, alias
         if _is_undone(found, alias):
-            self.function.point(wanted, found.release_id, over=alias)
+            self.function.update_alias(wanted, found.release_id, over=alias)
         elif alias and not found.closed:
-            name, reason = _found_moved(found, alias.routing), "the alias was moved by others"
-            self.write_next(found, name, alias, after=alias.routing, reason=reason)
+            name, reason = _found_moved(found, alias.split), "the alias was moved by others"
+            self.write_next(found, name, alias, after=alias.split, reason=reason)
         elif alias and alias.release_id == found.release_id and _has_users(found, alias):
-            self.function.force(wanted, found.release_id)
+            self.function.force_update(wanted, found.release_id)
         steps = self.log.steps(found.release_id, holds=False)
-        return state_machine.standing(steps), self.function.alias()
+        return state_machine.state_of(steps), self.function.alias()
 
 
-def _is_undone(found: Standing, alias: Alias | None) -> bool:
+def _is_undone(found: ReleaseState, alias: Alias | None) -> bool:
     """Say whether a release's last step was written down, but not carried out.
 
     The alias is as it was, and nobody has moved it there since: that would be somebody's will.
     """
     if alias is None:
-        return found.routing_before is None
-    same = alias.routing == found.routing_before and alias.revision == found.revision
+        return found.split_before is None
+    same = alias.split == found.split_before and alias.revision == found.revision
     return same and not found.closed
 
 
-def _has_users(found: Standing, alias: Alias) -> bool:
+def _has_users(found: ReleaseState, alias: Alias) -> bool:
     """Say whether the version of a release that has ended is where that end has no place for it.
 
     As canary, or as stable where a promotion was carried out while a rollback could not be.
     """
     if found.version is None:
         return False
-    undone = found.state == "rolled back" and alias.routing.stable == found.version
-    return undone or alias.routing.canary == found.version
+    undone = found.state == "rolled back" and alias.split.stable == found.version
+    return undone or alias.split.canary == found.version
 
 
-def _found_moved(found: Standing, present: Routing) -> StepName:
+def _found_moved(found: ReleaseState, present: TrafficSplit) -> StepName:
     """Return the step that somebody else has taken for a release without writing it down."""
     if present.canary == found.version:
         return "weigh"

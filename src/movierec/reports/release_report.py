@@ -14,8 +14,8 @@ from movierec import metrics
 from movierec.releases import state_machine
 from movierec.releases.log import ReleaseLog, Step, page_key
 from movierec.releases.policy import Policy
-from movierec.releases.state_machine import Standing
-from movierec.releases.traffic_split import Routing
+from movierec.releases.state_machine import ReleaseState
+from movierec.releases.traffic_split import TrafficSplit
 from movierec.reports import svg_chart
 from movierec.reports.html import Cell, page, paragraph, table
 from movierec.reports.svg_chart import Mark, Point, Series
@@ -27,7 +27,7 @@ Facts = Mapping[str, Any]
 
 def render(steps: Sequence[Step]) -> bytes:
     """Return a release's page, HTML with nothing fetched. Raises ReleaseError without a step."""
-    found = state_machine.standing(steps)
+    found = state_machine.state_of(steps)
     axis = _Axis(steps)
     sections = {
         "Users on the new version": list(_shares(found, steps, axis)),
@@ -48,7 +48,7 @@ def publish_page(log: ReleaseLog, release_id: str) -> None:
 
 def charts(steps: Sequence[Step]) -> Mapping[str, str]:
     """Return a release's pictures by name, SVG each; only of what there is anything to show."""
-    found, axis = state_machine.standing(steps), _Axis(steps)
+    found, axis = state_machine.state_of(steps), _Axis(steps)
     drawn = {
         "users": _shares(found, steps, axis),
         "difference": _differences(found, steps, axis),
@@ -62,7 +62,7 @@ def charts(steps: Sequence[Step]) -> Mapping[str, str]:
     }
 
 
-def _headline(found: Standing) -> str:
+def _headline(found: ReleaseState) -> str:
     state = f"{found.state} at {found.percent:g}%" if found.state == "exposed" else found.state
     said = [
         f"{state}, paused" if found.paused else state,
@@ -98,7 +98,7 @@ class _Axis:
 # Charts -------------------------------------------------------------------------------------
 
 
-def _shares(found: Standing, steps: Sequence[Step], axis: _Axis) -> Iterator[str]:
+def _shares(found: ReleaseState, steps: Sequence[Step], axis: _Axis) -> Iterator[str]:
     weights = [(axis.at(at), percent) for at, percent in found.weights]
     if not weights or axis.end <= 0:
         return
@@ -120,7 +120,7 @@ def _shares(found: Standing, steps: Sequence[Step], axis: _Axis) -> Iterator[str
     )
 
 
-def _differences(found: Standing, steps: Sequence[Step], axis: _Axis) -> Iterator[str]:
+def _differences(found: ReleaseState, steps: Sequence[Step], axis: _Axis) -> Iterator[str]:
     looks = list(_looks(steps, axis))
     if not looks:
         return
@@ -165,7 +165,7 @@ def _counted(evaluation: Facts) -> str:
     return "; ".join([*sides, verdict])
 
 
-def _quality(found: Standing, steps: Sequence[Step], axis: _Axis) -> Iterator[str]:
+def _quality(found: ReleaseState, steps: Sequence[Step], axis: _Axis) -> Iterator[str]:
     looks = list(_looks(steps, axis))
     if not looks or not looks[-1][1].get("versions"):
         return
@@ -173,7 +173,9 @@ def _quality(found: Standing, steps: Sequence[Step], axis: _Axis) -> Iterator[st
     yield _metrics(looks[-1][1]["versions"])
 
 
-def _hit_rates(found: Standing, looks: Sequence[tuple[float, Facts]], axis: _Axis) -> Iterator[str]:
+def _hit_rates(
+    found: ReleaseState, looks: Sequence[tuple[float, Facts]], axis: _Axis
+) -> Iterator[str]:
     hit_rate = metrics.HIT_RATE.name
     versions = looks[-1][1].get("versions", {}) if looks else {}
     series = [
@@ -239,12 +241,12 @@ def _clock(step: Step) -> str:
     return f"{step.time:%Y-%m-%d %H:%M:%S}"
 
 
-def _share(routing: Routing | None) -> str:
-    if routing is None:
+def _share(split: TrafficSplit | None) -> str:
+    if split is None:
         return ""
-    if routing.canary is None:
-        return f"all on version {routing.stable}"
-    return f"{routing.canary_percent:g}% on version {routing.canary}"
+    if split.canary is None:
+        return f"all on version {split.stable}"
+    return f"{split.canary_percent:g}% on version {split.canary}"
 
 
 def _policy(policy: Policy) -> str:

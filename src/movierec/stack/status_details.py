@@ -27,7 +27,7 @@ def facts(variables: Variables) -> dict[str, Any]:
         "quarantined": quarantined,
         "ingest_lag_lines": ingest_lag_lines,
         "newest_model": newest_model,
-        "routing": routing,
+        "routing": split,
         "releases_under_way": releases_under_way,
     }
     return {name: _said(ask, variables) for name, ask in asked.items()}
@@ -73,10 +73,10 @@ def newest_model(variables: Variables) -> str | None:
         return None
 
 
-def routing(variables: Variables) -> dict[str, Any] | None:
+def split(variables: Variables) -> dict[str, Any] | None:
     """Return who gets which version, and each version's model; None before the first release."""
     releases = open_releases(variables)
-    found = releases.describe()
+    found = releases.split()
     return None if found is None else {**asdict(found), "models": releases.models(found)}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from movierec.errors import ReleaseConflictError, ReleaseNotFoundError, UnavailableError
-from movierec.releases.traffic_split import Alias, Routing
+from movierec.releases.traffic_split import Alias, TrafficSplit
 
 Answer = Callable[[str, str, Mapping[str, Any]], object]
 
@@ -24,13 +24,13 @@ def answer_well(version: str, model_version: str, _event: Mapping[str, Any]) -> 
 class MemoryFunction:
     """A function with versions and one alias; `deploy` changes its code.
 
-    `answer` is what its versions say to an event. The next `fail_points` changes of the alias
+    `answer` is what its versions say to an event. The next `fail_updates` changes of the alias
     raise UnavailableError and change nothing; the next `lose_answers` change it and raise.
     """
 
     name: str = "api"
     answer: Answer = answer_well
-    fail_points: int = 0
+    fail_updates: int = 0
     lose_answers: int = 0
     _code: int = 1
     _versions: list[tuple[int, str]] = field(default_factory=list)
@@ -45,20 +45,20 @@ class MemoryFunction:
         """Return the alias, None before the first release."""
         return self._alias
 
-    def point(self, routing: Routing, release_id: str, *, over: Alias | None) -> None:
+    def update_alias(self, split: TrafficSplit, release_id: str, *, over: Alias | None) -> None:
         """Send users where a routing says. Raises ReleaseConflictError."""
         with self._lock:
-            self._fail("fail_points")
+            self._fail("fail_updates")
             if (self._alias and self._alias.revision) != (over and over.revision):
                 raise ReleaseConflictError(f"alias of {self.name} was moved meanwhile")
-            self._put(routing, release_id)
+            self._put(split, release_id)
             self._fail("lose_answers")
 
-    def force(self, routing: Routing, release_id: str) -> None:
+    def force_update(self, split: TrafficSplit, release_id: str) -> None:
         """Send users where a routing says, whatever anybody else decided meanwhile."""
         with self._lock:
-            self._fail("fail_points")
-            self._put(routing, release_id)
+            self._fail("fail_updates")
+            self._put(split, release_id)
             self._fail("lose_answers")
 
     def version_with(self, model_version: str) -> str | None:
@@ -83,9 +83,9 @@ class MemoryFunction:
         """Return a version's answer to an event."""
         return self.answer(version, str(self.model_of(version)), event)
 
-    def _put(self, routing: Routing, release_id: str) -> None:
+    def _put(self, split: TrafficSplit, release_id: str) -> None:
         revision = str(int(self._alias.revision) + 1 if self._alias else 1)
-        self._alias = Alias(routing, release_id, revision)
+        self._alias = Alias(split, release_id, revision)
 
     def _fail(self, counter: str) -> None:
         left = getattr(self, counter)
@@ -101,15 +101,15 @@ class MemoryAlarms:
     armed: set[str] = field(default_factory=set)
     expecting: set[str] = field(default_factory=set)
 
-    def arm(self, version: str) -> None:
+    def create(self, version: str) -> None:
         """Watch a version that is about to get its first users."""
         self.armed.add(version)
 
-    def expect_data(self, version: str) -> None:
+    def enable_missing_data(self, version: str) -> None:
         """Also raise the alarm when a version that has had users for a while tells nothing."""
         self.expecting.add(version)
 
-    def disarm(self, version: str) -> None:
+    def delete(self, version: str) -> None:
         """Watch a version no more."""
         self.armed.discard(version)
         self.expecting.discard(version)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 from chalicelib import responder
-from chalicelib.responder import Edge
+from chalicelib.responder import Responder
 from chalicelib.service import Answer, OpenModel, Service
 from chalicelib.telemetry import Request, Telemetry
 
@@ -37,7 +37,7 @@ class Bench:
             # Powertools keeps one handler a name: a new name, a new stream.
             logger=Logger(service=f"test-{next(_names)}", stream=self.log),
         )
-        self.edge = Edge(Service(no_model, "12", "abc"), telemetry, lambda: self.now_s)
+        self.edge = Responder(Service(no_model, "12", "abc"), telemetry, lambda: self.now_s)
 
     def answering(self, answer: Answer, after_ms: float = 1) -> Callable[[Service], Answer]:
         def view(_: Service) -> Answer:

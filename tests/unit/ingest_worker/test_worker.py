@@ -56,7 +56,7 @@ class Log:
     def commit(self, last_offsets):
         self.committed |= last_offsets
 
-    def give_up(self, partitions):
+    def relinquish(self, partitions):
         self.given_up += partitions
         for partition in partitions:
             del self._positions[partition]

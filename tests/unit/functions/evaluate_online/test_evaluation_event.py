@@ -28,7 +28,7 @@ def test_a_release_is_read_with_its_history():
     assert request.since(START.replace(year=2030)) == START
     assert request.release is not None
     assert request.release.weights.times == (at(60), at(60))
-    assert request.release.contest(30.0).weights.percents == (5.0, 25.0)
+    assert request.release.experiment(30.0).weights.percents == (5.0, 25.0)
 
 
 def test_a_release_without_a_weight_yet_is_one():

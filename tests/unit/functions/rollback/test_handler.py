@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from functions.rollback.handler import Alarm, Deps, alarms, brake
+from functions.rollback.handler import Alarm, Deps, alarms, handle_alarm
 from movierec.errors import UnavailableError, UsageError
 from movierec.releases.log import page_key
-from movierec.releases.traffic_split import Routing
+from movierec.releases.rollback import roll_back
+from movierec.releases.traffic_split import TrafficSplit
 from tests.unit.movierec.releases.release_lab import M1, M3, Lab, put_model
 
 ALARM = Alarm("movierec-canary-2-errors", "ALARM", "3 errors")
@@ -30,8 +31,8 @@ def deps(lab: Lab) -> Deps:
 def test_an_alarm_takes_the_canarys_users_away_and_people_hear_of_it(lab: Lab, deps: Deps) -> None:
     release = lab.exposed()
 
-    assert brake(ALARM, deps) == "2"
-    assert lab.releases.describe() == Routing("1")
+    assert handle_alarm(ALARM, deps) == "2"
+    assert lab.releases.split() == TrafficSplit("1")
     last = lab.last(release)
     assert (last.name, last.reason) == ("rollback", f"alarm {ALARM.name}: 3 errors")
     assert last.facts == {"alarm": {"name": ALARM.name, "reason": "3 errors"}}
@@ -44,16 +45,16 @@ def test_the_page_that_people_are_sent_to_tells_of_it_without_a_state_machine(
 ) -> None:
     release = lab.exposed()
 
-    brake(ALARM, deps)
+    handle_alarm(ALARM, deps)
 
     assert b"3 errors" in lab.store.get(page_key(release))
 
 
 def test_an_alarm_that_comes_twice_rolls_back_once(lab: Lab, deps: Deps) -> None:
     release = lab.exposed()
-    brake(ALARM, deps)
+    handle_alarm(ALARM, deps)
 
-    assert brake(ALARM, deps) is None
+    assert handle_alarm(ALARM, deps) is None
     assert lab.steps(release).count("rollback") == 1
 
 
@@ -61,21 +62,21 @@ def test_a_call_that_died_after_the_rollback_is_finished_by_the_next(lab: Lab, d
     lab.exposed()
     lab.topic.fail = 1
     with pytest.raises(UnavailableError):
-        brake(ALARM, deps)
-    assert lab.releases.describe() == Routing("1")
+        handle_alarm(ALARM, deps)
+    assert lab.releases.split() == TrafficSplit("1")
 
-    brake(ALARM, deps)
+    handle_alarm(ALARM, deps)
     assert [attributes["event"] for _, _, attributes in lab.topic.sent] == ["start", "rollback"]
 
 
 def test_a_late_alarm_leaves_the_next_canary_alone(lab: Lab, deps: Deps) -> None:
     lab.exposed()
-    lab.releases.rollback("by hand")
+    roll_back(lab.releases, "by hand")
     put_model(lab.store, M3)
     lab.exposed()
 
-    assert brake(ALARM, deps) is None
-    assert lab.releases.describe() == Routing("1", "3", 5)
+    assert handle_alarm(ALARM, deps) is None
+    assert lab.releases.split() == TrafficSplit("1", "3", 5)
     assert "3" in lab.alarms.armed
 
 
@@ -90,8 +91,8 @@ def test_a_late_alarm_leaves_the_next_canary_alone(lab: Lab, deps: Deps) -> None
 def test_any_other_alarm_changes_nothing(lab: Lab, deps: Deps, alarm: Alarm) -> None:
     lab.exposed()
 
-    assert brake(alarm, deps) is None
-    assert lab.releases.describe() == Routing("1", "2", 5)
+    assert handle_alarm(alarm, deps) is None
+    assert lab.releases.split() == TrafficSplit("1", "2", 5)
 
 
 @pytest.mark.parametrize(

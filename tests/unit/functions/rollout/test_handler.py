@@ -9,7 +9,8 @@ from aws_lambda_powertools import Logger
 from functions.rollout.handler import Deps, act
 from movierec.errors import ReleaseNotFoundError, UsageError
 from movierec.releases import log
-from movierec.releases.traffic_split import Routing
+from movierec.releases.rollback import roll_back
+from movierec.releases.traffic_split import TrafficSplit
 from tests.unit.movierec.releases.release_lab import M1, M2, POLICY, Lab
 
 RELEASE = "20261120T101501000Z"
@@ -42,7 +43,7 @@ def test_a_good_release_goes_from_begin_to_close(machine: Machine) -> None:
     said = machine.until_users()
     shares = []
     while said["next"] == "look":
-        shares.append(machine.releases.standing(RELEASE).percent)
+        shares.append(machine.releases.state_of(RELEASE).percent)
         machine.clock.advance(61)
         evaluation = machine.evaluation(RELEASE, "fine").to_json()
         said = machine.act("advance", evaluation=evaluation)
@@ -83,7 +84,7 @@ def test_a_release_without_a_name_is_named_after_its_start(machine: Machine) -> 
 def test_the_events_policy_goes_over_the_functions_own(machine: Machine) -> None:
     machine.act("begin", policy={"margin": 0.5, "on_busy": "replace", "steps": [50, 100]})
 
-    policy = machine.releases.standing(RELEASE).policy
+    policy = machine.releases.state_of(RELEASE).policy
     assert (policy.margin, policy.on_busy, policy.steps) == (0.5, "replace", (50, 100))
     assert policy.dwell_s == POLICY.dwell_s
 
@@ -101,7 +102,7 @@ def test_a_model_that_was_asked_for_is_released(machine: Machine) -> None:
     machine.act("begin", request={"model_version": M2})
     machine.act("check")
 
-    assert machine.releases.standing(RELEASE).model_version == M2
+    assert machine.releases.state_of(RELEASE).model_version == M2
 
 
 def test_a_release_that_must_wait_says_for_how_long(machine: Machine) -> None:
@@ -136,7 +137,7 @@ def test_a_release_whose_machine_failed_loses_its_users(
     said = machine.act("abort", reason=cause)
 
     assert (said["state"], said["reason"]) == ("rolled back", reason)
-    assert machine.releases.describe() == Routing("1")
+    assert machine.releases.split() == TrafficSplit("1")
 
 
 def test_a_release_ends_when_it_fails_its_gate(machine: Machine) -> None:
@@ -154,7 +155,7 @@ def test_the_page_is_written_at_every_step_and_not_at_every_look(machine: Machin
     machine.clock.advance(1)
     machine.act("advance", evaluation=None)
     assert machine.store.get(key) == before
-    machine.releases.rollback("alarm")
+    roll_back(machine.releases, "alarm")
     machine.act("advance", evaluation=None)
     assert b"rolled back" in machine.store.get(key)
 

@@ -12,9 +12,10 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from movierec.aws.lambda_function import LambdaFunction
 from movierec.model import artifact
 from movierec.releases import smoke_test
+from movierec.releases.by_hand import ByHand
+from movierec.releases.context import Releases
 from movierec.releases.log import ReleaseLog
-from movierec.releases.orchestrator import Releases
-from movierec.releases.traffic_split import Routing
+from movierec.releases.traffic_split import TrafficSplit
 from movierec.testing.memory import FakeClock, MemoryStore
 from movierec.testing.releases import MemoryAlarms, MemoryTopic
 
@@ -79,12 +80,12 @@ class Lab:
     def redeploy(self, code: bytes) -> None:
         self.client.update_function_code(FunctionName=FUNCTION, ZipFile=zipped(code))
 
-    def with_canary(self, percent: float = 20) -> Routing:
+    def with_canary(self, percent: float = 20) -> TrafficSplit:
         self.answer("1", M1)
-        self.releases.release_now(M1)
+        ByHand(self.releases).release_now(M1)
         self.clock.advance(60)
         self.answer("2", M2)
-        return self.releases.release_now(M2, canary_percent=percent)[1]
+        return ByHand(self.releases).release_now(M2, canary_percent=percent)[1]
 
 
 def zipped(code: bytes) -> bytes:

@@ -1,156 +1,82 @@
-"""Users moved between versions on moto's Lambda, each step recorded."""
+"""Traffic splits as Lambda aliases, and integrations with and without the alias."""
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
 
-from movierec.errors import ReleaseConflictError, ReleaseError, UnavailableError
-from movierec.releases.log import ReleaseLog
-from movierec.releases.orchestrator import Releases
-from movierec.releases.traffic_split import ALIAS, Routing
-from movierec.testing.memory import MemoryStore
-from tests.unit.movierec.aws.lambda_function_lab import FUNCTION, M2, Lab
+from movierec.aws import lambda_alias
+from movierec.releases.traffic_split import TrafficSplit
+from tests.unit.movierec.releases.splits import splits
 
-STEPS: list[Callable[[Releases], object]] = [
-    lambda releases: releases.set_weights(50),
-    lambda releases: releases.promote(),
-]
+RELEASE = "20261120T101500123Z"
 
 
-def test_each_step_is_recorded_in_order(lab: Lab) -> None:
-    lab.with_canary()
-    lab.releases.set_weights(50)
-    lab.releases.promote("good numbers")
+@given(splits())
+def test_lambdas_alias_and_back_is_the_same_split(found: TrafficSplit) -> None:
+    alias = lambda_alias.to_alias(found, RELEASE)
 
-    assert lab.steps() == [
-        "0001-cut",
-        "0002-smoke",
-        "0003-promote",
-        "0001-cut",
-        "0002-smoke",
-        "0003-route",
-        "0004-weigh",
-        "0005-promote",
-    ]
-    *_, last = lab.store.keys("releases/")
-    written = json.loads(lab.store.get(last))
-    assert set(written.pop("facts")) == {"revision"}
-    assert written == {
-        "release_id": "20261120T101600000Z",
-        "function": FUNCTION,
-        "model_version": M2,
-        "before": {"stable": "1", "canary": "2", "canary_percent": 50.0},
-        "name": "promote",
-        "version": "2",
-        "after": {"stable": "2", "canary": None, "canary_percent": 0.0},
-        "reason": "good numbers",
-        "at": "2026-11-20T10:16:00.000+00:00",
-    }
+    assert lambda_alias.of_alias(alias) == found
+    assert lambda_alias.release_of(alias) == RELEASE
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_step_that_cannot_be_recorded_is_not_taken(
-    lab: Lab, step: Callable[[Releases], object]
+@given(splits())
+def test_no_additional_version_ever_weighs_1(found: TrafficSplit) -> None:
+    """LocalStack refuses it, and a stable version with no users must still be named."""
+    weights = lambda_alias.to_alias(found, RELEASE)["RoutingConfig"]["AdditionalVersionWeights"]
+
+    assert all(0 <= weight < 1 for weight in weights.values())
+
+
+def test_at_100_percent_the_canary_is_the_aliass_own_version() -> None:
+    alias = lambda_alias.to_alias(TrafficSplit("1", "2", 100.0), RELEASE)
+
+    assert alias["FunctionVersion"] == "2"
+    assert alias["RoutingConfig"] == {"AdditionalVersionWeights": {"1": 0.0}}
+
+
+@pytest.mark.parametrize(
+    ("alias", "found"),
+    [
+        ({"FunctionVersion": "3"}, TrafficSplit("3")),
+        ({"FunctionVersion": "3", "RoutingConfig": {}}, TrafficSplit("3")),
+        ({"FunctionVersion": "3", "RoutingConfig": None, "Description": ""}, TrafficSplit("3")),
+        (
+            {"FunctionVersion": "3", "RoutingConfig": {"AdditionalVersionWeights": {"4": 0.07}}},
+            TrafficSplit("3", "4", 7.0),
+        ),
+    ],
+)
+def test_an_alias_that_others_made_is_understood(
+    alias: dict[str, Any], found: TrafficSplit
 ) -> None:
-    before = lab.with_canary()
-    lab.store.fail_puts = 1
-
-    with pytest.raises(UnavailableError):
-        step(lab.releases)
-    assert lab.releases.describe() == before
+    assert lambda_alias.of_alias(alias) == found
+    assert lambda_alias.release_of(alias) is None
 
 
-def test_a_rollback_that_cannot_be_recorded_is_carried_out_all_the_same(lab: Lab) -> None:
-    lab.with_canary()
-    lab.store.fail_puts = 1
-
-    with pytest.raises(UnavailableError):
-        lab.releases.rollback()
-    assert lab.releases.describe() == Routing("1")
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:movierec-api"
+HEAD = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/"
+URI = f"{HEAD}{ARN}/invocations"
+ALIASED = f"{HEAD}{ARN}:live/invocations"
 
 
-@pytest.mark.parametrize("percent", [0, 5, 99.5, 100])
-def test_a_share_set_is_the_share_described(lab: Lab, percent: float) -> None:
-    lab.with_canary()
-
-    assert lab.releases.set_weights(percent) == Routing("1", "2", percent)
-    assert lab.releases.describe() == Routing("1", "2", percent)
+def test_an_integration_is_led_through_the_alias_and_back() -> None:
+    assert lambda_alias.with_qualified_arn(URI) == ALIASED
+    assert lambda_alias.with_unqualified_arn(ALIASED) == URI
 
 
-def test_promotion_sends_everybody_to_the_canary(lab: Lab) -> None:
-    lab.with_canary()
-
-    assert lab.releases.promote() == Routing("2")
-    assert lab.releases.describe() == Routing("2")
+def test_leading_it_through_the_alias_twice_is_the_same_as_once() -> None:
+    assert lambda_alias.with_qualified_arn(ALIASED) == ALIASED
+    assert lambda_alias.with_unqualified_arn(URI) == URI
 
 
-@pytest.mark.parametrize("percent", [0, 20, 100])
-def test_a_rollback_sends_everybody_back(lab: Lab, percent: float) -> None:
-    lab.with_canary()
-    lab.releases.set_weights(percent)
-
-    assert lab.releases.rollback("errors") == Routing("1")
-    assert lab.releases.describe() == Routing("1")
+@pytest.mark.parametrize("uri", [URI, ALIASED])
+def test_the_function_of_an_integration_is_unqualified(uri: str) -> None:
+    assert lambda_alias.function_in(uri) == ARN
 
 
-def test_a_second_rollback_does_nothing(lab: Lab) -> None:
-    lab.with_canary()
-    lab.releases.rollback()
-    lab.client.calls.clear()
-    written = lab.steps()
-
-    assert lab.releases.rollback() == Routing("1")
-    assert [name for name, _ in lab.client.calls] == ["get_alias"]
-    assert lab.steps() == written
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_after_a_rollback_there_is_no_way_forward(
-    lab: Lab, step: Callable[[Releases], object]
-) -> None:
-    lab.with_canary()
-    lab.releases.rollback()
-
-    with pytest.raises(ReleaseError, match="version 1 has all users"):
-        step(lab.releases)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_step_forward_is_bound_to_the_state_it_was_decided_on(
-    lab: Lab, step: Callable[[Releases], object]
-) -> None:
-    """So that a rollback in between wins."""
-    lab.with_canary()
-    revision = lab.client.get_alias(FunctionName=FUNCTION, Name=ALIAS)["RevisionId"]
-
-    step(lab.releases)
-
-    assert lab.client.last("update_alias")["RevisionId"] == revision
-
-
-def test_a_rollback_is_bound_to_no_state(lab: Lab) -> None:
-    lab.with_canary()
-
-    lab.releases.rollback()
-
-    assert "RevisionId" not in lab.client.last("update_alias")
-
-
-def test_two_who_take_the_same_step_do_not_both_take_it(lab: Lab) -> None:
-    """The other's record appears between our look and our write."""
-    lab.with_canary()
-
-    class Raced(MemoryStore):
-        def keys(self, prefix: str) -> Iterator[str]:
-            found = list(super().keys(prefix))
-            self.objects.setdefault(f"{prefix}0004-rollback.json", b"")
-            self.objects.setdefault(f"{prefix}0004-weigh.json", b"")
-            return iter(found)
-
-    raced = replace(lab.releases, log=ReleaseLog(Raced(lab.store.objects), lab.clock))
-
-    with pytest.raises(ReleaseConflictError, match="somebody else is taking step 4"):
-        raced.set_weights(50)
-    assert raced.rollback() == Routing("1")
+@pytest.mark.parametrize("uri", ["", "https://example.org/x", f"{HEAD}x/invocations"])
+def test_what_invokes_no_function_stays(uri: str) -> None:
+    assert lambda_alias.function_in(uri) is None
+    assert lambda_alias.with_qualified_arn(uri) == uri
+    assert lambda_alias.with_unqualified_arn(uri) == uri

@@ -8,9 +8,11 @@ import pytest
 
 from movierec.cli import release_execution, release_format
 from movierec.errors import ReleaseError
+from movierec.releases.by_hand import ByHand
 from movierec.releases.log import Step
-from movierec.releases.state_machine import Decision, Replayed
-from movierec.releases.traffic_split import Routing
+from movierec.releases.orchestrator import Orchestrator
+from movierec.releases.state_machine import NextAction, Replayed
+from movierec.releases.traffic_split import TrafficSplit
 from tests.unit.movierec.releases.release_lab import M1, M2, Lab
 
 EVALUATION: dict[str, Any] = {
@@ -27,21 +29,21 @@ def test_a_release_is_told_on_one_line():
     lab = Lab()
     lab.serve(M1)
     release = lab.exposed()
-    lab.releases.pause(release)
-    line = release_format.headline(release_format.summary(lab.releases.standing(release)))
+    ByHand(lab.releases).pause(release)
+    line = release_format.headline(release_format.summary(lab.releases.state_of(release)))
     assert line == (f"{release}  exposed at 5%, paused, {M2}, version 2: passed its smoke test")
 
 
 def test_a_release_that_has_only_begun_is_told_too():
     lab = Lab()
     release = lab.begin()
-    line = release_format.headline(release_format.summary(lab.releases.standing(release)))
+    line = release_format.headline(release_format.summary(lab.releases.state_of(release)))
     assert line == f"{release}  start, no model yet, no version yet"
 
 
 def test_a_step_is_told_with_time_users_and_reason():
     at = datetime(2026, 11, 20, 10, 15, tzinfo=UTC).isoformat()
-    step = Step("r", "f", "m", None, "weigh", "2", Routing("1", "2", 5), "passed", at)
+    step = Step("r", "f", "m", None, "weigh", "2", TrafficSplit("1", "2", 5), "passed", at)
     assert release_format.timeline(step) == "2026-11-20 10:15:00  weigh     version 2: 5%  passed"
     assert release_format.timeline(replace(step, name="pause", after=None, reason="")) == (
         "2026-11-20 10:15:00  pause"
@@ -69,7 +71,7 @@ def test_what_was_counted_is_told_on_one_line(evaluation, said):
 
 
 def test_a_decision_that_comes_out_differently_says_how():
-    held, weighed = Decision("hold", 5.0, ""), Decision("weigh", 25.0, "")
+    held, weighed = NextAction("hold", 5.0, ""), NextAction("weigh", 25.0, "")
     same = Replayed("10:15", "unclear", held, "unclear", held)
     other = Replayed("10:15", "unclear", held, "fine", weighed)
     lost = Replayed("10:15", "unclear", held, "", None, "it was changed")
@@ -134,7 +136,7 @@ def test_a_release_is_waited_for_before_its_first_step_is_written():
 
     def sleep(_seconds):
         names.append(lab.begin())
-        lab.releases.end(names[0], "changed our mind")
+        Orchestrator(lab.releases).end(names[0], "changed our mind")
 
     release = "20261120T101501000Z"
     found = release_execution.follow(

@@ -20,28 +20,28 @@ def test_a_fact_takes_a_line(name, value, expected):
 
 
 def test_a_canary_takes_a_line_more():
-    routing = {"stable": "1", "canary": "2", "canary_percent": 10.0, "models": {"1": "a", "2": "b"}}
-    first, second = status_format.fact("routing", routing)
+    split = {"stable": "1", "canary": "2", "canary_percent": 10.0, "models": {"1": "a", "2": "b"}}
+    first, second = status_format.fact("routing", split)
     assert first.startswith("routing ")
     assert second.startswith(" ")
 
 
 def test_each_version_is_told_with_its_share_and_its_model():
-    routing = {
+    split = {
         "stable": "1",
         "canary": "2",
         "canary_percent": 12.5,
         "models": {"1": "20261120T101500Z-a-b", "2": "20261121T101500Z-a-c"},
     }
-    assert status_format.routing(routing) == [
+    assert status_format.split(split) == [
         "version 1: 87.5%, 20261120T101500Z-a-b",
         "version 2: 12.5%, 20261121T101500Z-a-c (canary)",
     ]
 
 
 def test_a_stable_version_alone_has_everybody():
-    routing = {"stable": "3", "canary": None, "canary_percent": 0.0, "models": {"3": None}}
-    assert status_format.routing(routing) == ["version 3: everybody, the newest model"]
+    split = {"stable": "3", "canary": None, "canary_percent": 0.0, "models": {"3": None}}
+    assert status_format.split(split) == ["version 3: everybody, the newest model"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,13 @@ import pytest
 
 from movierec import settings
 from movierec.errors import ConfigError
-from movierec.lake.maintenance import LakeFile, Policy, expired, retention_properties, scattered
+from movierec.lake.maintenance import (
+    LakeFile,
+    Policy,
+    compaction_candidates,
+    expired,
+    retention_properties,
+)
 from movierec.lake.schema import TABLES
 
 TODAY = date(2026, 11, 20)
@@ -31,7 +37,7 @@ def test_a_retention_of_nothing_keeps_for_ever():
 
 
 def test_partitions_of_many_small_files_come_first_and_those_of_few_not_at_all():
-    found = scattered(
+    found = compaction_candidates(
         [*files("mon", 1, 2, 3), *files("tue", 1, 1, 1, 1), *files("wed", 1, 1, 1, 1, 1)], Policy()
     )
 
@@ -41,11 +47,11 @@ def test_partitions_of_many_small_files_come_first_and_those_of_few_not_at_all()
 def test_files_of_the_target_size_are_left_alone():
     target = Policy().target_bytes // MB
 
-    assert scattered(files("mon", *[target] * 9, 1, 1, 1), Policy()) == []
+    assert compaction_candidates(files("mon", *[target] * 9, 1, 1, 1), Policy()) == []
 
 
 def test_a_table_without_partitions_is_one():
-    assert scattered([LakeFile((), 1)] * 4, Policy()) == [()]
+    assert compaction_candidates([LakeFile((), 1)] * 4, Policy()) == [()]
 
 
 def test_the_environment_sets_both_retentions():

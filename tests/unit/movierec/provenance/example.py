@@ -5,7 +5,7 @@ from typing import Any
 
 from movierec.lake.served import Served, microseconds
 from movierec.model import artifact
-from movierec.provenance.chain import Chain, Function
+from movierec.provenance.chain import Function, Lineage
 
 AT = datetime(2026, 11, 20, 10, 15, 0, 250_000, tzinfo=UTC)
 MOVIES = ("a+1999", "b+2000")
@@ -62,4 +62,4 @@ STEP = {
     "after": {"stable": "11", "canary": "12", "canary_percent": 25.0},
     "reason": "fine so far",
 }
-CHAIN = Chain(SERVED, event(), FUNCTION, (STEP,), MODEL_MANIFEST, DATASET_MANIFEST)
+CHAIN = Lineage(SERVED, event(), FUNCTION, (STEP,), MODEL_MANIFEST, DATASET_MANIFEST)

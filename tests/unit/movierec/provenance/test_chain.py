@@ -57,7 +57,7 @@ def test_a_step_sends_users_to_a_version_that_had_none(
     name: str, version: str, before: Any, after: Any, sends: bool
 ) -> None:
     step = {"name": name, "version": version, "before": before, "after": after, "at": "then"}
-    assert chain.put_users_on([step], "12") == ("then" if sends else None)
+    assert chain.first_exposure([step], "12") == ("then" if sends else None)
 
 
 def test_no_more_releases_are_read_than_needed() -> None:

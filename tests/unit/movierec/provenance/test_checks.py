@@ -7,7 +7,7 @@ import pytest
 from movierec.model import artifact
 from movierec.model.ranking import Ranked
 from movierec.provenance import checks
-from movierec.provenance.chain import Chain, Function
+from movierec.provenance.chain import Function, Lineage
 from movierec.provenance.checks import Check
 from tests.unit.movierec.provenance.example import (
     CHAIN,
@@ -79,7 +79,7 @@ def test_the_model_must_answer_the_same_list_in_the_same_order(
 
 def test_each_link_must_be_the_one_that_the_link_before_names() -> None:
     assert failed(checks.check_links(CHAIN)) == []
-    strange = Chain(
+    strange = Lineage(
         SERVED,
         function=Function("f", "12", "", "", "other", "", ""),
         model={**MODEL_MANIFEST, "model_version": "other"},
@@ -95,4 +95,4 @@ def test_each_link_must_be_the_one_that_the_link_before_names() -> None:
 def test_an_unpinned_function_is_no_broken_link() -> None:
     latest = Function("f", "$LATEST", "", "", "", "", "")
 
-    assert failed(checks.check_links(Chain(SERVED, function=latest))) == []
+    assert failed(checks.check_links(Lineage(SERVED, function=latest))) == []

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from movierec.provenance import report
-from movierec.provenance.chain import Chain
+from movierec.provenance.chain import Lineage
 from tests.unit.movierec.provenance.example import CHAIN, MODEL, SERVED
 
 
-def text(chain: Chain) -> str:
+def text(chain: Lineage) -> str:
     return "\n".join(
         f"[{section.title}] {label}: {value}"
         for section in report.render(chain)
@@ -49,7 +49,7 @@ def test_every_fact_of_the_chain_is_shown(fact: str) -> None:
 
 
 def test_a_chain_that_ends_early_says_why() -> None:
-    chain = Chain(SERVED, missing=("the function: the proxy answered",))
+    chain = Lineage(SERVED, missing=("the function: the proxy answered",))
 
     assert [section.title for section in report.render(chain)] == ["recommendation", "missing"]
     assert "the proxy answered" in text(chain)
@@ -61,4 +61,4 @@ def test_a_chain_is_plain_json() -> None:
     assert found["served"]["served_at"] == "2026-11-20T10:15:00.250000+00:00"
     assert found["site_line"].startswith("2026-11-20T10:15:00.250,7,recommendation request")
     assert found["model"]["dataset_id"] == found["dataset"]["dataset_id"]
-    assert json.loads(json.dumps(report.to_json(Chain(SERVED))))["function"] is None
+    assert json.loads(json.dumps(report.to_json(Lineage(SERVED))))["function"] is None

@@ -8,14 +8,16 @@ import numpy as np
 from movierec.model import artifact
 from movierec.model.artifact import Model, Popular
 from movierec.releases import evaluation, sequential_test
+from movierec.releases.by_hand import ByHand
+from movierec.releases.context import Releases
 from movierec.releases.evaluation import Evaluation
 from movierec.releases.log import ReleaseLog, Step, release_id
-from movierec.releases.orchestrator import Releases
+from movierec.releases.orchestrator import Orchestrator
 from movierec.releases.policy import Policy
 from movierec.releases.request import Request
 from movierec.releases.sequential_test import Trials, Verdict
-from movierec.releases.state_machine import Standing
-from movierec.releases.traffic_split import Routing
+from movierec.releases.state_machine import ReleaseState
+from movierec.releases.traffic_split import TrafficSplit
 from movierec.testing.memory import FakeClock, MemoryStore
 from movierec.testing.releases import MemoryAlarms, MemoryFunction, MemoryTopic
 
@@ -25,12 +27,12 @@ POLICY = Policy(
     dwell_s=60, look_s=10, horizon_s=20, settle_s=5, step_limit_s=200, min_trials=100, margin=0.05
 )
 
-STABLE = Routing("1")
+STABLE = TrafficSplit("1")
 
 
-def canary(percent: float) -> Routing:
+def canary(percent: float) -> TrafficSplit:
     """Return the routing where the second version has this share of users."""
-    return Routing("1", "2", percent)
+    return TrafficSplit("1", "2", percent)
 
 
 def metrics(gain: float | None, stderr: float | None) -> dict[str, Any]:
@@ -83,7 +85,7 @@ class Lab:
 
     def serve(self, model: str = M1) -> None:
         """Have everybody get a model, by hand."""
-        self.releases.release_now(model)
+        ByHand(self.releases).release_now(model)
         self.clock.advance(1)
 
     def begin(self, request: Request | None = None, **policy: Any) -> str:
@@ -91,27 +93,33 @@ class Lab:
         self.clock.advance(1)
         release = release_id(self.clock.now())
         changed = replace(POLICY, **policy)
-        assert self.releases.begin(release, request or Request(), changed) == "now"
+        assert Orchestrator(self.releases).begin(release, request or Request(), changed) == "now"
         return release
 
     def tested(self, request: Request | None = None, **policy: Any) -> str:
         """Take a release as far as its smoke test."""
         release = self.begin(request, **policy)
-        for step in (self.releases.check, self.releases.cut, self.releases.test):
+        for step in (
+            Orchestrator(self.releases).check,
+            Orchestrator(self.releases).cut,
+            Orchestrator(self.releases).test,
+        ):
             step(release)
         return release
 
     def exposed(self, **policy: Any) -> str:
         """Take a release to its first users."""
         release = self.tested(**policy)
-        self.releases.advance(release)
+        Orchestrator(self.releases).advance(release)
         return release
 
-    def look(self, release: str, verdict: Verdict | None = None, seconds: float = 61) -> Standing:
+    def look(
+        self, release: str, verdict: Verdict | None = None, seconds: float = 61
+    ) -> ReleaseState:
         """Advance after some time, on trials that lead to a verdict."""
         self.clock.advance(seconds)
         found = self.evaluation(release, verdict) if verdict else None
-        return self.releases.advance(release, found)
+        return Orchestrator(self.releases).advance(release, found)
 
     def evaluation(self, release: str, verdict: Verdict) -> Evaluation:
         """Return what evaluate_online would answer, with its trials stored."""

@@ -9,11 +9,11 @@ import pytest
 from movierec.errors import ReleaseConflictError, ReleaseNotFoundError, UnavailableError
 from movierec.releases import log as release_log
 from movierec.releases.log import ReleaseLog, Step, StepName
-from movierec.releases.traffic_split import Routing
+from movierec.releases.traffic_split import TrafficSplit
 from movierec.testing.memory import FakeClock, MemoryStore
 
 RELEASE, LATER = "20261120T101500123Z", "20261120T101600000Z"
-CANARY = Routing("1", "2", 20.0)
+CANARY = TrafficSplit("1", "2", 20.0)
 
 
 class Lab:
@@ -46,7 +46,7 @@ def test_a_step_is_written_under_its_number() -> None:
 
 
 def test_a_step_says_what_was_and_what_will_be() -> None:
-    step = Step(RELEASE, "f", "m1", CANARY, "promote", "2", Routing("2"), "good", "2026-11-20")
+    step = Step(RELEASE, "f", "m1", CANARY, "promote", "2", TrafficSplit("2"), "good", "2026-11-20")
 
     written = json.loads(step.dump())
     assert written["before"] == {"stable": "1", "canary": "2", "canary_percent": 20.0}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from movierec.releases.log import Step, StepName
-from movierec.releases.notifications import notices, record_key
+from movierec.releases.notifications import notifications_of, record_key
 
 RELEASE = "20261120T101500000Z"
 LINK = "https://s3/page.html"
@@ -26,19 +26,21 @@ def step(name: StepName, reason: str = "", **facts: Any) -> Step:
 def test_people_hear_of_the_start_and_of_the_end_and_of_nothing_between() -> None:
     steps = [step(name) for name in ("start", "gate", "cut", "smoke", "weigh", "hold", "promote")]
 
-    assert [notice.event for notice in notices(steps, LINK)] == ["start", "promote"]
+    assert [notice.event for notice in notifications_of(steps, LINK)] == ["start", "promote"]
 
 
 def test_an_event_is_told_once_however_often_it_was_written_down() -> None:
     steps = [step("start"), step("rollback", "first"), step("rollback", "second")]
 
-    told = notices(steps, LINK)
-    assert [notice.event for notice in told] == ["start", "rollback"]
-    assert "first" in told[1].text
+    known = notifications_of(steps, LINK)
+    assert [notice.event for notice in known] == ["start", "rollback"]
+    assert "first" in known[1].text
 
 
 def test_a_notice_says_what_why_on_which_figures_and_where_to_look() -> None:
-    (notice,) = notices([step("rollback", "fewer are watched", evaluation=EVALUATION)], LINK)
+    (notice,) = notifications_of(
+        [step("rollback", "fewer are watched", evaluation=EVALUATION)], LINK
+    )
 
     assert notice.subject == f"movierec release {RELEASE} rolled back"
     assert notice.text.splitlines() == [
@@ -52,14 +54,14 @@ def test_a_notice_says_what_why_on_which_figures_and_where_to_look() -> None:
 
 
 def test_what_is_not_known_yet_is_said_so() -> None:
-    (notice,) = notices([step("start")], LINK)
+    (notice,) = notifications_of([step("start")], LINK)
 
     assert "model not chosen yet, version not cut yet" in notice.text
 
 
 def test_without_bounds_only_what_was_counted_is_told() -> None:
     unbounded = {**EVALUATION, "lower": None, "upper": None, "difference": None}
-    (notice,) = notices([step("promote", evaluation=unbounded)], LINK)
+    (notice,) = notifications_of([step("promote", evaluation=unbounded)], LINK)
 
     assert "stable 950 of 9500" in notice.text
     assert "difference" not in notice.text

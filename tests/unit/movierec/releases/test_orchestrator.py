@@ -8,9 +8,13 @@ import pytest
 from movierec.errors import ReleaseError, ReleaseNotFoundError, UnavailableError
 from movierec.releases import evaluation as evaluations
 from movierec.releases import log, state_machine
+from movierec.releases.by_hand import ByHand
 from movierec.releases.evaluation import Evaluation
+from movierec.releases.notifications import announce
+from movierec.releases.orchestrator import Orchestrator
 from movierec.releases.policy import Policy
-from movierec.releases.traffic_split import Routing
+from movierec.releases.rollback import close
+from movierec.releases.traffic_split import TrafficSplit
 from movierec.reports.release_report import publish_page
 from tests.unit.movierec.releases.release_lab import M2, M3, STABLE, Lab, canary, put_model
 
@@ -19,18 +23,18 @@ def test_a_model_that_the_gate_refuses_gets_no_version(lab: Lab) -> None:
     put_model(lab.store, M2, counts={"users": 10})
     release = lab.begin()
 
-    found = lab.releases.check(release)
+    found = Orchestrator(lab.releases).check(release)
 
     assert found.state == "aborted"
     assert "knows 10 users" in found.reason
-    assert lab.releases.cut(release).version is None
+    assert Orchestrator(lab.releases).cut(release).version is None
 
 
 def test_cutting_twice_publishes_once(lab: Lab) -> None:
     release = lab.begin()
-    lab.releases.check(release)
-    lab.releases.cut(release)
-    lab.releases.cut(release)
+    Orchestrator(lab.releases).check(release)
+    Orchestrator(lab.releases).cut(release)
+    Orchestrator(lab.releases).cut(release)
 
     assert len(lab.function._versions) == 2
     assert lab.steps(release).count("cut") == 1
@@ -43,40 +47,40 @@ def test_a_version_that_fails_its_smoke_test_gets_nobody(lab: Lab) -> None:
     lab.function.answer = broken
     release = lab.tested()
 
-    found = lab.releases.standing(release)
+    found = lab.releases.state_of(release)
     assert (found.state, found.reason) == ("aborted", "status 500: no list for 1")
-    assert lab.releases.advance(release).state == "aborted"
-    assert lab.releases.describe() == STABLE
+    assert Orchestrator(lab.releases).advance(release).state == "aborted"
+    assert lab.releases.split() == STABLE
 
 
 def test_code_that_was_deployed_after_the_cut_ends_the_release(lab: Lab) -> None:
     release = lab.begin()
-    lab.releases.check(release)
-    lab.releases.cut(release)
+    Orchestrator(lab.releases).check(release)
+    Orchestrator(lab.releases).cut(release)
     lab.function.deploy()
 
     with pytest.raises(ReleaseNotFoundError, match="deployed anew meanwhile"):
-        lab.releases.test(release)
+        Orchestrator(lab.releases).test(release)
 
 
 def test_the_very_first_release_gets_everybody_at_once() -> None:
     lab = Lab()
     release = lab.tested()
 
-    assert lab.releases.advance(release).state == "promoted"
-    assert lab.releases.describe() == STABLE
+    assert Orchestrator(lab.releases).advance(release).state == "promoted"
+    assert lab.releases.split() == STABLE
 
 
 def test_a_good_canary_gets_more_users_step_by_step(lab: Lab) -> None:
     release = lab.exposed()
-    shares = [lab.releases.describe()]
+    shares = [lab.releases.split()]
     for _ in range(3):
         lab.look(release, "fine")
-        shares.append(lab.releases.describe())
+        shares.append(lab.releases.split())
 
     assert shares == [canary(share) for share in (5, 25, 50, 100)]
     assert lab.look(release).state == "promoted"
-    assert lab.releases.describe() == Routing("2")
+    assert lab.releases.split() == TrafficSplit("2")
 
 
 def test_a_share_lasts_its_shortest_time(lab: Lab) -> None:
@@ -92,7 +96,7 @@ def test_a_bad_canary_is_rolled_back_at_once(lab: Lab) -> None:
 
     found = lab.look(release, "worse", seconds=1)
 
-    assert (found.state, lab.releases.describe()) == ("rolled back", STABLE)
+    assert (found.state, lab.releases.split()) == ("rolled back", STABLE)
     assert lab.last(release).facts["evaluation"]["verdict"] == "worse"
 
 
@@ -124,26 +128,26 @@ def test_a_canary_of_somebody_else_is_not_pushed_aside(lab: Lab) -> None:
     release = lab.tested()
     put_model(lab.store, M3)
     lab.clock.advance(1)
-    lab.releases.release_now(M3, canary_percent=10)
+    ByHand(lab.releases).release_now(M3, canary_percent=10)
 
     with pytest.raises(ReleaseError, match="version 3 is canary"):
-        lab.releases.advance(release)
-    assert lab.releases.describe() == Routing("1", "3", 10)
+        Orchestrator(lab.releases).advance(release)
+    assert lab.releases.split() == TrafficSplit("1", "3", 10)
     assert lab.alarms.armed == set()
 
 
 def test_a_version_that_somebody_gave_to_everybody_meanwhile_is_promoted(lab: Lab) -> None:
     release = lab.tested()
-    lab.releases.release_now(M2)
+    ByHand(lab.releases).release_now(M2)
 
-    assert lab.releases.advance(release).state == "promoted"
+    assert Orchestrator(lab.releases).advance(release).state == "promoted"
 
 
 def test_people_hear_of_a_release_when_it_starts_and_when_it_ends(lab: Lab) -> None:
     release = lab.exposed()
-    lab.releases.announce(release)
+    announce(lab.releases, release)
     lab.look(release, "worse")
-    lab.releases.close(release)
+    close(lab.releases, release)
 
     assert [attributes["event"] for _, _, attributes in lab.topic.sent] == ["start", "rollback"]
     subject, text, _ = lab.topic.sent[1]
@@ -154,20 +158,20 @@ def test_people_hear_of_a_release_when_it_starts_and_when_it_ends(lab: Lab) -> N
 
 def test_a_notice_that_was_refused_is_sent_again_and_one_that_arrived_is_not(lab: Lab) -> None:
     release = lab.exposed()
-    lab.releases.promote()
+    ByHand(lab.releases).promote()
     lab.topic.fail = 1
     with pytest.raises(UnavailableError):
-        lab.releases.close(release)
+        close(lab.releases, release)
 
-    lab.releases.close(release)
-    lab.releases.close(release)
+    close(lab.releases, release)
+    close(lab.releases, release)
     assert [attributes["event"] for _, _, attributes in lab.topic.sent] == ["start", "promote"]
 
 
 def test_a_release_that_goes_on_is_not_closed(lab: Lab) -> None:
     release = lab.exposed()
 
-    lab.releases.close(release)
+    close(lab.releases, release)
 
     assert lab.alarms.armed == {"2"}
     assert lab.topic.sent == []
@@ -176,10 +180,10 @@ def test_a_release_that_goes_on_is_not_closed(lab: Lab) -> None:
 def test_ending_a_release_takes_its_users_away(lab: Lab) -> None:
     release = lab.exposed()
 
-    lab.releases.end(release, "the state machine failed")
-    lab.releases.end(release, "again")
+    Orchestrator(lab.releases).end(release, "the state machine failed")
+    Orchestrator(lab.releases).end(release, "again")
 
-    assert lab.releases.describe() == STABLE
+    assert lab.releases.split() == STABLE
     assert lab.steps(release).count("rollback") == 1
 
 
@@ -196,9 +200,9 @@ def test_every_decision_of_a_real_run_can_be_taken_again_from_what_is_stored(lab
     release = lab.exposed()
     lab.look(release, "unclear", seconds=10.0004)
     lab.look(release, "fine", seconds=50.0007)
-    lab.releases.pause(release)
+    ByHand(lab.releases).pause(release)
     lab.look(release, "fine", seconds=70)
-    lab.releases.resume(release)
+    ByHand(lab.releases).resume(release)
     lab.look(release, "fine")
     lab.look(release, "worse", seconds=1)
 

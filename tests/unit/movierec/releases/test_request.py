@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from movierec.errors import UsageError
+from movierec.releases.orchestrator import Orchestrator
 from movierec.releases.request import Request
 from tests.unit.movierec.releases.release_lab import M1, M2, M3, Lab, put_model
 
@@ -12,16 +13,16 @@ from tests.unit.movierec.releases.release_lab import M1, M2, M3, Lab, put_model
 def test_the_newest_model_is_released_unless_another_is_named(lab: Lab) -> None:
     put_model(lab.store, M3)
 
-    assert lab.releases.check(lab.begin()).model_version == M3
+    assert Orchestrator(lab.releases).check(lab.begin()).model_version == M3
     lab.clock.advance(3_600)
-    assert lab.releases.check(lab.begin(Request(M2))).model_version == M2
+    assert Orchestrator(lab.releases).check(lab.begin(Request(M2))).model_version == M2
 
 
 def test_new_code_goes_out_with_the_stable_model(lab: Lab) -> None:
     lab.function.deploy()
     release = lab.tested(Request(code=True))
 
-    found = lab.releases.standing(release)
+    found = lab.releases.state_of(release)
     assert (found.model_version, found.version) == (M1, "2")
 
 

@@ -152,7 +152,7 @@ def test_the_effect_is_the_one_of_another_authors_library():
 def test_the_boundary_is_never_inside_the_exact_one_and_close_to_it(alpha, outside):
     policy = Policy(alpha=alpha)
     information = np.geomspace(1e-3, 1e8, 500)
-    rho = sequential_test.sharpest(policy.sharpest_at_trials, alpha)
+    rho = sequential_test.tuning_parameter(policy.sharpest_at_trials, alpha)
     exact = ville.normal_mixture(information, alpha, rho, one_sided=True)
     ratio = sequential_test.boundary(information, policy) / exact
     assert ratio.min() >= 1
@@ -162,7 +162,7 @@ def test_the_boundary_is_never_inside_the_exact_one_and_close_to_it(alpha, outsi
 @pytest.mark.parametrize("information", [1.0, 300.0, 3_000.0, 100_000.0])
 def test_at_the_boundary_the_mixture_is_worth_one_over_alpha(information):
     """By numerical integration over the half normal prior; the excess is the closed form's 2."""
-    rho = sequential_test.sharpest(POLICY.sharpest_at_trials, POLICY.alpha)
+    rho = sequential_test.tuning_parameter(POLICY.sharpest_at_trials, POLICY.alpha)
     score = float(sequential_test.boundary(np.array([information]), POLICY)[0])
 
     def bet(rate):
@@ -178,7 +178,7 @@ def test_at_the_boundary_the_mixture_is_worth_one_over_alpha(information):
 def test_the_boundary_is_sharpest_where_the_policy_says():
     """Within a thousandth of the best that any choice of the mixture gives there."""
     for wanted in (100, 3_000, 50_000):
-        rho = sequential_test.sharpest(wanted, POLICY.alpha)
+        rho = sequential_test.tuning_parameter(wanted, POLICY.alpha)
         best = ville.best_rho(wanted, POLICY.alpha, one_sided=True)
         ours, theirs = (
             float(ville.normal_mixture(float(wanted), POLICY.alpha, each, one_sided=True))

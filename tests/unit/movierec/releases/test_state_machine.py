@@ -13,25 +13,25 @@ from movierec.releases.evaluation import Evaluation
 from movierec.releases.log import Step, StepName, stamp
 from movierec.releases.policy import Policy
 from movierec.releases.sequential_test import Verdict
-from movierec.releases.state_machine import Decision, Standing, decide, standing
-from movierec.releases.traffic_split import Routing
+from movierec.releases.state_machine import NextAction, ReleaseState, next_action, state_of
+from movierec.releases.traffic_split import TrafficSplit
 
 START = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 RELEASE = "20261120T101500000Z"
-STABLE = Routing("1")
+STABLE = TrafficSplit("1")
 POLICY = Policy(dwell_s=60, look_s=10, horizon_s=20, settle_s=5, step_limit_s=200)
 POLICY_FACTS = {"dwell_s": 60, "look_s": 10, "horizon_s": 20, "settle_s": 5, "step_limit_s": 200}
 
 
-def canary(percent: float) -> Routing:
-    return Routing("1", "2", percent)
+def canary(percent: float) -> TrafficSplit:
+    return TrafficSplit("1", "2", percent)
 
 
 def step(
     name: StepName,
     seconds: float = 0,
-    after: Routing | None = None,
-    before: Routing = STABLE,
+    after: TrafficSplit | None = None,
+    before: TrafficSplit = STABLE,
     **facts: Any,
 ) -> Step:
     at = stamp(START + timedelta(seconds=seconds))
@@ -52,43 +52,45 @@ EXPOSED = (*TESTED, step("weigh", 4, canary(5)))
         (TESTED, "smoke"),
         (EXPOSED, "exposed"),
         ((*EXPOSED, step("hold", 9)), "exposed"),
-        ((*EXPOSED, step("promote", 9, Routing("2"))), "promoted"),
+        ((*EXPOSED, step("promote", 9, TrafficSplit("2"))), "promoted"),
         ((*EXPOSED, step("rollback", 9, STABLE)), "rolled back"),
         ((*TESTED, step("abort", 9)), "aborted"),
     ],
 )
 def test_the_last_step_tells_the_state(steps: tuple[Step, ...], state: str) -> None:
-    assert standing(steps).state == state
+    assert state_of(steps).state == state
 
 
 def test_a_standing_tells_versions_share_and_since_when() -> None:
-    found = standing((*EXPOSED, step("weigh", 70, canary(25), canary(5)), step("hold", 80)))
+    found = state_of((*EXPOSED, step("weigh", 70, canary(25), canary(5)), step("hold", 80)))
 
     assert (found.model_version, found.version, found.stable) == ("m2", "2", "1")
     assert (found.percent, found.since) == (25, START + timedelta(seconds=70))
     assert [percent for _, percent in found.weights] == [5, 25]
-    assert (found.routing_before, found.routing) == (canary(5), canary(25))
+    assert (found.split_before, found.split) == (canary(5), canary(25))
     assert found.policy == POLICY
 
 
-@pytest.mark.parametrize("late", [step("weigh", 9, canary(50)), step("promote", 9, Routing("2"))])
+@pytest.mark.parametrize(
+    "late", [step("weigh", 9, canary(50)), step("promote", 9, TrafficSplit("2"))]
+)
 def test_what_comes_after_a_rollback_changes_nothing(late: Step) -> None:
     """It was decided before, and the alias refused it."""
     ended = (*EXPOSED, step("rollback", 8, STABLE))
 
-    assert standing((*ended, late)) == standing(ended)
+    assert state_of((*ended, late)) == state_of(ended)
 
 
 def test_a_rollback_beats_a_promotion() -> None:
-    steps = (*EXPOSED, step("promote", 8, Routing("2")), step("rollback", 9, STABLE))
+    steps = (*EXPOSED, step("promote", 8, TrafficSplit("2")), step("rollback", 9, STABLE))
 
-    assert standing(steps).state == "rolled back"
-    assert standing(steps).routing == STABLE
+    assert state_of(steps).state == "rolled back"
+    assert state_of(steps).split == STABLE
 
 
 def test_a_pause_lasts_until_somebody_resumes_and_time_begins_anew() -> None:
-    paused = standing((*EXPOSED, step("pause", 10)))
-    resumed = standing((*EXPOSED, step("pause", 10), step("resume", 50)))
+    paused = state_of((*EXPOSED, step("pause", 10)))
+    resumed = state_of((*EXPOSED, step("pause", 10), step("resume", 50)))
 
     assert (paused.paused, paused.since) == (True, START + timedelta(seconds=4))
     assert (resumed.paused, resumed.since) == (False, START + timedelta(seconds=50))
@@ -96,21 +98,21 @@ def test_a_pause_lasts_until_somebody_resumes_and_time_begins_anew() -> None:
 
 def test_a_release_without_a_step_stands_nowhere() -> None:
     with pytest.raises(ReleaseError, match="release list"):
-        standing(())
+        state_of(())
 
 
 # Decisions
 
 
-def exposed(percent: float, seconds: float, **changes: Any) -> tuple[Standing, datetime]:
+def exposed(percent: float, seconds: float, **changes: Any) -> tuple[ReleaseState, datetime]:
     """Return a release that has had a share for some time, and the present."""
-    found = replace(standing(EXPOSED), percent=percent, since=START, **changes)
+    found = replace(state_of(EXPOSED), percent=percent, since=START, **changes)
     return found, START + timedelta(seconds=seconds)
 
 
 def test_after_the_smoke_test_the_first_users_come() -> None:
-    assert decide(standing(TESTED), "unclear", START).percent == 5
-    assert decide(standing(TESTED), "unclear", START).name == "weigh"
+    assert next_action(state_of(TESTED), "unclear", START).percent == 5
+    assert next_action(state_of(TESTED), "unclear", START).name == "weigh"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_the_next_step_follows_from_share_time_and_verdict(
     percent: float, seconds: float, verdict: Verdict, name: str, share: float
 ) -> None:
     found, now = exposed(percent, seconds)
-    decision = decide(found, verdict, now)
+    decision = next_action(found, verdict, now)
     assert (decision.name, decision.percent) == (name, share)
 
 
@@ -143,19 +145,19 @@ def test_the_next_step_follows_from_share_time_and_verdict(
 def test_a_paused_release_waits_beyond_its_limit(seconds: float) -> None:
     found, now = exposed(5, seconds, paused=True)
 
-    assert decide(found, "fine", now) == Decision("hold", 5, "paused by hand")
-    assert decide(found, "worse", now).name == "rollback"
+    assert next_action(found, "fine", now) == NextAction("hold", 5, "paused by hand")
+    assert next_action(found, "worse", now).name == "rollback"
 
 
 def test_the_next_look_is_not_past_the_end_of_the_shortest_time() -> None:
-    assert state_machine.next_look_s(*exposed(5, 0)) == 10
-    assert state_machine.next_look_s(*exposed(5, 57)) == 3
-    assert state_machine.next_look_s(*exposed(5, 59.9)) == 1
-    assert state_machine.next_look_s(*exposed(5, 100)) == 10
+    assert state_machine.next_tick_s(*exposed(5, 0)) == 10
+    assert state_machine.next_tick_s(*exposed(5, 57)) == 3
+    assert state_machine.next_tick_s(*exposed(5, 59.9)) == 1
+    assert state_machine.next_tick_s(*exposed(5, 100)) == 10
 
 
 def test_an_evaluation_is_asked_for_with_the_shares_over_time_and_the_policy() -> None:
-    event = state_machine.evaluation_event(standing(EXPOSED))
+    event = state_machine.evaluation_event(state_of(EXPOSED))
 
     assert (event["release_id"], event["stable"], event["canary"]) == (RELEASE, "1", "2")
     assert event["since"] == "2026-11-20T10:15:04+00:00"
@@ -165,7 +167,7 @@ def test_an_evaluation_is_asked_for_with_the_shares_over_time_and_the_policy() -
 
 def test_without_a_canary_there_is_nothing_to_evaluate() -> None:
     with pytest.raises(ReleaseError, match="no canary"):
-        state_machine.evaluation_event(standing((BEGUN,)))
+        state_machine.evaluation_event(state_of((BEGUN,)))
 
 
 # Replay
@@ -178,8 +180,8 @@ def evaluated(verdict: Verdict) -> Evaluation:
 def decided(
     name: StepName,
     seconds: float,
-    after: Routing | None,
-    before: Routing,
+    after: TrafficSplit | None,
+    before: TrafficSplit,
     *,
     seen: int,
     verdict: Verdict,
@@ -220,7 +222,7 @@ def test_other_trials_lead_to_another_verdict_and_that_is_found_out() -> None:
     found = state_machine.replay(RUN, worse)
 
     assert [each.ok for each in found] == [True, False, False, False, True]
-    assert found[1].again == Decision(
+    assert found[1].again == NextAction(
         "rollback", 0.0, "its lists are watched less than the stable version's"
     )
 
@@ -230,7 +232,9 @@ def test_other_trials_lead_to_another_verdict_and_that_is_found_out() -> None:
     [
         decided("weigh", 140, canary(50), canary(5), seen=7, verdict="fine"),  # another share
         decided("weigh", 139, canary(25), canary(5), seen=7, verdict="fine"),  # too early
-        decided("promote", 140, Routing("2"), canary(5), seen=7, verdict="fine"),  # another step
+        decided(
+            "promote", 140, TrafficSplit("2"), canary(5), seen=7, verdict="fine"
+        ),  # another step
     ],
 )
 def test_a_step_that_does_not_follow_is_found_out(forged: Step) -> None:
@@ -257,4 +261,4 @@ def test_a_step_that_was_written_between_look_and_decision_does_not_count() -> N
 
 
 def test_what_a_person_did_is_not_decided_again() -> None:
-    assert state_machine.replay((*EXPOSED, step("promote", 9, Routing("2"))), as_stored) == ()
+    assert state_machine.replay((*EXPOSED, step("promote", 9, TrafficSplit("2"))), as_stored) == ()

@@ -9,16 +9,20 @@ import pytest
 
 from movierec.errors import ReleaseError
 from movierec.releases.log import Step, StepName, stamp
-from movierec.releases.traffic_split import Routing
+from movierec.releases.traffic_split import TrafficSplit
 from movierec.reports import release_report
 
 START = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 RELEASE = "20261120T101500000Z"
-STABLE, CANARY = Routing("1"), Routing("1", "2", 5.0)
+STABLE, CANARY = TrafficSplit("1"), TrafficSplit("1", "2", 5.0)
 
 
 def step(
-    name: StepName, minutes: float, after: Routing | None = None, reason: str = "", **facts: Any
+    name: StepName,
+    minutes: float,
+    after: TrafficSplit | None = None,
+    reason: str = "",
+    **facts: Any,
 ) -> Step:
     at = stamp(START + timedelta(minutes=minutes))
     return Step(RELEASE, "api", "m2", STABLE, name, "2", after, reason, at, facts)
@@ -143,7 +147,7 @@ def test_a_release_that_has_only_begun_has_a_page() -> None:
 
 
 def test_the_share_ends_at_all_users_once_it_is_promoted() -> None:
-    page = text(*EXPOSED, step("promote", 61, Routing("2")))
+    page = text(*EXPOSED, step("promote", 61, TrafficSplit("2")))
     (share,) = charts(page)
     curve = share.find('.//{http://www.w3.org/2000/svg}path[@class="chart-curve ours"]')
 
