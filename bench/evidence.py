@@ -22,7 +22,7 @@ from bench.stack import Stack, command, playing
 from movierec import settings
 from movierec.aws.release_factory import open_releases
 from movierec.aws.s3_store import S3Store
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.releases.log import Step
 from movierec.reports import release_report
 from movierec.stack import run_environment
@@ -208,7 +208,9 @@ def _shuffled(seed: int = SEED) -> str:
     """
     store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
     teacher = artifact.newest(store)
-    manifest = artifact.open_manifest(store.get(artifact.key(teacher, artifact.MANIFEST_FILE)))
+    manifest = sealed_folder.open_manifest(
+        store.get(artifact.key(teacher, sealed_folder.MANIFEST_FILE))
+    )
     files = {name: store.get(artifact.key(teacher, name)) for name in manifest["files"]}
     model = artifact.unpack(files)
     rng = np.random.default_rng(seed)
@@ -218,7 +220,9 @@ def _shuffled(seed: int = SEED) -> str:
     for name, body in files.items():
         store.put(artifact.key(version, name), body)
     facts = {**manifest, "model_version": version}
-    store.put_if_absent(artifact.key(version, artifact.MANIFEST_FILE), artifact.seal(files, facts))
+    store.put_if_absent(
+        artifact.key(version, sealed_folder.MANIFEST_FILE), sealed_folder.seal(files, facts)
+    )
     return version
 
 

@@ -32,7 +32,7 @@ from bench.report import ROOT, Row, publish
 from movierec import settings
 from movierec.aws.session import client
 from movierec.errors import MovierecError, ReleaseError
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.releases import smoke_test
 from movierec.stack import run_environment
 from movierec.stack.layout import Project, Run
@@ -261,7 +261,10 @@ def _create_api(project: Project) -> None:
     s3.create_bucket(Bucket="bench-artifacts")
     files = artifact.pack(_tiny_model())
     facts = {"model_version": _MODEL, "groups": [artifact.UNKNOWN_GROUP]}
-    for name, body in {**files, artifact.MANIFEST_FILE: artifact.seal(files, facts)}.items():
+    for name, body in {
+        **files,
+        sealed_folder.MANIFEST_FILE: sealed_folder.seal(files, facts),
+    }.items():
         s3.put_object(Bucket="bench-artifacts", Key=artifact.key(_MODEL, name), Body=body)
     variables = {settings.ARTIFACTS_BUCKET: "bench-artifacts", settings.MODEL_VERSION: _MODEL}
     create(

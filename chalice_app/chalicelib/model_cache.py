@@ -1,9 +1,10 @@
 """Models on this execution environment's disk: fetched once, checked, then mapped."""
 
+import functools
 import tempfile
 from pathlib import Path
 
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.ports import ObjectStore
 
 
@@ -31,11 +32,10 @@ def fetch(store: ObjectStore, version: str, parent: Path) -> Path:
 
 def _fill(store: ObjectStore, version: str, folder: Path) -> Path:
     folder.mkdir()
-    sealed = store.get(artifact.key(version, artifact.MANIFEST_FILE))
-    (folder / artifact.MANIFEST_FILE).write_bytes(sealed)
-    manifest = artifact.open_manifest(sealed)
-    for name in artifact.SERVING_FILES:
-        if name != artifact.MANIFEST_FILE:
-            store.download(artifact.key(version, name), folder / name)
-            artifact.verify(name, (folder / name).read_bytes(), manifest)
+    key = functools.partial(artifact.key, version)
+    sealed = store.get(key(sealed_folder.MANIFEST_FILE))
+    (folder / sealed_folder.MANIFEST_FILE).write_bytes(sealed)
+    manifest = sealed_folder.open_manifest(sealed)
+    names = [name for name in artifact.SERVING_FILES if name != sealed_folder.MANIFEST_FILE]
+    sealed_folder.download(store, key, names, manifest, folder)
     return folder

@@ -1,4 +1,4 @@
-"""The process edge: Chalice's request in, an answer out, whatever happens in between.
+"""Chalice's request in, a response out, whatever happens in between.
 
 The only place that turns errors into statuses. Users get one line; the traceback goes to the log.
 """
@@ -18,7 +18,7 @@ from chalicelib import model_cache
 from chalicelib.service import Answer, OpenModel, Service
 from chalicelib.telemetry import Request, Telemetry
 
-from movierec import metrics, settings
+from movierec import api_contract, metrics, settings
 from movierec.aws.s3_store import S3Store
 from movierec.errors import ConfigError, MovierecError, UsageError
 from movierec.model import artifact
@@ -31,7 +31,7 @@ View = Callable[[Service], Answer]
 # soon be a fallback there.
 DEFAULT_SLOW_MS = 300.0
 
-INTERNAL_ERROR = "internal error: see the function's log for this X-Recommendation-Id"
+INTERNAL_ERROR = f"internal error: see the function's log for this {api_contract.RECOMMENDATION_ID}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +64,28 @@ class Responder:
 
     def _headers(self, request: Request, answer: Answer) -> dict[str, str | list[str]]:
         facts = {
-            "Content-Type": answer.content_type,
-            "X-Function-Version": self.service.function_version,
-            "X-Model-Version": answer.model_version,
-            "X-Recommendation-Id": request.recommendation_id,
-            "X-Recommendation-Source": answer.source,
+            api_contract.CONTENT_TYPE: answer.content_type,
+            api_contract.FUNCTION_VERSION: self.service.function_version,
+            api_contract.MODEL_VERSION: answer.model_version,
+            api_contract.RECOMMENDATION_ID: request.recommendation_id,
+            api_contract.RECOMMENDATION_SOURCE: answer.source,
         }
         return {name: value for name, value in facts.items() if value is not None}
 
 
 def respond(app: Chalice, view: View) -> Response:
     """Return the response to Chalice's current request."""
-    return edge().respond(_request(app), view)
+    return responder().respond(_request(app), view)
 
 
 @functools.cache
-def edge() -> Responder:
-    """Return this execution environment's edge, made at the first request."""
+def responder() -> Responder:
+    """Return this execution environment's responder, made at the first request."""
     return from_env(os.environ)
 
 
 def from_env(env: Mapping[str, str]) -> Responder:
-    """Wire the edge as the environment says; a setting that is wrong is told at each request.
+    """Wire the responder as the environment says; each request reports a setting that is wrong.
 
     Never raises: out here an error would be Chalice's own 500, which no metric counts and no
     alarm sees.

@@ -34,10 +34,10 @@ from movierec import metrics as live_metrics
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.s3_store import S3Store
-from movierec.errors import DatasetError, ObjectExistsError, ObjectNotFoundError, UsageError
+from movierec.errors import DatasetError, UsageError
 from movierec.lake.ports import LakeReader
 from movierec.lake.schema import EVENTS, MOVIES, USERS
-from movierec.model import artifact, segments
+from movierec.model import artifact, encoding, sealed_folder, segments
 from movierec.model import dataset as datasets
 from movierec.model.dataset import TEST, Dataset, Parameters
 from movierec.ports import ObjectStore
@@ -135,7 +135,13 @@ def build_dataset(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
     }
     answer = {
         "dataset_id": dataset_id,
-        "created": _publish(deps.store, {**files, **_reports(report, dataset_id)}, facts),
+        "created": sealed_folder.publish(
+            deps.store,
+            functools.partial(datasets.key, dataset_id),
+            {**files, **_reports(report, dataset_id)},
+            facts,
+            overwrite=True,  # the id tells the content: what a crash left is the same
+        ),
         **facts["counts"],
         "lake_versions": versions,
         "warnings": report["warnings"],
@@ -146,7 +152,7 @@ def build_dataset(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
 
 def _reports(report: Mapping[str, Any], dataset_id: str) -> dict[str, bytes]:
     return {
-        artifact.REPORT_FILE: artifact.dump_json(report),
+        artifact.REPORT_FILE: encoding.dump_json(report),
         artifact.REPORT_PAGE_FILE: data_quality.render(report, dataset_id=dataset_id),
     }
 
@@ -189,24 +195,6 @@ def _dataset_facts(dataset: Dataset) -> dict[str, Any]:
             "test": int(test.sum()),
         },
     }
-
-
-def _publish(store: ObjectStore, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> bool:
-    """Write files, then the manifest; return whether that was not done before."""
-    dataset_id = facts["dataset_id"]
-    manifest_key = datasets.key(dataset_id, artifact.MANIFEST_FILE)
-    try:
-        store.get(manifest_key)
-    except ObjectNotFoundError:
-        for name, body in files.items():
-            store.put(datasets.key(dataset_id, name), body)
-    else:
-        return False
-    try:
-        store.put_if_absent(manifest_key, artifact.seal(files, facts))
-    except ObjectExistsError:
-        return False
-    return True
 
 
 def _tell(deps: Deps, answer: Mapping[str, Any]) -> None:

@@ -17,8 +17,8 @@ from movierec.lake.ports import LakeReader
 from movierec.lake.queries import columns, present_versions
 from movierec.lake.schema import EVENTS, MOVIES, QUARANTINE, USERS
 from movierec.model import segments
-from movierec.model.artifact import Array
 from movierec.model.dataset import Evidence, Rated, Watched
+from movierec.model.encoding import Array
 
 Versions = Mapping[str, int]
 

@@ -44,7 +44,7 @@ from movierec.lake.ports import LakeReader
 from movierec.lake.schema import SERVED
 from movierec.lake.served import microseconds
 from movierec.metrics import Metric
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.parameters import read_parameters
 from movierec.ports import Clock, ObjectStore
 from movierec.releases import sequential_test
@@ -182,7 +182,7 @@ def _judge(evaluation: Evaluation, release: Release, trial_set: TrialSet, deps: 
         evaluation,
         mixed_windows=trial_set.mixed,
         trials_key=key,
-        trials_sha256=artifact.checksum(body)["sha256"],
+        trials_sha256=sealed_folder.checksum(body)["sha256"],
     )
     return judge(stored, trial_set.trials, deps.policy)
 

@@ -24,7 +24,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from movierec import settings
 from movierec.aws.s3_store import S3Store
 from movierec.errors import ConfigError, UnavailableError, UsageError
-from movierec.model import artifact
+from movierec.model import encoding
 from movierec.ports import Clock, ObjectStore
 from movierec.releases.notifications import record_key
 from movierec.runtime.clock import SystemClock
@@ -134,12 +134,12 @@ _ATTRIBUTES: Final = ("release_id", "event")
 
 
 def _delivered(store: ObjectStore, key: str) -> bool:
-    found = [artifact.load_json(each, store.get(each)) for each in store.keys(key)]
+    found = [encoding.load_json(each, store.get(each)) for each in store.keys(key)]
     return any(record["delivered"] for record in found)
 
 
 def _record(deps: Deps, key: str, *, delivered: bool, errors: list[str]) -> None:
     at = deps.clock.now().isoformat(timespec="seconds")
     facts = {"delivered": delivered, "at": at, "errors": errors}
-    deps.store.put(key, artifact.dump_json(facts))
+    deps.store.put(key, encoding.dump_json(facts))
     deps.logger.info("notice_recorded", extra={"key": key, **facts})

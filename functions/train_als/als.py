@@ -27,8 +27,8 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
 from movierec.errors import DatasetError
-from movierec.model.artifact import Array
 from movierec.model.dataset import Dataset
+from movierec.model.encoding import Array
 from movierec.parameters import read_parameters, require
 
 Float32 = npt.NDArray[np.float32]

@@ -40,8 +40,8 @@ from functions.train_als import als, holdout_evaluation, list_assembly, training
 from movierec import metrics as live_metrics
 from movierec import settings
 from movierec.aws.s3_store import S3Store
-from movierec.errors import ArtifactError, ObjectNotFoundError, UsageError
-from movierec.model import artifact
+from movierec.errors import ArtifactError, ObjectExistsError, ObjectNotFoundError, UsageError
+from movierec.model import artifact, encoding, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.offline_metrics import brief
 from movierec.model.segments import GROUPS
@@ -150,22 +150,19 @@ def read(event: Mapping[str, Any]) -> tuple[str, als.Parameters]:
 
 def load(store: ObjectStore, dataset_id: str) -> datasets.Dataset:
     """Return a data set, each file held against its checksum. Raises ArtifactError."""
+    key = functools.partial(datasets.key, dataset_id)
     try:
-        body = store.get(datasets.key(dataset_id, artifact.MANIFEST_FILE))
+        manifest = sealed_folder.manifest(store, key)
     except ObjectNotFoundError as exc:
         raise ArtifactError(
             f"there is no data set {dataset_id}: its manifest is missing; build one with"
             " movierec-build-dataset and pass the dataset_id that it answers"
         ) from exc
-    manifest = artifact.open_manifest(body)
     if manifest.get("groups") != list(GROUPS):
         raise ArtifactError(
             f"data set {dataset_id} divides users into other groups than this code: build it anew"
         )
-    files = {name: store.get(datasets.key(dataset_id, name)) for name in datasets.FILES}
-    for name, content in files.items():
-        artifact.verify(name, content, manifest)
-    return datasets.unpack(files)
+    return datasets.unpack(sealed_folder.load(store, key, datasets.FILES, manifest))
 
 
 def train(data: datasets.Dataset, parameters: als.Parameters, threads: int) -> dict[str, bytes]:
@@ -180,15 +177,13 @@ def publish(store: ObjectStore, files: Mapping[str, bytes], facts: Mapping[str, 
     """Write files and reports, then the manifest. Raises ObjectExistsError for a taken version."""
     version = facts["model_version"]
     reports = {
-        artifact.REPORT_FILE: artifact.dump_json(facts["metrics"]),
+        artifact.REPORT_FILE: encoding.dump_json(facts["metrics"]),
         artifact.REPORT_PAGE_FILE: training_report.render(facts),
     }
-    content = {**files, **reports}
-    for name, body in content.items():
-        # Another run of this very second may be writing: of two, one goes on.
-        store.put_if_absent(artifact.key(version, name), body)
-    manifest = artifact.seal(content, facts)
-    store.put_if_absent(artifact.key(version, artifact.MANIFEST_FILE), manifest)
+    key = functools.partial(artifact.key, version)
+    # Another run of this very second may be writing: of two, one goes on.
+    if not sealed_folder.publish(store, key, {**files, **reports}, facts):
+        raise ObjectExistsError(f"model {version} was published meanwhile: train again")
 
 
 def _counts(data: datasets.Dataset) -> dict[str, int]:

@@ -16,8 +16,8 @@ from scipy.sparse import csr_matrix
 
 from functions.train_als import als
 from movierec.model import offline_metrics, segments
-from movierec.model.artifact import Array
 from movierec.model.dataset import TEST, TRAIN, Dataset
+from movierec.model.encoding import Array
 from movierec.model.offline_metrics import PerUser
 from movierec.model.ranking import LIST_LENGTH
 from movierec.model.segments import GROUPS, MINORS

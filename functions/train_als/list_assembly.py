@@ -5,8 +5,9 @@ import numpy.typing as npt
 
 from functions.train_als import als
 from movierec.model import artifact, ranking, segments
-from movierec.model.artifact import TOP_K, Array, Model
+from movierec.model.artifact import TOP_K, Model
 from movierec.model.dataset import Dataset
+from movierec.model.encoding import Array
 from movierec.model.segments import GROUPS, MINORS
 
 

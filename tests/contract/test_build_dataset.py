@@ -13,7 +13,7 @@ from functions.build_dataset.handler import Deps
 from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import LakeError
 from movierec.lake.schema import ADULT_UNKNOWN
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.segments import GROUPS
 from movierec.testing.memory import MemoryStore
@@ -205,7 +205,7 @@ def test_the_same_lake_version_gives_the_same_bytes_after_more_was_written(lake,
         elsewhere,
     )
     assert again == first
-    for name in (*datasets.FILES, artifact.REPORT_FILE, artifact.MANIFEST_FILE):
+    for name in (*datasets.FILES, artifact.REPORT_FILE, sealed_folder.MANIFEST_FILE):
         key = datasets.key(first["dataset_id"], name)
         assert elsewhere.store.get(key) == deps.store.get(key)
 

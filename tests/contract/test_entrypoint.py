@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 PROCESS = """
 import asyncio, logging, sys, time
-from movierec import edge
+from movierec.runtime import entrypoint
 from movierec.errors import ConfigError
 
 def nothing():
@@ -34,20 +34,20 @@ def unwinding():
         print("closed", flush=True)
 
 def stopping():
-    stop = edge.stop_event()
+    stop = entrypoint.stop_event()
     print("ready", flush=True)
     stop.wait()
     print("flushed", flush=True)
 
 def serving():
     async def serve():
-        stop = edge.async_stop_event()
+        stop = entrypoint.async_stop_event()
         print("ready", flush=True)
         await stop.wait()
         print("flushed", flush=True)
     asyncio.run(serve())
 
-sys.exit(edge.run("worker", globals()[sys.argv[1]]))
+sys.exit(entrypoint.run("worker", globals()[sys.argv[1]]))
 """
 
 

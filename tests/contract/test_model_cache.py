@@ -6,17 +6,19 @@ import pytest
 from chalicelib import model_cache
 
 from movierec.errors import ArtifactError, ObjectNotFoundError, UnavailableError
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.testing.memory import MemoryStore
 
 VERSION = "20261120T101500Z-abc-def"
-FILES = {name: name.encode() for name in artifact.SERVING_FILES if name != artifact.MANIFEST_FILE}
+FILES = {
+    name: name.encode() for name in artifact.SERVING_FILES if name != sealed_folder.MANIFEST_FILE
+}
 
 
 def store() -> MemoryStore:
     objects = {artifact.key(VERSION, name): body for name, body in FILES.items()}
-    manifest = artifact.seal({**FILES, artifact.USER_FACTORS_FILE: b"large"}, {"groups": []})
-    return MemoryStore({**objects, artifact.key(VERSION, artifact.MANIFEST_FILE): manifest})
+    manifest = sealed_folder.seal({**FILES, artifact.USER_FACTORS_FILE: b"large"}, {"groups": []})
+    return MemoryStore({**objects, artifact.key(VERSION, sealed_folder.MANIFEST_FILE): manifest})
 
 
 def test_a_fetched_model_has_every_serving_file_and_no_more(tmp_path: Path) -> None:
@@ -55,14 +57,14 @@ def test_of_two_environments_on_one_disk_the_second_takes_the_firsts_model(tmp_p
 
     class Interrupted(MemoryStore):
         def get(self, key: str) -> bytes:
-            if key.endswith(artifact.MANIFEST_FILE):
+            if key.endswith(sealed_folder.MANIFEST_FILE):
                 model_cache.fetch(store(), VERSION, tmp_path)
             return super().get(key)
 
     folder = model_cache.fetch(Interrupted(store().objects), VERSION, tmp_path)
 
     assert [path.name for path in tmp_path.iterdir()] == [VERSION]
-    assert (folder / artifact.MANIFEST_FILE).is_file()
+    assert (folder / sealed_folder.MANIFEST_FILE).is_file()
 
 
 def test_a_version_that_was_never_written_is_not_found(tmp_path: Path) -> None:

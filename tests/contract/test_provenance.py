@@ -19,7 +19,7 @@ from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lineage_resolver import LineageResolver
 from movierec.errors import UsageError
 from movierec.lake.schema import Columns, dates
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.artifact import Model, Popular
 from movierec.releases.log import Step, step_key
@@ -128,7 +128,10 @@ def train(store: MemoryStore, dataset_id: str) -> list[str]:
     groups = np.zeros(8, np.uint8)
     files = artifact.pack(Model(topk, np.array([7]), MOVIES, popular, groups, zeros[:1], zeros))
     facts = {"model_version": VERSION, "dataset_id": dataset_id, "groups": ["unknown"]}
-    for name, body in {**files, artifact.MANIFEST_FILE: artifact.seal(files, facts)}.items():
+    for name, body in {
+        **files,
+        sealed_folder.MANIFEST_FILE: sealed_folder.seal(files, facts),
+    }.items():
         store.put(artifact.key(VERSION, name), body)
     return MOVIES[:20]
 
@@ -251,7 +254,7 @@ def test_data_of_which_upkeep_has_taken_nothing_still_passes(lab: Lab, tmp_path:
 
 
 def test_a_manifest_of_other_rows_is_found_out(lab: Lab) -> None:
-    key = datasets.key(lab.dataset_id, artifact.MANIFEST_FILE)
+    key = datasets.key(lab.dataset_id, sealed_folder.MANIFEST_FILE)
     lab.store.objects[key] = lab.store.objects[key].replace(b'"watch": 400', b'"watch": 401')
 
     assert lab.failed() == ["lake rows, watch"]
@@ -280,7 +283,7 @@ def test_a_fallback_of_the_proxy_ends_the_chain_and_says_so(lab: Lab) -> None:
 def test_what_was_deleted_since_is_named(lab: Lab) -> None:
     blank = {"recommendation_id": ["id-2"], "function_version": ["11"]}
     lab.lake.append("served", [served(lab.movies, **blank)], transactions={"proxy": 2})
-    del lab.store.objects[datasets.key(lab.dataset_id, artifact.MANIFEST_FILE)]
+    del lab.store.objects[datasets.key(lab.dataset_id, sealed_folder.MANIFEST_FILE)]
 
     chain = lab.tracer.by_id("id-2")
 

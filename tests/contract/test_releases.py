@@ -16,7 +16,7 @@ from movierec.aws.api_gateway import Gateway
 from movierec.aws.lambda_function import LambdaFunction
 from movierec.aws.session import client
 from movierec.errors import ReleaseConflictError, ReleaseError
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.releases.by_hand import ByHand
 from movierec.releases.context import Releases
 from movierec.releases.log import ReleaseLog
@@ -64,7 +64,7 @@ def function(emulated_aws: Mapping[str, str]) -> Iterator[str]:
 
 @pytest.fixture
 def releases(function: str) -> Releases:
-    store = MemoryStore({artifact.key(m, artifact.MANIFEST_FILE): b"" for m in (M1, M2)})
+    store = MemoryStore({artifact.key(m, sealed_folder.MANIFEST_FILE): b"" for m in (M1, M2)})
     clock = SystemClock()
     served, log = LambdaFunction(function), ReleaseLog(store, clock)
     return Releases(served, log, clock, MemoryAlarms(), MemoryTopic(), lambda key: key)

@@ -160,7 +160,9 @@ def test_the_api_imports_from_vendor_and_the_runtime_alone(vendor, runtime):
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(vendor.path / "movierec" / "__init__.py")
     assert not list(vendor.path.glob("boto*"))
-    assert (vendor.path / "movierec" / "__pycache__" / "ranking.cpython-313.pyc").is_file()
+    assert (
+        vendor.path / "movierec" / "model" / "__pycache__" / "ranking.cpython-313.pyc"
+    ).is_file()
     assert not list(vendor.path.glob("movierec*.dist-info"))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from movierec.errors import ReleaseError, UnavailableError
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.releases import state_machine
 from movierec.releases.by_hand import ByHand
 from movierec.releases.context import Releases
@@ -42,7 +42,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = FakeClock()
-        self.store = MemoryStore({artifact.key(MODEL, artifact.MANIFEST_FILE): b"{}"})
+        self.store = MemoryStore({artifact.key(MODEL, sealed_folder.MANIFEST_FILE): b"{}"})
         self.function, self.alarms = MemoryFunction(), MemoryAlarms()
         self.releases = Releases(
             self.function,

@@ -25,9 +25,9 @@ from movierec.lake import served
 from movierec.lake.ports import LakeReader
 from movierec.lake.schema import EVENTS, SERVED, as_rows
 from movierec.lake.served import Served
-from movierec.model import artifact, dataset
-from movierec.model.artifact import MANIFEST_FILE
+from movierec.model import artifact, dataset, sealed_folder
 from movierec.model.ranking import Recommender
+from movierec.model.sealed_folder import MANIFEST_FILE
 from movierec.ports import ObjectStore
 from movierec.provenance import chain as provenance
 from movierec.provenance.chain import SITE_CLOCK_WITHIN, Function, Lineage
@@ -160,7 +160,7 @@ class LineageResolver:
 
     def _manifest(self, what: str, key: str, missing: list[str]) -> dict[str, Any] | None:
         try:
-            return artifact.open_manifest(self.store.get(key))
+            return sealed_folder.open_manifest(self.store.get(key))
         except ObjectNotFoundError as exc:
             missing.append(f"the {what}: {exc}")
             return None

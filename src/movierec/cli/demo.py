@@ -25,7 +25,7 @@ from movierec.cli import catalog, demo_report, http_client, progress_display, re
 from movierec.cli import context as contexts
 from movierec.cli.demo_summary import Expected, Lake, Summary, summarise
 from movierec.errors import DemoError, UnavailableError, UsageError
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.model.offline_metrics import brief
 from movierec.releases.by_hand import ByHand
 from movierec.stack import port_allocation, run_record
@@ -338,5 +338,7 @@ def _popular_lists() -> int:
 def _model(version: str) -> dict[str, Any]:
     """Return a model's facts from its manifest."""
     store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
-    manifest = artifact.open_manifest(store.get(artifact.key(version, artifact.MANIFEST_FILE)))
+    manifest = sealed_folder.open_manifest(
+        store.get(artifact.key(version, sealed_folder.MANIFEST_FILE))
+    )
     return {"version": version, **manifest["counts"], "metrics": brief(manifest["metrics"])}

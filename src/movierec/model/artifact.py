@@ -15,13 +15,9 @@ Everything lies under `models/<model_version>/`:
     report.json, report.html
     manifest.json     written last, and only if absent: a version without it does not exist
 
-`pack` and `unpack` go between a `Model` and bytes; the same model gives the same bytes. The
-array files are NumPy's format 1.0 (numpy.lib.format), which can be mapped into memory as it is.
+`pack` and `unpack` go between a `Model` and bytes; the same model gives the same bytes.
 """
 
-import hashlib
-import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,12 +25,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from movierec.errors import ArtifactError, ObjectNotFoundError
+from movierec.model.encoding import Array, dump_json, dump_npy, load_json, load_npy
+from movierec.model.sealed_folder import MANIFEST_FILE
 from movierec.ports import ObjectStore
-
-FORMAT_VERSION: Final = 1
 
 PREFIX: Final = "models/"
 
@@ -50,7 +45,6 @@ USER_FACTORS_FILE: Final = "user_factors.npy"
 ITEM_FACTORS_FILE: Final = "item_factors.npy"
 REPORT_FILE: Final = "report.json"
 REPORT_PAGE_FILE: Final = "report.html"
-MANIFEST_FILE: Final = "manifest.json"
 
 SERVING_FILES: Final = (
     MANIFEST_FILE,
@@ -64,8 +58,6 @@ SERVING_FILES: Final = (
 
 UNKNOWN_GROUP: Final = "unknown"
 """Name of group 0: users of whom no age is known. They are answered like minors."""
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,76 +127,6 @@ def trained_at(version: str) -> datetime:
             f"{version!r} is no model version: expected <YYYYMMDDTHHMMSSZ>-<git>-<dataset>"
         )
     return datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-
-
-# Bytes --------------------------------------------------------------------------------------
-
-
-def dump_json(value: object) -> bytes:
-    """Return canonical JSON: sorted keys, UTF-8, a newline at the end. NaN raises ValueError."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
-    return text.encode() + b"\n"
-
-
-def load_json(name: str, body: bytes) -> Any:  # noqa: ANN401 - JSON has no type
-    """Return a JSON file's value. Raises ArtifactError if it is none."""
-    try:
-        return json.loads(body)
-    except ValueError as exc:
-        raise ArtifactError(f"{name} is no JSON ({exc}): fetch it again, or build it anew") from exc
-
-
-def dump_npy(array: Array) -> bytes:
-    """Return an array as NumPy's file format 1.0, C order, with one copy of its data."""
-    data = np.ascontiguousarray(array)
-    head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(data))
-    # An empty array has no bytes to view.
-    body = memoryview(data.reshape(-1)).cast("B") if data.size else b""
-    return b"".join((head.getvalue(), body))
-
-
-def load_npy(name: str, body: bytes) -> Array:
-    """Return a view, not writable, of a `.npy` file's bytes. Raises ArtifactError."""
-    try:
-        return _array_in(body)
-    except ValueError as exc:
-        raise ArtifactError(
-            f"{name} is no array file ({exc}): fetch it again, or build it anew"
-        ) from exc
-
-
-def _array_in(body: bytes) -> Array:
-    stream = io.BytesIO(body)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError("not format 1.0")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-    if fortran_order or dtype.hasobject:
-        raise ValueError("not a plain array in C order")
-    return np.frombuffer(body, dtype, offset=stream.tell()).reshape(shape)
-
-
-def checksum(body: bytes) -> dict[str, Any]:
-    """Return a file's `sha256` and `size_bytes`."""
-    return {"sha256": hashlib.sha256(body).hexdigest(), "size_bytes": len(body)}
-
-
-def checksums(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
-    """Return the checksum of each file by its name."""
-    return {name: checksum(files[name]) for name in sorted(files)}
-
-
-def verify(name: str, body: bytes, manifest: Mapping[str, Any]) -> None:
-    """Compare a file with its manifest. Raises ArtifactError, saying how they differ."""
-    expected = manifest.get("files", {}).get(name)
-    if expected is None:
-        raise ArtifactError(f"{name} is not in its manifest: it belongs to another version")
-    found = checksum(body)
-    if found != expected:
-        raise ArtifactError(
-            f"{name} has {found['size_bytes']} bytes and sha256 {found['sha256']}, its manifest"
-            f" says {expected['size_bytes']} and {expected['sha256']}: fetch it again"
-        )
 
 
 # Models -------------------------------------------------------------------------------------
@@ -303,20 +225,3 @@ def _ascending(ids: Array) -> bool:
 
 def _in_range(topk: Array, n_movies: int) -> bool:
     return bool(((topk < n_movies) | (topk == np.iinfo(topk.dtype).max)).all())
-
-
-def seal(files: Mapping[str, bytes], facts: Mapping[str, Any]) -> bytes:
-    """Return the manifest: `facts`, the format's version, and each file's checksum."""
-    return dump_json({**facts, "format_version": FORMAT_VERSION, "files": checksums(files)})
-
-
-def open_manifest(body: bytes) -> dict[str, Any]:
-    """Return a manifest's facts. Raises ArtifactError if this code does not know its format."""
-    manifest = load_json(MANIFEST_FILE, body)
-    found = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if found != FORMAT_VERSION:
-        raise ArtifactError(
-            f"{MANIFEST_FILE} has format version {found!r}, this code reads {FORMAT_VERSION}:"
-            " train anew, or serve it with the code that wrote it"
-        )
-    return dict(manifest)

@@ -43,8 +43,8 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError, DatasetError
-from movierec.model import artifact
-from movierec.model.artifact import Array
+from movierec.model import encoding, sealed_folder
+from movierec.model.encoding import Array
 from movierec.parameters import read_parameters, require
 
 FORMAT_VERSION: Final = 1
@@ -326,10 +326,10 @@ FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), _MOVIE_IDS_FILE)
 def pack(dataset: Dataset) -> dict[str, bytes]:
     """Return the data set's files by name; the same data set gives the same bytes."""
     arrays = {
-        f"{name}.npy": artifact.dump_npy(getattr(dataset, name).astype(dtype, copy=False))
+        f"{name}.npy": encoding.dump_npy(getattr(dataset, name).astype(dtype, copy=False))
         for name, dtype in _ARRAYS.items()
     }
-    return {**arrays, _MOVIE_IDS_FILE: artifact.dump_json(list(dataset.movie_ids))}
+    return {**arrays, _MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids))}
 
 
 def unpack(files: Mapping[str, bytes]) -> Dataset:
@@ -337,8 +337,8 @@ def unpack(files: Mapping[str, bytes]) -> Dataset:
     missing = sorted(set(FILES) - set(files))
     if missing:
         raise ArtifactError(f"the data set lacks {', '.join(missing)}: build it anew")
-    arrays = {name: artifact.load_npy(f"{name}.npy", files[f"{name}.npy"]) for name in _ARRAYS}
-    movie_ids = artifact.load_json(_MOVIE_IDS_FILE, files[_MOVIE_IDS_FILE])
+    arrays = {name: encoding.load_npy(f"{name}.npy", files[f"{name}.npy"]) for name in _ARRAYS}
+    movie_ids = encoding.load_json(_MOVIE_IDS_FILE, files[_MOVIE_IDS_FILE])
     return Dataset(**arrays, movie_ids=tuple(movie_ids))
 
 
@@ -350,6 +350,6 @@ def dataset_id(
         "format_version": FORMAT_VERSION,
         "parameters": dataclasses.asdict(parameters),
         "lake_versions": dict(lake_versions),
-        "files": artifact.checksums({name: files[name] for name in FILES}),
+        "files": sealed_folder.checksums({name: files[name] for name in FILES}),
     }
-    return hashlib.sha256(artifact.dump_json(content)).hexdigest()[:16]
+    return hashlib.sha256(encoding.dump_json(content)).hexdigest()[:16]

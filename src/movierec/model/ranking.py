@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError
-from movierec.model import artifact
+from movierec.model import artifact, encoding, sealed_folder
 from movierec.model.artifact import Popular
 
 Source = Literal["model", "popular"]
@@ -61,7 +61,7 @@ class Recommender:
 
         Raises ArtifactError when they do not fit together.
         """
-        manifest = artifact.open_manifest(documents[artifact.MANIFEST_FILE])
+        manifest = sealed_folder.open_manifest(documents[sealed_folder.MANIFEST_FILE])
         popular = artifact.load_popular(documents[artifact.POPULAR_FILE])
         user_ids, topk = arrays[artifact.USER_IDS_FILE], arrays[artifact.TOPK_FILE]
         if len(topk) != len(user_ids):
@@ -134,7 +134,7 @@ def _read(path: Path) -> bytes:
 
 
 def _movie_ids(body: bytes) -> list[str]:
-    found = artifact.load_json(artifact.MOVIE_IDS_FILE, body)
+    found = encoding.load_json(artifact.MOVIE_IDS_FILE, body)
     if not isinstance(found, list):
         raise ArtifactError(f"{artifact.MOVIE_IDS_FILE} holds no list: fetch the model again")
     return found
@@ -151,7 +151,7 @@ def _map(path: Path) -> npt.NDArray[Any]:
 def _groups(manifest: Mapping[str, Any]) -> Sequence[str]:
     groups = manifest.get("groups")
     if not isinstance(groups, list):
-        raise ArtifactError(f"{artifact.MANIFEST_FILE} lists no groups: train anew")
+        raise ArtifactError(f"{sealed_folder.MANIFEST_FILE} lists no groups: train anew")
     return groups
 
 

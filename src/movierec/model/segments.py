@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from movierec.model.artifact import UNKNOWN_GROUP, Array
+from movierec.model.artifact import UNKNOWN_GROUP
+from movierec.model.encoding import Array
 
 # Groups by user id must not make an array as long as one corrupt id says.
 _LARGEST_USER_ID: Final = 16_000_000

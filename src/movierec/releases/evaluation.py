@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError
-from movierec.model import artifact
+from movierec.model import sealed_folder
 from movierec.releases import sequential_test
 from movierec.releases.log import PREFIX
 from movierec.releases.policy import Policy
@@ -119,7 +119,7 @@ def replay(evaluation: Evaluation, stored: bytes, policy: Policy) -> Evaluation:
     It equals the evaluation if that was computed by this code and policy. Raises ArtifactError if
     these are not the bytes that were judged.
     """
-    found = artifact.checksum(stored)["sha256"]
+    found = sealed_folder.checksum(stored)["sha256"]
     if found != evaluation.trials_sha256:
         raise ArtifactError(
             f"{evaluation.trials_key} has sha256 {found}, its evaluation says"

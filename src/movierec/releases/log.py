@@ -21,7 +21,7 @@ from movierec.errors import (
     ReleaseConflictError,
     ReleaseNotFoundError,
 )
-from movierec.model import artifact
+from movierec.model import encoding
 from movierec.ports import Clock, ObjectStore
 from movierec.releases.traffic_split import TrafficSplit
 
@@ -73,7 +73,7 @@ class Step:
     @classmethod
     def read(cls, body: bytes, key: str) -> Self:
         """Return the step that `dump` wrote. Raises ArtifactError."""
-        given = artifact.load_json(key, body)
+        given = encoding.load_json(key, body)
         routings = {
             name: TrafficSplit(**given[name]) if given.get(name) else None
             for name in ("before", "after")
@@ -82,7 +82,7 @@ class Step:
 
     def dump(self) -> bytes:
         """Return the step as JSON."""
-        return artifact.dump_json(asdict(self))
+        return encoding.dump_json(asdict(self))
 
 
 def release_id(now: datetime) -> str:

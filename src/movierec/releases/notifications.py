@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from movierec.model import artifact
+from movierec.model import encoding
 from movierec.releases import log
 from movierec.releases.context import Releases
 from movierec.releases.log import Step, StepName
@@ -47,7 +47,7 @@ def announce(releases: Releases, release_id: str) -> None:
         key = record_key(release_id, notice.event, "sns")
         if key not in releases.store.keys(key):
             message = releases.topic.publish(notice.subject, notice.text, notice.attributes)
-            releases.store.put(key, artifact.dump_json({"message_id": message}))
+            releases.store.put(key, encoding.dump_json({"message_id": message}))
 
 
 def notifications_of(steps: Sequence[Step], link: str) -> tuple[Notification, ...]:

@@ -3,11 +3,12 @@
 Whoever was trained on too little, or is no better than a list of what is popular, gets no user.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from movierec.errors import ArtifactError, ObjectNotFoundError
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.model.offline_metrics import brief
 from movierec.ports import ObjectStore
 
@@ -38,16 +39,13 @@ def faults(
 
 def _load(store: ObjectStore, model_version: str) -> Mapping[str, Any]:
     manifest = _manifest(store, model_version)
-    files = {name: store.get(artifact.key(model_version, name)) for name in manifest["files"]}
-    for name, body in files.items():
-        artifact.verify(name, body, manifest)
-    artifact.unpack(files)
+    key = functools.partial(artifact.key, model_version)
+    artifact.unpack(sealed_folder.load(store, key, manifest["files"], manifest))
     return manifest
 
 
 def _manifest(store: ObjectStore, model_version: str) -> Mapping[str, Any]:
-    body = store.get(artifact.key(model_version, artifact.MANIFEST_FILE))
-    return artifact.open_manifest(body)
+    return sealed_folder.manifest(store, functools.partial(artifact.key, model_version))
 
 
 def _of_coverage(manifest: Mapping[str, Any], stable: Mapping[str, Any] | None) -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from movierec.errors import ObjectNotFoundError, ReleaseError
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.parameters import read_parameters
 from movierec.ports import ObjectStore
 
@@ -37,7 +37,7 @@ class Request:
 def require_model(store: ObjectStore, model_version: str) -> None:
     """Raise ReleaseError unless a model is there, complete."""
     try:
-        store.get(artifact.key(model_version, artifact.MANIFEST_FILE))
+        store.get(artifact.key(model_version, sealed_folder.MANIFEST_FILE))
     except ObjectNotFoundError as exc:
         raise ReleaseError(
             f"there is no complete model {model_version!r} to release: see `movierec status`, "

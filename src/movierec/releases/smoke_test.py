@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from movierec.api_contract import FUNCTION_VERSION, MODEL_VERSION, RECOMMEND_PATH
 from movierec.releases.ports import ServedFunction
 
 USER_IDS: Final = (1, 1_000, 1_000_000)
@@ -14,11 +15,11 @@ def event(user_id: int = USER_IDS[0]) -> dict[str, Any]:
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
     """
-    path, method = f"/recommend/{user_id}", "GET"
+    path, route = f"{RECOMMEND_PATH}{user_id}", f"{RECOMMEND_PATH}{{user_id}}"
     return {
-        "resource": "/recommend/{user_id}",
+        "resource": route,
         "path": path,
-        "httpMethod": method,
+        "httpMethod": "GET",
         "headers": {"Accept": "*/*", "User-Agent": "movierec-smoke"},
         "multiValueHeaders": {"Accept": ["*/*"]},
         "queryStringParameters": None,
@@ -26,8 +27,8 @@ def event(user_id: int = USER_IDS[0]) -> dict[str, Any]:
         "pathParameters": {"user_id": str(user_id)},
         "stageVariables": None,
         "requestContext": {
-            "resourcePath": "/recommend/{user_id}",
-            "httpMethod": method,
+            "resourcePath": route,
+            "httpMethod": "GET",
             "path": path,
             "requestId": "smoke",
             "identity": {"sourceIp": "127.0.0.1"},
@@ -55,7 +56,7 @@ def faults(answer: object, *, version: str, model_version: str) -> tuple[str, ..
     if answer["statusCode"] != 200:  # noqa: PLR2004  # HTTP's OK
         return (f"status {answer['statusCode']}: {body[:200]}",)
     headers = {k.lower(): v for k, v in (answer.get("headers") or {}).items()}
-    expected = {"x-function-version": version, "x-model-version": model_version}
+    expected = {FUNCTION_VERSION.lower(): version, MODEL_VERSION.lower(): model_version}
     found = [
         f"{name} is {headers.get(name)!r}, not {value!r}"
         for name, value in expected.items()

@@ -1,7 +1,7 @@
 """The edge of a long-running process: its logs, its signals, its exit code.
 
 def main(argv: Sequence[str]) -> int:
-    return edge.run("proxy", lambda: serve(parse(argv)))
+    return entrypoint.run("proxy", lambda: serve(parse(argv)))
 """
 
 import asyncio

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from movierec.api_contract import FUNCTION_VERSION, MODEL_VERSION
 from movierec.errors import ReleaseConflictError, ReleaseNotFoundError, UnavailableError
 from movierec.releases.traffic_split import Alias, TrafficSplit
 
@@ -16,7 +17,7 @@ Answer = Callable[[str, str, Mapping[str, Any]], object]
 
 def answer_well(version: str, model_version: str, _event: Mapping[str, Any]) -> object:
     """Answer as the API does when all is well."""
-    headers = {"X-Function-Version": version, "X-Model-Version": model_version}
+    headers = {FUNCTION_VERSION: version, MODEL_VERSION: model_version}
     return {"statusCode": 200, "headers": headers, "body": "a,b"}
 
 

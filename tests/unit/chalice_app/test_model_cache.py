@@ -6,7 +6,7 @@ import pytest
 from chalicelib import model_cache
 
 from movierec.errors import ArtifactError, ObjectNotFoundError
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.testing.memory import MemoryStore
 
 VERSION = "20261120T101500Z-abc-def"
@@ -22,8 +22,8 @@ def test_the_newest_model_is_the_last_complete_one() -> None:
     later, unfinished = "20261121T000000Z-abc-def", "20261122T000000Z-abc-def"
     bucket = MemoryStore(
         {
-            artifact.key(VERSION, artifact.MANIFEST_FILE): b"",
-            artifact.key(later, artifact.MANIFEST_FILE): b"",
+            artifact.key(VERSION, sealed_folder.MANIFEST_FILE): b"",
+            artifact.key(later, sealed_folder.MANIFEST_FILE): b"",
             artifact.key(unfinished, artifact.TOPK_FILE): b"",
         }
     )

@@ -37,7 +37,7 @@ class Bench:
             # Powertools keeps one handler a name: a new name, a new stream.
             logger=Logger(service=f"test-{next(_names)}", stream=self.log),
         )
-        self.edge = Responder(Service(no_model, "12", "abc"), telemetry, lambda: self.now_s)
+        self.responder = Responder(Service(no_model, "12", "abc"), telemetry, lambda: self.now_s)
 
     def answering(self, answer: Answer, after_ms: float = 1) -> Callable[[Service], Answer]:
         def view(_: Service) -> Answer:
@@ -72,7 +72,7 @@ def failing(error: Exception) -> Callable[[Service], Answer]:
 
 
 def test_an_answer_carries_what_it_takes_to_trace_it(bench: Bench) -> None:
-    response = bench.edge.respond(REQUEST, bench.answering(LISTED))
+    response = bench.responder.respond(REQUEST, bench.answering(LISTED))
 
     assert (response.status_code, response.body) == (200, "a,b")
     assert response.headers == {
@@ -96,7 +96,7 @@ ERRORS = [
 def test_an_error_is_one_line_of_text_without_a_traceback(
     bench: Bench, error: Exception, status: int
 ) -> None:
-    response = bench.edge.respond(REQUEST, failing(error))
+    response = bench.responder.respond(REQUEST, failing(error))
 
     assert response.status_code == status
     assert len(response.body.splitlines()) == 1
@@ -108,7 +108,7 @@ def test_an_error_is_one_line_of_text_without_a_traceback(
 
 @pytest.mark.parametrize("error", [error for error, status in ERRORS if status >= 500])
 def test_a_failure_of_ours_is_logged_with_its_traceback(bench: Bench, error: Exception) -> None:
-    bench.edge.respond(REQUEST, failing(error))
+    bench.responder.respond(REQUEST, failing(error))
 
     (line,) = bench.logged()
     assert line["level"] == "ERROR"
@@ -118,7 +118,7 @@ def test_a_failure_of_ours_is_logged_with_its_traceback(bench: Bench, error: Exc
 
 
 def test_a_users_mistake_is_not_logged_as_a_failure(bench: Bench) -> None:
-    bench.edge.respond(REQUEST, failing(UsageError("no")))
+    bench.responder.respond(REQUEST, failing(UsageError("no")))
 
     assert bench.logged() == []
 
@@ -126,7 +126,7 @@ def test_a_users_mistake_is_not_logged_as_a_failure(bench: Bench) -> None:
 def test_every_request_emits_every_live_metric_once(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench.edge.respond(REQUEST, bench.answering(LISTED, after_ms=12.5))
+    bench.responder.respond(REQUEST, bench.answering(LISTED, after_ms=12.5))
 
     (record,) = records(capsys)
     (directive,) = record["_aws"]["CloudWatchMetrics"]
@@ -142,7 +142,7 @@ def test_every_request_emits_every_live_metric_once(
 def test_a_record_tells_who_asked_and_which_model_answered(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench.edge.respond(REQUEST, bench.answering(LISTED))
+    bench.responder.respond(REQUEST, bench.answering(LISTED))
 
     (record,) = records(capsys)
     assert (record["user_id"], record["model_version"]) == (7, "m1")
@@ -153,7 +153,7 @@ def test_a_record_tells_who_asked_and_which_model_answered(
 def test_only_failures_of_ours_count_as_errors(
     bench: Bench, capsys: pytest.CaptureFixture[str], error: Exception, status: int
 ) -> None:
-    bench.edge.respond(REQUEST, failing(error))
+    bench.responder.respond(REQUEST, failing(error))
 
     (record,) = records(capsys)
     assert record["Requests"] == [1.0]
@@ -164,8 +164,8 @@ def test_only_failures_of_ours_count_as_errors(
 def test_an_answer_over_the_threshold_is_slow(
     bench: Bench, capsys: pytest.CaptureFixture[str], latency_ms: float, slow: float
 ) -> None:
-    bench.edge.respond(REQUEST, bench.answering(LISTED))
-    bench.edge.respond(REQUEST, bench.answering(LISTED, latency_ms))
+    bench.responder.respond(REQUEST, bench.answering(LISTED))
+    bench.responder.respond(REQUEST, bench.answering(LISTED, latency_ms))
 
     assert records(capsys)[1]["Slow"] == [slow]
 
@@ -174,7 +174,7 @@ def test_a_cold_start_is_not_slow_however_long_it_takes(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every canary begins with cold starts; its alarm is not to go off for them."""
-    bench.edge.respond(REQUEST, bench.answering(LISTED, after_ms=900))
+    bench.responder.respond(REQUEST, bench.answering(LISTED, after_ms=900))
 
     (record,) = records(capsys)
     assert (record["ColdStart"], record["Slow"], record["LatencyMs"]) == ([1.0], [0.0], [900.0])
@@ -191,7 +191,7 @@ def test_a_cold_start_is_not_slow_however_long_it_takes(
 def test_a_fallback_is_a_user_whom_the_model_does_not_know(
     bench: Bench, capsys: pytest.CaptureFixture[str], answer: Answer, fallback: float
 ) -> None:
-    bench.edge.respond(REQUEST, bench.answering(answer))
+    bench.responder.respond(REQUEST, bench.answering(answer))
 
     assert records(capsys)[0]["Fallback"] == [fallback]
 
@@ -200,7 +200,7 @@ def test_only_the_first_request_of_an_environment_is_a_cold_start(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(3):
-        bench.edge.respond(REQUEST, bench.answering(LISTED))
+        bench.responder.respond(REQUEST, bench.answering(LISTED))
 
     assert [record["ColdStart"] for record in records(capsys)] == [[1.0], [0.0], [0.0]]
 
@@ -212,7 +212,7 @@ def test_a_service_name_of_powertools_adds_no_dimension(
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "movierec")
     bench = Bench()
 
-    bench.edge.respond(REQUEST, bench.answering(LISTED))
+    bench.responder.respond(REQUEST, bench.answering(LISTED))
 
     (record,) = records(capsys)
     assert emitted_dimensions(record) == [{"FunctionVersion": "12"}, {"service": "movierec-api"}]
@@ -223,7 +223,7 @@ def test_the_dimensions_are_the_same_at_every_request(
 ) -> None:
     """Powertools forgets them at each flush."""
     for _ in range(3):
-        bench.edge.respond(REQUEST, bench.answering(LISTED))
+        bench.responder.respond(REQUEST, bench.answering(LISTED))
 
     expected = list(metrics.live_dimensions("12"))
     assert [emitted_dimensions(record) for record in records(capsys)] == [expected] * 3

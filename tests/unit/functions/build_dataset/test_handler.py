@@ -18,7 +18,7 @@ from movierec.errors import (
     UnavailableError,
     UsageError,
 )
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.segments import GROUPS
 from movierec.testing.memory import MemoryStore
@@ -145,8 +145,8 @@ def deps(store):
 
 
 def manifest(store, answer):
-    key = datasets.key(answer["dataset_id"], artifact.MANIFEST_FILE)
-    return artifact.open_manifest(store.get(key))
+    key = datasets.key(answer["dataset_id"], sealed_folder.MANIFEST_FILE)
+    return sealed_folder.open_manifest(store.get(key))
 
 
 def test_a_published_data_set_is_whole(deps, store):
@@ -154,7 +154,7 @@ def test_a_published_data_set_is_whole(deps, store):
     facts = manifest(store, answer)
     files = {name: store.get(datasets.key(answer["dataset_id"], name)) for name in facts["files"]}
     for name, body in files.items():
-        artifact.verify(name, body, facts)
+        sealed_folder.verify(name, body, facts)
     assert set(files) == {*datasets.FILES, artifact.REPORT_FILE, artifact.REPORT_PAGE_FILE}
     assert len(datasets.unpack(files).user_ids) == answer["users"]
 
@@ -233,7 +233,7 @@ def test_a_run_that_breaks_off_leaves_nothing_that_counts_and_can_be_repeated(de
     breaking = Breaking()
     with pytest.raises(UnavailableError):
         handler.build_dataset({}, replace(deps, store=breaking))
-    assert not any(key.endswith(artifact.MANIFEST_FILE) for key in breaking.objects)
+    assert not any(key.endswith(sealed_folder.MANIFEST_FILE) for key in breaking.objects)
     store.objects.update(breaking.objects)
     assert handler.build_dataset({}, deps)["created"]
 

@@ -10,7 +10,7 @@ from moto.awslambda_simple.models import lambda_simple_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from movierec.aws.lambda_function import LambdaFunction
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.releases import smoke_test
 from movierec.releases.by_hand import ByHand
 from movierec.releases.context import Releases
@@ -50,7 +50,9 @@ class Lab:
     """A deployed function, a bucket with two models, and what the function answers next."""
 
     def __init__(self) -> None:
-        self.store = MemoryStore({artifact.key(m, artifact.MANIFEST_FILE): b"" for m in (M1, M2)})
+        self.store = MemoryStore(
+            {artifact.key(m, sealed_folder.MANIFEST_FILE): b"" for m in (M1, M2)}
+        )
         self.client = Client()
         self.clock = FakeClock()
         self.slept_s: list[float] = []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from movierec.errors import ArtifactError
-from movierec.model import artifact
+from movierec.model import artifact, encoding, sealed_folder
 from movierec.model.artifact import TOP_K, Model, Popular
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
@@ -105,40 +105,40 @@ def test_a_damaged_file_is_named(name, body):
 
 
 def test_a_truncated_array_is_refused():
-    body = artifact.dump_npy(np.arange(10))
+    body = encoding.dump_npy(np.arange(10))
     with pytest.raises(ArtifactError, match="no array file"):
-        artifact.load_npy("x.npy", body[:-1])
+        encoding.load_npy("x.npy", body[:-1])
 
 
 def test_an_array_of_objects_is_never_unpickled():
-    evil = artifact.dump_npy(np.arange(3)).replace(b"'<i8'", b"'|O8'")
+    evil = encoding.dump_npy(np.arange(3)).replace(b"'<i8'", b"'|O8'")
     with pytest.raises(ArtifactError, match="plain array"):
-        artifact.load_npy("x.npy", evil)
+        encoding.load_npy("x.npy", evil)
 
 
 def test_a_manifest_seals_every_file_and_tells_a_change_of_one_byte():
     packed = artifact.pack(model())
-    manifest = artifact.open_manifest(artifact.seal(packed, {"groups": ["unknown"]}))
+    manifest = sealed_folder.open_manifest(sealed_folder.seal(packed, {"groups": ["unknown"]}))
     assert set(manifest["files"]) == set(packed)
     assert manifest["groups"] == ["unknown"]
     for name, body in packed.items():
-        artifact.verify(name, body, manifest)
+        sealed_folder.verify(name, body, manifest)
         with pytest.raises(ArtifactError, match="fetch it again"):
-            artifact.verify(name, body[:-1] + bytes([body[-1] ^ 1]), manifest)
+            sealed_folder.verify(name, body[:-1] + bytes([body[-1] ^ 1]), manifest)
 
 
 def test_a_file_that_the_manifest_does_not_know_is_refused():
     with pytest.raises(ArtifactError, match="not in its manifest"):
-        artifact.verify("other.npy", b"", {"files": {}})
+        sealed_folder.verify("other.npy", b"", {"files": {}})
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"format_version": 2}', b"nonsense"])
 def test_a_manifest_of_another_format_is_refused(body):
     with pytest.raises(ArtifactError, match="manifest"):
-        artifact.open_manifest(body)
+        sealed_folder.open_manifest(body)
 
 
 def test_json_is_canonical_and_holds_no_nan():
-    assert artifact.dump_json({"b": 1, "a": "é"}) == artifact.dump_json({"a": "é", "b": 1})
+    assert encoding.dump_json({"b": 1, "a": "é"}) == encoding.dump_json({"a": "é", "b": 1})
     with pytest.raises(ValueError, match="JSON"):
-        artifact.dump_json(float("nan"))
+        encoding.dump_json(float("nan"))

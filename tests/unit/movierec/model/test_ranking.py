@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from movierec.errors import ArtifactError
-from movierec.model import artifact, ranking
+from movierec.model import artifact, encoding, ranking, sealed_folder
 from movierec.model.artifact import TOP_K, Model, Popular
 from movierec.model.ranking import Ranked, Recommender
 
@@ -36,12 +36,12 @@ def files():
             item_factors=np.ones((60, 2), np.float32),
         )
     )
-    files[artifact.MANIFEST_FILE] = artifact.seal(files, {"groups": GROUPS})
+    files[sealed_folder.MANIFEST_FILE] = sealed_folder.seal(files, {"groups": GROUPS})
     return {name: files[name] for name in artifact.SERVING_FILES}
 
 
 def recommender(files):
-    arrays = {n: artifact.load_npy(n, body) for n, body in files.items() if n.endswith(".npy")}
+    arrays = {n: encoding.load_npy(n, body) for n, body in files.items() if n.endswith(".npy")}
     return Recommender.of(files, arrays)
 
 
@@ -63,13 +63,13 @@ def test_a_user_with_little_left_gets_that_and_nothing_watched(files):
 def test_a_user_who_has_seen_everything_gets_the_popular_list_of_the_group(files, group, expected):
     groups = np.zeros(31, np.uint8)
     groups[30] = group
-    files[artifact.USER_GROUPS_FILE] = artifact.dump_npy(groups)
+    files[artifact.USER_GROUPS_FILE] = encoding.dump_npy(groups)
     assert recommender(files).recommend(30) == Ranked(expected, "popular")
 
 
 def test_a_group_whose_list_is_empty_gets_the_one_for_everybody(files):
     lists = {"overall": ["a"], "kids": ["a"], "groups": {group: [] for group in GROUPS}}
-    files[artifact.POPULAR_FILE] = artifact.dump_json(lists)
+    files[artifact.POPULAR_FILE] = encoding.dump_json(lists)
     assert recommender(files).recommend(2) == Ranked(("a",), "popular")
 
 
@@ -92,12 +92,14 @@ def test_the_popular_list_is_for_everybody(files):
 
 
 def test_a_group_without_a_list_of_its_own_is_answered_like_minors(files):
-    files[artifact.MANIFEST_FILE] = artifact.seal({}, {"groups": [*GROUPS[:2], "new group"]})
+    files[sealed_folder.MANIFEST_FILE] = sealed_folder.seal(
+        {}, {"groups": [*GROUPS[:2], "new group"]}
+    )
     assert recommender(files).recommend(2) == Ranked(("a", "b"), "popular")
 
 
 def test_files_of_different_versions_are_refused(files):
-    files[artifact.USER_IDS_FILE] = artifact.dump_npy(np.arange(4))
+    files[artifact.USER_IDS_FILE] = encoding.dump_npy(np.arange(4))
     with pytest.raises(ArtifactError, match="different versions"):
         recommender(files)
 

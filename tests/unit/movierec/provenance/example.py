@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from movierec.lake.served import Served, microseconds
-from movierec.model import artifact
+from movierec.model import sealed_folder
 from movierec.provenance.chain import Function, Lineage
 
 AT = datetime(2026, 11, 20, 10, 15, 0, 250_000, tzinfo=UTC)
@@ -13,7 +13,7 @@ MODEL = "20261120T101500Z-abc-def"
 
 SERVED = Served(microseconds(AT), "id-1", 7, MOVIES, MODEL, "12", "model", 200, 8.25)
 FUNCTION = Function("movierec-api", "12", "abc123", "c0de", MODEL, "2026-11-20", "R1 m first")
-SUM = artifact.checksum(b"bytes")
+SUM = sealed_folder.checksum(b"bytes")
 MODEL_MANIFEST: dict[str, Any] = {
     "model_version": MODEL,
     "created_at": "2026-11-20T10:00:00+00:00",

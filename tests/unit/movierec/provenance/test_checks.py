@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from movierec.model import artifact
+from movierec.model import sealed_folder
 from movierec.model.ranking import Ranked
 from movierec.provenance import checks
 from movierec.provenance.chain import Function, Lineage
@@ -27,7 +27,7 @@ def test_files_that_are_what_the_manifest_says_pass() -> None:
     assert failed(checks.check_files("model", MODEL_MANIFEST, {"topk.npy": SUM})) == []
 
 
-@pytest.mark.parametrize("found", [{}, {"topk.npy": artifact.checksum(b"other")}])
+@pytest.mark.parametrize("found", [{}, {"topk.npy": sealed_folder.checksum(b"other")}])
 def test_a_missing_or_changed_file_fails(found: dict[str, Any]) -> None:
     assert failed(checks.check_files("model", MODEL_MANIFEST, found)) == ["model topk.npy"]
 

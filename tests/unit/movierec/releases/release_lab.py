@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.model.artifact import Model, Popular
 from movierec.releases import evaluation, sequential_test
 from movierec.releases.by_hand import ByHand
@@ -60,8 +60,8 @@ def put_model(store: MemoryStore, version: str, **changes: Any) -> None:
     factors, groups = np.zeros((60, 2), np.float32), np.zeros(8, np.uint8)
     model = Model(topk, np.array([7]), movies, popular, groups, factors[:1], factors)
     files = artifact.pack(model)
-    sealed = artifact.seal(files, manifest_facts(version, **changes))
-    for name, body in {**files, artifact.MANIFEST_FILE: sealed}.items():
+    sealed = sealed_folder.seal(files, manifest_facts(version, **changes))
+    for name, body in {**files, sealed_folder.MANIFEST_FILE: sealed}.items():
         store.objects[artifact.key(version, name)] = body
 
 
@@ -128,7 +128,7 @@ class Lab:
         key = evaluation.trials_key(release, now)
         self.store.put(key, body)
         bare = Evaluation(release, now, now, {}, {}, {}, trials_key=key)
-        sealed = replace(bare, trials_sha256=artifact.checksum(body)["sha256"])
+        sealed = replace(bare, trials_sha256=sealed_folder.checksum(body)["sha256"])
         found = evaluation.judge(sealed, _TRIALS[verdict], POLICY)
         assert found.verdict == verdict
         return found

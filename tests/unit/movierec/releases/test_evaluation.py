@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from movierec.errors import ArtifactError
-from movierec.model import artifact
+from movierec.model import sealed_folder
 from movierec.releases import evaluation, sequential_test
 from movierec.releases.evaluation import Evaluation, judge, replay, trials_key
 from movierec.releases.policy import Policy
@@ -36,7 +36,7 @@ def trials(stable=(20, 50), canary=(5, 50)):
 
 def judged(found):
     body = sequential_test.pack(found)
-    stored = replace(BLANK, trials_key="k", trials_sha256=artifact.checksum(body)["sha256"])
+    stored = replace(BLANK, trials_key="k", trials_sha256=sealed_folder.checksum(body)["sha256"])
     return judge(stored, found, POLICY), body
 
 

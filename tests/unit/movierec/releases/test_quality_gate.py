@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from movierec.errors import UnavailableError
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.releases import quality_gate
 from movierec.testing.memory import MemoryStore
 from tests.unit.movierec.releases.release_lab import M1, M2, metrics, put_model
@@ -55,7 +55,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert len(judged(counts={"users": 1}, metrics={})) == 2
 
 
-@pytest.mark.parametrize("name", [artifact.TOPK_FILE, artifact.MANIFEST_FILE])
+@pytest.mark.parametrize("name", [artifact.TOPK_FILE, sealed_folder.MANIFEST_FILE])
 def test_a_model_with_a_file_missing_does_not_load(name: str) -> None:
     store = MemoryStore()
     put_model(store, M1)
