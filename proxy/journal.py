@@ -21,7 +21,7 @@ from typing import Final
 
 from movierec.errors import UsageError
 from movierec.lake.served import Served
-from proxy.records import from_line, to_line
+from proxy.journal_record import from_line, to_line
 
 _log = logging.getLogger(__name__)
 

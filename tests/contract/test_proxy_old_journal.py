@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from movierec.testing.memory import MemoryLake
-from proxy.records import from_line, to_columns
-from tests.contract.proxy_harness import Upstream, facts, get, running, settings
+from proxy.journal_record import from_line, to_columns
+from tests.contract.proxy_harness import Upstream, get, health, running, settings
 from tests.contract.proxy_journal_harness import shipped
 
 LEFT_BEHIND = Path(__file__).parents[1] / "fixtures" / "proxy_journal" / "journal"
@@ -31,7 +31,7 @@ def started_and_stopped(folder, lake, requests=0):
     async def story():
         upstream = Upstream()
         async with upstream.listening(), running(settings(folder, upstream), lake) as port:
-            backlog = await facts(port, "backlog_records")
+            backlog = await health(port, "backlog_records")
             answers = [await get(port) for _ in range(requests)]
             return backlog, [headers["X-Recommendation-Id"] for _, _, headers in answers]
 

@@ -18,7 +18,7 @@ from movierec.lake.ports import Lake
 from movierec.lake.schema import SERVED
 from movierec.lake.served import Served
 from proxy.journal import Segment, read_segment
-from proxy.records import to_columns
+from proxy.journal_record import to_columns
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ BATCH_RECORDS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
+class Written:
     """What one call of `ship` settled: these segments' files are gone."""
 
     segments: tuple[Segment, ...]
@@ -36,7 +36,7 @@ class Shipped:
     unreadable: int
 
 
-class Shipper:
+class LakeWriter:
     """Appends sealed segments to the lake's table `served` and removes them.
 
     `open_lake` is called when the lake is first needed, and again if it raised; `remove` deletes
@@ -60,7 +60,7 @@ class Shipper:
         self._looked = False
         self._possible: frozenset[int | None] | None = None
 
-    def ship(self, segments: Sequence[Segment]) -> Shipped:
+    def ship(self, segments: Sequence[Segment]) -> Written:
         """Ship the first of these segments, oldest first, as many as fit one commit.
 
         Raises UnavailableError or LakeError when the lake refuses (call again later), and
@@ -71,7 +71,7 @@ class Shipper:
             # Somebody removed them; waiting for them would hold up all that came after.
             lost = {"files": [str(segment.path) for segment in gone]}
             _log.error("journal_files_gone", extra=lost)
-            return Shipped(gone, 0, 0)
+            return Written(gone, 0, 0)
         lake = self._lake = self._lake or self._open_lake()
         if not self._looked:
             self._look(lake, segments)
@@ -83,7 +83,7 @@ class Shipper:
             self._append(lake, chosen, new)
         for segment, spoilt in zip(chosen, unreadable, strict=True):
             self._dispose(segment, spoilt)
-        return Shipped(chosen, len(new), sum(unreadable))
+        return Written(chosen, len(new), sum(unreadable))
 
     def _look(self, lake: Lake, segments: Sequence[Segment]) -> None:
         at = lake.transaction(SERVED.name, self._name)
