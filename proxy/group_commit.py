@@ -21,8 +21,8 @@ class GroupCommit:
     async def record(self, served: Served) -> None:
         """Return when the record is written, or dropped and counted because it cannot be.
 
-        A page-cache write of a few kB takes about 10 microseconds, a hop to a thread and back ten
-        times that: the loop writes itself.
+        A page-cache write of a few kB takes some 10 microseconds, handing it to a thread ten times
+        that: the event loop writes itself.
         """
         if self._journal.append(served):
             asyncio.get_running_loop().call_soon(self._write)

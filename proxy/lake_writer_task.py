@@ -1,4 +1,4 @@
-"""When the journal is shipped: every few seconds or when a batch is full, off the event loop."""
+"""Background task of the lake writer: ships every few seconds, or when a batch is full."""
 
 import asyncio
 import logging
@@ -16,15 +16,15 @@ from proxy.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
-# A lake that is down is tried once a minute at least.
+# Longest back-off while the lake is down.
 _LONGEST_PAUSE_S: Final = 60.0
 
 
 class LakeWriterTask:
-    """Moves the journal to the lake in the background.
+    """Ships the journal to the lake in the background.
 
-    The lake's code runs in a thread: it works in Rust and waits for the network, without the
-    interpreter's lock.
+    The lake's code runs in a thread: it works in Rust and waits for the network, and both release
+    the interpreter's lock.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class LakeWriterTask:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Ship from now on, in a task of its own."""
+        """Start the task."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self, within_s: float) -> None:
-        """Ship what is there, once more, and end; what is not shipped stays in the journal."""
+        """Ship the backlog once more and end; what is not shipped in time stays in the journal."""
         self._stopping.set()
         self._group_commit.due.set()
         try:
@@ -64,7 +64,7 @@ class LakeWriterTask:
     async def _end(self) -> None:
         if self._task is not None:
             await self._task
-        # One round ships what was sealed, the next what was active.
+        # The first round ships the sealed segments, the next the active one.
         while self._journal.backlog_records and not (self.given_up or self._failures):
             await self._ship_safely()
 
@@ -74,7 +74,7 @@ class LakeWriterTask:
             await self._ship_safely()
 
     async def _pause(self) -> None:
-        """Wait for the next batch; after failures wait longer, and for the time alone."""
+        """Wait until a batch is due; after failures back off, whether one is due or not."""
         pause_s = min(self._flush_s * 2**self._failures, _LONGEST_PAUSE_S)
         waited_for = self._stopping if self._failures else self._group_commit.due
         with suppress(TimeoutError):
@@ -95,7 +95,7 @@ class LakeWriterTask:
             details = {"why": str(exc), "backlog_records": self._journal.backlog_records}
             _log.warning("shipping_failed", extra=details)
         except Exception:  # noqa: BLE001  logged with its traceback
-            # The edge of a background task: answering must go on, and so must the next attempt.
+            # A background task must survive any error: the next attempt ships.
             self._failures += 1
             _log.exception("shipping_crashed")
 
@@ -112,7 +112,7 @@ class LakeWriterTask:
 async def in_thread[T](work: Callable[[], T]) -> T:
     """Run blocking work in a daemon thread and return its result.
 
-    Executors' threads are waited for at exit, however long the network hangs; this one is not.
+    An executor's threads would be joined at exit, however long the network hangs.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

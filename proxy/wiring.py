@@ -144,7 +144,7 @@ class Container:
         gauge(
             "movierec_proxy_journal_torn_tails",
             "Half-written lines that were cut at the start.",
-            lambda: journal.torn,
+            lambda: journal.torn_tails,
         )
         gauge(
             "movierec_proxy_shipping_lag_seconds",

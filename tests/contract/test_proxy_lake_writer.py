@@ -49,6 +49,27 @@ class TestLakeWriter:
         assert shipped(lake) == [f"r{i}" for i in range(5)]
         assert lake.version("served") == 2
 
+    def test_records_are_synced_before_the_lake_has_them(self, journal, tmp_path, monkeypatch):
+        """Else a power cut could take numbers back that the lake knows already."""
+        synced = set()
+        fsync = os.fsync
+
+        def noted(descriptor):
+            synced.add(os.fstat(descriptor).st_ino)
+            fsync(descriptor)
+
+        class WatchingLake(MemoryLake):
+            def append(self, table, batches, *, transactions):
+                assert {path.stat().st_ino for path in (segment.path, tmp_path)} <= synced
+                return super().append(table, batches, transactions=transactions)
+
+        monkeypatch.setattr(os, "fsync", noted)
+        lake = WatchingLake()
+        note(journal, "r1")
+        (segment,) = sealed(journal)
+        writer_of(lake).ship([segment])
+        assert shipped(lake) == ["r1"]
+
     def test_a_lake_that_is_down_costs_nothing(self, journal):
         lake = MemoryLake(fail_appends=2)
         writer = writer_of(lake)
