@@ -101,7 +101,8 @@ class Sqlite:
             "create table if not exists shipped (last integer not null);"
         )
         query = "select count(*), max(sequence) from served"
-        self._records, last = self._db.execute(query).fetchone()
+        count, last = self._db.execute(query).fetchone()
+        self._records: int = count
         self._next = (last or 0) + 1
 
     def add(self, records: int) -> None:
