@@ -108,6 +108,10 @@ bench-executor: setup ## Measure the Lambda executor
 bench-keeper: setup ## Measure the emulator's state: what it costs, how soon a run is resumed
 	$(VENV)/python -m bench.keeper
 
+.PHONY: bench-journal
+bench-journal: setup ## Measure the proxy's journal beside SQLite
+	$(VENV)/python -m bench.journal
+
 .PHONY: bench-releases
 bench-releases: setup ## Play releases: the verdict's error rates and speed; SEED=2 for others
 	$(VENV)/python -m bench.releases $(if $(SEED),--seed $(SEED))

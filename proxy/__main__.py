@@ -17,10 +17,10 @@ from movierec.runtime.clock import SystemClock
 from movierec.settings import require
 from proxy.app import new_id, serve
 from proxy.bulkhead import MAX_CALLS
-from proxy.door import World
-from proxy.parts import Settings
+from proxy.handler import Dependencies
+from proxy.wiring import Settings
 
-# A connection that says nothing holds one of these until its header is due: 13,000 a second.
+# An idle connection holds a descriptor until its header times out: 13,000 a second fit.
 _OPEN_FILES: Final = 65_536
 
 _PROXY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "--api-calls",
         type=int,
         default=MAX_CALLS,
-        help="calls to the API at once; more wait for their turn (%(default)s)",
+        help="calls to the API at once; more are queued (%(default)s)",
     )
     option("--folder", type=Path, default=Path("var/proxy"), help="journal and state (%(default)s)")
     option("--flush-s", type=float, default=5, help="pause between two shipments (%(default)s)")
@@ -89,12 +89,17 @@ def _parser() -> argparse.ArgumentParser:
 async def _run(settings: Settings) -> None:
     _raise_limits()
     stop = entrypoint.async_stop_event()
-    world = World(clock=SystemClock(), monotonic_s=time.monotonic, new_id=new_id)
-    await serve(settings, open_lake=lambda: DeltaLake.from_env(os.environ), world=world, stop=stop)
+    deps = Dependencies(clock=SystemClock(), monotonic_s=time.monotonic, new_id=new_id)
+    await serve(
+        settings,
+        open_lake=lambda: DeltaLake.from_env(os.environ),
+        deps=deps,
+        stop=stop,
+    )
 
 
 def _raise_limits() -> None:
-    """Allow as many connections as the system lets us, within reason: often it is 1,024."""
+    """Raise the soft limit of open files, often 1,024, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     if soft < wanted:

@@ -1,4 +1,4 @@
-"""One served recommendation: a line in the journal, a row in the lake."""
+"""Serialisation of a served recommendation: a line of the journal, a row of the lake."""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -19,7 +19,7 @@ from movierec.errors import MovierecError
 from movierec.lake.served import Served
 from movierec.testing.memory import MemoryLake
 from proxy.journal import Journal
-from proxy.shipper import Shipper
+from proxy.lake_writer import LakeWriter
 
 RECORD = Served(1_795_169_700_000_000, "r", 42, ("a",), "m1", "7", "model", 200, 1.0)
 
@@ -47,7 +47,7 @@ class ProxyLife(RuleBasedStateMachine):
         self.journal = Journal(self.folder, first_sequence=1, segment_bytes=self.segment_bytes)
         self.lake = self.lake.rival()
         self.removals_left = None
-        self.shipper = Shipper(
+        self.writer = LakeWriter(
             lambda: self.lake, proxy_id="1", remove=self.remove, batch_records=self.batch
         )
 
@@ -81,7 +81,7 @@ class ProxyLife(RuleBasedStateMachine):
         self.journal.seal()
         if self.journal.sealed:
             with suppress(MovierecError):
-                self.journal.forget(self.shipper.ship(self.journal.sealed).segments)
+                self.journal.forget(self.writer.ship(self.journal.sealed).segments)
         self.lake.fail_appends = self.lake.lose_answers = self.lake.fail_reads = 0
 
     @rule(removals=st.integers(0, 2), loses=st.booleans())
@@ -91,7 +91,7 @@ class ProxyLife(RuleBasedStateMachine):
         self.journal.seal()
         with suppress(Killed, MovierecError):
             while self.journal.sealed:
-                self.journal.forget(self.shipper.ship(self.journal.sealed).segments)
+                self.journal.forget(self.writer.ship(self.journal.sealed).segments)
         self.lake.lose_answers = 0
         self.die()
 
@@ -120,7 +120,7 @@ class ProxyLife(RuleBasedStateMachine):
         if hasattr(self, "journal"):
             self.journal.seal()
             while self.journal.sealed:
-                self.journal.forget(self.shipper.ship(self.journal.sealed).segments)
+                self.journal.forget(self.writer.ship(self.journal.sealed).segments)
                 self.journal.seal()
             self.journal.close()
             ids = [row["recommendation_id"] for row in self.lake.rows("served")]

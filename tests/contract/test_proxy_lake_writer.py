@@ -8,10 +8,10 @@ import pytest
 
 from movierec.errors import ConflictError, LakeError, UnavailableError
 from movierec.testing.memory import MemoryLake
+from proxy.group_commit import GroupCommit
+from proxy.lake_writer import LakeWriter
+from proxy.lake_writer_task import LakeWriterTask
 from proxy.metrics import Metrics
-from proxy.recorder import Recorder
-from proxy.shipper import Shipper
-from proxy.shipping import Shipping
 from tests.contract.proxy_journal_harness import (
     RECORD,
     note,
@@ -19,7 +19,7 @@ from tests.contract.proxy_journal_harness import (
     sealed,
     sequences,
     shipped,
-    shipper_of,
+    writer_of,
 )
 
 
@@ -28,11 +28,11 @@ def journal(tmp_path):
     return open_journal(tmp_path)
 
 
-class TestShipper:
+class TestLakeWriter:
     def test_records_reach_the_lake_and_their_files_go(self, journal, tmp_path):
         lake = MemoryLake()
         note(journal, "r1", "r2")
-        result = shipper_of(lake).ship(sealed(journal))
+        result = writer_of(lake).ship(sealed(journal))
         assert shipped(lake) == ["r1", "r2"]
         assert (result.records, result.unreadable) == (2, 0)
         assert sequences(tmp_path) == []
@@ -43,30 +43,51 @@ class TestShipper:
         journal = open_journal(tmp_path, segment_bytes=1)
         for i in range(5):
             note(journal, f"r{i}")
-        shipper = shipper_of(lake, batch_records=2)
+        writer = writer_of(lake, batch_records=2)
         while segments := sealed(journal):
-            journal.forget(shipper.ship(segments).segments)
+            journal.forget(writer.ship(segments).segments)
         assert shipped(lake) == [f"r{i}" for i in range(5)]
         assert lake.version("served") == 2
 
+    def test_records_are_synced_before_the_lake_has_them(self, journal, tmp_path, monkeypatch):
+        """Else a power cut could take numbers back that the lake knows already."""
+        synced = set()
+        fsync = os.fsync
+
+        def noted(descriptor):
+            synced.add(os.fstat(descriptor).st_ino)
+            fsync(descriptor)
+
+        class WatchingLake(MemoryLake):
+            def append(self, table, batches, *, transactions):
+                assert {path.stat().st_ino for path in (segment.path, tmp_path)} <= synced
+                return super().append(table, batches, transactions=transactions)
+
+        monkeypatch.setattr(os, "fsync", noted)
+        lake = WatchingLake()
+        note(journal, "r1")
+        (segment,) = sealed(journal)
+        writer_of(lake).ship([segment])
+        assert shipped(lake) == ["r1"]
+
     def test_a_lake_that_is_down_costs_nothing(self, journal):
         lake = MemoryLake(fail_appends=2)
-        shipper = shipper_of(lake)
+        writer = writer_of(lake)
         note(journal, "r1")
         for _ in range(2):
             with pytest.raises(UnavailableError):
-                shipper.ship(sealed(journal))
-        shipper.ship(sealed(journal))
+                writer.ship(sealed(journal))
+        writer.ship(sealed(journal))
         assert shipped(lake) == ["r1"]
 
     def test_a_commit_whose_answer_was_lost_is_not_repeated(self, journal, tmp_path):
         lake = MemoryLake(lose_answers=1)
-        shipper = shipper_of(lake)
+        writer = writer_of(lake)
         note(journal, "r1")
         segments = sealed(journal)
         with pytest.raises(UnavailableError):
-            shipper.ship(segments)
-        assert shipper.ship(segments).records == 0
+            writer.ship(segments)
+        assert writer.ship(segments).records == 0
         assert shipped(lake) == ["r1"]
         assert sequences(tmp_path) == []
 
@@ -78,10 +99,10 @@ class TestShipper:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            shipper_of(lake, remove=killed).ship(sealed(journal))
+            writer_of(lake, remove=killed).ship(sealed(journal))
         again = open_journal(tmp_path)
         note(again, "r3")
-        shipper_of(lake.rival()).ship(sealed(again))
+        writer_of(lake.rival()).ship(sealed(again))
         assert shipped(lake) == ["r1", "r2", "r3"]
 
     def test_a_lost_folder_does_not_hide_new_records_behind_old_numbers(self, tmp_path):
@@ -89,7 +110,7 @@ class TestShipper:
         for folder, first in (("lost", 1_000), ("new", 2_000)):
             journal = open_journal(tmp_path / folder, first_sequence=first)
             note(journal, f"{folder} record")
-            shipper_of(lake.rival()).ship(sealed(journal))
+            writer_of(lake.rival()).ship(sealed(journal))
         assert shipped(lake) == ["lost record", "new record"]
 
     def test_a_stale_proxy_stops_and_says_what_to_do(self, tmp_path):
@@ -97,31 +118,31 @@ class TestShipper:
         ours, theirs = (
             open_journal(tmp_path / n, first_sequence=s) for n, s in (("a", 1), ("b", 50))
         )
-        shipper, rival = shipper_of(lake), shipper_of(lake.rival())
+        writer, rival = writer_of(lake), writer_of(lake.rival())
         note(ours, "a1")
-        ours.forget(shipper.ship(sealed(ours)).segments)
+        ours.forget(writer.ship(sealed(ours)).segments)
         note(theirs, "b1")
         rival.ship(sealed(theirs))
         note(ours, "a2")
         with pytest.raises(LakeError):  # the conflict; the next look tells whose commit it was
-            shipper.ship(sealed(ours))
+            writer.ship(sealed(ours))
         with pytest.raises(ConflictError, match=r"another proxy.*--proxy-id"):
-            shipper.ship(sealed(ours))
+            writer.ship(sealed(ours))
         assert shipped(lake) == ["a1", "b1"]
 
     def test_a_rival_with_numbers_like_ours_is_told_apart_all_the_same(self, tmp_path):
         lake = MemoryLake()
         ours, theirs = (open_journal(tmp_path / name) for name in ("a", "b"))
-        shipper = shipper_of(lake)
+        writer = writer_of(lake)
         note(ours, "a1")
-        ours.forget(shipper.ship(sealed(ours)).segments)
+        ours.forget(writer.ship(sealed(ours)).segments)
         note(theirs, "b1", "b2")
-        shipper_of(lake.rival()).ship(sealed(theirs))
+        writer_of(lake.rival()).ship(sealed(theirs))
         note(ours, "a2", "a3")
         with pytest.raises(LakeError):
-            shipper.ship(sealed(ours))
+            writer.ship(sealed(ours))
         with pytest.raises(ConflictError):
-            shipper.ship(sealed(ours))
+            writer.ship(sealed(ours))
         assert shipped(lake) == ["a1", "b2"]
 
     def test_a_proxy_that_was_overtaken_while_it_was_down_ships_nothing(self, tmp_path):
@@ -131,9 +152,9 @@ class TestShipper:
         )
         note(ours, "a1")
         note(theirs, "b1")
-        shipper_of(lake).ship(sealed(theirs))
+        writer_of(lake).ship(sealed(theirs))
         with pytest.raises(ConflictError):
-            shipper_of(lake.rival()).ship(sealed(ours))
+            writer_of(lake.rival()).ship(sealed(ours))
         assert ours.backlog_records == 1
         assert shipped(lake) == ["b1"]
 
@@ -143,7 +164,7 @@ class TestShipper:
         (segment,) = sealed(journal)
         lines = segment.path.read_bytes().splitlines(keepends=True)
         segment.path.write_bytes(b"rubbish\n" + lines[1])
-        result = shipper_of(lake).ship([segment])
+        result = writer_of(lake).ship([segment])
         assert (result.records, result.unreadable) == (1, 1)
         assert shipped(lake) == ["r2"]
         (kept,) = tmp_path.glob("*.unreadable")
@@ -155,9 +176,9 @@ class TestShipper:
         note(journal, "r1")
         note(journal, "r2")
         sealed(journal)[0].path.unlink()
-        shipper = shipper_of(lake)
+        writer = writer_of(lake)
         while segments := journal.sealed:
-            journal.forget(shipper.ship(segments).segments)
+            journal.forget(writer.ship(segments).segments)
         assert shipped(lake) == ["r2"]
         assert [record.message for record in caplog.records] == ["journal_files_gone"]
 
@@ -169,13 +190,13 @@ class TestShipper:
         def refused(path):
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        journal.forget(shipper_of(lake, remove=refused).ship(segments).segments)
+        journal.forget(writer_of(lake, remove=refused).ship(segments).segments)
         assert segments[0].path.exists()
-        assert shipper_of(lake.rival()).ship(segments).records == 0
+        assert writer_of(lake.rival()).ship(segments).records == 0
         assert shipped(lake) == ["r1"]
 
 
-class TestRecorder:
+class TestGroupCommit:
     def test_a_record_is_on_disk_when_record_returns_and_a_turn_s_records_share_a_write(
         self, journal, tmp_path, monkeypatch
     ):
@@ -189,10 +210,10 @@ class TestRecorder:
         monkeypatch.setattr(os, "write", counted)
 
         async def story():
-            recorder = Recorder(journal)
+            group_commit = GroupCommit(journal)
 
             async def one():
-                await recorder.record(RECORD)
+                await group_commit.record(RECORD)
                 return sequences(tmp_path)
 
             return await asyncio.gather(one(), one(), one())
@@ -202,16 +223,16 @@ class TestRecorder:
 
     def test_a_full_batch_is_due_before_its_time(self, journal):
         async def story():
-            recorder = Recorder(journal, ship_at_records=2)
-            await recorder.record(RECORD)
-            early = recorder.due.is_set()
-            await recorder.record(RECORD)
-            return early, recorder.due.is_set()
+            group_commit = GroupCommit(journal, ship_at_records=2)
+            await group_commit.record(RECORD)
+            early = group_commit.due.is_set()
+            await group_commit.record(RECORD)
+            return early, group_commit.due.is_set()
 
         assert asyncio.run(story()) == (False, True)
 
 
-class TestShipping:
+class TestLakeWriterTask:
     def test_the_last_shipment_takes_what_is_sealed_and_what_is_active(self, tmp_path):
         lake = MemoryLake()
         journal = open_journal(tmp_path, segment_bytes=1)
@@ -220,15 +241,15 @@ class TestShipping:
         assert len(journal.sealed) == 2
 
         async def story():
-            shipping = Shipping(
+            task = LakeWriterTask(
                 journal,
-                shipper_of(lake, batch_records=1),
-                recorder=Recorder(journal),
+                writer_of(lake, batch_records=1),
+                group_commit=GroupCommit(journal),
                 metrics=Metrics(),
                 flush_s=3600,
             )
-            shipping.start()
-            await shipping.stop(within_s=30)
+            task.start()
+            await task.stop(within_s=30)
 
         asyncio.run(story())
         assert shipped(lake) == ["r1", "r2", "r3"]
@@ -244,18 +265,18 @@ class TestShipping:
             return lake
 
         async def story():
-            shipping = Shipping(
+            task = LakeWriterTask(
                 journal,
-                Shipper(open_lake, proxy_id="1"),
-                recorder=Recorder(journal),
+                LakeWriter(open_lake, proxy_id="1"),
+                group_commit=GroupCommit(journal),
                 metrics=Metrics(),
                 flush_s=0.001,
             )
-            shipping.start()
+            task.start()
             async with asyncio.timeout(20):
                 while journal.backlog_records:  # noqa: ASYNC110  a thread ships
                     await asyncio.sleep(0.001)
-            await shipping.stop(within_s=30)
+            await task.stop(within_s=30)
 
         note(journal, "r1")
         asyncio.run(story())

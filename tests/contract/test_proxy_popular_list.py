@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.answers import Answer
-from proxy.popular import PopularList, poll
+from proxy.popular_list import PopularList, poll
 
 OLDER = Answer(("x",), "r", "popular", "m0", "6")
 LIST = Answer(("p", "q"), "r", "popular", "m1", "7")

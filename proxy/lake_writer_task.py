@@ -1,4 +1,4 @@
-"""When the journal is shipped: every few seconds or when a batch is full, off the event loop."""
+"""Background task of the lake writer: ships every few seconds, or when a batch is full."""
 
 import asyncio
 import logging
@@ -9,37 +9,37 @@ from functools import partial
 from typing import Final
 
 from movierec.errors import ConflictError, MovierecError
+from proxy.group_commit import GroupCommit
 from proxy.journal import Journal
+from proxy.lake_writer import LakeWriter
 from proxy.metrics import Metrics
-from proxy.recorder import Recorder
-from proxy.shipper import Shipper
 
 _log = logging.getLogger(__name__)
 
-# A lake that is down is tried once a minute at least.
+# Longest back-off while the lake is down.
 _LONGEST_PAUSE_S: Final = 60.0
 
 
-class Shipping:
-    """Moves the journal to the lake in the background.
+class LakeWriterTask:
+    """Ships the journal to the lake in the background.
 
-    The lake's code runs in a thread: it works in Rust and waits for the network, without the
-    interpreter's lock.
+    The lake's code runs in a thread: it works in Rust and waits for the network, and both release
+    the interpreter's lock.
     """
 
     def __init__(
         self,
         journal: Journal,
-        shipper: Shipper,
+        writer: LakeWriter,
         *,
-        recorder: Recorder,
+        group_commit: GroupCommit,
         metrics: Metrics,
         flush_s: float,
     ) -> None:
         self.given_up = False
         self._journal = journal
-        self._shipper = shipper
-        self._recorder = recorder
+        self._writer = writer
+        self._group_commit = group_commit
         self._metrics = metrics
         self._flush_s = flush_s
         self._failures = 0
@@ -47,24 +47,24 @@ class Shipping:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Ship from now on, in a task of its own."""
+        """Start the task."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self, within_s: float) -> None:
-        """Ship what is there, once more, and end; what is not shipped stays in the journal."""
+        """Ship the backlog once more and end; what is not shipped in time stays in the journal."""
         self._stopping.set()
-        self._recorder.due.set()
+        self._group_commit.due.set()
         try:
             async with asyncio.timeout(within_s):
                 await self._end()
         except TimeoutError:
-            facts = {"within_s": within_s, "backlog_records": self._journal.backlog_records}
-            _log.warning("shipping_cut_short", extra=facts)
+            details = {"within_s": within_s, "backlog_records": self._journal.backlog_records}
+            _log.warning("shipping_cut_short", extra=details)
 
     async def _end(self) -> None:
         if self._task is not None:
             await self._task
-        # One round ships what was sealed, the next what was active.
+        # The first round ships the sealed segments, the next the active one.
         while self._journal.backlog_records and not (self.given_up or self._failures):
             await self._ship_safely()
 
@@ -74,14 +74,14 @@ class Shipping:
             await self._ship_safely()
 
     async def _pause(self) -> None:
-        """Wait for the next batch; after failures wait longer, and for the time alone."""
+        """Wait until a batch is due; after failures back off, whether one is due or not."""
         pause_s = min(self._flush_s * 2**self._failures, _LONGEST_PAUSE_S)
-        waited_for = self._stopping if self._failures else self._recorder.due
+        waited_for = self._stopping if self._failures else self._group_commit.due
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await waited_for.wait()
         if not self._stopping.is_set():
-            self._recorder.due.clear()
+            self._group_commit.due.clear()
 
     async def _ship_safely(self) -> None:
         try:
@@ -92,10 +92,10 @@ class Shipping:
             _log.error("shipping_stopped", extra={"why": str(exc)})
         except MovierecError as exc:
             self._failures += 1
-            facts = {"why": str(exc), "backlog_records": self._journal.backlog_records}
-            _log.warning("shipping_failed", extra=facts)
+            details = {"why": str(exc), "backlog_records": self._journal.backlog_records}
+            _log.warning("shipping_failed", extra=details)
         except Exception:  # noqa: BLE001  logged with its traceback
-            # The edge of a background task: answering must go on, and so must the next attempt.
+            # A background task must survive any error: the next attempt ships.
             self._failures += 1
             _log.exception("shipping_crashed")
 
@@ -103,7 +103,7 @@ class Shipping:
         if not self._journal.sealed:
             self._journal.seal()
         while segments := self._journal.sealed:
-            shipped = await in_thread(partial(self._shipper.ship, segments))
+            shipped = await in_thread(partial(self._writer.ship, segments))
             self._journal.forget(shipped.segments)
             self._metrics.shipped.inc(shipped.records)
             _log.info("records_shipped", extra={"records": shipped.records})
@@ -112,7 +112,7 @@ class Shipping:
 async def in_thread[T](work: Callable[[], T]) -> T:
     """Run blocking work in a daemon thread and return its result.
 
-    Executors' threads are waited for at exit, however long the network hangs; this one is not.
+    An executor's threads would be joined at exit, however long the network hangs.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -133,5 +133,5 @@ async def in_thread[T](work: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(settle, *outcome)
 
-    threading.Thread(target=run, name="shipper", daemon=True).start()
+    threading.Thread(target=run, name="writer", daemon=True).start()
     return await future

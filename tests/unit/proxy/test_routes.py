@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movierec.model.user_id import LARGEST_USER_ID
-from proxy.routing import MAX_TARGET_BYTES, Page, Recommend, Refusal, route
+from proxy.routes import MAX_TARGET_BYTES, ErrorResponse, Page, Recommend, route
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_positive_integer_is_a_user(target, user_id):
 )
 def test_anything_else_as_a_user_id_is_a_400_that_says_what_is_expected(user_id):
     answer = route("GET", f"/recommend/{user_id}")
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, ErrorResponse)
     assert answer.status == 400
     assert "whole number from 1 to" in answer.line
 
@@ -69,13 +69,13 @@ def test_the_own_pages_are_found(page):
 )
 def test_a_refusal_has_the_status_of_its_reason(method, target, status):
     answer = route(method, target)
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, ErrorResponse)
     assert answer.status == status
 
 
 @given(st.sampled_from(["GET", "POST", "HEAD", "get", ""]), st.text(max_size=60))
 def test_every_request_line_has_a_route_or_a_one_line_refusal(method, target):
     answer = route(method, target)
-    if isinstance(answer, Refusal):
+    if isinstance(answer, ErrorResponse):
         assert answer.line.isprintable()
         assert 400 <= answer.status < 500

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from movierec.lake.schema import SERVED, length
 from movierec.lake.served import Served
 from movierec.testing.memory import MemoryLake
-from proxy.records import from_line, to_columns, to_line
+from proxy.journal_record import from_line, to_columns, to_line
 
 RECORD = Served(
     served_at_us=1_795_169_700_000_000,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.answers import Answer, UpstreamError
-from proxy.popular import POLL_S, POLL_WITHOUT_A_LIST_S, PopularList, keep_polling, poll
+from proxy.popular_list import POLL_S, POLL_WITHOUT_A_LIST_S, PopularList, poll, poll_forever
 
 LIST = Answer(("p", "q"), "r", "popular", "m1", "7")
 
@@ -59,7 +59,7 @@ def test_a_poll_that_crashes_is_counted_and_polling_goes_on(caplog):
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(keep_polling(api, popular, polled=outcomes.append, sleep=sleep))
+        asyncio.run(poll_forever(api, popular, polled=outcomes.append, sleep=sleep))
 
     assert outcomes == ["crashed", "crashed", "missed", "taken"]
     assert pauses == [POLL_WITHOUT_A_LIST_S, POLL_WITHOUT_A_LIST_S, POLL_S]

@@ -1,4 +1,4 @@
-"""Group commit: one write to the journal for all that one turn of the event loop served."""
+"""Group commit: one journal write for all records of one event-loop iteration."""
 
 import asyncio
 from typing import Final
@@ -6,12 +6,12 @@ from typing import Final
 from movierec.lake.served import Served
 from proxy.journal import Journal
 
-# Waiting records that make a batch worth shipping before its time.
+# A backlog of this size is written to the lake before its time.
 SHIP_AT_RECORDS: Final = 1_000
 
 
-class Recorder:
-    """The journal as coroutines see it; `due` is set when a batch is worth shipping."""
+class GroupCommit:
+    """Asynchronous face of the journal; `due` is set when a batch for the lake is full."""
 
     def __init__(self, journal: Journal, *, ship_at_records: int = SHIP_AT_RECORDS) -> None:
         self.due = asyncio.Event()
@@ -21,8 +21,8 @@ class Recorder:
     async def record(self, served: Served) -> None:
         """Return when the record is written, or dropped and counted because it cannot be.
 
-        A page-cache write of a few kB takes about 10 microseconds, a hop to a thread and back ten
-        times that: the loop writes itself.
+        A page-cache write of a few kB takes some 10 microseconds, handing it to a thread ten times
+        that: the event loop writes itself.
         """
         if self._journal.append(served):
             asyncio.get_running_loop().call_soon(self._write)

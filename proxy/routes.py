@@ -1,20 +1,18 @@
-"""What a request line asks for: a route, or a refusal that says what is expected."""
+"""Routing: parse a request line into a route, or an error response."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from movierec.model.user_id import LARGEST_USER_ID, parse_user_id
+from proxy.api_contract import RECOMMEND_PATH
 
-# The longest path that means anything here has 30 bytes; the rest is room for a query string
-# that some monitoring adds. Longer ones are not worth parsing.
+# The longest valid path has 30 bytes; the rest is room for a query string that monitoring adds.
 MAX_TARGET_BYTES: Final = 2048
-
-_RECOMMEND: Final = "/recommend/"
 
 
 class Page(StrEnum):
-    """The proxy's own pages."""
+    """Operational endpoints."""
 
     HEALTHZ = "/healthz"
     VERSION = "/version"
@@ -23,35 +21,35 @@ class Page(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recommend:
-    """A recommendation for one user is asked for."""
+    """GET /recommend/<user id>."""
 
     user_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An answer other than 200: its status, and one line for whoever reads it."""
+class ErrorResponse:
+    """A response other than 200: its status and one line of explanation."""
 
     status: int
     line: str
 
 
-NOT_FOUND: Final = Refusal(
+NOT_FOUND: Final = ErrorResponse(
     404, "expected GET /recommend/<user id>, /healthz, /version or /metrics; see the path"
 )
-NOT_ALLOWED: Final = Refusal(405, "expected GET: nothing here can be changed over HTTP")
-BAD_USER_ID: Final = Refusal(
+NOT_ALLOWED: Final = ErrorResponse(405, "expected GET: nothing here can be changed over HTTP")
+BAD_USER_ID: Final = ErrorResponse(
     400,
     f"expected /recommend/<user id> with a whole number from 1 to {LARGEST_USER_ID}, without "
     "leading zeros",
 )
-TOO_LONG: Final = Refusal(
+TOO_LONG: Final = ErrorResponse(
     414, f"expected a path such as /recommend/42, of {MAX_TARGET_BYTES} bytes at most"
 )
 
 
-def route(method: str, target: str) -> Recommend | Page | Refusal:
-    """Return what a request line asks for; total, and without echoing what was sent.
+def route(method: str, target: str) -> Recommend | Page | ErrorResponse:
+    """Return the route of a request line; total, and never echoes the input.
 
     `target` is the raw request target (RFC 9112, section 3.2), percent-encoding and query string
     included; the query string is ignored.
@@ -65,11 +63,11 @@ def route(method: str, target: str) -> Recommend | Page | Refusal:
     return found
 
 
-def _by_path(path: str) -> Recommend | Page | Refusal:
-    if path.startswith(_RECOMMEND):
-        user_id = parse_user_id(path.removeprefix(_RECOMMEND))
+def _by_path(path: str) -> Recommend | Page | ErrorResponse:
+    if path.startswith(RECOMMEND_PATH):
+        user_id = parse_user_id(path.removeprefix(RECOMMEND_PATH))
         return BAD_USER_ID if user_id is None else Recommend(user_id)
-    if path == _RECOMMEND.rstrip("/"):
+    if path == RECOMMEND_PATH.rstrip("/"):
         return BAD_USER_ID
     try:
         return Page(path)

@@ -10,11 +10,11 @@ from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.runtime.clock import SystemClock
 from movierec.testing.memory import MemoryLake
 from proxy.app import new_id, serve
-from proxy.door import World
+from proxy.handler import Dependencies
 from tests.contract.proxy_harness import (
     Upstream,
-    facts,
     get,
+    health,
     proxy_and_upstream,
     running,
     settings,
@@ -89,10 +89,10 @@ def test_a_stale_proxy_stops_shipping_and_goes_on_answering(tmp_path, caplog):
             await get(port)
 
             async def stopped():
-                return await facts(port, "shipping") == "stopped"
+                return await health(port, "shipping") == "stopped"
 
             await until(stopped)
-            return (await get(port))[0], await facts(port, "backlog_records")
+            return (await get(port))[0], await health(port, "backlog_records")
 
     assert asyncio.run(story()) == (200, 2)
     (stop,) = [record for record in caplog.records if record.message == "shipping_stopped"]
@@ -167,7 +167,7 @@ def test_a_lake_that_cannot_be_opened_is_tried_again(tmp_path):
                 serve(
                     settings(tmp_path, upstream, flush_s=0.01),
                     open_lake=open_lake,
-                    world=World(SystemClock(), time.monotonic, new_id),
+                    deps=Dependencies(SystemClock(), time.monotonic, new_id),
                     stop=stop,
                     on_start=port.set_result,
                 )

@@ -1,4 +1,4 @@
-"""The proxy's parts, put together, and what they say of themselves."""
+"""Dependency wiring of the proxy, its health report and its gauges."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from movierec.lake.ports import Lake
 from movierec.ports import Clock
 from proxy.answers import Api
 from proxy.bulkhead import MAX_CALLS
-from proxy.door import FrontDoor, World
-from proxy.gate import Gate
+from proxy.circuit_breaker import CircuitBreaker
+from proxy.group_commit import GroupCommit
+from proxy.handler import Dependencies, RecommendHandler
 from proxy.journal import LIMIT_BYTES, Journal
+from proxy.lake_writer import LakeWriter
+from proxy.lake_writer_task import LakeWriterTask
 from proxy.metrics import Metrics
-from proxy.popular import PopularList
-from proxy.recorder import Recorder
+from proxy.popular_list import PopularList
 from proxy.server import HEADER_TIMEOUT_S, Pages
-from proxy.shipper import Shipper
-from proxy.shipping import Shipping
 
 _US: Final = 1_000_000
 
-# What the last shipment may take at the end: a commit takes less than a second, and supervisors
-# wait 30 s (ECS, Kubernetes) to 90 s (systemd) before they kill.
+# Time for the last flush at shutdown: a commit takes less than a second, and supervisors wait 30 s
+# (ECS, Kubernetes) to 90 s (systemd) before SIGKILL.
 SHIP_WITHIN_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one proxy runs. `folder` is parent to a folder of this `proxy_id`'s own."""
+    """Configuration of one proxy. `folder` is the parent of its own folder, named by `proxy_id`."""
 
     api_url: str
     folder: Path
@@ -46,74 +46,85 @@ class Settings:
 
     @property
     def own_folder(self) -> Path:
-        """Where this proxy keeps its lock, its journal and its popular list."""
+        """Folder of this proxy's lock, journal and popular list."""
         return self.folder / f"proxy-{self.proxy_id}"
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything but the sockets."""
+class Container:
+    """The wired components, all but the sockets."""
 
     settings: Settings
-    world: World
+    deps: Dependencies
     journal: Journal
     metrics: Metrics
-    recorder: Recorder
+    group_commit: GroupCommit
     popular: PopularList
-    gate: Gate
-    shipping: Shipping
+    breaker: CircuitBreaker
+    lake_writer: LakeWriterTask
 
     @classmethod
-    def made(cls, settings: Settings, world: World, open_lake: Callable[[], Lake]) -> Self:
-        """Make the parts; resumes the journal. Raises ConfigError when it cannot be kept."""
-        journal = _open_journal(settings, world.clock)
+    def build(cls, settings: Settings, deps: Dependencies, open_lake: Callable[[], Lake]) -> Self:
+        """Wire the components; recovers the journal. Raises ConfigError if it is unusable."""
+        journal = _open_journal(settings, deps.clock)
         metrics = Metrics()
-        recorder = Recorder(journal)
-        shipping = Shipping(
+        group_commit = GroupCommit(journal)
+        lake_writer = LakeWriterTask(
             journal,
-            Shipper(open_lake, proxy_id=settings.proxy_id),
-            recorder=recorder,
+            LakeWriter(open_lake, proxy_id=settings.proxy_id),
+            group_commit=group_commit,
             metrics=metrics,
             flush_s=settings.flush_s,
         )
         popular = PopularList.in_file(settings.own_folder / "popular.json")
-        parts = cls(settings, world, journal, metrics, recorder, popular, Gate(), shipping)
-        parts._publish()
-        return parts
+        container = cls(
+            settings,
+            deps,
+            journal,
+            metrics,
+            group_commit,
+            popular,
+            CircuitBreaker(),
+            lake_writer,
+        )
+        container._register_gauges()
+        return container
 
-    def door(self, api: Api) -> FrontDoor:
-        """Return the door in front of this API."""
-        return FrontDoor(
+    def handler(self, api: Api) -> RecommendHandler:
+        """Return the request handler for this API."""
+        return RecommendHandler(
             api,
-            gate=self.gate,
+            breaker=self.breaker,
             popular=self.popular,
-            records=self.recorder,
+            recorder=self.group_commit,
             metrics=self.metrics,
-            world=self.world,
+            deps=self.deps,
             deadline_s=self.settings.deadline_s,
         )
 
-    def pages(self, door: FrontDoor) -> Pages:
-        """Return the proxy's own pages."""
+    def pages(self, handler: RecommendHandler) -> Pages:
+        """Return /healthz, /version and /metrics."""
         version = {
             "code_version": self.settings.code_version,
             "proxy_id": self.settings.proxy_id,
         }
-        return Pages(version, lambda: self._facts(door), lambda: door.can_serve, self.metrics)
+        return Pages(
+            version, lambda: self._health(handler), lambda: handler.can_serve, self.metrics
+        )
 
-    def _facts(self, door: FrontDoor) -> dict[str, object]:
+    def _health(self, handler: RecommendHandler) -> dict[str, object]:
         popular = self.popular.current
         return {
-            "serves": door.can_serve,
-            "api": "failing" if self.gate.is_open else "asked",
+            "serves": handler.can_serve,
+            "api": "failing" if self.breaker.is_open else "asked",
             "popular_list": popular.model_version if popular else None,
             "backlog_records": self.journal.backlog_records,
             "dropped_records": self.journal.dropped,
-            "shipping": "stopped" if self.shipping.given_up else "running",
+            "shipping": "stopped" if self.lake_writer.given_up else "running",
         }
 
-    def _publish(self) -> None:
-        """Publish what is true now; what happened is counted where it happens."""
+    def _register_gauges(self) -> None:
+        """Register gauges of present state; counters are incremented where the event happens."""
         gauge, journal = self.metrics.gauge, self.journal
         gauge(
             "movierec_proxy_journal_backlog_records",
@@ -133,7 +144,7 @@ class Parts:
         gauge(
             "movierec_proxy_journal_torn_tails",
             "Half-written lines that were cut at the start.",
-            lambda: journal.torn,
+            lambda: journal.torn_tails,
         )
         gauge(
             "movierec_proxy_shipping_lag_seconds",
@@ -143,19 +154,19 @@ class Parts:
         gauge(
             "movierec_proxy_shipping_stopped",
             "1 when another proxy ships under this one's name.",
-            lambda: self.shipping.given_up,
+            lambda: self.lake_writer.given_up,
         )
         gauge(
             "movierec_proxy_circuit_open",
             "1 while the API is taken for dead.",
-            lambda: self.gate.is_open,
+            lambda: self.breaker.is_open,
         )
 
     def _lag_s(self) -> float:
         since_us = self.journal.since_us
         if since_us is None:
             return 0.0
-        return max(0.0, self.world.clock.now().timestamp() - since_us / _US)
+        return max(0.0, self.deps.clock.now().timestamp() - since_us / _US)
 
 
 def _open_journal(settings: Settings, clock: Clock) -> Journal:

@@ -1,4 +1,4 @@
-"""The last popular list that the API gave: what everybody gets when the API does not answer."""
+"""Cache of the API's popular list: the fallback when the API does not answer."""
 
 import asyncio
 import functools
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 POLL_S: Final = 30.0
 
-# Without any list the proxy can only answer 503 when the API fails: ask often until there is one.
+# Without any list the proxy can only answer 503 when the API fails: poll often until there is one.
 POLL_WITHOUT_A_LIST_S: Final = 1.0
 
 # Opened before the first user comes. At 20 requests/s of 10 ms each one connection is busy a fifth
@@ -28,7 +28,7 @@ POLL_TIMEOUT_S: Final = 10.0
 
 
 class PopularList:
-    """The list in memory; `keep` takes each one that differs from the one before."""
+    """The cached list; `keep` stores each one that differs from its predecessor."""
 
     def __init__(self, current: Answer | None, keep: Callable[[Answer], None]) -> None:
         self.current = current
@@ -36,20 +36,20 @@ class PopularList:
 
     @classmethod
     def in_file(cls, path: Path) -> Self:
-        """Return the list that is kept in a file: a restart without the API still answers."""
+        """Load the list from a file, so that a restart without the API still answers."""
         return cls(_load(path), functools.partial(_save, path))
 
     def replace(self, answer: Answer) -> None:
-        """Take a newer list. Raises OSError when it cannot be kept; it is taken all the same."""
+        """Cache a newer list, even when storing it raises OSError."""
         old, self.current = self.current, answer
-        if old is None or _kept(old) != _kept(answer):
+        if old is None or _content(old) != _content(answer):
             self._keep(answer)
-            facts = {"model_version": answer.model_version, "movies": len(answer.movie_ids)}
-            _log.info("popular_list_taken", extra=facts)
+            details = {"model_version": answer.model_version, "movies": len(answer.movie_ids)}
+            _log.info("popular_list_taken", extra=details)
 
 
 async def poll(api: Api, popular: PopularList, *, timeout_s: float = POLL_TIMEOUT_S) -> bool:
-    """Ask the API for its list once. Returns whether it gave one."""
+    """Poll the API once. Returns whether it gave a list."""
     try:
         async with asyncio.timeout(timeout_s):
             answer = await api.popular()
@@ -63,7 +63,7 @@ async def poll(api: Api, popular: PopularList, *, timeout_s: float = POLL_TIMEOU
     return True
 
 
-async def keep_polling(
+async def poll_forever(
     api: Api,
     popular: PopularList,
     *,
@@ -72,7 +72,7 @@ async def keep_polling(
 ) -> None:
     """Poll for ever: at once, over several connections, and then every POLL_S over one.
 
-    `polled` is told how each poll went.
+    `polled` is called with each outcome.
     """
     polls = WARM_CONNECTIONS
     while True:
@@ -86,24 +86,24 @@ async def _poll_safely(api: Api, popular: PopularList) -> PollOutcome:
     try:
         return "taken" if await poll(api, popular) else "missed"
     except Exception:  # noqa: BLE001  logged with its traceback
-        # The edge of a background task: the list must be refreshed again, whatever went wrong.
+        # A background task must survive any error: the list is polled again.
         _log.exception("polling_crashed")
         return "crashed"
 
 
-def _kept(answer: Answer) -> tuple[tuple[str, ...], str]:
+def _content(answer: Answer) -> tuple[tuple[str, ...], str]:
     return answer.movie_ids, answer.model_version
 
 
 def _save(path: Path, answer: Answer) -> None:
-    movie_ids, model_version = _kept(answer)
+    movie_ids, model_version = _content(answer)
     text = json.dumps({"movie_ids": movie_ids, "model_version": model_version})
     # Not durable: the event loop would wait for the disk, and the API gives the list again.
     atomic_file.write_whole(path, text, durable=False)
 
 
 def _load(path: Path) -> Answer | None:
-    """Return the list that was kept, or None if there is none to trust."""
+    """Return the stored list, or None if it is absent or damaged."""
     try:
         kept = json.loads(path.read_text())
         movie_ids = parse_movie_ids(",".join(kept["movie_ids"]).encode())
