@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from movierec import api_contract
 from movierec.errors import UnavailableError
 from movierec.model.ranking import LIST_LENGTH
-from proxy import api_contract
 from proxy.routes import ErrorResponse
 
 Source = Literal["model", "popular", "fallback"]

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from movierec.api_contract import RECOMMEND_PATH
 from movierec.model.user_id import LARGEST_USER_ID, parse_user_id
-from proxy.api_contract import RECOMMEND_PATH
 
 # The longest valid path has 30 bytes; the rest is room for a query string that monitoring adds.
 MAX_TARGET_BYTES: Final = 2048

@@ -11,8 +11,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from movierec import api_contract
 from movierec.errors import UsageError
-from proxy import api_contract
 from proxy.answers import Answer
 from proxy.handler import RecommendHandler
 from proxy.metrics import CONTENT_TYPE, Metrics
@@ -37,7 +37,7 @@ _TOO_LARGE_HEADERS: Final = ErrorResponse(
 _BAD_REQUEST: Final = ErrorResponse(400, "expected an HTTP/1.1 request such as GET /recommend/42")
 _BROKEN: Final = ErrorResponse(500, "the proxy failed on this request; its log says why")
 
-_PLAIN: Final = {"Content-Type": api_contract.CONTENT_TYPE, "Server": "movierec"}
+_PLAIN: Final = {api_contract.CONTENT_TYPE: api_contract.TEXT, "Server": "movierec"}
 
 
 @dataclass(frozen=True, slots=True)

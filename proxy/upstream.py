@@ -7,9 +7,9 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from movierec.api_contract import POPULAR_PATH, RECOMMEND_PATH
 from movierec.errors import ConfigError
 from proxy.answers import MAX_BODY_BYTES, Answer, UpstreamError, parse_answer
-from proxy.api_contract import POPULAR_PATH, RECOMMEND_PATH
 from proxy.routes import BAD_USER_ID, ErrorResponse
 
 # Longer than the pause between two polls, so that a connection stays open between requests; API

@@ -20,19 +20,18 @@ million users and 27,000 movies, 6 minutes and 4.2 GB. Nothing is written to /tm
 """
 
 import functools
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.build_dataset import data_quality
 from functions.build_dataset.lake_reader import Overview, pin, read_evidence, read_overview
 from movierec import metrics as live_metrics
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.s3_store import S3Store
 from movierec.errors import DatasetError, UsageError
 from movierec.lake.ports import LakeReader
@@ -46,7 +45,7 @@ SERVICE: Final = "movierec-build-dataset"
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world."""
 
     lake: LakeReader
@@ -65,19 +64,6 @@ class Deps:
             logger=Logger(service=SERVICE),
             metrics=Metrics(namespace=live_metrics.NAMESPACE, service=SERVICE),
         )
-
-
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return build_dataset(event, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +98,7 @@ def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def build_dataset(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Build and publish; see the module's head. Raises DatasetError, UsageError, LakeError."""
     request = Request.read(event)
     versions = pin(deps.lake, request.lake_versions)
@@ -197,7 +183,7 @@ def _dataset_facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _tell(deps: Deps, answer: Mapping[str, Any]) -> None:
+def _tell(deps: Dependencies, answer: Mapping[str, Any]) -> None:
     # Not spread: "created" is a name that a log record has for itself.
     deps.logger.info("dataset_built", extra={"answer": dict(answer)})
     values = {
@@ -208,3 +194,6 @@ def _tell(deps: Deps, answer: Mapping[str, Any]) -> None:
     for metric, value in values.items():
         deps.metrics.add_metric(metric.name, metric.unit, value)
     deps.metrics.flush_metrics()
+
+
+handler = lambda_handler(Dependencies.from_env, lambda event, found, _: build_dataset(event, found))

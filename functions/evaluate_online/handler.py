@@ -19,8 +19,6 @@ Memory and time, measured on 2 busy cores with the lake on a local disk: a day o
 and 40 million watch lines takes 103 s and 1.5 GB. Nothing is written to /tmp.
 """
 
-import functools
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,7 +27,6 @@ from typing import Any, Final, Self
 import numpy as np
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.evaluate_online import lake_window, outcomes, quality_metrics
 from functions.evaluate_online.evaluation_event import Release, Request
@@ -38,6 +35,7 @@ from functions.evaluate_online.outcomes import Served, TrialSet
 from movierec import metrics as live_metrics
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.s3_store import S3Store
 from movierec.errors import ArtifactError
 from movierec.lake.ports import LakeReader
@@ -45,7 +43,6 @@ from movierec.lake.schema import SERVED
 from movierec.lake.served import microseconds
 from movierec.metrics import Metric
 from movierec.model import artifact, sealed_folder
-from movierec.parameters import read_parameters
 from movierec.ports import Clock, ObjectStore
 from movierec.releases import sequential_test
 from movierec.releases.evaluation import Evaluation, judge, trials_key
@@ -56,7 +53,7 @@ SERVICE: Final = "movierec-evaluate-online"
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world."""
 
     lake: LakeReader
@@ -73,31 +70,18 @@ class Deps:
             lake=DeltaLake.from_env(env),
             store=S3Store.from_env(env, settings.ARTIFACTS_BUCKET),
             clock=SystemClock(),
-            policy=Policy.from_json(env.get(settings.RELEASE_POLICY) or "{}"),
+            policy=Policy.from_env(env),
             logger=Logger(service=SERVICE),
             # Without a service: Powertools would add it to every set of dimensions.
             metrics=EphemeralMetrics(service="", namespace=live_metrics.NAMESPACE),
         )
 
 
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return evaluate_online(event, found)
-
-
-def evaluate_online(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+def evaluate_online(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Evaluate, store, publish; see the module's head. Raises UsageError, LakeError, StoreError."""
     request, now = Request.read(event), deps.clock.now()
     if event.get("policy"):
-        deps = replace(deps, policy=read_parameters(Policy, event["policy"]))
+        deps = replace(deps, policy=Policy.read(event["policy"]))
     versions = lake_window.pin(deps.lake)
     until = lake_window.watermark(deps.lake, versions, now)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions, "until": until})
@@ -131,7 +115,9 @@ class _Found:
 _NOTHING: Final = _Found({}, {}, outcomes.NO_TRIALS, None)
 
 
-def _find(request: Request, deps: Deps, lake_versions: Mapping[str, int], window: Window) -> _Found:
+def _find(
+    request: Request, deps: Dependencies, lake_versions: Mapping[str, int], window: Window
+) -> _Found:
     """Return metrics and trials of a window; what is not in the lake yet is not among them."""
     site = lake_window.read_site(deps.lake, lake_versions, window)
     overall = {
@@ -171,7 +157,9 @@ def _model_age(model: str | None, now: datetime, logger: Logger) -> dict[str, fl
     return {live_metrics.MODEL_AGE.name: days}
 
 
-def _judge(evaluation: Evaluation, release: Release, trial_set: TrialSet, deps: Deps) -> Evaluation:
+def _judge(
+    evaluation: Evaluation, release: Release, trial_set: TrialSet, deps: Dependencies
+) -> Evaluation:
     """Store the trials, then judge them: no verdict is given that cannot be replayed."""
     body, key = (
         sequential_test.pack(trial_set.trials),
@@ -187,7 +175,7 @@ def _judge(evaluation: Evaluation, release: Release, trial_set: TrialSet, deps: 
     return judge(stored, trial_set.trials, deps.policy)
 
 
-def _tell(deps: Deps, evaluation: Evaluation) -> None:
+def _tell(deps: Dependencies, evaluation: Evaluation) -> None:
     """Log the evaluation and publish what it has: of a release, the overall metrics are left out.
 
     Their window is the release's, not the last day's, and an alarm on them would see both.
@@ -219,3 +207,8 @@ def _publish(
     for metric, value in known.items():
         metrics.add_metric(metric.name, metric.unit, value)
     metrics.flush_metrics()
+
+
+handler = lambda_handler(
+    Dependencies.from_env, lambda event, found, _: evaluate_online(event, found)
+)

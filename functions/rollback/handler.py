@@ -6,17 +6,15 @@ canary any more changes nothing. What fails is retried by Lambda, twice, and the
 function's own alarm: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
-import functools
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from movierec.aws.cloudwatch_alarms import version_in
+from movierec.aws.lambda_handler import Context, lambda_handler
 from movierec.aws.release_factory import open_releases
 from movierec.errors import UsageError
 from movierec.releases.context import Releases
@@ -27,7 +25,7 @@ SERVICE: Final = "movierec-rollback"
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world."""
 
     releases: Releases
@@ -39,12 +37,6 @@ class Deps:
         return cls(open_releases(env), Logger(service=SERVICE))
 
 
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """What CloudWatch says on a topic of an alarm that changed its state."""
@@ -54,18 +46,7 @@ class Alarm:
     reason: str
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return {
-        "rolled_back": [
-            version for alarm in alarms(event) if (version := handle_alarm(alarm, found))
-        ]
-    }
-
-
-def handle_alarm(alarm: Alarm, deps: Deps) -> str | None:
+def handle_alarm(alarm: Alarm, deps: Dependencies) -> str | None:
     """Take a version's users away if its alarm says so; return the version if it had any."""
     version = version_in(alarm.name)
     if version is None or alarm.state != "ALARM":
@@ -95,3 +76,14 @@ def alarms(event: Mapping[str, Any]) -> Iterator[Alarm]:
             yield Alarm(said["AlarmName"], said["NewStateValue"], said["NewStateReason"])
     except (KeyError, TypeError, ValueError) as exc:
         raise UsageError(f"no alarm's message from SNS ({exc!r}): {str(event)[:200]}") from exc
+
+
+def _respond(event: Mapping[str, Any], found: Dependencies, _context: Context) -> dict[str, Any]:
+    return {
+        "rolled_back": [
+            version for alarm in alarms(event) if (version := handle_alarm(alarm, found))
+        ]
+    }
+
+
+handler = lambda_handler(Dependencies.from_env, _respond)

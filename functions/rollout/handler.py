@@ -19,21 +19,17 @@ Every action can be repeated: a release's log says what has been done. An action
 because somebody else moved the alias raises ReleaseConflictError, and is retried.
 """
 
-import functools
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from movierec import settings
+from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.release_factory import open_releases
 from movierec.errors import ReleaseError, UnavailableError, UsageError
-from movierec.parameters import read_parameters
 from movierec.releases import log, state_machine
 from movierec.releases.context import Releases
 from movierec.releases.evaluation import Evaluation
@@ -51,7 +47,7 @@ Next = Literal["go", "wait", "look", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world."""
 
     releases: Releases
@@ -61,24 +57,11 @@ class Deps:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Return the real ones. Raises ConfigError."""
-        policy = Policy.from_json(env.get(settings.RELEASE_POLICY) or "{}")
+        policy = Policy.from_env(env)
         return cls(open_releases(env), policy, Logger(service=SERVICE))
 
 
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return act(event, found)
-
-
-def act(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+def act(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Carry an action out; see the module's head. Raises UsageError, ReleaseError."""
     action = _ACTIONS.get(str(event.get("action")))
     if action is None:
@@ -95,7 +78,7 @@ def act(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
     return _answer(found, following, deps)
 
 
-def _answer(found: ReleaseState, following: Next, deps: Deps) -> dict[str, Any]:
+def _answer(found: ReleaseState, following: Next, deps: Dependencies) -> dict[str, Any]:
     look_s = state_machine.next_tick_s(found, deps.releases.clock.now())
     asked = following == "look" and found.version is not None and found.stable is not None
     return {
@@ -120,9 +103,9 @@ def _release_id(event: Mapping[str, Any]) -> str:
         ) from exc
 
 
-def _begin(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
+def _begin(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Next:
     request = Request.read(event.get("request") or {})
-    policy = read_parameters(Policy, asdict(deps.policy) | (event.get("policy") or {}))
+    policy = Policy.read(asdict(deps.policy) | (event.get("policy") or {}))
     turn = Orchestrator(deps.releases).begin(release_id, request, policy)
     try:
         announce(deps.releases, release_id)
@@ -134,13 +117,13 @@ def _begin(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
 
 
 def _step(step: Callable[[Orchestrator, str], ReleaseState]) -> "Action":
-    def action(release_id: str, _event: Mapping[str, Any], deps: Deps) -> Next:
+    def action(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Next:
         return "closed" if step(Orchestrator(deps.releases), release_id).closed else "go"
 
     return action
 
 
-def _advance(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
+def _advance(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Next:
     given = event.get("evaluation")
     found = Orchestrator(deps.releases).advance(
         release_id, Evaluation.from_json(given) if given else None
@@ -148,12 +131,12 @@ def _advance(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
     return "closed" if found.closed else "look"
 
 
-def _close(release_id: str, _event: Mapping[str, Any], deps: Deps) -> Next:
+def _close(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Next:
     close(deps.releases, release_id)
     return "closed"
 
 
-def _abort(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
+def _abort(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Next:
     Orchestrator(deps.releases).end(
         release_id, _words(str(event.get("reason") or "the state machine failed"))
     )
@@ -174,7 +157,7 @@ def _words(cause: str) -> str:
     )
 
 
-Action = Callable[[str, Mapping[str, Any], Deps], Next]
+Action = Callable[[str, Mapping[str, Any], Dependencies], Next]
 
 _ACTIONS: Final[Mapping[str, Action]] = {
     "begin": _begin,
@@ -185,3 +168,6 @@ _ACTIONS: Final[Mapping[str, Action]] = {
     "close": _close,
     "abort": _abort,
 }
+
+
+handler = lambda_handler(Dependencies.from_env, lambda event, found, _: act(event, found))

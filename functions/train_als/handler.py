@@ -34,11 +34,11 @@ import implicit
 import numpy as np
 import scipy
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.train_als import als, holdout_evaluation, list_assembly, training_report
 from movierec import metrics as live_metrics
 from movierec import settings
+from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.s3_store import S3Store
 from movierec.errors import ArtifactError, ObjectExistsError, ObjectNotFoundError, UsageError
 from movierec.model import artifact, encoding, sealed_folder
@@ -52,7 +52,7 @@ SERVICE: Final = "movierec-train-als"
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world."""
 
     store: ObjectStore
@@ -77,12 +77,6 @@ class Deps:
         )
 
 
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
 # One vCPU for each 1,769 MB (AWS Lambda Developer Guide, "Configure Lambda function memory"): a
 # small function still sees two CPUs, of which it may use a share.
 _MB_A_CPU: Final = 1769
@@ -99,14 +93,7 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return train_als(event, found)
-
-
-def train_als(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+def train_als(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Train and publish; see the module's head. Raises UsageError, ArtifactError, DatasetError."""
     started, (dataset_id, parameters) = deps.clock.now(), read(event)
     data = load(deps.store, dataset_id)
@@ -204,7 +191,7 @@ def _code_facts(code_version: str) -> dict[str, Any]:
     }
 
 
-def _tell(deps: Deps, answer: Mapping[str, Any], duration_s: float) -> None:
+def _tell(deps: Dependencies, answer: Mapping[str, Any], duration_s: float) -> None:
     deps.logger.info("model_published", extra={"answer": dict(answer), "duration_s": duration_s})
     values = {
         live_metrics.TRAINING_DURATION: duration_s,
@@ -215,3 +202,6 @@ def _tell(deps: Deps, answer: Mapping[str, Any], duration_s: float) -> None:
     for metric, value in values.items():
         deps.metrics.add_metric(metric.name, metric.unit, value)
     deps.metrics.flush_metrics()
+
+
+handler = lambda_handler(Dependencies.from_env, lambda event, found, _: train_als(event, found))

@@ -32,7 +32,10 @@ def _typed(name: str, value: object, wanted: Any) -> object:  # noqa: ANN401  a 
     # To Python True is a number, to nobody else.
     fits = fits and isinstance(value, bool) == (wanted is bool)
     require(fits, name, value, f"of type {wanted.__name__}")
-    return wanted(value)
+    try:
+        return wanted(value)
+    except OverflowError as exc:
+        raise UsageError(f"parameter {name} is too large for a {wanted.__name__}") from exc
 
 
 def require(holds: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001

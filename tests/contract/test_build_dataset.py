@@ -9,7 +9,7 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.build_dataset import handler, lake_reader
-from functions.build_dataset.handler import Deps
+from functions.build_dataset.handler import Dependencies
 from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import LakeError
 from movierec.lake.schema import ADULT_UNKNOWN
@@ -96,7 +96,7 @@ def catalog(lake):
 
 @pytest.fixture
 def deps(lake):
-    return Deps(
+    return Dependencies(
         lake=lake,
         store=MemoryStore(),
         code_version="abc",

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from functions.evaluate_online import handler, lake_window
-from functions.evaluate_online.handler import Deps
+from functions.evaluate_online.handler import Dependencies
 from functions.evaluate_online.lake_window import Window
 from movierec import metrics
 from movierec.aws.delta_lake import DeltaLake
@@ -113,7 +113,7 @@ def site(lake):
 
 @pytest.fixture
 def deps(lake):
-    return Deps(
+    return Dependencies(
         lake=lake,
         store=MemoryStore(),
         clock=FakeClock(moment(3600)),
@@ -344,4 +344,4 @@ def test_a_wrong_event_is_refused(deps):
 
 def test_missing_settings_are_named():
     with pytest.raises(ConfigError, match="MOVIEREC_LAKE_BUCKET"):
-        Deps.from_env({})
+        Dependencies.from_env({})

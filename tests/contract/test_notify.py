@@ -11,7 +11,7 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from functions.notify import handler as notify
-from functions.notify.handler import ATTEMPTS, Deps
+from functions.notify.handler import ATTEMPTS, Dependencies
 from movierec.errors import UnavailableError
 from movierec.releases.log import Step, stamp
 from movierec.releases.notifications import notifications_of, record_key
@@ -60,7 +60,7 @@ def deps(store, url, timeout_s=10.0):
     """Return the function's own client, which gives up sooner and does not wait in between."""
     post = functools.partial(notify.post, timeout_s=timeout_s)
     logger = Logger(service="test", level=logging.CRITICAL)
-    return Deps(store, url, post, lambda _: None, FakeClock(), logger)
+    return Dependencies(store, url, post, lambda _: None, FakeClock(), logger)
 
 
 def the_event():

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from deltalake import DeltaTable
 
-from functions.build_dataset.handler import Deps, build_dataset
+from functions.build_dataset.handler import Dependencies, build_dataset
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lineage_resolver import LineageResolver
@@ -146,7 +146,7 @@ class Lab:
         self.lake.append("events", events, transactions={"movielog1-0": 405})
         logger = Logger(service="provenance-test", level=logging.CRITICAL)
         metrics = EphemeralMetrics(service="", namespace="test")
-        deps = Deps(self.lake, self.store, "abc123", logger, metrics)  # type: ignore[arg-type]  # a metrics object that forgets
+        deps = Dependencies(self.lake, self.store, "abc123", logger, metrics)  # type: ignore[arg-type]  # a metrics object that forgets
         self.dataset_id = build_dataset({}, deps)["dataset_id"]
         self.movies = train(self.store, self.dataset_id)
         step = Step(RELEASE, "movierec-api", VERSION, None, "route", "12", TrafficSplit("12"))

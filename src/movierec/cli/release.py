@@ -317,7 +317,7 @@ def _show_release(here: contexts.Context, releases: Releases, release_id: str) -
     progress_display.say((release_format.headline(facts), "bold"))
     for step in steps[:-1]:
         progress_display.say(release_format.timeline(step))
-    progress_display.say(release_format.counted(counted))
+    progress_display.say(evaluation.sentence(counted))
     progress_display.say(link)
 
 

@@ -10,7 +10,7 @@ from movierec import settings
 from movierec.aws import step_functions
 from movierec.cli import release_format
 from movierec.errors import ReleaseError, ReleaseNotFoundError
-from movierec.releases import state_machine
+from movierec.releases import evaluation, state_machine
 from movierec.releases.context import Releases
 from movierec.releases.log import Step
 from movierec.releases.state_machine import ReleaseState
@@ -119,5 +119,5 @@ def _steps(releases: Releases, release_id: str) -> tuple[Step, ...]:
 
 def _status(found: ReleaseState, steps: tuple[Step, ...]) -> str:
     headline = release_format.headline(release_format.summary(found))
-    counted = release_format.counted(release_format.latest_evaluation(steps))
+    counted = evaluation.sentence(release_format.latest_evaluation(steps))
     return f"{headline}\n  {counted}"

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from movierec.releases import traffic_split
 from movierec.releases.log import Step
 from movierec.releases.state_machine import ReleaseState, Replayed
-from movierec.releases.traffic_split import TrafficSplit
 
 
 def summary(found: ReleaseState) -> dict[str, Any]:
@@ -36,31 +36,8 @@ def headline(facts: Mapping[str, Any]) -> str:
 def timeline(step: Step) -> str:
     """Return a step on one line: when, what, for whom, why."""
     reason = f"  {step.reason}" if step.reason else ""
-    return f"{step.time:%Y-%m-%d %H:%M:%S}  {step.name:<8}  {_share(step.after)}{reason}".rstrip()
-
-
-def _share(split: TrafficSplit | None) -> str:
-    if split is None:
-        return ""
-    if split.canary is None:
-        return f"version {split.stable}: everybody"
-    return f"version {split.canary}: {split.canary_percent:g}%"
-
-
-def counted(evaluation: Mapping[str, Any] | None) -> str:
-    """Return an evaluation on one line: trials, hits, the difference and its bounds, verdict."""
-    if not evaluation or not evaluation.get("trials"):
-        return "nothing counted yet"
-    trials, hits = evaluation["trials"], evaluation["hits"]
-    said = [f"{side} {hits[side]:,} of {trials[side]:,} lists watched" for side in trials]
-    if evaluation.get("difference") is not None:
-        low, high = (_signed(evaluation[name]) for name in ("lower", "upper"))
-        said.append(f"difference {_signed(evaluation['difference'])} in [{low}, {high}]")
-    return ", ".join([*said, str(evaluation.get("verdict") or "no verdict")])
-
-
-def _signed(value: float | None) -> str:
-    return "?" if value is None else f"{value:+.4f}"
+    share = traffic_split.describe(step.after)
+    return f"{step.time:%Y-%m-%d %H:%M:%S}  {step.name:<8}  {share}{reason}".rstrip()
 
 
 def latest_evaluation(steps: Sequence[Step]) -> Mapping[str, Any] | None:

@@ -8,6 +8,7 @@ from movierec.lake import log_lines
 from movierec.lake.served import Served, from_microseconds, utc
 from movierec.provenance.chain import Facts, Function, Lineage
 from movierec.provenance.checks import offsets_text, rows_by_kind
+from movierec.releases.traffic_split import TrafficSplit, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,8 @@ def _rows_of_function(found: Function) -> tuple[tuple[str, str], ...]:
 
 def _rows_of_release(steps: Sequence[Facts]) -> Iterator[tuple[str, str]]:
     for step in steps:
-        after = step.get("after") or step.get("before") or {}
-        share = (
-            f"version {after['canary']} gets {after['canary_percent']:g}%"
-            if after.get("canary")
-            else f"version {after['stable']} gets everybody"
-            if after
-            else "nobody is routed yet"
-        )
+        after = step.get("after") or step.get("before")
+        share = describe(TrafficSplit(**after)) if after else "no version gets requests yet"
         reason = f" ({step['reason']})" if step.get("reason") else ""
         yield f"{step.get('name')}", f"{step.get('at')}: {share}{reason}"
 

@@ -79,6 +79,22 @@ class Evaluation:
         return found
 
 
+def sentence(evaluation: Mapping[str, Any] | None) -> str:
+    """Return an evaluation, as JSON, on one line: trials, hits, difference, bounds, verdict."""
+    if not evaluation or not evaluation.get("trials"):
+        return "nothing counted yet"
+    trials, hits = evaluation["trials"], evaluation["hits"]
+    parts = [f"{side} {hits[side]:,} of {trials[side]:,} lists watched" for side in trials]
+    if evaluation.get("difference") is not None:
+        low, high = (_signed(evaluation[name]) for name in ("lower", "upper"))
+        parts.append(f"difference {_signed(evaluation['difference'])} in [{low}, {high}]")
+    return ", ".join([*parts, str(evaluation.get("verdict") or "no verdict")])
+
+
+def _signed(value: float | None) -> str:
+    return "?" if value is None else f"{value:+.4f}"
+
+
 def _time(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from movierec.model import encoding
 from movierec.releases import log
 from movierec.releases.context import Releases
+from movierec.releases.evaluation import sentence
 from movierec.releases.log import Step, StepName
 
 TITLES: Final[Mapping[StepName, str]] = {
@@ -64,19 +65,7 @@ def _notification(step: Step, link: str) -> Notification:
     lines = [
         f"{subject}: {step.reason}" if step.reason else subject,
         f"model {step.model_version or 'not chosen yet'}, version {step.version or 'not cut yet'}",
-        *_numbers(step.facts.get("evaluation", {})),
+        *([sentence(found)] if (found := step.facts.get("evaluation")) else []),
         link,
     ]
     return Notification(step.release_id, step.name, subject[:100], "\n".join(lines), link)
-
-
-def _numbers(evaluation: Mapping[str, Any]) -> list[str]:
-    if not evaluation.get("trials"):
-        return []
-    trials, hits = evaluation["trials"], evaluation["hits"]
-    counted = ", ".join(f"{arm} {hits[arm]} of {trials[arm]} lists watched" for arm in trials)
-    bounds = [evaluation[name] for name in ("difference", "lower", "upper")]
-    if None in bounds:
-        return [counted]
-    difference, lower, upper = bounds
-    return [counted, f"difference {difference:+.4f}, between {lower:+.4f} and {upper:+.4f}"]

@@ -5,7 +5,7 @@ Terraform passes what differs as one JSON object, see `movierec.settings.RELEASE
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, Literal, Self
@@ -128,11 +128,21 @@ class Policy:
         yield "step_limit_s", self.step_limit_s, reachable, expected
 
     @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Return the policy that differs from the default by these values. Raises UsageError."""
+        return read_parameters(cls, values)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Return the policy that the environment sets. Raises ConfigError."""
+        return cls.from_json(env.get(settings.RELEASE_POLICY) or "{}")
+
+    @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the policy that differs from the default by a JSON object. Raises ConfigError."""
+        """Return the policy in the text of MOVIEREC_RELEASE_POLICY. Raises ConfigError."""
         try:
-            return read_parameters(cls, _object(text))
-        except (UsageError, OverflowError) as exc:
+            return cls.read(_object(text))
+        except UsageError as exc:
             raise ConfigError(f"{settings.RELEASE_POLICY}: {exc}") from exc
 
 

@@ -8,14 +8,13 @@ A release's log is its program counter: `standing` folds the steps that are writ
 names the next one. So whoever carries it out may die at any point, and another goes on.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal, cast
 
-from movierec.errors import ArtifactError, ReleaseError, StoreError
+from movierec.errors import ArtifactError, ReleaseError, StoreError, UsageError
 from movierec.releases.evaluation import Evaluation
 from movierec.releases.log import CLOSING, Step, StepName
 from movierec.releases.policy import Policy
@@ -83,7 +82,7 @@ def state_of(steps: Sequence[Step]) -> ReleaseState:
     if not steps:
         raise ReleaseError("a release without a step stands nowhere: see `movierec release list`")
     first = steps[0]
-    policy = Policy.from_json(json.dumps(first.facts.get("policy", {})))
+    policy = _stored_policy(first)
     request = Request.read(first.facts.get("request", {}))
     found = ReleaseState(first.release_id, "start", request, policy, first.time, first.time)
     for step in steps:
@@ -92,6 +91,16 @@ def state_of(steps: Sequence[Step]) -> ReleaseState:
         elif step.name == "rollback":
             found = _gone_back(found, step)
     return found
+
+
+def _stored_policy(first: Step) -> Policy:
+    try:
+        return Policy.read(first.facts.get("policy", {}))
+    except (UsageError, TypeError) as exc:
+        raise ReleaseError(
+            f"release {first.release_id}: the policy that it was started with cannot be read "
+            f"({exc}): it was written by other code; roll it back, and start another release"
+        ) from exc
 
 
 def _gone_back(ended: ReleaseState, step: Step) -> ReleaseState:

@@ -36,6 +36,15 @@ class TrafficSplit:
             raise ReleaseError(f"version {self.stable} cannot be stable and canary at once")
 
 
+def describe(split: TrafficSplit | None) -> str:
+    """Return who gets which version, for people; "" for no split."""
+    if split is None:
+        return ""
+    if split.canary is None:
+        return f"version {split.stable} gets all requests"
+    return f"version {split.canary} gets {split.canary_percent:g}% of requests"
+
+
 def route(before: TrafficSplit | None, version: str, canary_percent: float | None) -> TrafficSplit:
     """Return the routing with a new version in it.
 

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from movierec import metrics
 from movierec.releases import state_machine
+from movierec.releases.evaluation import sentence
 from movierec.releases.log import ReleaseLog, Step, page_key
 from movierec.releases.policy import Policy
 from movierec.releases.state_machine import ReleaseState
-from movierec.releases.traffic_split import TrafficSplit
+from movierec.releases.traffic_split import describe
 from movierec.reports import svg_chart
 from movierec.reports.html import Cell, page, paragraph, table
 from movierec.reports.svg_chart import Mark, Point, Series
@@ -125,7 +126,7 @@ def _differences(found: ReleaseState, steps: Sequence[Step], axis: _Axis) -> Ite
     if not looks:
         return
     last = looks[-1][1]
-    yield paragraph(_counted(last))
+    yield paragraph(sentence(last))
     bounded = [(x, look) for x, look in looks if look.get("difference") is not None]
     if len(bounded) < 2:  # noqa: PLR2004  a line has two ends
         yield paragraph("There are no bounds yet: too few trials.")
@@ -156,13 +157,6 @@ def _looks(steps: Sequence[Step], axis: _Axis) -> Iterator[tuple[float, Facts]]:
 
 def _curve(looks: Sequence[tuple[float, Facts]], name: str) -> list[Point]:
     return [(x, math.nan if look[name] is None else look[name]) for x, look in looks]
-
-
-def _counted(evaluation: Facts) -> str:
-    trials, hits = evaluation.get("trials") or {}, evaluation.get("hits") or {}
-    sides = [f"{side}: {hits[side]:,} of {trials[side]:,} lists were watched" for side in trials]
-    verdict = f"verdict: {evaluation.get('verdict') or 'none yet'}"
-    return "; ".join([*sides, verdict])
 
 
 def _quality(found: ReleaseState, steps: Sequence[Step], axis: _Axis) -> Iterator[str]:
@@ -233,20 +227,12 @@ def _timeline(steps: Sequence[Step]) -> str:
             looks = f"{len(group)} looks" if len(group) > 1 else "1 look"
             rows.append([_clock(group[-1]), looks, "", group[-1].reason])
             continue
-        rows += [[_clock(step), step.name, _share(step.after), step.reason] for step in group]
+        rows += [[_clock(step), step.name, describe(step.after), step.reason] for step in group]
     return table(["when (UTC)", "what", "users", "why"], rows)
 
 
 def _clock(step: Step) -> str:
     return f"{step.time:%Y-%m-%d %H:%M:%S}"
-
-
-def _share(split: TrafficSplit | None) -> str:
-    if split is None:
-        return ""
-    if split.canary is None:
-        return f"all on version {split.stable}"
-    return f"{split.canary_percent:g}% on version {split.canary}"
 
 
 def _policy(policy: Policy) -> str:

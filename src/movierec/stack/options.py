@@ -86,7 +86,7 @@ def terraform_variables(
     """
     upkeep = UpkeepPolicy.from_env(inherited)
     releases = inherited.get(settings.RELEASE_POLICY) or "{}"
-    Policy.from_json(releases)
+    Policy.from_env(inherited)
     return {
         "package_paths": packages,
         "code_version": code_version,

@@ -9,7 +9,7 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.build_dataset import handler
-from functions.build_dataset.handler import Deps
+from functions.build_dataset.handler import Dependencies
 from movierec import metrics
 from movierec.errors import (
     ConfigError,
@@ -135,7 +135,7 @@ def store():
 
 @pytest.fixture
 def deps(store):
-    return Deps(
+    return Dependencies(
         lake=FakeLake(),
         store=store,
         code_version="abc",
@@ -292,7 +292,7 @@ def test_a_wrong_event_is_refused_before_the_lake_is_read(deps, event, complaint
 
 def test_missing_settings_are_named():
     with pytest.raises(ConfigError, match="MOVIEREC_LAKE_BUCKET"):
-        Deps.from_env({})
+        Dependencies.from_env({})
 
 
 def test_the_declared_metrics_are_emitted(deps, capsys):

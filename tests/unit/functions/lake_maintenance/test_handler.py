@@ -6,7 +6,7 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.lake_maintenance import handler
-from functions.lake_maintenance.handler import Deps, keep_lake
+from functions.lake_maintenance.handler import Dependencies, keep_lake
 from movierec import metrics as live_metrics
 from movierec.aws.delta_maintenance import Kept
 from movierec.errors import ConfigError, LakeError
@@ -17,7 +17,7 @@ SERVED = Kept("served", 4, files_removed=5, files_added=1)
 
 def deps_of(*tables):
     metrics = Metrics(namespace=live_metrics.NAMESPACE, service=handler.SERVICE)
-    return Deps(lambda _time_left_s: tables, Logger(service=handler.SERVICE), metrics)
+    return Dependencies(lambda _time_left_s: tables, Logger(service=handler.SERVICE), metrics)
 
 
 def emitted(capsys):
@@ -65,11 +65,11 @@ def test_the_keeper_is_told_how_much_time_is_left():
         asked.append(time_left_s())
         return ()
 
-    keep_lake(Deps(keep, deps.logger, deps.metrics), lambda: 12.5)
+    keep_lake(Dependencies(keep, deps.logger, deps.metrics), lambda: 12.5)
 
     assert asked == [12.5]
 
 
 def test_without_a_lake_one_is_told_which_setting_is_missing():
     with pytest.raises(ConfigError, match="MOVIEREC_LAKE_BUCKET"):
-        Deps.from_env({})
+        Dependencies.from_env({})

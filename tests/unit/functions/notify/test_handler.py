@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from functions.notify.handler import ATTEMPTS, Deps, Message, messages, send
+from functions.notify.handler import ATTEMPTS, Dependencies, Message, messages, send
 from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.testing.memory import FakeClock, MemoryStore
 
@@ -35,7 +35,9 @@ class Lab:
         self.slack, self.store = slack, MemoryStore()
         self.slept_s: list[float] = []
         logger = Logger(service="test", level=logging.CRITICAL)
-        self.deps = Deps(self.store, webhook, slack, self.slept_s.append, FakeClock(), logger)
+        self.deps = Dependencies(
+            self.store, webhook, slack, self.slept_s.append, FakeClock(), logger
+        )
 
     def record(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.store.get(KEY))
@@ -92,5 +94,5 @@ def test_what_is_no_notice_is_refused(event: dict[str, Any]) -> None:
 
 def test_a_webhook_that_is_no_url_is_refused_and_not_repeated() -> None:
     with pytest.raises(ConfigError, match="MOVIEREC_SLACK_WEBHOOK is no URL") as caught:
-        Deps.from_env({"MOVIEREC_SLACK_WEBHOOK": "file:///secret"})
+        Dependencies.from_env({"MOVIEREC_SLACK_WEBHOOK": "file:///secret"})
     assert "secret" not in str(caught.value)

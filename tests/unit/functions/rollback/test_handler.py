@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from functions.rollback.handler import Alarm, Deps, alarms, handle_alarm
+from functions.rollback.handler import Alarm, Dependencies, alarms, handle_alarm
 from movierec.errors import UnavailableError, UsageError
 from movierec.releases.log import page_key
 from movierec.releases.rollback import roll_back
@@ -24,11 +24,13 @@ def lab() -> Lab:
 
 
 @pytest.fixture
-def deps(lab: Lab) -> Deps:
-    return Deps(lab.releases, Logger(service="test", level=logging.CRITICAL))
+def deps(lab: Lab) -> Dependencies:
+    return Dependencies(lab.releases, Logger(service="test", level=logging.CRITICAL))
 
 
-def test_an_alarm_takes_the_canarys_users_away_and_people_hear_of_it(lab: Lab, deps: Deps) -> None:
+def test_an_alarm_takes_the_canarys_users_away_and_people_hear_of_it(
+    lab: Lab, deps: Dependencies
+) -> None:
     release = lab.exposed()
 
     assert handle_alarm(ALARM, deps) == "2"
@@ -41,7 +43,7 @@ def test_an_alarm_takes_the_canarys_users_away_and_people_hear_of_it(lab: Lab, d
 
 
 def test_the_page_that_people_are_sent_to_tells_of_it_without_a_state_machine(
-    lab: Lab, deps: Deps
+    lab: Lab, deps: Dependencies
 ) -> None:
     release = lab.exposed()
 
@@ -50,7 +52,7 @@ def test_the_page_that_people_are_sent_to_tells_of_it_without_a_state_machine(
     assert b"3 errors" in lab.store.get(page_key(release))
 
 
-def test_an_alarm_that_comes_twice_rolls_back_once(lab: Lab, deps: Deps) -> None:
+def test_an_alarm_that_comes_twice_rolls_back_once(lab: Lab, deps: Dependencies) -> None:
     release = lab.exposed()
     handle_alarm(ALARM, deps)
 
@@ -58,7 +60,9 @@ def test_an_alarm_that_comes_twice_rolls_back_once(lab: Lab, deps: Deps) -> None
     assert lab.steps(release).count("rollback") == 1
 
 
-def test_a_call_that_died_after_the_rollback_is_finished_by_the_next(lab: Lab, deps: Deps) -> None:
+def test_a_call_that_died_after_the_rollback_is_finished_by_the_next(
+    lab: Lab, deps: Dependencies
+) -> None:
     lab.exposed()
     lab.topic.fail = 1
     with pytest.raises(UnavailableError):
@@ -69,7 +73,7 @@ def test_a_call_that_died_after_the_rollback_is_finished_by_the_next(lab: Lab, d
     assert [attributes["event"] for _, _, attributes in lab.topic.sent] == ["start", "rollback"]
 
 
-def test_a_late_alarm_leaves_the_next_canary_alone(lab: Lab, deps: Deps) -> None:
+def test_a_late_alarm_leaves_the_next_canary_alone(lab: Lab, deps: Dependencies) -> None:
     lab.exposed()
     roll_back(lab.releases, "by hand")
     put_model(lab.store, M3)
@@ -88,7 +92,7 @@ def test_a_late_alarm_leaves_the_next_canary_alone(lab: Lab, deps: Deps) -> None
         Alarm("movierec-availability", "ALARM", "something else"),
     ],
 )
-def test_any_other_alarm_changes_nothing(lab: Lab, deps: Deps, alarm: Alarm) -> None:
+def test_any_other_alarm_changes_nothing(lab: Lab, deps: Dependencies, alarm: Alarm) -> None:
     lab.exposed()
 
     assert handle_alarm(alarm, deps) is None

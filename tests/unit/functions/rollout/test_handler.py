@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from functions.rollout.handler import Deps, act
+from functions.rollout.handler import Dependencies, act
 from movierec.errors import ReleaseNotFoundError, UsageError
 from movierec.releases import log
 from movierec.releases.rollback import roll_back
@@ -23,7 +23,7 @@ class Machine(Lab):
         super().__init__()
         self.serve(M1)
         logger = Logger(service="test", level=logging.CRITICAL)
-        self.deps = Deps(self.releases, POLICY, logger)
+        self.deps = Dependencies(self.releases, POLICY, logger)
 
     def act(self, action: str, **more: Any) -> dict[str, Any]:
         return act({"action": action, "release_id": RELEASE, **more}, self.deps)

@@ -7,7 +7,7 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.train_als import als, handler
-from functions.train_als.handler import Deps
+from functions.train_als.handler import Dependencies
 from movierec import metrics
 from movierec.errors import (
     ArtifactError,
@@ -37,7 +37,7 @@ def store():
 
 @pytest.fixture
 def deps(store):
-    return Deps(
+    return Dependencies(
         store=store,
         clock=FakeClock(),
         code_version=f"{COMMIT}-dirty",
@@ -192,7 +192,7 @@ def test_peak_memory_is_in_bytes():
 
 def test_missing_settings_are_named():
     with pytest.raises(ConfigError, match="MOVIEREC_ARTIFACTS_BUCKET"):
-        Deps.from_env({})
+        Dependencies.from_env({})
 
 
 def test_the_declared_metrics_are_emitted(deps, capsys):

@@ -8,6 +8,7 @@ import pytest
 
 from movierec.cli import release_execution, release_format
 from movierec.errors import ReleaseError
+from movierec.releases import evaluation as evaluations
 from movierec.releases.by_hand import ByHand
 from movierec.releases.log import Step
 from movierec.releases.orchestrator import Orchestrator
@@ -44,7 +45,10 @@ def test_a_release_that_has_only_begun_is_told_too():
 def test_a_step_is_told_with_time_users_and_reason():
     at = datetime(2026, 11, 20, 10, 15, tzinfo=UTC).isoformat()
     step = Step("r", "f", "m", None, "weigh", "2", TrafficSplit("1", "2", 5), "passed", at)
-    assert release_format.timeline(step) == "2026-11-20 10:15:00  weigh     version 2: 5%  passed"
+    assert (
+        release_format.timeline(step)
+        == "2026-11-20 10:15:00  weigh     version 2 gets 5% of requests  passed"
+    )
     assert release_format.timeline(replace(step, name="pause", after=None, reason="")) == (
         "2026-11-20 10:15:00  pause"
     )
@@ -67,7 +71,7 @@ def test_a_step_is_told_with_time_users_and_reason():
     ],
 )
 def test_what_was_counted_is_told_on_one_line(evaluation, said):
-    assert release_format.counted(evaluation) == said
+    assert evaluations.sentence(evaluation) == said
 
 
 def test_a_decision_that_comes_out_differently_says_how():

@@ -33,7 +33,7 @@ def test_a_whole_chain_is_laid_out_link_by_link() -> None:
         "[site] Kafka: partition 0, offset 4711",
         "[function] version: movierec-api:12",
         "[function] code: abc123",
-        "[release] weigh: 2026-11-20T09:00:00: version 12 gets 25% (fine so far)",
+        "[release] weigh: 2026-11-20T09:00:00: version 12 gets 25% of requests (fine so far)",
         f"[model] version: {MODEL}",
         "[model] code: abc123 with local changes",
         "[model] libraries: python 3.13.0, numpy 2.3",

@@ -46,8 +46,8 @@ def test_a_notice_says_what_why_on_which_figures_and_where_to_look() -> None:
     assert notice.text.splitlines() == [
         f"movierec release {RELEASE} rolled back: fewer are watched",
         "model m2, version 2",
-        "stable 950 of 9500 lists watched, canary 40 of 500 lists watched",
-        "difference -0.0200, between -0.0312 and -0.0010",
+        "stable 950 of 9,500 lists watched, canary 40 of 500 lists watched, "
+        "difference -0.0200 in [-0.0312, -0.0010], no verdict",
         LINK,
     ]
     assert notice.attributes == {"release_id": RELEASE, "event": "rollback", "link": LINK}
@@ -63,7 +63,7 @@ def test_without_bounds_only_what_was_counted_is_told() -> None:
     unbounded = {**EVALUATION, "lower": None, "upper": None, "difference": None}
     (notice,) = notifications_of([step("promote", evaluation=unbounded)], LINK)
 
-    assert "stable 950 of 9500" in notice.text
+    assert "stable 950 of 9,500" in notice.text
     assert "difference" not in notice.text
 
 

@@ -13,7 +13,7 @@ def test_an_override_changes_what_it_names_and_nothing_else():
     text = json.dumps({"margin": 0.02, "steps": [10, 100], "look_s": 5, "on_busy": "replace"})
     expected = Policy(margin=0.02, steps=(10.0, 100.0), look_s=5.0, on_busy="replace")
     assert Policy.from_json(text) == expected
-    assert Policy.from_json("{}") == Policy()
+    assert Policy.from_env({}) == Policy()
 
 
 @pytest.mark.parametrize(

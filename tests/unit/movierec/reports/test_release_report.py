@@ -72,7 +72,7 @@ def test_the_headline_says_state_model_version_and_why() -> None:
 def test_each_step_is_told_with_its_time_its_users_and_its_reason() -> None:
     page = text(*EXPOSED)
 
-    row = "<tr><td>2026-11-20 10:16:00</td><td>weigh</td><td>5% on version 2</td>"
+    row = "<tr><td>2026-11-20 10:16:00</td><td>weigh</td><td>version 2 gets 5% of requests</td>"
     assert f"{row}<td>passed its smoke test</td></tr>" in page
 
 
@@ -104,7 +104,7 @@ def test_before_there_are_bounds_their_chart_is_not_drawn_and_that_is_said() -> 
 
     assert "too few trials" in page
     assert [title(each) for each in charts(page)] == ["Share of users"]
-    assert "stable: 950 of 9,500 lists were watched" in page
+    assert "stable 950 of 9,500 lists watched" in page
 
 
 def test_the_metrics_of_each_version_stand_side_by_side() -> None:
