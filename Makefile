@@ -15,14 +15,26 @@ ARGS ?=
 # than two want more memory than a laptop has, not only cores.
 WORKERS ?= 2
 
+ifeq ($(filter output-sync,$(.FEATURES)),)
+$(error set-up: this is make $(MAKE_VERSION), too old: install GNU make 4 or newer)
+endif
+
 .PHONY: help
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Not $(MAKE), which `make -n` would run.
+IN_PLACE := command -v git >/dev/null && make -qsf tools/setup.mk 2>/dev/null
+
 .PHONY: setup
 setup: ## Put everything in place; FORCE=1 does it all again
-	@command -v $(PYTHON) >/dev/null || { echo "set-up: $(PYTHON) is not on PATH: install Python 3.8 or newer" >&2; exit 1; }
-	@$(PYTHON) tools/bootstrap.py $(if $(filter 1,$(FORCE)),--force)
+	@if $(if $(filter 1,$(FORCE)),false,$(IN_PLACE)); then \
+	  $(if $(filter setup,$(MAKECMDGOALS)),echo "set-up: everything is in place",:); \
+	elif command -v $(PYTHON) >/dev/null; then \
+	  $(PYTHON) tools/bootstrap.py $(if $(filter 1,$(FORCE)),--force); \
+	else \
+	  echo "set-up: $(PYTHON) is not on PATH: install Python 3.8 or newer" >&2; exit 1; \
+	fi
 
 .PHONY: demo
 demo: setup ## The whole loop on this machine; ONCE=1 ends after one round

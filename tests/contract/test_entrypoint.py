@@ -47,6 +47,17 @@ def serving():
         print("flushed", flush=True)
     asyncio.run(serve())
 
+def in_the_background():
+    import os, signal, subprocess
+    signals = (signal.SIGINT, signal.SIGQUIT)
+    for number in signals:
+        signal.signal(number, signal.SIG_IGN)
+    entrypoint.default_signals_in_children()
+    for number in signals:
+        os.kill(os.getpid(), number)
+    code = "import signal; print(*(signal.getsignal(n) for n in (2, 3)))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
 sys.exit(entrypoint.run("worker", globals()[sys.argv[1]]))
 """
 
@@ -101,4 +112,12 @@ def test_work_that_listens_for_signals_ends_where_it_suits_it(work, number):
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
     assert process.communicate(timeout=60) == ("flushed\n", "")
+    assert process.returncode == 0
+
+
+def test_what_a_background_job_ignores_its_children_do_not():
+    process = start("in_the_background")
+    said, _ = process.communicate(timeout=60)
+    # Python's own handler, which it installs where SIGINT is not ignored; and the default.
+    assert said == "<built-in function default_int_handler> 0\n"
     assert process.returncode == 0

@@ -11,6 +11,7 @@ from movierec.cli import context as contexts
 from movierec.cli import progress_display
 from movierec.cli.lazy_commands import Commands
 from movierec.errors import MovierecError
+from movierec.runtime import entrypoint
 from movierec.stack.layout import DEFAULT_RUN, find_project
 
 INTERRUPTED = 130  # as shells count SIGINT
@@ -43,6 +44,7 @@ def root(
 
 def main() -> None:
     """Run the command; what this product says about its own failure is one line, no traceback."""
+    entrypoint.default_signals_in_children()
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as exc:

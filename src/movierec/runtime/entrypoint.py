@@ -44,6 +44,17 @@ def run(package: str, work: Callable[[], int | None]) -> int:
         return 1
 
 
+def default_signals_in_children() -> None:
+    """Have children begin with the default SIGINT and SIGQUIT, also where both are ignored here.
+
+    A shell starts a background job with both ignored. exec passes that on, but resets a signal that
+    is caught: so they are caught from now on, to no effect, and children can be interrupted.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+
+
 def stop_event() -> threading.Event:
     """Return what SIGTERM and SIGINT set from now on, for work that ends where it suits it."""
     stop = threading.Event()
