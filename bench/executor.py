@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import chalice
@@ -168,12 +169,12 @@ def _measured(connect: Callable[[], Call], calls: int, callers: int = 1) -> Load
 
 
 def _invoking() -> Call:
-    aws = client("lambda")
+    aws: Any = client("lambda")
     return lambda _: aws.invoke(FunctionName=EMPTY)["Payload"].read()
 
 
 def _dry_running() -> Call:
-    aws = client("lambda")
+    aws: Any = client("lambda")
     return lambda _: aws.invoke(FunctionName=EMPTY, InvocationType="DryRun")["Payload"].read()
 
 
@@ -370,7 +371,7 @@ def _rest_api(function: str) -> str:
     api: str = aws.create_rest_api(name=function)["id"]
     root = aws.get_resources(restApiId=api)["items"][0]["id"]
     resource = aws.create_resource(restApiId=api, parentId=root, pathPart="ok")["id"]
-    place = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
+    place: dict[str, Any] = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
     aws.put_method(**place, authorizationType="NONE")
     uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations"
     aws.put_integration(**place, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)

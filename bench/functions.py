@@ -49,6 +49,7 @@ def archive(files: Mapping[str, str | bytes]) -> bytes:
 
 def wait(waiter: str, function: str) -> None:
     """Wait as one of boto3's waiters does, but look often."""
-    client("lambda").get_waiter(waiter).wait(
+    aws: Any = client("lambda")  # each waiter has a type of its own
+    aws.get_waiter(waiter).wait(
         FunctionName=function, WaiterConfig={"Delay": 0.05, "MaxAttempts": 1000}
     )

@@ -158,7 +158,8 @@ class Lab:
             transactions={"movielog1-0": 5000},
         )
         self.lake.append("served", [served(self.movies)], transactions={"proxy": 1})
-        self.tracer = LineageResolver(self.lake, self.store, "movierec-api", Lambda())
+        api: Any = Lambda()
+        self.tracer = LineageResolver(self.lake, self.store, "movierec-api", api)
 
     def failed(self) -> list[str]:
         checks = self.tracer.verify(self.tracer.by_id("id-1"))
@@ -305,7 +306,8 @@ def test_a_user_who_got_nothing_that_day_is_refused(lab: Lab) -> None:
 
 
 def test_an_empty_lake_knows_no_recommendation(tmp_path: Path) -> None:
-    tracer = LineageResolver(DeltaLake(str(tmp_path)), MemoryStore(), "movierec-api", Lambda())
+    api: Any = Lambda()
+    tracer = LineageResolver(DeltaLake(str(tmp_path)), MemoryStore(), "movierec-api", api)
 
     with pytest.raises(UsageError, match="check the id"):
         tracer.by_id("id-1")

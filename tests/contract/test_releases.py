@@ -125,7 +125,8 @@ def test_a_step_that_was_decided_before_a_rollback_is_refused_after_it(
                 roll_back(releases, "alarm")
             return getattr(client("lambda"), name)
 
-    slow = LambdaFunction(releases.function.name, aws=Overtaken())
+    overtaken: Any = Overtaken()
+    slow = LambdaFunction(releases.function.name, aws=overtaken)
     with pytest.raises(ReleaseConflictError):
         ByHand(replace(releases, function=slow)).promote()
     assert releases.split() == TrafficSplit("1")
@@ -200,7 +201,7 @@ def _deployed_api(function: str) -> str:
     api: str = aws.create_rest_api(name=function)["id"]
     root = aws.get_resources(restApiId=api)["items"][0]["id"]
     resource = aws.create_resource(restApiId=api, parentId=root, pathPart="popular")["id"]
-    place = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
+    place: dict[str, Any] = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
     aws.put_method(**place, authorizationType="NONE")
     aws.put_integration(
         **place,

@@ -14,13 +14,17 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from movierec.aws import lambda_alias
 from movierec.aws.lambda_function import BY_CODE
 from movierec.aws.session import client, translated
 from movierec.errors import ReleaseConflictError, ReleaseError, ReleaseNotFoundError
 from movierec.releases.traffic_split import ALIAS
+
+if TYPE_CHECKING:  # boto3-stubs is not shipped
+    from mypy_boto3_apigateway.client import APIGatewayClient
+    from mypy_boto3_lambda.client import LambdaClient
 
 # What PutIntegration takes of what GetIntegration answers. `uri` is always the unqualified one.
 _KEPT: Final = (
@@ -84,8 +88,8 @@ class Integration:
 class Gateway:
     """REST APIs. Methods raise ReleaseError and its kind, ConfigError and UnavailableError."""
 
-    aws: Any = field(default_factory=lambda: client("apigateway"))
-    aws_lambda: Any = field(default_factory=lambda: client("lambda"))
+    aws: "APIGatewayClient" = field(default_factory=lambda: client("apigateway"))
+    aws_lambda: "LambdaClient" = field(default_factory=lambda: client("lambda"))
 
     def find(self, name: str) -> str | None:
         """Return the id of the oldest REST API of that name, None if there is none."""

@@ -10,11 +10,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from movierec import settings
 from movierec.aws.session import client, translated
 from movierec.errors import ConfigError, ReleaseError
+
+if TYPE_CHECKING:  # boto3-stubs is not shipped
+    from mypy_boto3_cloudwatch.client import CloudWatchClient
 
 _PLACE: Final = "{version}"
 
@@ -36,7 +39,7 @@ class CloudWatchAlarms:
     """
 
     template: Mapping[str, Mapping[str, Any]]
-    aws: Any = field(default_factory=lambda: client("cloudwatch"))
+    aws: "CloudWatchClient" = field(default_factory=lambda: client("cloudwatch"))
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:

@@ -1,11 +1,14 @@
 """Live metrics on CloudWatch, for processes; functions tell theirs in their logs (EMF)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from movierec.aws.session import client, translated
 from movierec.errors import MetricsError
 from movierec.metrics import NAMESPACE, Metric, require_numbers
+
+if TYPE_CHECKING:  # boto3-stubs is not shipped
+    from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef, MetricDatumTypeDef
 
 
 class CloudWatchSink:
@@ -17,8 +20,10 @@ class CloudWatchSink:
     def publish(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
         """Publish values as of now, in one call; without values none is made."""
         require_numbers(values)
-        by = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-        data: list[dict[str, Any]] = [
+        by: list[DimensionTypeDef] = [
+            {"Name": name, "Value": value} for name, value in dimensions.items()
+        ]
+        data: list[MetricDatumTypeDef] = [
             {"MetricName": metric.name, "Unit": metric.unit, "Dimensions": by, "Value": value}
             for metric, value in values.items()
         ]

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from movierec import settings
 from movierec.aws import lambda_alias
@@ -24,6 +24,9 @@ from movierec.errors import (
     UnavailableError,
 )
 from movierec.releases.traffic_split import ALIAS, Alias, TrafficSplit
+
+if TYPE_CHECKING:  # boto3-stubs is not shipped
+    from mypy_boto3_lambda.client import LambdaClient
 
 BY_CODE: Final[Mapping[str, type[MovierecError]]] = {
     "NotFoundException": ReleaseNotFoundError,
@@ -54,7 +57,7 @@ class LambdaFunction:
 
     name: str
     sleep: Callable[[float], None] = time.sleep
-    aws: Any = field(default_factory=lambda: client("lambda"))
+    aws: "LambdaClient" = field(default_factory=lambda: client("lambda"))
 
     def alias(self) -> Alias | None:
         """Return the alias, None before the first release.
@@ -63,7 +66,7 @@ class LambdaFunction:
         """
         try:
             with self._errors(f"describe alias {ALIAS}"):
-                found: dict[str, Any] = self.aws.get_alias(FunctionName=self.name, Name=ALIAS)
+                found = self.aws.get_alias(FunctionName=self.name, Name=ALIAS)
         except ReleaseNotFoundError:
             self._latest()
             return None

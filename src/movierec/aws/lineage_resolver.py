@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
@@ -43,6 +43,9 @@ from movierec.provenance.checks import (
 from movierec.releases.log import ReleaseLog
 from movierec.runtime.clock import SystemClock
 
+if TYPE_CHECKING:  # boto3-stubs is not shipped
+    from mypy_boto3_lambda.client import LambdaClient
+
 _Rows = list[dict[str, Any]]
 
 
@@ -57,7 +60,7 @@ class LineageResolver:
     lake: LakeReader
     store: ObjectStore
     function: str
-    aws: Any = field(default_factory=lambda: client("lambda"))
+    aws: "LambdaClient" = field(default_factory=lambda: client("lambda"))
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], function: str) -> Self:

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast, overload
 
 import boto3
 from botocore.config import Config
@@ -15,6 +15,14 @@ from botocore.exceptions import (
 )
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
+
+if TYPE_CHECKING:  # boto3-stubs is not shipped
+    from mypy_boto3_apigateway.client import APIGatewayClient
+    from mypy_boto3_cloudwatch.client import CloudWatchClient
+    from mypy_boto3_lambda.client import LambdaClient
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_sns.client import SNSClient
+    from mypy_boto3_stepfunctions.client import SFNClient
 
 # Two quick retries ride out a restarting endpoint; a caller with a deadline of its own (the
 # proxy's is 400 ms) must not sit through botocore's default of four with exponential waits.
@@ -28,18 +36,41 @@ _CONFIG: Final = Config(
 )
 
 
-@functools.cache
-def client(service: str) -> Any:  # noqa: ANN401  one door for every service's own client type
-    """Return the process's client for a service, made at the first call.
+class _Clients(Protocol):
+    @overload
+    def __call__(self, service: Literal["apigateway"]) -> "APIGatewayClient": ...
+    @overload
+    def __call__(self, service: Literal["cloudwatch"]) -> "CloudWatchClient": ...
+    @overload
+    def __call__(self, service: Literal["lambda"]) -> "LambdaClient": ...
+    @overload
+    def __call__(self, service: Literal["s3"]) -> "S3Client": ...
+    @overload
+    def __call__(self, service: Literal["sns"]) -> "SNSClient": ...
+    @overload
+    def __call__(self, service: Literal["stepfunctions"]) -> "SFNClient": ...
+    @overload
+    def __call__(self, service: str) -> Any: ...  # noqa: ANN401  a service without stubs here
+    def cache_clear(self) -> None:
+        """Forget the clients made so far: the environment has changed."""
+        ...
 
-    Region, credentials and `AWS_ENDPOINT_URL` come from the environment, as boto3 reads them.
-    Raises ConfigError when they make no sense.
-    """
+
+@functools.cache
+def _client(service: str) -> Any:  # noqa: ANN401  typed by _Clients
     session: Any = boto3.session.Session()
     try:
         return session.client(service, config=_CONFIG)
     except (BotoCoreError, ValueError) as exc:  # no region; an endpoint that is no URL
         raise ConfigError(f"{service}: {exc}; check the AWS_ variables, or unset them") from exc
+
+
+client: Final = cast("_Clients", _client)
+"""Return the process's client for a service, made at the first call.
+
+Region, credentials and `AWS_ENDPOINT_URL` come from the environment, as boto3 reads them. Raises
+ConfigError when they make no sense.
+"""
 
 
 @contextmanager

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from movierec import settings
 from movierec.aws.session import client, translated
 from movierec.errors import ReleaseError
+
+if TYPE_CHECKING:  # boto3-stubs is not shipped
+    from mypy_boto3_sns.client import SNSClient
+    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
 
 
 @dataclass(slots=True)
@@ -14,7 +18,7 @@ class SnsTopic:
     """`movierec.ports.NoticeTopic` on a topic of SNS."""
 
     arn: str
-    aws: Any = field(default_factory=lambda: client("sns"))
+    aws: "SNSClient" = field(default_factory=lambda: client("sns"))
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -23,7 +27,7 @@ class SnsTopic:
 
     def publish(self, subject: str, text: str, attributes: Mapping[str, str]) -> str:
         """Send a message to all who subscribed, and return its id."""
-        typed = {
+        typed: dict[str, MessageAttributeValueTypeDef] = {
             name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
         }
         with translated(f"publish to {self.arn}", {}, ReleaseError):

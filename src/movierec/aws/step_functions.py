@@ -18,8 +18,6 @@ from movierec.errors import (
 
 _BY_CODE: Final[Mapping[str, type[MovierecError]]] = {
     "StateMachineDoesNotExist": ConfigError,
-    "ExecutionDoesNotExist": TrainingError,
-    "ExecutionAlreadyExists": TrainingError,
     "InvalidArn": ConfigError,
     "ThrottlingException": UnavailableError,
 }
@@ -43,14 +41,16 @@ def start(
     *,
     name: str | None = None,
     setting: str = settings.STATE_MACHINE,
+    failed: type[MovierecError] = TrainingError,
 ) -> str:
     """Start an execution, of that name if one is given, and return its ARN.
 
-    Raises ConfigError when there is no such machine; `setting` is the variable that names it.
+    Raises ConfigError when there is no such machine (`setting` is the variable that names it),
+    UnavailableError, and `failed` when Step Functions refuses.
     """
     what = f"start {state_machine_arn} (check {setting}; `movierec up` makes it)"
     named = {"name": name} if name else {}
-    with translated(what, _BY_CODE, TrainingError):
+    with translated(what, _BY_CODE, failed):
         answer = client("stepfunctions").start_execution(
             stateMachineArn=state_machine_arn, input=json.dumps(event), **named
         )
@@ -65,11 +65,11 @@ def arn_of(state_machine_arn: str, name: str) -> str:
     return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
 
 
-def status(execution_arn: str) -> str | None:
+def status(execution_arn: str, *, failed: type[MovierecError] = TrainingError) -> str | None:
     """Return RUNNING, or how an execution ended (SUCCEEDED, FAILED, ...); None without one."""
     by_code = {**_BY_CODE, "ExecutionDoesNotExist": UsageError}
     try:
-        return _status(execution_arn, by_code)[0]
+        return _status(execution_arn, by_code, failed)[0]
     except UsageError:
         return None
 
@@ -104,9 +104,11 @@ def follow(
 
 
 def _status(
-    execution_arn: str, by_code: Mapping[str, type[MovierecError]] = _BY_CODE
+    execution_arn: str,
+    by_code: Mapping[str, type[MovierecError]] = _BY_CODE,
+    failed: type[MovierecError] = TrainingError,
 ) -> tuple[str, Mapping[str, Any]]:
-    with translated(f"describe {execution_arn}", by_code, TrainingError):
+    with translated(f"describe {execution_arn}", by_code, failed):
         answer = client("stepfunctions").describe_execution(executionArn=execution_arn)
     return str(answer["status"]), json.loads(answer.get("output") or "{}")
 

@@ -35,7 +35,7 @@ class Ticker(Protocol):
 def begin(release_id: str, event: dict[str, Any]) -> str:
     """Start the state machine for a release, and return the execution's ARN."""
     return step_functions.start(
-        _machine(), event, name=release_id, setting=settings.RELEASE_MACHINE
+        _machine(), event, name=release_id, setting=settings.RELEASE_MACHINE, failed=ReleaseError
     )
 
 
@@ -47,13 +47,13 @@ def revive(release_id: str) -> str | None:
     """
     for number in count(1):
         name = _named(release_id, number)
-        status = step_functions.status(step_functions.arn_of(_machine(), name))
+        status = _status_of(name)
         if status == "RUNNING":
             return None
         if status is None:
             event = {"release_id": release_id}
             return step_functions.start(
-                _machine(), event, name=name, setting=settings.RELEASE_MACHINE
+                _machine(), event, name=name, setting=settings.RELEASE_MACHINE, failed=ReleaseError
             )
     raise AssertionError("numbers do not end")
 
@@ -61,12 +61,15 @@ def revive(release_id: str) -> str | None:
 def is_driven(release_id: str) -> bool:
     """Say whether an execution of a release is under way."""
     for number in count(1):
-        status = step_functions.status(
-            step_functions.arn_of(_machine(), _named(release_id, number))
-        )
+        status = _status_of(_named(release_id, number))
         if status in ("RUNNING", None):
             return status == "RUNNING"
     raise AssertionError("numbers do not end")
+
+
+def _status_of(name: str) -> str | None:
+    execution = step_functions.arn_of(_machine(), name)
+    return step_functions.status(execution, failed=ReleaseError)
 
 
 def _named(release_id: str, number: int) -> str:

@@ -56,7 +56,8 @@ class Lab:
         self.client = Client()
         self.clock = FakeClock()
         self.slept_s: list[float] = []
-        self.function = LambdaFunction(FUNCTION, sleep=self.slept_s.append, aws=self.client)
+        aws: Any = self.client
+        self.function = LambdaFunction(FUNCTION, sleep=self.slept_s.append, aws=aws)
         log = ReleaseLog(self.store, self.clock)
         self.releases = Releases(
             self.function, log, self.clock, MemoryAlarms(), MemoryTopic(), lambda key: key

@@ -46,7 +46,8 @@ class Lab:
     def __init__(self) -> None:
         self.aws: Any = boto3.client("apigateway")
         self.permissions = Permissions()
-        self.gateway = Gateway(self.aws, self.permissions)
+        permissions: Any = self.permissions
+        self.gateway = Gateway(self.aws, permissions)
         self.api: str = self.aws.create_rest_api(name="movierec")["id"]
         self.root: str = self.aws.get_resources(restApiId=self.api)["items"][0]["id"]
         self.routes = [self.add_route("popular"), self.add_route("version")]
@@ -121,7 +122,9 @@ def test_the_snapshot_leads_through_the_alias_and_the_resources_do_not(lab: Lab)
 
             return real if name == "get_paginator" else call
 
-    Gateway(Watched(), lab.permissions).ensure_live_stage(lab.api)
+    watched: Any = Watched()
+    permissions: Any = lab.permissions
+    Gateway(watched, permissions).ensure_live_stage(lab.api)
 
     assert seen == [{ALIASED}]
     assert {lab.integration(route)["uri"] for route in lab.routes} == {URI}

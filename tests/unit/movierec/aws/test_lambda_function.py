@@ -192,7 +192,8 @@ class Settling(Client):
 
 
 def test_a_cut_waits_until_the_function_is_settled(lab: Lab) -> None:
-    lab.function.aws = Settling(polls=4)
+    settling: Any = Settling(polls=4)
+    lab.function.aws = settling
     lab.answer("1", M1)
 
     assert ByHand(lab.releases).release_now(M1)[1] == TrafficSplit("1")
@@ -200,7 +201,8 @@ def test_a_cut_waits_until_the_function_is_settled(lab: Lab) -> None:
 
 
 def test_a_cut_does_not_wait_for_ever(lab: Lab) -> None:
-    lab.function.aws = Settling(polls=100_000)
+    settling: Any = Settling(polls=100_000)
+    lab.function.aws = settling
 
     with pytest.raises(UnavailableError, match="still being updated after 120 s"):
         ByHand(lab.releases).release_now(M1)
@@ -208,7 +210,8 @@ def test_a_cut_does_not_wait_for_ever(lab: Lab) -> None:
 
 
 def test_a_function_that_failed_to_update_is_not_released(lab: Lab) -> None:
-    lab.function.aws = Settling(polls=2, status="Failed")
+    settling: Any = Settling(polls=2, status="Failed")
+    lab.function.aws = settling
 
     with pytest.raises(ReleaseError, match="failed to update: no subnet"):
         ByHand(lab.releases).release_now(M1)
