@@ -92,11 +92,11 @@ class ByHand:
         if version is None:
             description = release_log.describe_version(release, model, reason)
             version = self.releases.function.publish(model, description)
-        faults = self.releases.run_smoke_test(release, alias, model, version)
-        if faults:
+        tested = self.releases.run_smoke_test(release, alias, model, version)
+        if tested.name == "abort":
             raise ReleaseError(
                 f"version {version} of {self.releases.function.name} with model {model} failed its "
-                f"smoke test and gets no requests: {faults}"
+                f"smoke test and gets no requests: {tested.reason}"
             )
         after = traffic_split.route(alias.split if alias else None, version, canary_percent)
         name = _step_to(after, "route")

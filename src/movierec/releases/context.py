@@ -7,7 +7,7 @@ from movierec.errors import ReleaseNotFoundError
 from movierec.ports import Clock, ObjectStore
 from movierec.releases import log as release_log
 from movierec.releases import smoke_test, state_machine
-from movierec.releases.log import ReleaseLog, StepName
+from movierec.releases.log import ReleaseLog, Step, StepName
 from movierec.releases.ports import CanaryAlarms, NotificationTopic, ServedFunction
 from movierec.releases.state_machine import ReleaseState
 from movierec.releases.traffic_split import ALIAS, Alias, TrafficSplit
@@ -55,12 +55,11 @@ class Releases:
         """Return where a release stands. Raises ReleaseNotFoundError."""
         return state_machine.state_of(self.log.steps(release_id, holds=False))
 
-    def run_smoke_test(self, release: str, alias: Alias | None, model: str, version: str) -> str:
-        """Take the smoke test's step, or end the release; return what is wrong, "" if nothing."""
+    def run_smoke_test(self, release: str, alias: Alias | None, model: str, version: str) -> Step:
+        """Test a version, and write the step "smoke", or "abort" with what is wrong as reason."""
         faults = "; ".join(smoke_test.run(self.function, version, model))
         name: StepName = "abort" if faults else "smoke"
-        self.write_ahead.write(release, name, alias, model, version, reason=faults)
-        return faults
+        return self.write_ahead.write(release, name, alias, model, version, reason=faults)
 
     def require_alias(self) -> Alias:
         """Return the alias. Raises ReleaseNotFoundError before the first release."""

@@ -44,10 +44,12 @@ class Orchestrator:
         What is in the way is waited for, or ended first, as the policy says.
         """
         alias = self.releases.function.alias()
-        if release_id not in self.releases.log.releases():
+        if release_id in self.releases.log.releases():
+            found = self.releases.state_of(release_id)
+        else:
             facts = {"policy": asdict(policy), "request": asdict(request)}
-            self.releases.write_ahead.write(release_id, "start", alias, facts=facts)
-        found = self.releases.state_of(release_id)
+            started = self.releases.write_ahead.write(release_id, "start", alias, facts=facts)
+            found = state_machine.state_of((started,))
         if found.closed:
             return "closed"
         others = admission.blocking_releases(
@@ -69,8 +71,10 @@ class Orchestrator:
         faults = quality_gate.faults(self.releases.store, model, stable)
         name: StepName = "abort" if faults else "gate"
         reason = "; ".join(faults) or "loads, covers the users, beats popularity"
-        self.releases.write_ahead.write(release_id, name, alias, model_version=model, reason=reason)
-        return self.releases.state_of(release_id)
+        step = self.releases.write_ahead.write(
+            release_id, name, alias, model_version=model, reason=reason
+        )
+        return state_machine.after_step(found, step)
 
     def cut(self, release_id: str) -> ReleaseState:
         """Publish a version with the release's model."""
@@ -81,17 +85,18 @@ class Orchestrator:
         version = self.releases.function.version_with(model)
         refused = admission.rejection_reason(self.releases.log, found, version, alias)
         if refused:
-            self.releases.write_ahead.write(
+            step = self.releases.write_ahead.write(
                 release_id, "abort", alias, model, version, reason=refused
             )
-            return self.releases.state_of(release_id)
+            return state_machine.after_step(found, step)
         if found.state == "gate":
-            self.releases.write_ahead.write(release_id, "cut", alias, model, version)
+            step = self.releases.write_ahead.write(release_id, "cut", alias, model, version)
+            found = state_machine.after_step(found, step)
         if version is None:
             self.releases.function.publish(
                 model, release_log.describe_version(release_id, model, "")
             )
-        return self.releases.state_of(release_id)
+        return found
 
     def test(self, release_id: str) -> ReleaseState:
         """Ask the version what a user would ask, before any user does."""
@@ -105,8 +110,8 @@ class Orchestrator:
                 f"release {release_id}: no version of the present code has model {model}: it was "
                 "deployed anew meanwhile; start another release"
             )
-        self.releases.run_smoke_test(release_id, alias, model, version)
-        return self.releases.state_of(release_id)
+        step = self.releases.run_smoke_test(release_id, alias, model, version)
+        return state_machine.after_step(found, step)
 
     def advance(self, release_id: str, evaluation: Evaluation | None = None) -> ReleaseState:
         """Take the next step of a release that has passed its smoke test, or hold."""
@@ -116,13 +121,13 @@ class Orchestrator:
         everybody = TrafficSplit(str(found.version))
         if alias is None or alias.split == everybody:
             reason = "serves everybody already" if alias else "the first release"
-            self.releases.write_ahead.apply(found, "promote", alias, everybody, reason=reason)
-            return self.releases.state_of(release_id)
+            return self.releases.write_ahead.apply(
+                found, "promote", alias, everybody, reason=reason
+            )
         verdict, now = (evaluation and evaluation.verdict) or "unclear", self.releases.log.now()
         decision = state_machine.next_action(found, verdict, now)
         facts = state_machine.record(found, verdict, evaluation)
-        self._apply(found, alias, decision, facts, now)
-        return self.releases.state_of(release_id)
+        return self._apply(found, alias, decision, facts, now)
 
     def end(self, release_id: str, reason: str) -> None:
         """End a release, whatever it is at; do nothing to one that has ended."""
@@ -141,23 +146,23 @@ class Orchestrator:
         decision: NextAction,
         facts: Mapping[str, Any],
         now: datetime,
-    ) -> None:
+    ) -> ReleaseState:
         version = str(found.version)
         if decision.name == "hold":
-            self.releases.write_ahead.write_next(
+            held = self.releases.write_ahead.write_next(
                 found, "hold", alias, reason=decision.reason, facts=facts, at=now
             )
             if found.percent and now - found.since > MISSING_AFTER:
                 self.releases.alarms.enable_missing_data(version)
-            return
+            return held
         if decision.name == "rollback":
             roll_back(self.releases, decision.reason, of=version, facts=facts, at=now)
-            return
+            return self.releases.state_of(found.release_id)
         after = TrafficSplit(version)
         if decision.name == "weigh":
             after = traffic_split.route(alias.split, version, decision.percent)
             self.releases.alarms.create(version)
         reason = decision.reason
-        self.releases.write_ahead.apply(
+        return self.releases.write_ahead.apply(
             found, decision.name, alias, after, reason=reason, facts=facts, at=now
         )

@@ -8,6 +8,7 @@ A release's log is its program counter: `standing` folds the steps that are writ
 names the next one. So whoever carries it out may die at any point, and another goes on.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -85,12 +86,14 @@ def state_of(steps: Sequence[Step]) -> ReleaseState:
     policy = _stored_policy(first)
     request = Request.read(first.facts.get("request", {}))
     found = ReleaseState(first.release_id, "start", request, policy, first.time, first.time)
-    for step in steps:
-        if not found.closed:
-            found = _after(found, step)
-        elif step.name == "rollback":
-            found = _gone_back(found, step)
-    return found
+    return functools.reduce(after_step, steps, found)
+
+
+def after_step(found: ReleaseState, step: Step) -> ReleaseState:
+    """Return the state after one more step; `state_of` says what a step after the end means."""
+    if not found.closed:
+        return _after(found, step)
+    return _gone_back(found, step) if step.name == "rollback" else found
 
 
 def _stored_policy(first: Step) -> Policy:

@@ -44,10 +44,10 @@ class WriteAhead:
         reason: str = "",
         facts: Mapping[str, Any] | None = None,
         at: datetime | None = None,
-    ) -> None:
-        """Write a step down that was decided on an alias, with its revision if it is to move."""
+    ) -> Step:
+        """Write a step that was decided on an alias, with its revision if it is to be updated."""
         moved = {"revision": alias.revision} if alias and after else {}
-        self.log.write(
+        return self.log.write(
             Step(
                 release_id,
                 self.function.name,
@@ -70,10 +70,11 @@ class WriteAhead:
         *,
         after: TrafficSplit | None = None,
         **details: Unpack[Details],
-    ) -> None:
-        """Write down the next step of a release, of its own model and version."""
+    ) -> ReleaseState:
+        """Write the next step of a release, of its own model and version; return its state then."""
         model, version = found.model_version, found.version
-        self.write(found.release_id, name, alias, model, version, after=after, **details)
+        step = self.write(found.release_id, name, alias, model, version, after=after, **details)
+        return state_machine.after_step(found, step)
 
     def apply(
         self,
@@ -82,16 +83,17 @@ class WriteAhead:
         alias: Alias | None,
         after: TrafficSplit,
         **details: Unpack[Details],
-    ) -> None:
-        """Write the next step of a release down, then move the alias."""
-        self.write_next(found, name, alias, after=after, **details)
+    ) -> ReleaseState:
+        """Write the next step of a release, then update the alias; return its state then."""
+        reached = self.write_next(found, name, alias, after=after, **details)
         self.function.update_alias(after, found.release_id, over=alias)
+        return reached
 
     def reconcile(self, found: ReleaseState) -> tuple[ReleaseState, Alias | None]:
         """Bring the alias to where the log says it is: a crash may have come in between.
 
         What somebody did to the alias without a word in the log is written down as it is found.
-        Returns the standing and the alias after that.
+        Returns the state and the alias after that.
         """
         wanted, alias = found.split, self.function.alias()
         present = alias.split if alias else None
