@@ -4,17 +4,19 @@ import sys
 from collections.abc import Sequence
 
 from movierec import edge
-from simulator import app, cli
+from simulator import command_line, runner
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the simulator and return its exit code."""
     # kafka-python warns of each connection attempt that fails; our own message says it once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    return edge.run("simulator", lambda: app.run(cli.parse(argv, os.environ), os.environ, _say))
+    return edge.run(
+        "simulator", lambda: runner.run(command_line.parse(argv, os.environ), os.environ, _echo)
+    )
 
 
-def _say(text: str) -> None:
+def _echo(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

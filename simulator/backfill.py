@@ -20,14 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import MovierecError, UnavailableError
-from simulator import history, printing
-from simulator.corruption import Damage, Damaged, Rates, damage
-from simulator.faults import Server
-from simulator.history import KINDS, Past
-from simulator.ledger import Ledger
-from simulator.oracle import Rules
-from simulator.producer import FastProducer, partition_of
+from simulator import history_format, history_generator
+from simulator.history_generator import KINDS, HistoryWindow
+from simulator.kafka_producer import FastProducer, partition_of
+from simulator.line_corruption import CorruptedLine, Corruption, CorruptionRates, corrupt
+from simulator.reference_parser import ReferenceParser
+from simulator.request_errors import Server
 from simulator.settings import WorldSpec
+from simulator.traffic_ledger import Ledger
 
 Array = npt.NDArray[Any]
 
@@ -36,13 +36,13 @@ _TICK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BackfillJob:
     """What to write where: at least `events` events of the past, as the reader will count."""
 
     world: WorldSpec
-    past: Past
+    window: HistoryWindow
     events: int
-    rates: Rates
+    rates: CorruptionRates
     max_user_id: int
     check_catalog: bool
     server: Server
@@ -61,47 +61,49 @@ class Job:
 class Batch:
     """A worker's lines as they are sent, and what they are.
 
-    `kind` (n,) is by row of the history; `sent_as` (n + 1,) is where each row's lines begin
+    `kind` (n,) is by row of the history; `line_start` (n + 1,) is where each row's lines begin
     among `lines`: a duplicated row has two.
     """
 
     lines: Sequence[str]
     user_ids: Sequence[int]
     kind: Array
-    sent_as: Array
-    damages: Sequence[Damaged]
+    line_start: Array
+    corrupted: Sequence[CorruptedLine]
 
-    def account(self, rows: int) -> Ledger:
-        """Return the account of the first `rows` rows."""
+    def ledger(self, rows: int) -> Ledger:
+        """Return the ledger of the first `rows` rows."""
         ledger = Ledger()
         for kind, count in enumerate(np.bincount(self.kind[:rows]).tolist()):
             if count:
                 ledger.count_lines(KINDS[kind], count)
-        for one in self.damages:
+        for one in self.corrupted:
             if one.row < rows:
-                ledger.count_damage(KINDS[int(self.kind[one.row])], one.damage, one.fate)
+                ledger.count_corrupted(
+                    KINDS[int(self.kind[one.row])], one.corruption, one.detectability
+                )
         return ledger
 
 
-def prepare(job: Job, worker: int) -> Batch:
+def prepare(job: BackfillJob, worker: int) -> Batch:
     """Return the lines of one worker's users; the same for the same job."""
     world = job.world.build()
-    mine = worker_users(len(world.people), job.partitions, job.processes, worker)
+    mine = worker_users(len(world.users), job.partitions, job.processes, worker)
     if not len(mine):
         return Batch([], [], np.zeros(0, np.uint8), np.zeros(1, np.int64), [])
-    activity = world.tastes.activity
+    activity = world.preferences.activity
     share = float(activity[mine].sum(dtype=np.float64) / activity.sum(dtype=np.float64))
-    rng = np.random.default_rng([job.world.seed, job.past.end_s, worker])
+    rng = np.random.default_rng([job.world.seed, job.window.end_s, worker])
     lines = lines_for(job.events * share, job.rates)
-    past = history.generate(world, mine, lines, job.past, rng)
-    rules = Rules(
-        world.films.runtimes if job.check_catalog else None, job.max_user_id, job.past.max_rating
+    past = history_generator.generate(world, mine, lines, job.window, rng)
+    parser = ReferenceParser(
+        world.films.runtimes if job.check_catalog else None, job.max_user_id, job.window.max_rating
     )
-    texts = printing.texts(past, world, job.server, rng)
-    return assemble(texts, past, damage(texts, job.rates, rules, rng))
+    texts = history_format.texts(past, world, job.server, rng)
+    return apply_corruption(texts, past, corrupt(texts, job.rates, parser, rng))
 
 
-def lines_for(events: float, rates: Rates) -> int:
+def lines_for(events: float, rates: CorruptionRates) -> int:
     """Return how many lines leave at least so many events, all but surely.
 
     Damage is drawn line by line: four standard deviations are spare.
@@ -110,7 +112,7 @@ def lines_for(events: float, rates: Rates) -> int:
     return math.ceil((events + 4 * math.sqrt(events * loss)) / (1 - loss)) + 1
 
 
-# Where almost all is damaged, nobody wants a million events.
+# Where almost all is corrupted, nobody wants a million events.
 _MAX_LOSS: Final = 0.9
 
 
@@ -120,17 +122,19 @@ def worker_users(count: int, partitions: int, workers: int, worker: int) -> Arra
     return np.asarray(users[(users + 1) % partitions % workers == worker])
 
 
-def assemble(texts: list[str], past: history.History, damages: Sequence[Damaged]) -> Batch:
+def apply_corruption(
+    texts: list[str], past: history_generator.History, corrupted: Sequence[CorruptedLine]
+) -> Batch:
     """Return the lines with the damage done."""
     copies = np.ones(len(texts), np.int64)
-    for one in damages:
+    for one in corrupted:
         texts[one.row] = one.text
-        copies[one.row] += one.damage is Damage.DUPLICATE
+        copies[one.row] += one.corruption is Corruption.DUPLICATE
     users = np.repeat(past.user + 1, copies).tolist()
     lines = texts
     if len(users) > len(texts):
         lines = [texts[i] for i in np.repeat(np.arange(len(texts)), copies).tolist()]
-    return Batch(lines, users, past.kind, np.concatenate([[0], np.cumsum(copies)]), damages)
+    return Batch(lines, users, past.kind, np.concatenate([[0], np.cumsum(copies)]), corrupted)
 
 
 class _Stop:
@@ -140,7 +144,7 @@ class _Stop:
         self.is_set = event.is_set
 
 
-def _work(job: Job, worker: int, pipe: Connection, stop: _Stop) -> None:
+def _work(job: BackfillJob, worker: int, pipe: Connection, stop: _Stop) -> None:
     """Prepare and send one worker's lines, reporting ("sent", n) and at last ("done", ...)."""
     # The parent stops its workers; a Ctrl-C reaches all of the terminal's processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -158,34 +162,38 @@ def _work(job: Job, worker: int, pipe: Connection, stop: _Stop) -> None:
     pipe.close()
 
 
-def _send(job: Job, batch: Batch, pipe: Connection, stop: _Stop) -> tuple[Ledger, str | None]:
+def _send(
+    job: BackfillJob, batch: Batch, pipe: Connection, stop: _Stop
+) -> tuple[Ledger, str | None]:
     """Return the account of what was confirmed, and what went wrong."""
     producer = FastProducer(job.options, job.topic)
     rows = 0
     try:
         for done in _send_chunks(job, batch, producer, stop):
             rows = done
-            pipe.send(("sent", int(batch.sent_as[rows])))
+            pipe.send(("sent", int(batch.line_start[rows])))
         producer.confirm()
     except UnavailableError as exc:
         # Some of the last lines may be in the topic too; nobody knows which.
-        return Ledger(unconfirmed=int(batch.sent_as[rows])), str(exc)
+        return Ledger(unconfirmed=int(batch.line_start[rows])), str(exc)
     finally:
         producer.close()
-    ledger = batch.account(rows)
+    ledger = batch.ledger(rows)
     for one in producer.confirmed:
         following = one.first_offset + one.lines
         ledger.count_offsets(one.partition, one.first_offset, following, one.lines)
     return ledger, None
 
 
-def _send_chunks(job: Job, batch: Batch, producer: FastProducer, stop: _Stop) -> Iterator[int]:
+def _send_chunks(
+    job: BackfillJob, batch: Batch, producer: FastProducer, stop: _Stop
+) -> Iterator[int]:
     """Hand chunk after chunk over; yield how many rows are done."""
     edges = [*range(0, len(batch.kind), _CHUNK_LINES), len(batch.kind)]
     for start, end in pairwise(edges):
         if stop.is_set():
             return
-        first, last = int(batch.sent_as[start]), int(batch.sent_as[end])
+        first, last = int(batch.line_start[start]), int(batch.line_start[end])
         users = batch.user_ids[first:last]
         producer.send(
             [line.encode() for line in batch.lines[first:last]],
@@ -198,7 +206,7 @@ def _send_chunks(job: Job, batch: Batch, producer: FastProducer, stop: _Stop) ->
 class Backfill:
     """The processes that write a history, and their account."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BackfillJob) -> None:
         self._job = job
         context = multiprocessing.get_context("spawn")
         self._stop = context.Event()

@@ -5,21 +5,21 @@ import numpy as np
 import pytest
 
 from simulator import backfill
-from simulator.backfill import Job
-from simulator.corruption import Rates
-from simulator.faults import Server
-from simulator.history import Past
-from simulator.oracle import Rules
+from simulator.backfill import BackfillJob
+from simulator.history_generator import HistoryWindow
+from simulator.line_corruption import CorruptionRates
+from simulator.reference_parser import ReferenceParser
+from simulator.request_errors import Server
 from simulator.settings import WorldSpec
 
 
 @pytest.fixture(scope="module")
 def job():
-    return Job(
+    return BackfillJob(
         world=WorldSpec(300, 800, 7, None),
-        past=Past(1_790_000_000, 10.0),
+        window=HistoryWindow(1_790_000_000, 10.0),
         events=6000,
-        rates=Rates(0.05, 0.02, 0.02, 0.05),
+        rates=CorruptionRates(0.05, 0.02, 0.02, 0.05),
         max_user_id=1_000_000,
         check_catalog=True,
         server=Server("localhost:8082", "127.0.0.1"),
@@ -54,25 +54,25 @@ def test_no_line_is_there_twice_but_on_purpose(batches):
     count = Counter(line for batch in batches for line in batch.lines)
     copies = sum(n - 1 for n in count.values())
     meant = sum(
-        batch.account(len(batch.kind)).corrupted["duplicate", "duplicate"] for batch in batches
+        batch.ledger(len(batch.kind)).corrupted["duplicate", "duplicate"] for batch in batches
     )
     assert copies == meant > 0
 
 
 def test_the_account_is_what_a_reader_finds(job, batches):
-    rules = Rules(job.world.build().films.runtimes)
+    parser = ReferenceParser(job.world.build().films.runtimes)
     for batch in batches:
-        ledger = batch.account(len(batch.kind))
+        ledger = batch.ledger(len(batch.kind))
         assert ledger.lines.total() == len(batch.lines)
-        readable = {line for line in batch.lines if rules.reads_as_event(line)}
+        readable = {line for line in batch.lines if parser.reads_as_event(line)}
         assert ledger.events.total() == len(readable)
         assert ledger.quarantined == len(batch.lines) - len(readable)
 
 
 def test_enough_lines_are_written_for_the_events_wanted(job, batches):
-    events = sum(batch.account(len(batch.kind)).events.total() for batch in batches)
+    events = sum(batch.ledger(len(batch.kind)).events.total() for batch in batches)
     assert 6000 <= events < 8000
-    assert backfill.lines_for(1000, Rates(0, 0, 0, 0)) == 1001
+    assert backfill.lines_for(1000, CorruptionRates(0, 0, 0, 0)) == 1001
 
 
 def test_a_worker_without_users_writes_nothing(job):
@@ -83,8 +83,8 @@ def test_a_worker_without_users_writes_nothing(job):
 def test_a_part_of_the_lines_has_its_own_account(batches):
     batch = batches[0]
     rows = len(batch.kind) // 2
-    assert batch.account(rows).lines.total() == int(batch.sent_as[rows])
-    assert batch.account(0).lines.total() == 0
+    assert batch.ledger(rows).lines.total() == int(batch.line_start[rows])
+    assert batch.ledger(0).lines.total() == 0
 
 
 def test_lines_are_keyed_by_the_true_user_even_when_damaged(batches):
