@@ -4,8 +4,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from movierec.errors import UnavailableError
 from simulator import backfill
-from simulator.backfill import BackfillJob
+from simulator.backfill import BackfillJob, Batch, Sending
 from simulator.history_generator import HistoryWindow
 from simulator.line_corruption import CorruptionRates
 from simulator.reference_parser import ReferenceParser
@@ -95,3 +96,79 @@ def test_lines_are_keyed_by_the_true_user_even_when_damaged(batches):
             for line, user in zip(batch.lines, batch.user_ids, strict=True)
         )
         assert intact / len(batch.lines) > 0.9
+
+
+class Broker:
+    """Takes chunks of lines; writes each when it is confirmed, up to `fails_after` of them."""
+
+    def __init__(self, fails_after=None):
+        self.written = {}
+        self.confirmed = 0
+        self._fails_after = fails_after
+
+    def send(self, lines, keys, partitions):
+        return list(zip(lines, keys, partitions, strict=True))
+
+    def confirm(self, sent):
+        if self.confirmed == self._fails_after:
+            raise UnavailableError("broker gone")
+        self.confirmed += 1
+        offsets = []
+        for line, key, partition in sent:
+            log = self.written.setdefault(partition, [])
+            offsets.append(len(log))
+            log.append((key, line))
+        return offsets
+
+
+@pytest.fixture
+def large_batch(batches):
+    """Return a batch of more chunks than may be in flight."""
+    one, times = batches[0], 18
+    return Batch(
+        lines=[f"{line}{n}" for n in range(times) for line in one.lines],
+        user_ids=list(one.user_ids) * times,
+        kind=np.tile(one.kind, times),
+        line_start=np.concatenate(
+            [[0], *(one.line_start[1:] + n * one.line_start[-1] for n in range(times))]
+        ),
+        corrupted=[
+            dataclasses.replace(c, row=c.row + n * len(one.kind))
+            for n in range(times)
+            for c in one.corrupted
+        ],
+    )
+
+
+def test_all_lines_are_sent_in_order_and_counted_where_the_broker_wrote_them(job, large_batch):
+    broker = Broker()
+    sending = Sending(large_batch, broker, job.partitions)
+    for _ in sending.run():
+        pass
+    sending.confirm()
+    ledger = sending.ledger()
+    assert (ledger.lines.total(), ledger.unconfirmed) == (len(large_batch.lines), 0)
+    assert ledger.next_offset == {p: len(log) for p, log in broker.written.items()}
+    for partition, log in broker.written.items():
+        rows = zip(large_batch.user_ids, large_batch.lines, strict=True)
+        mine = [(b"%d" % u, text.encode()) for u, text in rows if u % job.partitions == partition]
+        assert log == mine
+
+
+def test_only_confirmed_chunks_count_when_the_broker_goes_away(job, large_batch):
+    broker = Broker(fails_after=1)
+    sending = Sending(large_batch, broker, job.partitions)
+    with pytest.raises(UnavailableError):
+        for _ in sending.run():
+            pass
+    ledger, written = sending.ledger(), sum(map(len, broker.written.values()))
+    assert 0 < ledger.lines.total() == ledger.lines_of.total() == written
+    assert ledger.unconfirmed == sending.lines_sent - written > 0
+
+
+def test_lines_in_flight_do_not_count_until_they_are_confirmed(job, batches):
+    sending = Sending(batches[0], Broker(), job.partitions)
+    next(sending.run())
+    assert (sending.ledger().lines.total(), sending.ledger().unconfirmed) == (0, sending.lines_sent)
+    sending.confirm()
+    assert sending.ledger().unconfirmed == 0
