@@ -1,5 +1,6 @@
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -9,6 +10,8 @@ from simulator import command_line, runner
 
 def main(argv: Sequence[str]) -> int:
     """Run the simulator and return its exit code."""
+    # A shell starts background jobs with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # kafka-python warns of each connection attempt that fails; our own message says it once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     return edge.run(

@@ -1,4 +1,4 @@
-"""The command line of `python -m simulator`, to which `movierec simulate` hands its arguments."""
+"""Command-line options of `python -m simulator` and of `movierec simulate`, which starts it."""
 
 import argparse
 import math
@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Say what is wrong with the arguments."""
-        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+        raise UsageError(f"{message}; see `{self.prog} --help`")
 
 
 def _within(convert: Callable[[str], float], least: float, most: float) -> Callable[[str], float]:
@@ -54,18 +54,17 @@ def _within(convert: Callable[[str], float], least: float, most: float) -> Calla
     return check
 
 
-def build_parser(prog: str = "python -m simulator") -> argparse.ArgumentParser:
-    """Return the parser; a wrapper passes its own name."""
+def _build_parser(prog: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=prog,
-        description="The streaming site: users, films, their tastes, and the log they leave.",
+        description="A simulated streaming site: users with preferences, films, an event log.",
         epilog=_EPILOG,
     )
-    _add_world(parser.add_argument_group("who and what"))
+    _add_world(parser.add_argument_group("users and films"))
     _add_modes(parser.add_argument_group("what to do"))
-    _add_live(parser.add_argument_group("the living site"))
-    _add_log(parser.add_argument_group("the log"))
-    _add_damage(parser.add_argument_group("damage, as shares of the lines"))
+    _add_live(parser.add_argument_group("live traffic and APIs"))
+    _add_log(parser.add_argument_group("event log"))
+    _add_corruption(parser.add_argument_group("corruption, as shares of the lines"))
     return parser
 
 
@@ -74,7 +73,12 @@ def _add_world(group: argparse._ArgumentGroup) -> None:
     add("--users", type=_within(int, 1, MAX_USERS), default=None, metavar="N")
     add("--movies", type=_within(int, 100, 1_000_000), default=None, metavar="N")
     add("--seed", type=_within(int, 0, 2**63 - 1), default=1, metavar="N")
-    add("--movielens", type=Path, metavar="FOLDER", help="users, films and tastes of MovieLens")
+    add(
+        "--movielens",
+        type=Path,
+        metavar="FOLDER",
+        help="users, films and ratings of MovieLens",
+    )
 
 
 def _add_modes(group: argparse._ArgumentGroup) -> None:
@@ -85,7 +89,7 @@ def _add_modes(group: argparse._ArgumentGroup) -> None:
         help="events of the history, at least")  # fmt: skip
     add("--workers", type=_within(int, 1, 64), default=2, metavar="N",
         help="processes that write the history")  # fmt: skip
-    add("--live", action="store_true", help="go on living after the history")
+    add("--live", action="store_true", help="go on with live traffic after the history")
     add("--site-only", action="store_true", help="answer the APIs; no requests, no Kafka")
 
 
@@ -96,7 +100,7 @@ def _add_live(group: argparse._ArgumentGroup) -> None:
         help="requests a second")  # fmt: skip
     add("--even", action="store_true", help="evenly spaced requests instead of Poisson's")
     add("--speedup", type=_within(float, 0.01, 100_000), default=1.0, metavar="N",
-        help="how much faster than life films are watched")  # fmt: skip
+        help="watch films so many times faster")  # fmt: skip
     add("--duration", type=_within(float, 0.1, 1e9), metavar="SECONDS")
     add("--site-host", default="127.0.0.1", metavar="HOST")
     add("--site-port", type=_within(int, 0, 65_535), default=DEFAULT_SITE_PORT, metavar="PORT")
@@ -110,11 +114,11 @@ def _add_log(group: argparse._ArgumentGroup) -> None:
     add("--topic", metavar="NAME", help=f"instead of {product.TOPIC} ({product.DEFAULT_TOPIC})")
     add("--partitions", type=_within(int, 1, 1000), default=2, metavar="N",
         help="of the topic, if it must be made")  # fmt: skip
-    add("--ledger", type=Path, metavar="FILE", help="account of what was sent, as JSON")
-    add("--continue-ledger", action="store_true", help="add to the account in the file")
+    add("--ledger", type=Path, metavar="FILE", help="what was sent and answered, as JSON")
+    add("--continue-ledger", action="store_true", help="add to the ledger in the file")
 
 
-def _add_damage(group: argparse._ArgumentGroup) -> None:
+def _add_corruption(group: argparse._ArgumentGroup) -> None:
     default, share = CorruptionRates(), _within(float, 0, 1)
     add = group.add_argument
     add("--inserted", type=share, default=default.inserted, metavar="SHARE")
@@ -123,16 +127,20 @@ def _add_damage(group: argparse._ArgumentGroup) -> None:
     add("--duplicate", type=share, default=default.duplicate, metavar="SHARE")
     add("--no-damage", action="store_true")
     add("--max-user-id", type=_within(int, 1, 10**12), default=MAX_USERS, metavar="N",
-        help="the reader's limit")  # fmt: skip
+        help="of the reader")  # fmt: skip
     add("--max-rating", type=_within(int, 2, 10), default=5, metavar="N")
     add("--no-catalog", action="store_true", help="the reader has not loaded the catalog")
 
 
-def parse(
-    argv: Sequence[str], env: Mapping[str, str], prog: str = "python -m simulator"
-) -> Settings:
-    """Return what the arguments ask for. Raises UsageError; `--help` raises SystemExit."""
-    given = build_parser(prog).parse_args(argv)
+def parse(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
+    """Return what the arguments ask for. Raises UsageError; `--help` raises SystemExit.
+
+    A command that starts the simulator passes its own name as `--prog`, for help and messages.
+    """
+    wrapper = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    wrapper.add_argument("--prog", default="python -m simulator")
+    command, argv = wrapper.parse_known_args(argv)
+    given = _build_parser(command.prog).parse_args(argv)
     _check_together(given)
     proxy = (given.proxy or env.get(product.PROXY_URL) or DEFAULT_PROXY).rstrip("/")
     wants_live = not given.site_only and (given.backfill is None or given.live)
@@ -178,9 +186,11 @@ def _check_together(given: argparse.Namespace) -> None:
     if given.site_only and (given.backfill is not None or given.no_site):
         raise UsageError("--site-only excludes --backfill and --no-site")
     if given.live and given.backfill is None:
-        raise UsageError("--live belongs to --backfill; without it the site lives anyway")
+        raise UsageError("--live belongs to --backfill; without that there is live traffic anyway")
     if given.continue_ledger and given.ledger is None:
         raise UsageError("--continue-ledger needs --ledger FILE")
     total = given.inserted + given.replaced_id + given.bad_rating + given.duplicate
     if total > 1:
-        raise UsageError(f"damage of {total:g} in sum: a line takes one damage, so at most 1")
+        raise UsageError(
+            f"corruption shares of {total:g} in sum: a line is corrupted once, so at most 1"
+        )

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def run(settings: Settings, env: Mapping[str, str], echo: Callable[[str], None]) -> int:
-    """Do it, and return the exit code. Raises MovierecError."""
+    """Do what the settings ask for, and return the exit code. Raises MovierecError."""
     file = LedgerFile(settings.ledger, _now, _facts(settings))
     ledger = file.read() if settings.continue_ledger else Ledger()
     file.write(ledger, finished=False)
@@ -73,7 +73,7 @@ def _backfill(
     file: LedgerFile,
     echo: Callable[[str], None],
 ) -> int:
-    """Write the history, and add its account to `ledger` whatever happens."""
+    """Write the history, and add what was written to `ledger` whatever happens."""
     started = datetime.now(UTC)
     backfill = Backfill(_job(settings, _kafka(settings, env), int(started.timestamp())))
     with _stopping(backfill.stop) as stopped_by:
@@ -93,7 +93,7 @@ def _backfill(
 
 
 def _job(settings: Settings, options: Mapping[str, Any], end_s: int) -> BackfillJob:
-    """Return the job, its topic there."""
+    """Return the job; its topic is created if missing."""
     return BackfillJob(
         world=settings.world,
         window=HistoryWindow(end_s, settings.backfill_days or 1, settings.max_rating),
@@ -140,7 +140,7 @@ def _live(
     file: LedgerFile,
     echo: Callable[[str], None],
 ) -> int:
-    """Response the APIs and let the users live; being stopped is the normal end."""
+    """Serve the APIs and generate traffic until stopped, which is the normal end."""
     world = settings.world.build()
     live = settings.live
     if live is None:
@@ -154,7 +154,7 @@ def _live(
         settings.max_user_id,
         settings.max_rating,
     )
-    # Another start must not repeat an earlier one's visits: the world is seeded, the life is not.
+    # The world is seeded, the traffic is not: a second run must not repeat the first one's.
     rng = np.random.default_rng([settings.world.seed, int.from_bytes(os.urandom(8))])
     sender = MessageSender(
         producer, lambda u: partition_of(u, partitions), settings.rates, parser, rng

@@ -116,3 +116,4 @@ def test_help_for_simulate_is_the_simulators_own():
         check=True,
     )
     assert "--backfill DAYS" in ended.stdout
+    assert "usage: movierec simulate " in ended.stdout

@@ -70,3 +70,14 @@ def test_arguments_that_make_no_sense_are_refused_in_one_line(argv):
     with pytest.raises(UsageError) as caught:
         parse(*argv)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("prog", "name"), [((), "python -m simulator"), (("--prog=some command",), "some command")]
+)
+def test_messages_and_help_name_the_command_that_was_typed(prog, name, capsys):
+    with pytest.raises(UsageError, match=f"see `{name} --help`"):
+        parse(*prog, "--no-such-thing")
+    with pytest.raises(SystemExit):
+        parse(*prog, "--help")
+    assert capsys.readouterr().out.startswith(f"usage: {name} ")
