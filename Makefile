@@ -15,14 +15,26 @@ ARGS ?=
 # than two want more memory than a laptop has, not only cores.
 WORKERS ?= 2
 
+ifeq ($(filter output-sync,$(.FEATURES)),)
+$(error set-up: this is make $(MAKE_VERSION), too old: install GNU make 4 or newer)
+endif
+
 .PHONY: help
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Not $(MAKE), which `make -n` would run.
+IN_PLACE := command -v git >/dev/null && make -qsf tools/setup.mk 2>/dev/null
+
 .PHONY: setup
 setup: ## Put everything in place; FORCE=1 does it all again
-	@command -v $(PYTHON) >/dev/null || { echo "set-up: $(PYTHON) is not on PATH: install Python 3.8 or newer" >&2; exit 1; }
-	@$(PYTHON) tools/bootstrap.py $(if $(filter 1,$(FORCE)),--force)
+	@if $(if $(filter 1,$(FORCE)),false,$(IN_PLACE)); then \
+	  $(if $(filter setup,$(MAKECMDGOALS)),echo "set-up: everything is in place",:); \
+	elif command -v $(PYTHON) >/dev/null; then \
+	  $(PYTHON) tools/bootstrap.py $(if $(filter 1,$(FORCE)),--force); \
+	else \
+	  echo "set-up: $(PYTHON) is not on PATH: install Python 3.8 or newer" >&2; exit 1; \
+	fi
 
 .PHONY: demo
 demo: setup ## The whole loop on this machine; ONCE=1 ends after one round
@@ -86,11 +98,11 @@ chaos: setup ## Kill what keeps state, then the machine's parts, again and again
 
 .PHONY: vendor
 vendor: setup ## Build the library into chalice_app/vendor
-	$(VENV)/python -m movierec.stack.packages vendor
+	$(VENV)/python -m movierec.stack.packaging.lambda_packages vendor
 
 .PHONY: package
 package: setup ## Build every Lambda's zip into build/packages
-	$(VENV)/python -m movierec.stack.packages functions
+	$(VENV)/python -m movierec.stack.packaging.lambda_packages functions
 
 .PHONY: bench-loop
 bench-loop: setup ## Measure the whole loop: the demo's figures beside their limits
@@ -107,6 +119,10 @@ bench-executor: setup ## Measure the Lambda executor
 .PHONY: bench-keeper
 bench-keeper: setup ## Measure the emulator's state: what it costs, how soon a run is resumed
 	$(VENV)/python -m bench.keeper
+
+.PHONY: bench-journal
+bench-journal: setup ## Measure the proxy's journal beside SQLite
+	$(VENV)/python -m bench.journal
 
 .PHONY: bench-releases
 bench-releases: setup ## Play releases: the verdict's error rates and speed; SEED=2 for others

@@ -25,14 +25,15 @@ from bench import load
 from bench.load import Call, Load
 from bench.report import Row, publish
 from bench.stack import playing
-from movierec import smoke
 from movierec.aws.session import client
 from movierec.errors import ReleaseError
-from movierec.routing import ALIAS
-from movierec.stack import condition, environment, surroundings
-from movierec.stack.api import FUNCTION
+from movierec.releases import smoke_test
+from movierec.releases.traffic_split import ALIAS
+from movierec.stack import run_environment, run_status
+from movierec.stack.deploy.chalice_api import FUNCTION
 from movierec.stack.layout import find_project
-from movierec.stack.processes import Supervisor
+from movierec.stack.processes import child_environment
+from movierec.stack.processes.supervisor import Supervisor
 
 CONNECTIONS = (1, 8, 32)
 
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure(given: argparse.Namespace) -> int:
     endpoints = _endpoints(given)
-    surroundings.adopt(environment.emulated_aws(endpoints["aws"]))
+    run_environment.adopt(child_environment.emulated_aws(endpoints["aws"]))
     rows = [row for callers in CONNECTIONS for row in _rows(callers, endpoints, given)]
     rows.append(_cold_start(given.function))
     publish("api", rows, calls=given.calls, users=given.users)
@@ -78,7 +79,7 @@ def _endpoints(given: argparse.Namespace) -> Mapping[str, str]:
     if given.aws and given.api:
         return {"aws": given.aws, "api": given.api, "proxy": given.proxy}
     run = find_project(os.environ, Path.cwd()).run(given.run)
-    found: Mapping[str, str] = condition.observe(run)["endpoints"]
+    found: Mapping[str, str] = run_status.observe(run)["endpoints"]
     if not found.get("api"):
         raise SystemExit(f"run {given.run} has no API: `movierec up`, or give --aws and --api")
     return found
@@ -156,7 +157,7 @@ def _invoking(function: str) -> Call:
 
 
 def _invoke(aws: Any, function: str, qualifier: str, user_id: int) -> None:  # noqa: ANN401
-    event = json.dumps(smoke.event(user_id)).encode()
+    event = json.dumps(smoke_test.event(user_id)).encode()
     answer = aws.invoke(FunctionName=function, Qualifier=qualifier, Payload=event)
     found = json.loads(answer["Payload"].read())
     if found.get("statusCode") != http.HTTPStatus.OK:
@@ -191,7 +192,7 @@ def _describe(aws: Any, function: str, text: str) -> None:  # noqa: ANN401
 
 def _timed_ms(aws: Any, function: str) -> float:  # noqa: ANN401
     begin_s = time.perf_counter()
-    _invoke(aws, function, "$LATEST", smoke.USER_IDS[0])
+    _invoke(aws, function, "$LATEST", smoke_test.USER_IDS[0])
     return (time.perf_counter() - begin_s) * 1000
 
 

@@ -19,11 +19,13 @@ import numpy as np
 from bench.faults import Code
 from bench.report import ROOT, Row, publish, table
 from bench.stack import Stack, command, playing
-from movierec import artifact, release_page, settings
-from movierec.aws.releases import open_releases
-from movierec.aws.s3 import S3Store
-from movierec.release_log import Step
-from movierec.stack import surroundings
+from movierec import settings
+from movierec.aws.release_factory import open_releases
+from movierec.aws.s3_store import S3Store
+from movierec.model import artifact, sealed_folder
+from movierec.releases.log import Step
+from movierec.reports import release_report
+from movierec.stack import run_environment
 
 SEED: Final = 1
 
@@ -77,7 +79,7 @@ def main() -> int:
     """Play, print, write build/bench/evidence.json and docs/releases.md."""
     given = {settings.RELEASE_POLICY: json.dumps(POLICY)}
     with playing("--events", "300000", "--requests", "60", env=given) as stack:
-        surroundings.adopt(surroundings.load(stack.run))
+        run_environment.adopt(run_environment.load(stack.run))
         code = Code()
         played = [
             _play(stack, "promoted", lambda: ["--model", _retrained(stack)]),
@@ -138,7 +140,7 @@ def _write_page(played: Sequence[Played], rows: Sequence[Row]) -> None:
     for release in played:
         parts += [f"## {release.name.capitalize()}\n", f"{_WHAT[release.name]}\n"]
         parts += [_timeline(release), ""]
-        for name, picture in release_page.charts(release.steps).items():
+        for name, picture in release_report.charts(release.steps).items():
             path = folder / f"{release.name}-{name}.svg"
             path.write_text(picture, encoding="utf-8")
             parts.append(f"![{release.name}: {name}](releases/{path.name})\n")
@@ -206,7 +208,9 @@ def _shuffled(seed: int = SEED) -> str:
     """
     store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
     teacher = artifact.newest(store)
-    manifest = artifact.open_manifest(store.get(artifact.key(teacher, artifact.MANIFEST_FILE)))
+    manifest = sealed_folder.open_manifest(
+        store.get(artifact.key(teacher, sealed_folder.MANIFEST_FILE))
+    )
     files = {name: store.get(artifact.key(teacher, name)) for name in manifest["files"]}
     model = artifact.unpack(files)
     rng = np.random.default_rng(seed)
@@ -216,7 +220,9 @@ def _shuffled(seed: int = SEED) -> str:
     for name, body in files.items():
         store.put(artifact.key(version, name), body)
     facts = {**manifest, "model_version": version}
-    store.put_if_absent(artifact.key(version, artifact.MANIFEST_FILE), artifact.seal(files, facts))
+    store.put_if_absent(
+        artifact.key(version, sealed_folder.MANIFEST_FILE), sealed_folder.seal(files, facts)
+    )
     return version
 
 

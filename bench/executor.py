@@ -29,12 +29,17 @@ from bench import load
 from bench.functions import archive, create, invoke, wait
 from bench.load import Call, Load
 from bench.report import ROOT, Row, publish
-from movierec import artifact, settings, smoke
+from movierec import settings
 from movierec.aws.session import client
 from movierec.errors import MovierecError, ReleaseError
-from movierec.stack import emulator, environment, packages, surroundings
+from movierec.model import artifact, sealed_folder
+from movierec.releases import smoke_test
+from movierec.stack import run_environment
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import Supervisor
+from movierec.stack.packaging import lambda_packages
+from movierec.stack.processes import child_environment
+from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.services import emulator
 
 EMPTY, HEAVY, ROUTE, API = "bench-empty", "bench-heavy", "bench-route", "bench-api"
 LONG, SHORT = "bench-long", "bench-short"
@@ -121,7 +126,7 @@ def running(project: Project, extra: Mapping[str, str]) -> Iterator[str]:
             spec = emulator.spec(run, os.environ)
             supervisor.start(replace(spec, env={**spec.env, **extra}))
             url = f"http://{spec.env['GATEWAY_LISTEN']}"
-            surroundings.adopt(environment.emulated_aws(url))
+            run_environment.adopt(child_environment.emulated_aws(url))
             yield url
 
 
@@ -201,8 +206,8 @@ def _took_beside_ms(name: str) -> Iterator[float]:
 
 
 def _colds(project: Project, count: int) -> list[Row]:
-    env = environment.basic(os.environ) | environment.internet(os.environ)
-    packages.build_vendor(project, env)
+    env = child_environment.basic(os.environ) | child_environment.internet(os.environ)
+    lambda_packages.build_vendor(project, env)
     create(HEAVY, _numpy_archive(project))
     rows = [
         *_cold_rows("empty function", EMPTY, count, goal=COLD_GOAL_MS),
@@ -213,7 +218,7 @@ def _colds(project: Project, count: int) -> list[Row]:
     except MovierecError as exc:
         print(f"no figures of the API's cold start: {exc}")
         return rows
-    event = json.dumps(smoke.event()).encode()
+    event = json.dumps(smoke_test.event()).encode()
     return [*rows, *_cold_rows("the API", API, count, event=event, goal=COLD_API_GOAL_MS)]
 
 
@@ -256,7 +261,10 @@ def _create_api(project: Project) -> None:
     s3.create_bucket(Bucket="bench-artifacts")
     files = artifact.pack(_tiny_model())
     facts = {"model_version": _MODEL, "groups": [artifact.UNKNOWN_GROUP]}
-    for name, body in {**files, artifact.MANIFEST_FILE: artifact.seal(files, facts)}.items():
+    for name, body in {
+        **files,
+        sealed_folder.MANIFEST_FILE: sealed_folder.seal(files, facts),
+    }.items():
         s3.put_object(Bucket="bench-artifacts", Key=artifact.key(_MODEL, name), Body=body)
     variables = {settings.ARTIFACTS_BUCKET: "bench-artifacts", settings.MODEL_VERSION: _MODEL}
     create(
@@ -266,7 +274,7 @@ def _create_api(project: Project) -> None:
         MemorySize=1769,
         Environment={"Variables": variables},
     )
-    invoke(API, json.dumps(smoke.event()).encode())
+    invoke(API, json.dumps(smoke_test.event()).encode())
 
 
 def _tiny_model() -> artifact.Model:

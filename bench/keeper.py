@@ -27,13 +27,15 @@ import numpy as np
 from bench.keeper_resume import resumed
 from bench.report import ROOT, Row, publish
 from movierec import settings
-from movierec.aws.lake import DeltaLake
-from movierec.aws.s3 import S3Store
+from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.s3_store import S3Store
 from movierec.aws.session import client
-from movierec.lake import EVENTS, Columns
-from movierec.stack import emulator, environment, surroundings
+from movierec.lake.schema import EVENTS, Columns
+from movierec.stack import run_environment
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import Supervisor
+from movierec.stack.processes import child_environment
+from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.services import emulator
 
 SLOWER_GOAL: Final = 1.15
 GROWTH_GOAL_MB: Final = 200.0
@@ -102,8 +104,8 @@ def beside_each_other() -> Iterator[Stands]:
 def _stand(supervisor: Supervisor, **extra: str) -> Stand:
     spec = emulator.spec(supervisor.run, os.environ)
     supervisor.start(replace(spec, env={**spec.env, **extra}))
-    aws = environment.emulated_aws(f"http://{spec.env['GATEWAY_LISTEN']}")
-    surroundings.adopt(aws)
+    aws = child_environment.emulated_aws(f"http://{spec.env['GATEWAY_LISTEN']}")
+    run_environment.adopt(aws)
     client.cache_clear()
     client("s3").create_bucket(Bucket=_BUCKET)
     lake = DeltaLake.from_env({**aws, settings.LAKE_BUCKET: _BUCKET})

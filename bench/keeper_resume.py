@@ -13,8 +13,10 @@ from typing import Final
 from bench.report import Row
 from bench.stack import command, playing, stop
 from movierec.aws.session import client
-from movierec.stack import addresses, emulator, sockets, surroundings
+from movierec.stack import port_allocation, run_environment
 from movierec.stack.layout import Run
+from movierec.stack.processes import sockets
+from movierec.stack.services import emulator
 
 RESUME_GOAL_S: Final = 15.0
 SAVE_GOAL_S: Final = 1.0
@@ -45,7 +47,7 @@ def resumed(events: int, models: int, rounds: int) -> list[Row]:
         answered_s = [_resume_s(run) for _ in range(rounds)]
         anew_s = _anew_s(run.project.run(f"anew-{uuid.uuid4().hex[:8]}"))
         _movierec(run, "up")
-        surroundings.adopt(surroundings.load(run))
+        run_environment.adopt(run_environment.load(run))
         client.cache_clear()
         _fill_a_log_group()
         rows = _saves(run)
@@ -69,7 +71,7 @@ def _resume_s(run: Run) -> float:
     """Bring a stopped run up; return how long the API's first recommendation took."""
     begin_s = time.perf_counter()
     with subprocess.Popen(command(run, "up"), cwd=run.project.root) as up:
-        port = addresses.ports(run, (addresses.PROXY,))[addresses.PROXY]
+        port = port_allocation.ports(run, (port_allocation.PROXY,))[port_allocation.PROXY]
         while _source(port) not in _FROM_API:
             if time.perf_counter() - begin_s > _WITHIN_S:
                 raise TimeoutError(f"no recommendation after {_WITHIN_S:g} s; logs: {run.logs}")
@@ -140,7 +142,7 @@ def _log_events() -> int:
 
 def _saves(run: Run) -> list[Row]:
     """Save all services' state a number of times, something having changed in one of them."""
-    port = addresses.ports(run, (addresses.EMULATOR,))[addresses.EMULATOR]
+    port = port_allocation.ports(run, (port_allocation.EMULATOR,))[port_allocation.EMULATOR]
     asker = _Asker(client("sts").get_caller_identity)
     thread = threading.Thread(target=asker.run)
     thread.start()

@@ -20,8 +20,8 @@ from kafka import KafkaConsumer, TopicPartition
 from bench.report import Row, publish
 from bench.stack import Stack, playing
 from movierec import settings
-from movierec.stack import surroundings
-from movierec.stack.processes import Supervisor
+from movierec.stack import run_environment
+from movierec.stack.processes.supervisor import Supervisor
 
 # Warm; from a fresh clone it may take 360 s, downloads included.
 TOTAL_GOAL_S = 180.0
@@ -36,7 +36,7 @@ def main() -> int:
     with playing() as stack:
         # Its live traffic would share the cores with what is measured now.
         Supervisor(stack.run).stop("live")
-        variables = surroundings.load(stack.run)
+        variables = run_environment.load(stack.run)
         rows = _rows(stack, variables)
     publish("loop", rows, phases_s=stack.summary["phases_s"], peaks=stack.summary["peak_rss_mb"])
     return 0 if all(row.ok is not False for row in rows) else 1

@@ -1,7 +1,7 @@
 """A release played in numbers: a site's requests, the canary's steps, and the product's verdicts.
 
-Only the site is made up. Sums, bounds and verdicts are `movierec.sequential`; what is done about
-them is `movierec.rollout`.
+Only the site is made up. Sums, bounds and verdicts are `movierec.releases.sequential_test`; what is
+done about them is `movierec.releases.state_machine`.
 """
 
 import math
@@ -11,11 +11,11 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from movierec import rollout, sequential
-from movierec.release_policy import Policy
-from movierec.rollout import Decision
-from movierec.routing import ALL_PERCENT
-from movierec.sequential import Bounds, Floats, Sums, Trials, Verdict
+from movierec.releases import sequential_test, state_machine
+from movierec.releases.policy import Policy
+from movierec.releases.sequential_test import Bounds, Floats, Sums, Trials, Verdict
+from movierec.releases.state_machine import NextAction
+from movierec.releases.traffic_split import ALL_PERCENT
 
 _DAY_S: Final = 86_400.0
 # Looks simulated at once: small enough for a processor's cache, large enough for NumPy.
@@ -106,7 +106,7 @@ class Walk:
 
     def run(self) -> Walked:
         """Walk the steps until promotion or rollback."""
-        decision, look = Decision("weigh", self.policy.steps[0], ""), 0
+        decision, look = NextAction("weigh", self.policy.steps[0], ""), 0
         verdict: Verdict = "unclear"
         while decision.name == "weigh":
             look, verdict, decision = self._step(decision.percent, look)
@@ -114,7 +114,7 @@ class Walk:
         end = "promoted" if decision.name == "promote" else failed
         return Walked(end, look * self.policy.look_s, self._requests, self._worse_ever)
 
-    def _step(self, percent: float, begin: int) -> tuple[int, Verdict, Decision]:
+    def _step(self, percent: float, begin: int) -> tuple[int, Verdict, NextAction]:
         """Return the look that ended a step, and why; the step began at look `begin`."""
         look = begin
         while True:
@@ -123,7 +123,7 @@ class Walk:
             served = self._serve(percent / ALL_PERCENT, look, self.site.requests(skip_s))
             for i, verdict in enumerate(self._verdicts(look), 1):
                 in_step_s = (look + i - begin) * self.policy.look_s
-                decision = rollout.decide_at(percent, verdict, in_step_s, self.policy)
+                decision = state_machine.next_action_at(percent, verdict, in_step_s, self.policy)
                 if decision.name != "hold":
                     self._account(served, i)
                     return look + i, verdict, decision
@@ -142,7 +142,7 @@ class Walk:
         begin_s = self._begin_s + look * self.policy.look_s
         trials = self.site.trials(weight, begin_s, _BATCH_LOOKS, self.policy.look_s, self.rng)
         judged = Trials(trials.canary[skip:], trials.hit[skip:], trials.weight[skip:])
-        sums = sequential.running_sums(judged, Sums(*before))
+        sums = sequential_test.running_sums(judged, Sums(*before))
         ends = np.maximum(cuts - skip, 0)
         for i, name in enumerate(_SUMS):
             column = np.concatenate((before[i], getattr(sums, name)[np.maximum(ends - 1, 0)]))
@@ -153,10 +153,11 @@ class Walk:
         """Return the verdicts at a batch of looks: on what was served a horizon before each."""
         lag = math.ceil(self.policy.horizon_s / self.policy.look_s)
         columns = np.maximum(look + np.arange(1, _BATCH_LOOKS + 1) - lag, 0)
-        found = sequential.bounds_of(Sums(*self._known[:, columns]), self.policy)
+        found = sequential_test.bounds_of(Sums(*self._known[:, columns]), self.policy)
         pairs = zip(found.lower.tolist(), found.upper.tolist(), strict=True)
         return [
-            sequential.verdict(Bounds(lower=low, upper=high), self.policy) for low, high in pairs
+            sequential_test.verdict(Bounds(lower=low, upper=high), self.policy)
+            for low, high in pairs
         ]
 
     def _account(self, served: _Served, looks: int) -> None:
@@ -166,7 +167,7 @@ class Walk:
             sums, end = served.sums, int(served.ends[looks - 1])
             # At no time is the boundary nearer than two deviations: most trials need no bounds.
             near = np.flatnonzero(sums.score[:end] < -2 * np.sqrt(sums.pooled[:end]))
-            found = sequential.bounds_of(
+            found = sequential_test.bounds_of(
                 Sums(*(getattr(sums, n)[near] for n in _SUMS)), self.policy
             )
             self._worse_ever = bool((found.upper < 0).any())

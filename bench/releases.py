@@ -19,7 +19,7 @@ import numpy.typing as npt
 from bench import releases_page
 from bench.release_walk import End, Site, Walk, Walked
 from bench.report import Row, publish
-from movierec.release_policy import Policy
+from movierec.releases.policy import Policy
 
 EQUAL = Site(0.10, 0.10)
 DAILY = Site(0.10, 0.10, swing=0.05)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.report import ROOT, Row, table
-from movierec.chart import Look, Mark, Point, Series, line_chart
-from movierec.release_policy import Policy
+from movierec.releases.policy import Policy
+from movierec.reports.svg_chart import Look, Mark, Point, Series, line_chart
 
 _FOLDER = ROOT / "docs" / "releases"
 _PAGE = ROOT / "docs" / "releases-error-rates.md"
@@ -15,8 +15,9 @@ _TEXT = """\
 
 Made by `make bench-releases SEED={seed}`: {releases:,} releases of each kind, played in numbers
 through the whole schedule, on a site of 20 requests a second with a look every {look:g} seconds.
-Bounds, verdicts and policy are the product's ([sequential.py](../src/movierec/sequential.py),
-[release_policy.py](../src/movierec/release_policy.py)); only the site is made up. Percentages are
+Bounds, verdicts and policy are the product's
+([sequential_test.py](../src/movierec/releases/sequential_test.py),
+[policy.py](../src/movierec/releases/policy.py)); only the site is made up. Percentages are
 known to about {error:.1f} points. Why it is done so: [ADR 7](adr/0007-always-valid-verdict.md).
 
 ```text

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from movierec.stack.processors import Processors
+from movierec.stack.processes.cpu_steal import Processors
 
 ROOT = Path(__file__).parents[1]
 

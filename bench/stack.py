@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from movierec.runtime import entrypoint
 from movierec.stack.layout import Run, find_project
 
 # A demo from a cold start, on a machine that does other things too.
@@ -44,6 +45,7 @@ def playing(
     `env` is added to this process's environment: what releases go by is set when a stack comes up.
     Raises RuntimeError when it ends by itself, and TimeoutError when it takes more than `within_s`.
     """
+    entrypoint.default_signals_in_children()
     run = find_project({}, Path(__file__).parent).run(f"played-{uuid.uuid4().hex[:8]}")
     process = subprocess.Popen(
         command(run, "demo", *arguments),

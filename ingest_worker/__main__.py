@@ -5,15 +5,16 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 
-from ingest_worker.kafka import KafkaSource
-from ingest_worker.meter import Meter, publish_steadily
+from ingest_worker.kafka_source import KafkaSource
+from ingest_worker.lag_metrics import Meter, publish_steadily
 from ingest_worker.worker import FlushPolicy, Worker
-from movierec import edge, settings
-from movierec.aws.catalog import LakeCatalog
-from movierec.aws.lake import DeltaLake
-from movierec.aws.metrics import CloudWatchSink
-from movierec.clock import SystemClock
-from movierec.events import Limits
+from movierec import settings
+from movierec.aws.cloudwatch_metrics import CloudWatchSink
+from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.lake_catalog import LakeCatalog
+from movierec.lake.log_lines import Limits
+from movierec.runtime import entrypoint
+from movierec.runtime.clock import SystemClock
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ _METRICS_EVERY_S = 60.0
 def main(argv: Sequence[str]) -> int:
     """Run until SIGTERM or Ctrl-C; return the exit code."""
     args = _arguments().parse_args(argv)
-    return edge.run("ingest_worker", lambda: _run(args, edge.stop_event()))
+    return entrypoint.run("ingest_worker", lambda: _run(args, entrypoint.stop_event()))
 
 
 def _run(args: argparse.Namespace, stop: threading.Event) -> None:

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import numpy as np
 
-from ingest_worker.duplicates import RecentLines
-from movierec.events import Catalog, Ints, Limits, Parsed, Reason, parse, reject, validate
-from movierec.lake import Columns, dates, select
+from ingest_worker.duplicate_filter import RecentLines
+from movierec.lake.log_lines import Catalog, Ints, Limits, Parsed, Reason, parse, reject, validate
+from movierec.lake.schema import Columns, dates, select
 
 
 @dataclass(frozen=True, slots=True)

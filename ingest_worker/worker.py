@@ -27,12 +27,13 @@ from typing import Protocol
 import numpy as np
 
 from ingest_worker.batcher import Batch, Records, prepare
-from ingest_worker.duplicates import WINDOW_OFFSETS, RecentLines
-from ingest_worker.meter import Meter
+from ingest_worker.duplicate_filter import WINDOW_OFFSETS, RecentLines
+from ingest_worker.lag_metrics import Meter
 from movierec.errors import ConfigError, ConflictError, UnavailableError
-from movierec.events import Catalog, Limits
-from movierec.lake import EVENTS, QUARANTINE, length
-from movierec.ports import Clock, Lake
+from movierec.lake.log_lines import Catalog, Limits
+from movierec.lake.ports import Lake
+from movierec.lake.schema import EVENTS, QUARANTINE, length
+from movierec.ports import Clock
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Source(Protocol):
         """Return the offset after the newest line as of the last poll, if one has told it."""
         ...
 
-    def give_up(self, partitions: Iterable[int]) -> None:
+    def relinquish(self, partitions: Iterable[int]) -> None:
         """Stop reading partitions that somebody else has taken over, and rejoin the group."""
         ...
 
@@ -85,7 +86,7 @@ class _Partition:
     """What the worker knows of a partition it owns."""
 
     name: str
-    term: int
+    epoch: int
     """Counts the take-overs of the partition; the newest one alone may write events."""
     in_events: int
     in_quarantine: int
@@ -99,7 +100,7 @@ NOTHING_YET = -1
 """The offset before the first, and the term."""
 
 
-def term_of(partition_name: str) -> str:
+def epoch_of(partition_name: str) -> str:
     """Return the name of the transaction that counts a partition's take-overs."""
     return f"{partition_name}:term"
 
@@ -186,29 +187,29 @@ class Worker:
 
     def _take_over(self, partitions: list[int]) -> None:
         names = {p: f"{self._source.topic}-{p}" for p in partitions}
-        terms = self._fence(names)
+        epochs = self._fence(names)
         for partition, name in names.items():
-            self._resume(partition, name, terms[partition])
+            self._resume(partition, name, epochs[partition])
 
     def _fence(self, names: Mapping[int, str]) -> dict[int, int]:
         """Begin a new term for each partition, before anything about it is read."""
-        terms = {
-            p: _or_nothing(self._lake.transaction(EVENTS.name, term_of(name))) + 1
+        epochs = {
+            p: _or_nothing(self._lake.transaction(EVENTS.name, epoch_of(name))) + 1
             for p, name in names.items()
         }
-        fence = {term_of(name): terms[p] for p, name in names.items()}
+        fence = {epoch_of(name): epochs[p] for p, name in names.items()}
         if fence:
             self._lake.append(EVENTS.name, [], transactions=fence)
-        return terms
+        return epochs
 
-    def _resume(self, partition: int, name: str, term: int) -> None:
+    def _resume(self, partition: int, name: str, epoch: int) -> None:
         in_events = _or_nothing(self._lake.transaction(EVENTS.name, name))
         in_quarantine = _or_nothing(self._lake.transaction(QUARANTINE.name, name))
         end = self._check_bounds(partition, name, in_events)
         already: frozenset[int] = frozenset()
         if in_quarantine > in_events:
             already = self._lake.quarantined_offsets(partition, after=in_events)
-        self._owned[partition] = _Partition(name, term, in_events, in_quarantine, already)
+        self._owned[partition] = _Partition(name, epoch, in_events, in_quarantine, already)
         now_ms = self._clock.now().timestamp() * 1000
         self._meter.resumed(partition, stored=in_events, end=end, now_ms=now_ms)
         self._source.seek(partition, max(in_events + 1 - WINDOW_OFFSETS, 0))
@@ -265,8 +266,8 @@ class Worker:
     def _commit(self, batch: Batch) -> None:
         quarantined = self._commit_quarantine(batch)
         transactions = {self._owned[p].name: last for p, last in batch.last_offsets.items()}
-        terms = {term_of(self._owned[p].name): self._owned[p].term for p in batch.last_offsets}
-        version = self._lake.append(EVENTS.name, batch.events, transactions=transactions | terms)
+        epochs = {epoch_of(self._owned[p].name): self._owned[p].epoch for p in batch.last_offsets}
+        version = self._lake.append(EVENTS.name, batch.events, transactions=transactions | epochs)
         for partition, last in batch.last_offsets.items():
             self._owned[partition].in_events = last
         self._source.commit(batch.last_offsets)
@@ -302,7 +303,7 @@ class Worker:
     def _give_up(self, partitions: list[int]) -> None:
         log.warning("partitions_given_up", extra={"partitions": partitions})
         self._forget(partitions)
-        self._source.give_up(partitions)
+        self._source.relinquish(partitions)
 
     def _forget(self, partitions: Iterable[int]) -> None:
         for partition in partitions:

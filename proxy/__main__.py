@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from movierec import edge
 from movierec import settings as names
-from movierec.aws.lake import DeltaLake
-from movierec.clock import SystemClock
+from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import UsageError
+from movierec.runtime import entrypoint
+from movierec.runtime.clock import SystemClock
 from movierec.settings import require
 from proxy.app import new_id, serve
 from proxy.bulkhead import MAX_CALLS
-from proxy.door import World
-from proxy.parts import Settings
+from proxy.handler import Dependencies
+from proxy.wiring import Settings
 
-# A connection that says nothing holds one of these until its header is due: 13,000 a second.
+# An idle connection holds a descriptor until its header times out: 13,000 a second fit.
 _OPEN_FILES: Final = 65_536
 
 _PROXY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -28,7 +28,7 @@ _PROXY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def main(arguments: Sequence[str]) -> int:
     """Run the proxy until SIGTERM or SIGINT. Returns the exit code."""
-    return edge.run("proxy", lambda: asyncio.run(_run(parse(arguments))))
+    return entrypoint.run("proxy", lambda: asyncio.run(_run(parse(arguments))))
 
 
 def parse(arguments: Sequence[str]) -> Settings:
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "--api-calls",
         type=int,
         default=MAX_CALLS,
-        help="calls to the API at once; more wait for their turn (%(default)s)",
+        help="calls to the API at once; more are queued (%(default)s)",
     )
     option("--folder", type=Path, default=Path("var/proxy"), help="journal and state (%(default)s)")
     option("--flush-s", type=float, default=5, help="pause between two shipments (%(default)s)")
@@ -88,13 +88,18 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(settings: Settings) -> None:
     _raise_limits()
-    stop = edge.async_stop_event()
-    world = World(clock=SystemClock(), monotonic_s=time.monotonic, new_id=new_id)
-    await serve(settings, open_lake=lambda: DeltaLake.from_env(os.environ), world=world, stop=stop)
+    stop = entrypoint.async_stop_event()
+    deps = Dependencies(clock=SystemClock(), monotonic_s=time.monotonic, new_id=new_id)
+    await serve(
+        settings,
+        open_lake=lambda: DeltaLake.from_env(os.environ),
+        deps=deps,
+        stop=stop,
+    )
 
 
 def _raise_limits() -> None:
-    """Allow as many connections as the system lets us, within reason: often it is 1,024."""
+    """Raise the soft limit of open files, often 1,024, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     if soft < wanted:

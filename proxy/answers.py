@@ -1,20 +1,20 @@
-"""What the API answers, and what counts as an answer at all."""
+"""Parse and validate the API's answers."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from movierec import api_contract
 from movierec.errors import UnavailableError
-from movierec.ranking import LIST_LENGTH
-from proxy.routing import Refusal
+from movierec.model.ranking import LIST_LENGTH
+from proxy.routes import ErrorResponse
 
 Source = Literal["model", "popular", "fallback"]
 
 FailureReason = Literal["timeout", "connect", "status", "malformed", "overload", "circuit_open"]
-"""Why there is no answer of the API: too late; no or a broken connection; a status that is not
-200 or 400; a body that is no list of movies; too many calls under way; not asked, because it has
-been failing."""
+"""Why the API gave no answer: deadline passed; connection refused or broken; a status other than
+200 or 400; a body that is no list of movies; too many requests in flight; circuit breaker open."""
 
 # Twenty ids of the longest title known (about 100 characters) are 2 kB: anything past this is no
 # list of ours, and is not read to its end.
@@ -47,26 +47,26 @@ class Answer:
     function_version: str
 
     def body(self) -> bytes:
-        """Return the ids on one line, comma separated."""
+        """Return the response body: the ids on one line, comma separated."""
         return ",".join(self.movie_ids).encode()
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that say where the recommendations come from."""
+        """Return the response headers that attribute the recommendations."""
         headers = {
-            "X-Recommendation-Id": self.recommendation_id,
-            "X-Recommendation-Source": self.source,
-            "X-Model-Version": self.model_version,
+            api_contract.RECOMMENDATION_ID: self.recommendation_id,
+            api_contract.RECOMMENDATION_SOURCE: self.source,
+            api_contract.MODEL_VERSION: self.model_version,
         }
         if self.function_version:
-            headers["X-Function-Version"] = self.function_version
+            headers[api_contract.FUNCTION_VERSION] = self.function_version
         return headers
 
 
 class Api(Protocol):
-    """The recommendation API, as the front door sees it."""
+    """Port: the recommendation API."""
 
-    async def recommend(self, user_id: int) -> Answer | Refusal:
-        """Return what the API answers, a 400 as a Refusal. Raises UpstreamError."""
+    async def recommend(self, user_id: int) -> Answer | ErrorResponse:
+        """Return what the API answers, a 400 as an ErrorResponse. Raises UpstreamError."""
         ...
 
     async def popular(self) -> Answer:
@@ -80,13 +80,13 @@ def parse_answer(headers: Mapping[str, str], body: bytes, *, new_id: Callable[[]
     A header that is missing costs the answer its attribution, not the user the movies: the
     version is then recorded as "unknown", the recommendation gets a `new_id()`.
     """
-    source = headers.get("X-Recommendation-Source", "")
+    source = headers.get(api_contract.RECOMMENDATION_SOURCE, "")
     return Answer(
         movie_ids=parse_movie_ids(body),
-        recommendation_id=headers.get("X-Recommendation-Id") or new_id(),
+        recommendation_id=headers.get(api_contract.RECOMMENDATION_ID) or new_id(),
         source="popular" if source == "popular" else "model",
-        model_version=headers.get("X-Model-Version") or "unknown",
-        function_version=headers.get("X-Function-Version") or "unknown",
+        model_version=headers.get(api_contract.MODEL_VERSION) or "unknown",
+        function_version=headers.get(api_contract.FUNCTION_VERSION) or "unknown",
     )
 
 

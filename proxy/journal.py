@@ -1,12 +1,12 @@
-"""What was served, on disk, until the lake has it.
+"""Journal of served recommendations, on disk until the lake has them.
 
-The journal is a folder of segments: JSON lines, appended to, named by the sequence number that
-their first line may have (`0001763633700000000.jsonl`). One is active, the others are sealed and
-wait to be shipped; the active one, even empty, keeps the position when everything is shipped.
+A segmented append-only log: a folder of JSON-lines files, each named by the lowest sequence number
+that it may hold (`0001763633700000000.jsonl`). One segment is active, the others are sealed and
+wait for the lake; the active one, even empty, keeps the position when everything is shipped.
 
-A record is in the page cache before its answer leaves, so a killed proxy loses none. It is on
-the disk itself (fdatasync) before the lake hears of it, so even after a power cut no sequence
-number comes up twice; what such a cut may take is what was not shipped yet.
+A record is in the page cache before its answer is sent, so kill -9 loses none. It is synced before
+it goes to the lake, so even after a power cut no sequence number is given twice; a power cut may
+lose what was not shipped yet. Why not SQLite: docs/adr/0009-proxy-journal.md.
 """
 
 import fcntl
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from movierec.errors import UsageError
-from movierec.provenance import Served
-from proxy.records import from_line, to_line
+from movierec.lake.served import Served
+from proxy.journal_record import from_line, to_line
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _NAME: Final = re.compile(r"(\d{19})\.jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A sealed file: at least one line; `since_us` is when its first record was served."""
+    """A sealed file of at least one line; `since_us` is when its first record was served."""
 
     path: Path
     last: int
@@ -48,9 +48,9 @@ class Segment:
 
 @contextmanager
 def locked(folder: Path, *, owner: str) -> Iterator[None]:
-    """Hold a folder for this process; the lock goes with the process, however it dies.
+    """Lock a folder for this process; the kernel releases the lock when the process ends.
 
-    Raises UsageError when another process holds it, naming its owner.
+    Raises UsageError when another process holds it, naming that one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
@@ -71,7 +71,7 @@ def locked(folder: Path, *, owner: str) -> Iterator[None]:
 
 
 def read_segment(path: Path) -> tuple[list[tuple[int, Served]], int]:
-    """Return a segment's records with their sequence numbers, and how many lines are none."""
+    """Return a segment's records with their sequence numbers, and its number of damaged lines."""
     lines = path.read_bytes().splitlines()
     parsed = [from_line(line) for line in lines]
     records = [item for item in parsed if item is not None]
@@ -79,12 +79,11 @@ def read_segment(path: Path) -> tuple[list[tuple[int, Served]], int]:
 
 
 class Journal:
-    """Append-only, of one process, used by one thread.
+    """Append-only log of one process, used by one thread.
 
-    `append` only notes a record; `write` puts all that were noted on disk in one system call.
-    Only `read_segment` and removing sealed segments is others' business. `first_sequence` is
-    where a folder without a journal begins: microseconds since 1970 make the numbers rise from
-    one folder to the next, should the first be lost.
+    `append` buffers a record; `write` writes all buffered records in one system call. The lake
+    writer reads sealed segments and removes them. `first_sequence` is where an empty folder
+    begins: microseconds since 1970 keep the numbers rising if a folder is lost and made anew.
     """
 
     def __init__(
@@ -95,27 +94,27 @@ class Journal:
         limit_bytes: int = LIMIT_BYTES,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
-        self.torn = 0
+        self.torn_tails = 0
         self.dropped = 0
         self.sealed: tuple[Segment, ...] = ()
         self._folder = folder
         self._limit_bytes = limit_bytes
         self._segment_bytes = segment_bytes
         self._next = first_sequence
-        self._noted: list[bytes] = []
-        self._noted_since_us = 0
+        self._buffer: list[bytes] = []
+        self._buffered_since_us = 0
         self._dropping = False
-        self._active: _Active | None = None
+        self._active: _ActiveSegment | None = None
         folder.mkdir(parents=True, exist_ok=True)
         empty = self._recover()
-        self._active = _Active(folder, self._next)
+        self._active = _ActiveSegment(folder, self._next)
         for path in empty:
             if path != self._active.path:
                 path.unlink()
 
     @property
     def backlog_records(self) -> int:
-        """Records that are written and not known to be in the lake."""
+        """Number of records that are written and not known to be in the lake."""
         active = self._active.records if self._active else 0
         return active + sum(segment.records for segment in self.sealed)
 
@@ -133,43 +132,45 @@ class Journal:
         return self._active.since_us if self._active and self._active.records else None
 
     def append(self, record: Served) -> bool:
-        """Note a record for the next `write`. Returns whether it is the first one noted."""
-        if not self._noted:
-            self._noted_since_us = record.served_at_us
-        self._noted.append(to_line(self._next, record))
+        """Buffer a record for the next `write`. Returns whether it is the first one buffered."""
+        if not self._buffer:
+            self._buffered_since_us = record.served_at_us
+        self._buffer.append(to_line(self._next, record))
         self._next += 1
-        return len(self._noted) == 1
+        return len(self._buffer) == 1
 
     def write(self) -> None:
-        """Put every noted record on disk. What does not fit is dropped, counted and logged."""
-        noted, self._noted = self._noted, []
-        if not noted:
+        """Write the buffered records. What does not fit is dropped, counted and logged."""
+        buffered, self._buffer = self._buffer, []
+        if not buffered:
             return
-        size_bytes = sum(map(len, noted))
+        size_bytes = sum(map(len, buffered))
         if self.backlog_bytes + size_bytes > self._limit_bytes:
-            self._drop(len(noted), f"the journal's limit of {self._limit_bytes} bytes is reached")
+            self._drop(
+                len(buffered), f"the journal's limit of {self._limit_bytes} bytes is reached"
+            )
             return
         try:
-            written = self._write_lines(noted)
+            written = self._write_lines(buffered)
         except OSError as exc:
-            self._drop(len(noted), f"{self._folder}: {exc}")
+            self._drop(len(buffered), f"{self._folder}: {exc}")
             return
-        self._recount(len(noted) - written)
+        self._count_lost(len(buffered) - written)
 
     def seal(self) -> None:
-        """Close the active segment, if it holds anything, and begin the next one."""
+        """Write the buffer, seal the active segment unless it is empty, and begin the next one."""
         self.write()
-        self._retire()
+        self._seal_active()
         if self._active is None:
             with suppress(OSError):  # the next write tries again, and says so
-                self._active = _Active(self._folder, self._next)
+                self._active = _ActiveSegment(self._folder, self._next)
 
     def forget(self, segments: Sequence[Segment]) -> None:
-        """Take sealed segments off the books: they are shipped and their files are gone."""
+        """Take shipped segments, whose files are gone, out of the backlog."""
         self.sealed = tuple(segment for segment in self.sealed if segment not in segments)
 
     def close(self) -> None:
-        """Write what is noted and close the active segment, which keeps the position."""
+        """Write the buffer and close the active segment, which keeps the position."""
         self.write()
         if self._active is not None:
             self._active.close()
@@ -179,20 +180,20 @@ class Journal:
         """Return how many whole lines are on disk. Raises OSError if none is."""
         first = self._next - len(lines)
         if self._active is not None and self._active.size_bytes >= self._segment_bytes:
-            self._retire()
-        self._active = self._active or _Active(self._folder, first)
-        written = self._active.write(lines, first, self._noted_since_us)
+            self._seal_active()
+        self._active = self._active or _ActiveSegment(self._folder, first)
+        written = self._active.write(lines, first, self._buffered_since_us)
         if written < len(lines):
             # Half a line may stand at the end of this file: nothing may follow it.
-            self._retire()
+            self._seal_active()
         return written
 
-    def _retire(self) -> None:
+    def _seal_active(self) -> None:
         if self._active is not None and self._active.records:
             self.sealed += (self._active.close(),)
             self._active = None
 
-    def _recount(self, lost: int) -> None:
+    def _count_lost(self, lost: int) -> None:
         if lost:
             self._drop(lost, f"{self._folder}: the disk took only a part")
         elif self._dropping:
@@ -206,34 +207,35 @@ class Journal:
         self._dropping = True
 
     def _recover(self) -> list[Path]:
-        """Take up the segments that are there; return the files that hold nothing."""
-        found = sorted(path for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
-        for path in found:
-            self._cut_tail(path)
-            self._next = int(path.stem)
-            if path.stat().st_size:
-                segment = _describe(path)
-                self.sealed += (segment,)
-                self._next = segment.last + 1
+        """Take up the segments of the folder; return the empty files."""
+        empty: list[Path] = []
+        for path in sorted(path for path in self._folder.iterdir() if _NAME.fullmatch(path.name)):
+            lines = self._whole_lines(path)
+            if lines:
+                self.sealed += (_describe(path, lines),)
+                self._next = self.sealed[-1].last + 1
+            else:
+                empty.append(path)
+                self._next = int(path.stem)
         if self.sealed:
             backlog = {"records": self.backlog_records, "segments": len(self.sealed)}
             _log.info("journal_resumed", extra=backlog)
-        shipped = {segment.path for segment in self.sealed}
-        return [path for path in found if path not in shipped]
+        return empty
 
-    def _cut_tail(self, path: Path) -> None:
+    def _whole_lines(self, path: Path) -> list[bytes]:
+        """Return a file's lines, its torn tail cut off."""
         body = path.read_bytes()
-        whole = body.rfind(b"\n") + 1
-        if whole < len(body):
-            self.torn += 1
-            _log.warning(
-                "journal_tail_cut", extra={"segment": path.name, "bytes": len(body) - whole}
-            )
-            os.truncate(path, whole)
+        size_bytes = body.rfind(b"\n") + 1
+        if size_bytes < len(body):
+            self.torn_tails += 1
+            torn = {"segment": path.name, "bytes": len(body) - size_bytes}
+            _log.warning("journal_tail_cut", extra=torn)
+            os.truncate(path, size_bytes)
+        return body[:size_bytes].splitlines()
 
 
-class _Active:
-    """The segment that is written to."""
+class _ActiveSegment:
+    """The segment that is appended to."""
 
     def __init__(self, folder: Path, first: int) -> None:
         self.path = folder / f"{first:019d}.jsonl"
@@ -246,13 +248,13 @@ class _Active:
         )
 
     def write(self, lines: Sequence[bytes], first: int, since_us: int) -> int:
-        """Append lines and return how many are whole. Raises OSError if nothing was written."""
+        """Append lines and return how many are whole. Raises OSError if none was written."""
         body = b"".join(lines)
         size_bytes = os.write(self._descriptor, body)
         written = len(lines) if size_bytes == len(body) else body[:size_bytes].count(b"\n")
         self.size_bytes += sum(map(len, lines[:written]))
         if written < len(lines):
-            with suppress(OSError):  # what stays is cut at the next start
+            with suppress(OSError):  # else the next start cuts the tail
                 os.ftruncate(self._descriptor, self.size_bytes)
         if written:
             self.since_us = self.since_us or since_us
@@ -265,15 +267,13 @@ class _Active:
         return Segment(self.path, self._last, self.records, self.size_bytes, self.since_us)
 
 
-def _describe(path: Path) -> Segment:
-    """Return a file's segment from its first and last readable lines, without parsing the rest."""
-    lines = path.read_bytes().splitlines()
-    last, after = int(path.stem) - 1, len(lines)
-    for back, line in enumerate(reversed(lines)):
-        found = from_line(line)
-        if found is not None:
-            last, after = found[0], back
-            break
+def _describe(path: Path, lines: Sequence[bytes]) -> Segment:
+    """Return a file's segment; parses no more than its first and last readable lines."""
     first = next(filter(None, map(from_line, lines)), None)
+    if first is None:
+        last, damaged = int(path.stem) - 1, len(lines)
+    else:
+        from_end = enumerate(map(from_line, reversed(lines)))
+        damaged, last = next((place, found[0]) for place, found in from_end if found)
     since_us = first[1].served_at_us if first else 0
-    return Segment(path, last + after, len(lines), path.stat().st_size, since_us)
+    return Segment(path, last + damaged, len(lines), path.stat().st_size, since_us)

@@ -1,4 +1,4 @@
-"""What the proxy counts, as Prometheus reads it."""
+"""Prometheus metrics of the proxy."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from proxy.answers import FailureReason, Source
 
 PollOutcome = Literal["taken", "missed", "crashed"]
-"""How asking the API for its popular list went; a crash is a fault of the proxy's own."""
+"""Outcome of one poll of the popular list; a crash is a bug of the proxy."""
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -24,7 +24,7 @@ _SHARE_OVER: Final = 1_000
 
 
 class Metrics:
-    """One registry of its own, so that two proxies fit one process."""
+    """Counters, histogram and gauges in a registry of their own: two proxies fit one process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -70,34 +70,34 @@ class Metrics:
             self.fallback_ratio,
         )
 
-    def answered(self, source: str, status: int) -> None:
+    def count_answer(self, source: str, status: int) -> None:
         """Count one answer; `source` is "none" where nothing was recommended."""
         counter = self._answered.get((source, status))
         (counter or self._requests.labels(source, str(status))).inc()
         if source != "none":
             self._count_fallback(fallback=source == "fallback")
 
-    def took(self, latency_s: float) -> None:
+    def observe_latency(self, latency_s: float) -> None:
         """Observe how long a recommendation took."""
         self._latency.observe(latency_s)
 
-    def failed(self, reason: FailureReason) -> None:
+    def count_failure(self, reason: FailureReason) -> None:
         """Count one request that the API did not answer."""
         self._failures[reason].inc()
 
-    def polled(self, outcome: PollOutcome) -> None:
+    def count_poll(self, outcome: PollOutcome) -> None:
         """Count one poll of the popular list."""
         self._polls[outcome].inc()
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Publish a value that is read whenever somebody asks."""
+        """Register a gauge that is read at every scrape."""
         Gauge(name, text, registry=self._registry).set_function(read)
 
     def fallback_ratio(self) -> float:
         """Return the share of fallbacks among recent recommendations, 0 before the first."""
         return self._recent_fallbacks / len(self._recent) if self._recent else 0.0
 
-    def page(self) -> bytes:
+    def render(self) -> bytes:
         """Return every metric in Prometheus' text format."""
         return generate_latest(self._registry)
 

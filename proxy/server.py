@@ -1,4 +1,4 @@
-"""HTTP on asyncio: connections, limits, and the proxy's own pages."""
+"""HTTP server on asyncio: connection limits, time-outs and responses."""
 
 import asyncio
 import json
@@ -11,61 +11,64 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from movierec import api_contract
 from movierec.errors import UsageError
 from proxy.answers import Answer
-from proxy.door import FrontDoor
+from proxy.handler import RecommendHandler
 from proxy.metrics import CONTENT_TYPE, Metrics
-from proxy.routing import TOO_LONG, Page, Recommend, Refusal, route
+from proxy.routes import TOO_LONG, ErrorResponse, Page, Recommend, route
 
 _log = logging.getLogger(__name__)
 
-# A client that has not sent a whole header by now is broken or hostile.
+# A client that has not sent a complete header by then is broken or hostile (slowloris).
 HEADER_TIMEOUT_S: Final = 5.0
 
-# Longer than clients keep an idle connection (60 s in Java's async-http-client), so that it is
-# they who close: a server that closes first breaks the request that is on its way.
+# Longer than clients keep an idle connection (60 s in Java's async-http-client): a server that
+# closes first breaks a request on its way.
 IDLE_TIMEOUT_S: Final = 75.0
 
 # What a browser with cookies sends; aiohttp's own default.
 _MAX_LINE_BYTES: Final = 8190
 _MAX_FIELD_BYTES: Final = 8189
 
-_TOO_LARGE_HEADERS: Final = Refusal(431, f"expected headers of {_MAX_FIELD_BYTES} bytes at most")
-_BAD_REQUEST: Final = Refusal(400, "expected an HTTP/1.1 request such as GET /recommend/42")
-_BROKEN: Final = Refusal(500, "the proxy failed on this request; its log says why")
+_TOO_LARGE_HEADERS: Final = ErrorResponse(
+    431, f"expected headers of {_MAX_FIELD_BYTES} bytes at most"
+)
+_BAD_REQUEST: Final = ErrorResponse(400, "expected an HTTP/1.1 request such as GET /recommend/42")
+_BROKEN: Final = ErrorResponse(500, "the proxy failed on this request; its log says why")
 
-_PLAIN: Final = {"Content-Type": "text/plain; charset=utf-8", "Server": "movierec"}
+_PLAIN: Final = {api_contract.CONTENT_TYPE: api_contract.TEXT, "Server": "movierec"}
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """What the proxy's own pages say; `healthy` and `facts` are read at every request."""
+    """Content of the operational endpoints; `healthy` and `health` are called at every request."""
 
     version: Mapping[str, str]
-    facts: Callable[[], Mapping[str, object]]
+    health: Callable[[], Mapping[str, object]]
     healthy: Callable[[], bool]
     metrics: Metrics
 
 
 class Connection(RequestHandler):
-    """A connection that must bring its first request in time, and whose errors take one line."""
+    """A connection with a time-out for its first request and one-line error responses."""
 
     __slots__ = ("_header_timer",)
 
-    def bring_header_within(self, timeout_s: float) -> None:
-        """Start the clock for the first request."""
+    def start_header_timeout(self, timeout_s: float) -> None:
+        """Close the connection unless a request arrives within `timeout_s`."""
         loop = asyncio.get_running_loop()
         self._header_timer: asyncio.TimerHandle | None = loop.call_later(
             timeout_s, self.force_close
         )
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Stop the clock."""
-        self.request_arrived()
+        """Cancel the header time-out."""
+        self.stop_header_timeout()
         super().connection_lost(exc)
 
-    def request_arrived(self) -> None:
-        """Stop the clock: the idle timeout is enough from here on."""
+    def stop_header_timeout(self) -> None:
+        """Cancel the header time-out; the idle time-out applies from here on."""
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
@@ -77,32 +80,32 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what cannot be parsed, or what we failed on, with one line; then close."""
-        self.request_arrived()
-        refusal = _refusal_for(status, exc)
-        if refusal is _BROKEN:
+        """Answer an unparsable request, or an internal error, with one line; then close."""
+        self.stop_header_timeout()
+        error = _error_for(status, exc)
+        if error is _BROKEN:
             _log.error("request_crashed", exc_info=exc, extra={"target": request.raw_path})
         else:
-            _log.info("request_malformed", extra={"status": refusal.status, "why": message})
-        response = _refuse(refusal)
+            _log.info("request_malformed", extra={"status": error.status, "why": message})
+        response = _respond_with(error)
         response.force_close()
         return response
 
 
 class HttpServer:
-    """Listens, routes, and stops without cutting an answer short."""
+    """Listens, dispatches, and shuts down gracefully."""
 
     def __init__(
-        self, door: FrontDoor, pages: Pages, *, header_timeout_s: float = HEADER_TIMEOUT_S
+        self, handler: RecommendHandler, pages: Pages, *, header_timeout_s: float = HEADER_TIMEOUT_S
     ) -> None:
-        self._door = door
+        self._handler = handler
         self._pages = pages
         self._header_timeout_s = header_timeout_s
         self._manager = web.Server(self._handle)
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port (which one it is, for 0). Raises UsageError if taken."""
+        """Listen, and return the port (the assigned one, for 0). Raises UsageError if taken."""
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self._connection, host, port, backlog=1024)
@@ -111,7 +114,7 @@ class HttpServer:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self, timeout_s: float) -> None:
-        """Accept nothing more, finish what was begun, close."""
+        """Stop accepting, finish open requests, close."""
         if self._server is not None:
             self._server.close()
         self._manager.pre_shutdown()
@@ -128,49 +131,49 @@ class HttpServer:
             lingering_time=2.0,
             access_log=None,  # type: ignore[arg-type]  # documented to turn it off
         )
-        connection.bring_header_within(self._header_timeout_s)
+        connection.start_header_timeout(self._header_timeout_s)
         return connection
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if isinstance(request.protocol, Connection):
-            request.protocol.request_arrived()
+            request.protocol.stop_header_timeout()
         asked = route(request.method, request.raw_path)
         if isinstance(asked, Recommend):
-            return self._answer(await self._door.recommend(asked.user_id))
-        if isinstance(asked, Refusal):
+            return self._answer(await self._handler.recommend(asked.user_id))
+        if isinstance(asked, ErrorResponse):
             return self._answer(asked)
         return self._page(asked)
 
-    def _answer(self, found: Answer | Refusal) -> web.Response:
-        if isinstance(found, Refusal):
-            self._pages.metrics.answered("none", found.status)
-            return _refuse(found)
-        self._pages.metrics.answered(found.source, 200)
+    def _answer(self, found: Answer | ErrorResponse) -> web.Response:
+        if isinstance(found, ErrorResponse):
+            self._pages.metrics.count_answer("none", found.status)
+            return _respond_with(found)
+        self._pages.metrics.count_answer(found.source, 200)
         return web.Response(body=found.body(), headers={**_PLAIN, **found.headers()})
 
     def _page(self, page: Page) -> web.Response:
         match page:
             case Page.HEALTHZ:
                 status = 200 if self._pages.healthy() else 503
-                return _json(self._pages.facts(), status)
+                return _json(self._pages.health(), status)
             case Page.VERSION:
                 return _json(self._pages.version, 200)
             case Page.METRICS:
                 headers = {**_PLAIN, "Content-Type": CONTENT_TYPE}
-                return web.Response(body=self._pages.metrics.page(), headers=headers)
+                return web.Response(body=self._pages.metrics.render(), headers=headers)
 
 
-def _refusal_for(status: int, exc: BaseException | None) -> Refusal:
+def _error_for(status: int, exc: BaseException | None) -> ErrorResponse:
     if isinstance(exc, LineTooLong):
         return TOO_LONG if exc.args[1] == _MAX_LINE_BYTES else _TOO_LARGE_HEADERS
     return _BAD_REQUEST if status == _BAD_REQUEST.status else _BROKEN
 
 
-def _refuse(refusal: Refusal) -> web.Response:
-    headers = {**_PLAIN, "Allow": "GET"} if refusal.status == 405 else _PLAIN  # noqa: PLR2004
-    return web.Response(status=refusal.status, body=f"{refusal.line}\n".encode(), headers=headers)
+def _respond_with(error: ErrorResponse) -> web.Response:
+    headers = {**_PLAIN, "Allow": "GET"} if error.status == 405 else _PLAIN  # noqa: PLR2004
+    return web.Response(status=error.status, body=f"{error.line}\n".encode(), headers=headers)
 
 
-def _json(facts: Mapping[str, object], status: int) -> web.Response:
+def _json(details: Mapping[str, object], status: int) -> web.Response:
     headers = {**_PLAIN, "Content-Type": "application/json"}
-    return web.Response(status=status, body=f"{json.dumps(facts)}\n".encode(), headers=headers)
+    return web.Response(status=status, body=f"{json.dumps(details)}\n".encode(), headers=headers)

@@ -1,4 +1,4 @@
-"""The recommendation API over HTTP: the one module that calls it."""
+"""HTTP client of the recommendation API."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -7,18 +7,19 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from movierec.api_contract import POPULAR_PATH, RECOMMEND_PATH
 from movierec.errors import ConfigError
 from proxy.answers import MAX_BODY_BYTES, Answer, UpstreamError, parse_answer
-from proxy.routing import BAD_USER_ID, Refusal
+from proxy.routes import BAD_USER_ID, ErrorResponse
 
-# Longer than the pause between two polls, so that a connection stays hot between users; API
+# Longer than the pause between two polls, so that a connection stays open between requests; API
 # Gateway and most servers close after 60 s or more. A connection closed under a request is
 # replaced, once, by the client itself: GET may be repeated.
 _KEEP_ALIVE_S: Final = 45.0
 
-# Whoever asks has a deadline far below. This one ends calls that nobody waits for: API Gateway
-# gives up after 29 s, so past it the peer is gone without a word.
-_GONE_AFTER_S: Final = 30.0
+# Callers have a far shorter deadline; this one ends abandoned calls. API Gateway gives up after
+# 29 s: past it the peer is gone without closing the connection.
+_CALL_TIMEOUT_S: Final = 30.0
 
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
@@ -26,23 +27,23 @@ _REFUSAL_CHARS: Final = 300
 
 
 class HttpApi:
-    """`proxy.answers.Api` at a URL. Deadlines are the caller's."""
+    """`proxy.answers.Api` over HTTP. Deadlines are the caller's."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession, new_id: Callable[[], str]) -> None:
         self._url = url
         self._session = session
         self._new_id = new_id
 
-    async def recommend(self, user_id: int) -> Answer | Refusal:
-        """Return the API's answer for a user, its 400 as a Refusal. Raises UpstreamError."""
-        status, headers, body = await self._get(f"/recommend/{user_id}")
+    async def recommend(self, user_id: int) -> Answer | ErrorResponse:
+        """Return the API's answer for a user, its 400 as an ErrorResponse. Raises UpstreamError."""
+        status, headers, body = await self._get(f"{RECOMMEND_PATH}{user_id}")
         if status == _BAD_REQUEST:
-            return _refusal(body)
+            return _error_response(body)
         return self._answer(status, headers, body)
 
     async def popular(self) -> Answer:
         """Return the popular list that everybody may see. Raises UpstreamError."""
-        return self._answer(*await self._get("/popular"))
+        return self._answer(*await self._get(POPULAR_PATH))
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         if status != _OK:
@@ -65,21 +66,21 @@ class HttpApi:
 
 
 @asynccontextmanager
-async def api_at(url: str, new_id: Callable[[], str]) -> AsyncIterator[HttpApi]:
-    """Open a pool of connections to the API. Raises ConfigError for a URL that is none."""
+async def connect(url: str, new_id: Callable[[], str]) -> AsyncIterator[HttpApi]:
+    """Open a connection pool to the API. Raises ConfigError for an invalid URL."""
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S)
     async with aiohttp.ClientSession(
         connector=connector,
-        timeout=aiohttp.ClientTimeout(total=_GONE_AFTER_S, sock_connect=None),
+        timeout=aiohttp.ClientTimeout(total=_CALL_TIMEOUT_S, sock_connect=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": "identity", "User-Agent": "movierec-proxy"},
         auto_decompress=False,
     ) as session:
-        yield HttpApi(checked_url(url), session, new_id)
+        yield HttpApi(validate_url(url), session, new_id)
 
 
-def checked_url(text: str) -> str:
-    """Return the API's URL without a trailing slash. Raises ConfigError unless it is one."""
+def validate_url(text: str) -> str:
+    """Return the API's URL without a trailing slash. Raises ConfigError for an invalid one."""
     try:
         url = URL(text)
     except ValueError as exc:
@@ -101,8 +102,8 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return body
 
 
-def _refusal(body: bytes) -> Refusal:
+def _error_response(body: bytes) -> ErrorResponse:
     text = body[:_REFUSAL_CHARS].decode(errors="replace").strip()
-    return Refusal(
+    return ErrorResponse(
         _BAD_REQUEST, text.splitlines()[0] if text.isprintable() and text else BAD_USER_ID.line
     )

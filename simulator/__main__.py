@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from movierec import edge
+from movierec.runtime import entrypoint
 from simulator import command_line, runner
 
 
@@ -14,7 +14,7 @@ def main(argv: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # kafka-python warns of each connection attempt that fails; our own message says it once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    return edge.run(
+    return entrypoint.run(
         "simulator", lambda: runner.run(command_line.parse(argv, os.environ), os.environ, _echo)
     )
 

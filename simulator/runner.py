@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from movierec import settings as product
-from movierec.edge import SIGNALLED, STOP_SIGNALS, async_stop_event
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
+from movierec.runtime.entrypoint import SIGNALLED, STOP_SIGNALS, async_stop_event
 from simulator import site_api
 from simulator.backfill import Backfill, BackfillJob
 from simulator.history_generator import HistoryWindow

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from movierec import files
 from movierec.errors import UsageError
+from movierec.runtime import atomic_file
 from simulator.line_corruption import Detectability
 
 FORMAT: Final = 1
@@ -252,6 +252,6 @@ class LedgerFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # Not durable: written every second, for as long as this machine is up.
-            files.write_whole(self._path, json.dumps(body, indent=1) + "\n", durable=False)
+            atomic_file.write_whole(self._path, json.dumps(body, indent=1) + "\n", durable=False)
         except OSError as exc:
             raise UsageError(f"ledger {self._path} cannot be written: {exc}") from exc

@@ -1,6 +1,7 @@
 """What every test has: an environment of its own, and Hypothesis profiles."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,16 @@ DATA = ROOT.parent / "shared" / "data"
 
 # What a developer's machine may export and no test may see.
 _FOREIGN = ("AWS_", "MOVIEREC_", "MODEL_VERSION", "TF_", "POWERTOOLS_", "LOCALSTACK_")
+
+
+def pytest_configure():
+    """Have SIGINT and SIGQUIT as in the foreground, here and in the tests' children.
+
+    A job in a shell's background begins with both ignored; Python leaves that so, children inherit
+    it, and an interrupt that a test sends one of them is lost.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

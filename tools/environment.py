@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-
-from tools.work import Problem, Workshop
 
 _KEPT = (
     "ALL_PROXY",
@@ -19,6 +18,7 @@ _KEPT = (
     "LC_ALL",
     "LOGNAME",
     "M2_REPO",
+    "MOVIEREC_TERRAFORM_URL",
     "NETRC",
     "NO_PROXY",
     "PATH",
@@ -26,10 +26,12 @@ _KEPT = (
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
+    "TF_PLUGIN_DIR",
     "TMPDIR",
     "USER",
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
+    "XDG_DATA_DIRS",
     "XDG_DATA_HOME",
 )
 
@@ -42,7 +44,6 @@ _DROPPED = (
     "PIP_REQUIREMENT",
     "PIP_ROOT",
     "PIP_TARGET",
-    "PIP_USER",
     "UV_CONSTRAINT",
     "UV_EXCLUDE_NEWER",
     "UV_OVERRIDE",
@@ -73,32 +74,31 @@ def clean(inherited: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in inherited.items()
         if (name.upper() in _KEPT or name.startswith(("PIP_", "UV_"))) and name not in _DROPPED
-    }
-    for name in _CERTIFICATES:
         # A variable that names a missing file breaks every request, and is common.
-        if name in kept and not Path(kept[name]).exists():
-            del kept[name]
+        if name not in _CERTIFICATES or Path(value).exists()
+    }
     kept.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin")
     return {**kept, "PIP_USER": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def uv_settings(shop: Workshop, pip_python: Path) -> dict[str, str]:
+def uv_settings(env: Mapping[str, str], pip_python: Path) -> dict[str, str]:
     """Return uv's settings for this set-up, the user's pip configuration among them.
 
-    uv reads no pip configuration. Somebody whose machine reaches packages only through a mirror
-    has usually told pip.
+    uv reads no pip configuration, where somebody whose machine reaches packages only through a
+    mirror has usually named it. A pyenv's interpreters are on PATH only as shims, which fail for a
+    version that is not selected: they are appended to it.
     """
-    told_pip = translated(_pip_configuration(shop, pip_python))
-    news = {name: value for name, value in told_pip.items() if name not in shop.env}
-    return {"UV_NO_PROGRESS": "1", "UV_NO_ENV_FILE": "1", **news}
-
-
-def _pip_configuration(shop: Workshop, pip_python: Path) -> str:
-    listing = ""
-    if pip_python.exists():
-        with contextlib.suppress(Problem):
-            listing = shop.run("pip-config", [pip_python, "-m", "pip", "config", "list"])
-    return listing
+    command = [str(pip_python), "-m", "pip", "config", "list"]
+    listing = subprocess.run(command, env=env, capture_output=True, check=False).stdout
+    of_pip = translated(listing.decode("utf-8", "replace"))
+    pyenv = Path(env.get("PYENV_ROOT") or env.get("HOME", "/") + "/.pyenv")
+    interpreters = sorted(map(str, pyenv.glob("versions/3.*/bin")))
+    return {
+        "UV_NO_PROGRESS": "1",
+        "UV_NO_ENV_FILE": "1",
+        **{name: value for name, value in of_pip.items() if name not in env},
+        "PATH": ":".join([env["PATH"], *interpreters]),
+    }
 
 
 def translated(listing: str) -> dict[str, str]:
@@ -113,16 +113,9 @@ def translated(listing: str) -> dict[str, str]:
         option = name.rpartition(".")[2]
         if option in _SAME:
             variable, separator = _SAME[option]
-            values = [
-                v for v in _unquoted(quoted).split() if not v.startswith("/") or Path(v).exists()
-            ]
+            with contextlib.suppress(ValueError, SyntaxError):
+                quoted = str(ast.literal_eval(quoted))
+            values = [v for v in quoted.split() if not v.startswith("/") or Path(v).exists()]
             if values:
                 found[variable] = separator.join(values)
     return found
-
-
-def _unquoted(quoted: str) -> str:
-    try:
-        return str(ast.literal_eval(quoted))
-    except (ValueError, SyntaxError):
-        return quoted

@@ -9,21 +9,11 @@ import hashlib
 import shutil
 import sys
 import tomllib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from jgo.maven import MavenContext  # type: ignore[import-not-found]  # the broker's environment
-
-
-@dataclass(frozen=True)
-class Jar:
-    """One locked jar."""
-
-    group: str
-    artifact: str
-    version: str
-    sha256: str
 
 
 def main(lock: Path, target: Path) -> int:
@@ -31,31 +21,26 @@ def main(lock: Path, target: Path) -> int:
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
+    jars = tomllib.loads(lock.read_text(encoding="utf-8"))["dependencies"]
     context = MavenContext()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda jar: fetch(context, jar, part), locked(lock)))
+        list(pool.map(lambda jar: fetch(context, jar, part), jars))
     shutil.rmtree(target, ignore_errors=True)
     part.rename(target)
     return 0
 
 
-def locked(lock: Path) -> list[Jar]:
-    """Return the jars that a lock file lists."""
-    entries = tomllib.loads(lock.read_text(encoding="utf-8"))["dependencies"]
-    return [Jar(e["groupId"], e["artifactId"], e["version"], e["sha256"]) for e in entries]
-
-
-def fetch(context: MavenContext, jar: Jar, target: Path) -> None:
+def fetch(context: MavenContext, jar: Mapping[str, str], target: Path) -> None:
     """Copy one jar into `target`. Raises ValueError if what is served is not what was locked."""
-    component = context.project(jar.group, jar.artifact).at_version(jar.version)
+    project = context.project(jar["groupId"], jar["artifactId"])
     for _ in range(2):
-        source = Path(component.artifact().resolve())
+        source = Path(project.at_version(jar["version"]).artifact().resolve())
         copy = shutil.copyfile(source, target / source.name)
         found = hashlib.sha256(copy.read_bytes()).hexdigest()
-        if found == jar.sha256:
+        if found == jar["sha256"]:
             return
         source.unlink()
-    raise ValueError(f"{jar.artifact}-{jar.version}.jar: SHA-256 {found}, locked {jar.sha256}")
+    raise ValueError(f"{source.name}: SHA-256 {found}, locked {jar['sha256']}")
 
 
 if __name__ == "__main__":

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
+import io
 import json
 import os
 import platform
 import shutil
 import subprocess
-import urllib.error
+import sys
 import urllib.request
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tools.work import Problem
+from tools.failures import SetupError
 
 OLDEST = (1, 6)
 VERSION = "1.11.4"
@@ -27,8 +30,6 @@ URL_VARIABLE = "MOVIEREC_TERRAFORM_URL"
 
 # The publisher's terraform_1.11.4_SHA256SUMS.
 SHA256 = {
-    "darwin_amd64": "a56d5002b9f7647291faccc3dd1a70350e60fb61e4c45037629508b8fdc2575b",
-    "darwin_arm64": "867e0808fa971217043e25b7a792b10720c79b1546f8a68479b74f138be73e18",
     "linux_amd64": "1ce994251c00281d6845f0f268637ba50c0005657eb3cf096b92f753b42ef4dc",
     "linux_arm64": "a43d1d0da9b9bab214a8305a39db0e40869572594ccf50c416a7756499143633",
 }
@@ -61,17 +62,12 @@ def usable(found: tuple[int, ...]) -> bool:
 def installed_version(program: str, env: Mapping[str, str]) -> tuple[int, ...]:
     """Return a Terraform's version, () if it cannot be asked."""
     clean = {**env, "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
+    command = [program, "version", "-json"]
     try:
-        answer = subprocess.run(
-            [program, "version", "-json"],
-            env=clean,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_TIMEOUT_S,
-            check=True,
+        answer = subprocess.check_output(
+            command, env=clean, stderr=subprocess.DEVNULL, timeout=_TIMEOUT_S
         )
-        return parse_version(json.loads(answer.stdout)["terraform_version"])
+        return parse_version(json.loads(answer)["terraform_version"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError):
         return ()
 
@@ -84,57 +80,43 @@ def install(program: Path, env: Mapping[str, str], *, base_url: str, scratch: Pa
     on_path = shutil.which("terraform", path=others)
     if on_path and usable(installed_version(on_path, env)):
         part = scratch / "terraform.link"
-        _remove(part)
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
         part.symlink_to(Path(on_path).absolute())
-        part.replace(program)
-        return
-    part = _download(base_url, scratch)
-    part.chmod(0o755)
+    else:
+        part = _download(base_url, scratch)
+        part.chmod(0o755)
     part.replace(program)
 
 
 def _download(base_url: str, scratch: Path) -> Path:
     """Fetch, verify and unpack the pinned release; return the program's path in `scratch`."""
-    name = f"terraform_{VERSION}_{target()}.zip"
     if target() not in SHA256:
-        raise Problem(f"terraform: no release for {target()} is pinned: install 1.6 or newer")
-    url = f"{base_url.rstrip('/')}/{VERSION}/{name}"
-    archive = scratch / name
+        raise SetupError(f"terraform: no release for {target()} is pinned: install 1.6 or newer")
+    url = f"{base_url.rstrip('/')}/{VERSION}/terraform_{VERSION}_{target()}.zip"
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as source, archive.open("wb") as file:  # noqa: S310  # file: too
-            shutil.copyfileobj(source, file)
-    except (urllib.error.URLError, ValueError, TimeoutError, ConnectionError) as exc:
-        raise Problem(
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as source:  # noqa: S310  # file: too
+            archive: bytes = source.read()
+    except (ValueError, OSError, http.client.HTTPException) as exc:
+        raise SetupError(
             f"terraform: none on PATH, and {url} cannot be fetched ({exc}): "
             f"install Terraform 1.6 or newer, or set {URL_VARIABLE} to a mirror"
         ) from exc
-    _verify(archive, SHA256[target()], url)
-    with zipfile.ZipFile(archive) as opened:
-        return Path(opened.extract("terraform", scratch))
-
-
-def _verify(archive: Path, expected: str, url: str) -> None:
-    found = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if found != expected:
-        archive.unlink()
-        raise Problem(
-            f"terraform: {url} has SHA-256 {found}, the release has {expected}: try another mirror"
+    found = hashlib.sha256(archive).hexdigest()
+    if found != SHA256[target()]:
+        raise SetupError(
+            f"terraform: {url} has SHA-256 {found}, the release has {SHA256[target()]}: "
+            "try another mirror"
         )
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink() or path.exists():
-        path.unlink()
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return Path(opened.extract("terraform", scratch))
 
 
 def find_mirror(
     env: Mapping[str, str], home: Path, prefixes: Iterable[str] = PREFIXES
 ) -> Path | None:
     """Return the first folder laid out as a mirror that has the AWS provider, None without one."""
-    for folder in _candidates(env, home, prefixes):
-        if _has_provider(folder):
-            return folder
-    return None
+    return next(filter(_has_provider, _candidates(env, home, prefixes)), None)
 
 
 def _candidates(env: Mapping[str, str], home: Path, prefixes: Iterable[str]) -> Iterator[Path]:
@@ -142,21 +124,14 @@ def _candidates(env: Mapping[str, str], home: Path, prefixes: Iterable[str]) -> 
         yield Path(env["TF_PLUGIN_DIR"])
     # Terraform's implied mirrors: CLI configuration, "Implied Local Mirror Directories".
     yield home / ".terraform.d" / "plugins"
-    yield home / "Library" / "Application Support" / "io.terraform" / "plugins"
     yield Path(env.get("XDG_DATA_HOME") or home / ".local" / "share") / "terraform" / "plugins"
     for data in (env.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":"):
         yield Path(data) / "terraform" / "plugins"
     for prefix in prefixes:
         for depth in range(DEPTH + 1):
-            for found in sorted(_glob(Path(prefix), "*/" * depth + HOST_FOLDER)):
-                yield found.parent
-
-
-def _glob(folder: Path, pattern: str) -> list[Path]:
-    try:
-        return list(folder.glob(pattern))
-    except OSError:
-        return []
+            with contextlib.suppress(OSError):
+                pattern = "*/" * depth + HOST_FOLDER
+                yield from (found.parent for found in sorted(Path(prefix).glob(pattern)))
 
 
 def _has_provider(mirror: Path) -> bool:
@@ -175,13 +150,8 @@ def configuration(mirror: Path | None, cache: Path) -> str:
     the registry, once for all runs.
     """
     if mirror is not None:
-        body = (
-            "provider_installation {\n"
-            "  filesystem_mirror {\n"
-            f"    path = {json.dumps(str(mirror))}\n"
-            "  }\n"
-            "}\n"
-        )
+        path = json.dumps(str(mirror))
+        body = f"provider_installation {{\n  filesystem_mirror {{\n    path = {path}\n  }}\n}}\n"
     else:
         # The lock file is made anew in each run's folder, so a cached provider has no entry there.
         body = (
@@ -189,3 +159,22 @@ def configuration(mirror: Path | None, cache: Path) -> str:
             "plugin_cache_may_break_dependency_lock_file = true\n"
         )
     return "disable_checkpoint = true\n" + body
+
+
+def main(command: str, env: Mapping[str, str], tools: Path) -> None:
+    """Do one of this module's two steps of the set-up, and name what is missing for it."""
+    if command == "install":
+        base_url = env.get(URL_VARIABLE) or DEFAULT_URL
+        try:
+            install(tools / "bin/terraform", env, base_url=base_url, scratch=tools)
+        except SetupError as exc:
+            sys.exit(f"set-up: {exc}")
+    else:
+        cache = tools / "terraform-plugins"
+        cache.mkdir(exist_ok=True)
+        mirror = find_mirror(env, Path(env.get("HOME", "/")))
+        (tools / "terraform.rc").write_text(configuration(mirror, cache), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], os.environ, Path(".tools").resolve())

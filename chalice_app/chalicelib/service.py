@@ -9,12 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from movierec.api_contract import JSON, RECOMMEND_PATH, TEXT
 from movierec.errors import ArtifactError, MovierecError, UsageError
-from movierec.ranking import Ranked, Recommender, Source
-from movierec.users import parse_user_id
-
-TEXT: Final = "text/plain; charset=utf-8"
-JSON: Final = "application/json"
+from movierec.model.ranking import Ranked, Recommender, Source
+from movierec.model.user_id import parse_user_id
 
 _LIBRARIES: Final = ("aws_lambda_powertools", "boto3", "botocore", "chalice", "numpy")
 
@@ -60,7 +58,7 @@ class Service:
         """Return movies for a user. Raises UsageError if `user_id` is no positive integer."""
         user = parse_user_id(user_id)
         if user is None:
-            raise UsageError("user id: expected a positive integer, as in /recommend/12345")
+            raise UsageError(f"user id: expected a positive integer, as in {RECOMMEND_PATH}12345")
         model = self.open_model()
         return _listed(model, model.recommender.recommend(user), user)
 

@@ -13,8 +13,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from chalicelib.service import Answer
 
-from movierec import live_metrics
-from movierec.live_metrics import Metric
+from movierec import metrics
+from movierec.metrics import Metric
 
 SERVER_ERROR = 500
 
@@ -35,10 +35,10 @@ class Telemetry:
         self._slow_ms = slow_ms
         self._cold = True
         self.logger = logger
-        self._dimensions = live_metrics.live_dimensions(function_version)
+        self._dimensions = metrics.live_dimensions(function_version)
         # An empty service: Powertools would add POWERTOOLS_SERVICE_NAME to the first set, and an
         # alarm on FunctionVersion alone would then see no metric at all.
-        self._metrics = EphemeralMetrics(service="", namespace=live_metrics.NAMESPACE)
+        self._metrics = EphemeralMetrics(service="", namespace=metrics.NAMESPACE)
 
     def begin(self, request: Request) -> None:
         """Tie the log lines that follow to this request."""
@@ -50,12 +50,12 @@ class Telemetry:
         A cold start is counted as one and never as slow: a canary has more of them than the
         stable version by being new, and would be rolled back for it.
         """
-        self._count(live_metrics.REQUESTS, 1)
-        self._count(live_metrics.ERROR, answer.status >= SERVER_ERROR)
-        self._count(live_metrics.SLOW, latency_ms > self._slow_ms and not self._cold)
-        self._count(live_metrics.FALLBACK, _is_fallback(answer))
-        self._count(live_metrics.COLD_START, self._cold)
-        self._count(live_metrics.LATENCY, round(latency_ms, 3))
+        self._count(metrics.REQUESTS, 1)
+        self._count(metrics.ERROR, answer.status >= SERVER_ERROR)
+        self._count(metrics.SLOW, latency_ms > self._slow_ms and not self._cold)
+        self._count(metrics.FALLBACK, _is_fallback(answer))
+        self._count(metrics.COLD_START, self._cold)
+        self._count(metrics.LATENCY, round(latency_ms, 3))
         self._name_dimensions()
         for name, value in _facts(request, answer).items():
             self._metrics.add_metadata(name, value)

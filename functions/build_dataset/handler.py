@@ -2,7 +2,7 @@
 
 Event, all of it optional:
 
-    {"parameters": {"min_movie_users": 3, ...},       see movierec.dataset.Parameters
+    {"parameters": {"min_movie_users": 3, ...},       see movierec.model.dataset.Parameters
      "lake_versions": {"events": 41, "users": 3},     read these instead of the newest
      "expected_dataset_id": "<id>"}                   publish nothing else: a check of provenance
 
@@ -20,35 +20,32 @@ million users and 27,000 movies, 6 minutes and 4.2 GB. Nothing is written to /tm
 """
 
 import functools
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.build_dataset import quality
-from functions.build_dataset.source import (
-    Overview,
-    pin,
-    read_evidence,
-    read_overview,
-)
-from movierec import artifact, audience, live_metrics, settings
-from movierec import dataset as datasets
-from movierec.aws.lake import DeltaLake
-from movierec.aws.s3 import S3Store
-from movierec.dataset import TEST, Dataset, Parameters
-from movierec.errors import DatasetError, ObjectExistsError, ObjectNotFoundError, UsageError
-from movierec.lake import EVENTS, MOVIES, USERS
-from movierec.ports import LakeReader, ObjectStore
+from functions.build_dataset import data_quality
+from functions.build_dataset.lake_reader import Overview, pin, read_evidence, read_overview
+from movierec import metrics as live_metrics
+from movierec import settings
+from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.lambda_handler import lambda_handler
+from movierec.aws.s3_store import S3Store
+from movierec.errors import DatasetError, UsageError
+from movierec.lake.ports import LakeReader
+from movierec.lake.schema import EVENTS, MOVIES, USERS
+from movierec.model import artifact, encoding, sealed_folder, segments
+from movierec.model import dataset as datasets
+from movierec.model.dataset import TEST, Dataset, Parameters
+from movierec.ports import ObjectStore
 
 SERVICE: Final = "movierec-build-dataset"
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world."""
 
     lake: LakeReader
@@ -67,19 +64,6 @@ class Deps:
             logger=Logger(service=SERVICE),
             metrics=Metrics(namespace=live_metrics.NAMESPACE, service=SERVICE),
         )
-
-
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return build_dataset(event, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +98,7 @@ def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def build_dataset(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Build and publish; see the module's head. Raises DatasetError, UsageError, LakeError."""
     request = Request.read(event)
     versions = pin(deps.lake, request.lake_versions)
@@ -125,8 +109,8 @@ def build_dataset(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
     files = datasets.pack(dataset)
     dataset_id = datasets.dataset_id(files, request.parameters, versions)
     _expect(request.expected_dataset_id, dataset_id)
-    known = quality.Catalog(MOVIES.name in versions, USERS.name in versions)
-    report = quality.assess(overview, evidence, dataset, known)
+    known = data_quality.Catalog(MOVIES.name in versions, USERS.name in versions)
+    report = data_quality.assess(overview, evidence, dataset, known)
     facts = {
         "dataset_id": dataset_id,
         "parameters": asdict(request.parameters),
@@ -137,7 +121,13 @@ def build_dataset(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
     }
     answer = {
         "dataset_id": dataset_id,
-        "created": _publish(deps.store, {**files, **_reports(report, dataset_id)}, facts),
+        "created": sealed_folder.publish(
+            deps.store,
+            functools.partial(datasets.key, dataset_id),
+            {**files, **_reports(report, dataset_id)},
+            facts,
+            overwrite=True,  # the id tells the content: what a crash left is the same
+        ),
         **facts["counts"],
         "lake_versions": versions,
         "warnings": report["warnings"],
@@ -148,8 +138,8 @@ def build_dataset(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
 
 def _reports(report: Mapping[str, Any], dataset_id: str) -> dict[str, bytes]:
     return {
-        artifact.REPORT_FILE: artifact.dump_json(report),
-        artifact.REPORT_PAGE_FILE: quality.render(report, dataset_id=dataset_id),
+        artifact.REPORT_FILE: encoding.dump_json(report),
+        artifact.REPORT_PAGE_FILE: data_quality.render(report, dataset_id=dataset_id),
     }
 
 
@@ -181,7 +171,7 @@ def _lake_facts(versions: Mapping[str, int], overview: Overview) -> dict[str, An
 def _dataset_facts(dataset: Dataset) -> dict[str, Any]:
     test = dataset.part == TEST
     return {
-        "groups": list(audience.GROUPS),
+        "groups": list(segments.GROUPS),
         "split": {"held_out_from_s": int(dataset.last_at[test].min())},
         "counts": {
             "users": len(dataset.user_ids),
@@ -193,25 +183,7 @@ def _dataset_facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _publish(store: ObjectStore, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> bool:
-    """Write files, then the manifest; return whether that was not done before."""
-    dataset_id = facts["dataset_id"]
-    manifest_key = datasets.key(dataset_id, artifact.MANIFEST_FILE)
-    try:
-        store.get(manifest_key)
-    except ObjectNotFoundError:
-        for name, body in files.items():
-            store.put(datasets.key(dataset_id, name), body)
-    else:
-        return False
-    try:
-        store.put_if_absent(manifest_key, artifact.seal(files, facts))
-    except ObjectExistsError:
-        return False
-    return True
-
-
-def _tell(deps: Deps, answer: Mapping[str, Any]) -> None:
+def _tell(deps: Dependencies, answer: Mapping[str, Any]) -> None:
     # Not spread: "created" is a name that a log record has for itself.
     deps.logger.info("dataset_built", extra={"answer": dict(answer)})
     values = {
@@ -222,3 +194,6 @@ def _tell(deps: Deps, answer: Mapping[str, Any]) -> None:
     for metric, value in values.items():
         deps.metrics.add_metric(metric.name, metric.unit, value)
     deps.metrics.flush_metrics()
+
+
+handler = lambda_handler(Dependencies.from_env, lambda event, found, _: build_dataset(event, found))

@@ -9,7 +9,7 @@ window and publishes the metrics. Event, in a release, at every look:
      "policy": {...}}
 
 `weights` is the history of the canary's percent of users; `policy` is what the release is judged
-by, the function's own if it is not given. The answer, `movierec.evaluation`'s
+by, the function's own if it is not given. The answer, `movierec.releases.evaluation`'s
 Evaluation as JSON, has in a release the verdict on the canary besides. Its trials are stored under
 `releases/<release_id>/trials/`, before the answer: a verdict that is acted on can be replayed.
 
@@ -19,8 +19,6 @@ Memory and time, measured on 2 busy cores with the lake on a local disk: a day o
 and 40 million watch lines takes 103 s and 1.5 GB. Nothing is written to /tmp.
 """
 
-import functools
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,30 +27,33 @@ from typing import Any, Final, Self
 import numpy as np
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.evaluate_online import outcomes, quality, source
-from functions.evaluate_online.outcomes import Served, Tried
-from functions.evaluate_online.request import Release, Request
-from functions.evaluate_online.source import Window
-from movierec import artifact, live_metrics, sequential, settings
-from movierec.aws.lake import DeltaLake
-from movierec.aws.s3 import S3Store
-from movierec.clock import SystemClock
-from movierec.dataset import read_parameters
+from functions.evaluate_online import lake_window, outcomes, quality_metrics
+from functions.evaluate_online.evaluation_event import Release, Request
+from functions.evaluate_online.lake_window import Window
+from functions.evaluate_online.outcomes import Served, TrialSet
+from movierec import metrics as live_metrics
+from movierec import settings
+from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.lambda_handler import lambda_handler
+from movierec.aws.s3_store import S3Store
 from movierec.errors import ArtifactError
-from movierec.evaluation import Evaluation, judge, trials_key
-from movierec.lake import SERVED
-from movierec.live_metrics import Metric
-from movierec.ports import Clock, LakeReader, ObjectStore
-from movierec.provenance import microseconds
-from movierec.release_policy import Policy
+from movierec.lake.ports import LakeReader
+from movierec.lake.schema import SERVED
+from movierec.lake.served import microseconds
+from movierec.metrics import Metric
+from movierec.model import artifact, sealed_folder
+from movierec.ports import Clock, ObjectStore
+from movierec.releases import sequential_test
+from movierec.releases.evaluation import Evaluation, judge, trials_key
+from movierec.releases.policy import Policy
+from movierec.runtime.clock import SystemClock
 
 SERVICE: Final = "movierec-evaluate-online"
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world."""
 
     lake: LakeReader
@@ -69,33 +70,20 @@ class Deps:
             lake=DeltaLake.from_env(env),
             store=S3Store.from_env(env, settings.ARTIFACTS_BUCKET),
             clock=SystemClock(),
-            policy=Policy.from_json(env.get(settings.RELEASE_POLICY) or "{}"),
+            policy=Policy.from_env(env),
             logger=Logger(service=SERVICE),
             # Without a service: Powertools would add it to every set of dimensions.
             metrics=EphemeralMetrics(service="", namespace=live_metrics.NAMESPACE),
         )
 
 
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return evaluate_online(event, found)
-
-
-def evaluate_online(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+def evaluate_online(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Evaluate, store, publish; see the module's head. Raises UsageError, LakeError, StoreError."""
     request, now = Request.read(event), deps.clock.now()
     if event.get("policy"):
-        deps = replace(deps, policy=read_parameters(Policy, event["policy"]))
-    versions = source.pin(deps.lake)
-    until = source.watermark(deps.lake, versions, now)
+        deps = replace(deps, policy=Policy.read(event["policy"]))
+    versions = lake_window.pin(deps.lake)
+    until = lake_window.watermark(deps.lake, versions, now)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions, "until": until})
     since = request.since(now)
     window = Window(since, until, deps.policy.horizon_s) if until and until > since else None
@@ -109,7 +97,7 @@ def evaluate_online(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
         overall=found.overall | _model_age(found.serving, now, deps.logger),
     )
     if request.release:
-        evaluation = _judge(evaluation, request.release, found.tried, deps)
+        evaluation = _judge(evaluation, request.release, found.trial_set, deps)
     _tell(deps, evaluation)
     return evaluation.to_json()
 
@@ -120,23 +108,25 @@ class _Found:
 
     versions: Mapping[str, Mapping[str, Any]]
     overall: dict[str, Any]
-    tried: Tried
+    trial_set: TrialSet
     serving: str | None
 
 
 _NOTHING: Final = _Found({}, {}, outcomes.NO_TRIALS, None)
 
 
-def _find(request: Request, deps: Deps, lake_versions: Mapping[str, int], window: Window) -> _Found:
+def _find(
+    request: Request, deps: Dependencies, lake_versions: Mapping[str, int], window: Window
+) -> _Found:
     """Return metrics and trials of a window; what is not in the lake yet is not among them."""
-    site = source.read_site(deps.lake, lake_versions, window)
+    site = lake_window.read_site(deps.lake, lake_versions, window)
     overall = {
-        live_metrics.AVAILABILITY.name: quality.availability(site.answers),
+        live_metrics.AVAILABILITY.name: quality_metrics.availability(site.answers),
         live_metrics.AVERAGE_RATING.name: site.average_rating,
     }
     if SERVED.name not in lake_versions:
         return replace(_NOTHING, overall=overall)
-    evidence = source.read_evidence(deps.lake, lake_versions, window, lines=site.lines)
+    evidence = lake_window.read_evidence(deps.lake, lake_versions, window, lines=site.lines)
     served = Served.attributed(evidence.rows, evidence.movies)
     until = microseconds(window.until)
     finished = served.finished(until, window.horizon_s)
@@ -144,15 +134,17 @@ def _find(request: Request, deps: Deps, lake_versions: Mapping[str, int], window
     met = outcomes.encounters(judged, evidence.viewings, evidence.ratings, window.horizon_s)
     hit = np.zeros(len(finished), np.bool_)
     hit[finished] = outcomes.hits(len(judged.rows), met)
-    tried = outcomes.NO_TRIALS
+    trial_set = outcomes.NO_TRIALS
     if request.release:
-        contest = request.release.contest(deps.policy.settle_s)
-        tried = outcomes.trials(served, hit, contest, until=until, horizon_s=window.horizon_s)
+        experiment = request.release.experiment(deps.policy.settle_s)
+        trial_set = outcomes.trials(
+            served, hit, experiment, until=until, horizon_s=window.horizon_s
+        )
     return _Found(
-        versions=quality.by_version(judged, hit[finished], met, evidence.known),
-        overall=quality.measure(judged, hit[finished], met, evidence.known) | overall,
-        tried=tried,
-        serving=quality.serving_model(served),
+        versions=quality_metrics.by_version(judged, hit[finished], met, evidence.known),
+        overall=quality_metrics.measure(judged, hit[finished], met, evidence.known) | overall,
+        trial_set=trial_set,
+        serving=quality_metrics.serving_model(served),
     )
 
 
@@ -165,20 +157,25 @@ def _model_age(model: str | None, now: datetime, logger: Logger) -> dict[str, fl
     return {live_metrics.MODEL_AGE.name: days}
 
 
-def _judge(evaluation: Evaluation, release: Release, tried: Tried, deps: Deps) -> Evaluation:
+def _judge(
+    evaluation: Evaluation, release: Release, trial_set: TrialSet, deps: Dependencies
+) -> Evaluation:
     """Store the trials, then judge them: no verdict is given that cannot be replayed."""
-    body, key = sequential.pack(tried.trials), trials_key(release.release_id, evaluation.at)
+    body, key = (
+        sequential_test.pack(trial_set.trials),
+        trials_key(release.release_id, evaluation.at),
+    )
     deps.store.put(key, body)
     stored = replace(
         evaluation,
-        mixed_windows=tried.mixed,
+        mixed_windows=trial_set.mixed,
         trials_key=key,
-        trials_sha256=artifact.checksum(body)["sha256"],
+        trials_sha256=sealed_folder.checksum(body)["sha256"],
     )
-    return judge(stored, tried.trials, deps.policy)
+    return judge(stored, trial_set.trials, deps.policy)
 
 
-def _tell(deps: Deps, evaluation: Evaluation) -> None:
+def _tell(deps: Dependencies, evaluation: Evaluation) -> None:
     """Log the evaluation and publish what it has: of a release, the overall metrics are left out.
 
     Their window is the release's, not the last day's, and an alarm on them would see both.
@@ -210,3 +207,8 @@ def _publish(
     for metric, value in known.items():
         metrics.add_metric(metric.name, metric.unit, value)
     metrics.flush_metrics()
+
+
+handler = lambda_handler(
+    Dependencies.from_env, lambda event, found, _: evaluate_online(event, found)
+)

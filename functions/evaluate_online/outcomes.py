@@ -48,7 +48,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from movierec.sequential import Trials
+from movierec.releases.sequential_test import Trials
 
 Array = npt.NDArray[Any]
 
@@ -99,7 +99,7 @@ class Served:
         return np.asarray(ends <= until)
 
 
-class _Shelf:
+class _SortedIndex:
     """Finds a user's lists between two times, for many users at once.
 
     Users and times are counted rather than measured, so that one number holds both.
@@ -139,10 +139,10 @@ def encounters(
     both in any order. Columns: list (row of `served`), movie, share (the largest, NaN if only
     rated), rating (the last, NaN if only watched), place in the list (from 1; 0: not on it).
     """
-    shelf = _Shelf(served.rows["user_id"].to_numpy(), served.rows["served_at"].to_numpy())
-    watched = _placed(shelf, viewings, ("first", "last"), us(horizon_s))
+    index = _SortedIndex(served.rows["user_id"].to_numpy(), served.rows["served_at"].to_numpy())
+    watched = _placed(index, viewings, ("first", "last"), us(horizon_s))
     watched = watched.groupby(["list", "movie"])["share"].max().reset_index()
-    rated = _placed(shelf, ratings, ("at", "at"), us(horizon_s))
+    rated = _placed(index, ratings, ("at", "at"), us(horizon_s))
     # Two ratings of a movie within one second: the higher, so that the answer has no order.
     rated = rated.sort_values(["at", "rating"]).drop_duplicates(["list", "movie"], keep="last")
     met = watched.merge(rated[["list", "movie", "rating"]], "outer", on=["list", "movie"])
@@ -150,12 +150,12 @@ def encounters(
 
 
 def _placed(
-    shelf: _Shelf, rows: pd.DataFrame, span: tuple[str, str], horizon_us: int
+    index: _SortedIndex, rows: pd.DataFrame, span: tuple[str, str], horizon_us: int
 ) -> pd.DataFrame:
     """Return the rows, once for each list in whose time their first or last line lies."""
     first, last = (rows[name].to_numpy() for name in span)
     # first in [served - 1 s, served + horizon], or last: one interval, as last - first < horizon.
-    row, list_ = shelf.between(
+    row, list_ = index.between(
         rows["user_id"].to_numpy(), first - horizon_us, last + _LOG_SECOND_US
     )
     return rows.iloc[row].assign(list=list_)
@@ -204,7 +204,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class Experiment:
     """Two function versions and how users were divided between them."""
 
     stable: str
@@ -214,34 +214,38 @@ class Contest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tried:
+class TrialSet:
     """The trials in order of time, and in how many of their windows both versions served."""
 
     trials: Trials
     mixed: int
 
 
-NO_TRIALS: Final = Tried(
+NO_TRIALS: Final = TrialSet(
     Trials(canary=np.zeros(0, np.bool_), hit=np.zeros(0, np.bool_), weight=np.zeros(0)), 0
 )
 
 
-def trials(served: Served, hit: Array, contest: Contest, *, until: int, horizon_s: float) -> Tried:
+def trials(
+    served: Served, hit: Array, experiment: Experiment, *, until: int, horizon_s: float
+) -> TrialSet:
     """Return the contest's trials that are finished at the watermark; see the module.
 
     `served` is of any versions, `hit` is (n,) for its lists.
     """
-    versions = served.rows["function_version"].isin([contest.stable, contest.canary]).to_numpy()
+    versions = (
+        served.rows["function_version"].isin([experiment.stable, experiment.canary]).to_numpy()
+    )
     lists, hit = served.where(versions), hit[versions]
     at = lists.rows["served_at"].to_numpy()
-    canary = (lists.rows["function_version"] == contest.canary).to_numpy()
+    canary = (lists.rows["function_version"] == experiment.canary).to_numpy()
     opens, mixed = _windows(lists.rows["user_id"].to_numpy(), at, canary, us(horizon_s))
-    share = contest.weights.at(at)
-    by_chance = (share > 0) & (share < 1) & contest.weights.settled(at, contest.settle_s)
+    share = experiment.weights.at(at)
+    by_chance = (share > 0) & (share < 1) & experiment.weights.settled(at, experiment.settle_s)
     chosen = np.flatnonzero(opens & by_chance & lists.finished(until, horizon_s))
     chosen = chosen[np.argsort(at[chosen], kind="stable")]
     found = Trials(canary=canary[chosen], hit=hit[chosen], weight=share[chosen])
-    return Tried(found, int(mixed[chosen].sum()))
+    return TrialSet(found, int(mixed[chosen].sum()))
 
 
 def _windows(
@@ -252,7 +256,7 @@ def _windows(
     Lists are ordered by user and time. All users' first windows are found at once, then all their
     second ones, and so on.
     """
-    following = _Shelf(users, at).first_from(users, at + horizon_us)
+    following = _SortedIndex(users, at).first_from(users, at + horizon_us)
     # Past a user's last list is the next user's first.
     following = np.minimum(following, np.searchsorted(users, users, side="right"))
     opens = np.zeros(len(users), np.bool_)

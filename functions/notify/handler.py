@@ -7,10 +7,8 @@ it: SNS calls it when the release has long gone on.
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 """
 
-import functools
 import http.client
 import json
-import os
 import time
 import urllib.error
 import urllib.request
@@ -19,14 +17,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from movierec import artifact, settings
-from movierec.aws.s3 import S3Store
-from movierec.clock import SystemClock
+from movierec import settings
+from movierec.aws.lambda_handler import Context, lambda_handler
+from movierec.aws.s3_store import S3Store
 from movierec.errors import ConfigError, UnavailableError, UsageError
-from movierec.notices import record_key
+from movierec.model import encoding
 from movierec.ports import Clock, ObjectStore
+from movierec.releases.notifications import record_key
+from movierec.runtime.clock import SystemClock
 
 SERVICE: Final = "movierec-notify"
 
@@ -38,7 +37,7 @@ Post = Callable[[str, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world. Without a webhook nothing is sent."""
 
     store: ObjectStore
@@ -58,12 +57,6 @@ class Deps:
         return cls(store, webhook, post, time.sleep, SystemClock(), Logger(service=SERVICE))
 
 
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
     """A notice as it comes from the topic."""
@@ -73,14 +66,7 @@ class Message:
     text: str
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda. Raises UnavailableError when a message did not arrive, to be called again."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return {"sent": [message.event for message in messages(event) if send(message, found)]}
-
-
-def send(message: Message, deps: Deps) -> bool:
+def send(message: Message, deps: Dependencies) -> bool:
     """Send a message once; return whether there was anything to do. Raises UnavailableError."""
     key = record_key(message.release_id, message.event, "slack")
     if not deps.webhook or _delivered(deps.store, key):
@@ -104,7 +90,7 @@ def send(message: Message, deps: Deps) -> bool:
 
 def post(url: str, body: bytes, *, timeout_s: float = _TIMEOUT_S) -> None:
     """Send JSON to a webhook. Raises UnavailableError unless it is taken."""
-    request = urllib.request.Request(  # noqa: S310  checked by Deps
+    request = urllib.request.Request(  # noqa: S310  checked by Dependencies
         url, body, {"Content-Type": "application/json"}, method="POST"
     )
     try:
@@ -133,12 +119,19 @@ _ATTRIBUTES: Final = ("release_id", "event")
 
 
 def _delivered(store: ObjectStore, key: str) -> bool:
-    found = [artifact.load_json(each, store.get(each)) for each in store.keys(key)]
+    found = [encoding.load_json(each, store.get(each)) for each in store.keys(key)]
     return any(record["delivered"] for record in found)
 
 
-def _record(deps: Deps, key: str, *, delivered: bool, errors: list[str]) -> None:
+def _record(deps: Dependencies, key: str, *, delivered: bool, errors: list[str]) -> None:
     at = deps.clock.now().isoformat(timespec="seconds")
     facts = {"delivered": delivered, "at": at, "errors": errors}
-    deps.store.put(key, artifact.dump_json(facts))
+    deps.store.put(key, encoding.dump_json(facts))
     deps.logger.info("notice_recorded", extra={"key": key, **facts})
+
+
+def _respond(event: Mapping[str, Any], found: Dependencies, _context: Context) -> dict[str, Any]:
+    return {"sent": [message.event for message in messages(event) if send(message, found)]}
+
+
+handler = lambda_handler(Dependencies.from_env, _respond)

@@ -6,26 +6,26 @@ canary any more changes nothing. What fails is retried by Lambda, twice, and the
 function's own alarm: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
-import functools
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from movierec.aws.alarms import version_in
-from movierec.aws.releases import open_releases
+from movierec.aws.cloudwatch_alarms import version_in
+from movierec.aws.lambda_handler import Context, lambda_handler
+from movierec.aws.release_factory import open_releases
 from movierec.errors import UsageError
-from movierec.releases import Releases
+from movierec.releases.context import Releases
+from movierec.releases.rollback import close, roll_back
+from movierec.reports.release_report import publish_page
 
 SERVICE: Final = "movierec-rollback"
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world."""
 
     releases: Releases
@@ -37,12 +37,6 @@ class Deps:
         return cls(open_releases(env), Logger(service=SERVICE))
 
 
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """What CloudWatch says on a topic of an alarm that changed its state."""
@@ -52,29 +46,22 @@ class Alarm:
     reason: str
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return {"rolled_back": [version for alarm in alarms(event) if (version := brake(alarm, found))]}
-
-
-def brake(alarm: Alarm, deps: Deps) -> str | None:
+def handle_alarm(alarm: Alarm, deps: Dependencies) -> str | None:
     """Take a version's users away if its alarm says so; return the version if it had any."""
     version = version_in(alarm.name)
     if version is None or alarm.state != "ALARM":
         deps.logger.info("alarm_passed_over", extra={"alarm": alarm.name, "state": alarm.state})
         return None
     alias = deps.releases.function.alias()
-    was_canary = alias is not None and alias.routing.canary == version
+    was_canary = alias is not None and alias.split.canary == version
     facts = {"alarm": {"name": alarm.name, "reason": alarm.reason}}
-    deps.releases.rollback(f"alarm {alarm.name}: {alarm.reason}", of=version, facts=facts)
+    roll_back(deps.releases, f"alarm {alarm.name}: {alarm.reason}", of=version, facts=facts)
     deps.logger.warning("canary_rolled_back", extra={"version": version, "alarm": alarm.name})
     if alias and alias.release_id:
         # It does nothing to a release that goes on: the alarm may be of an earlier one, and late.
-        deps.releases.close(alias.release_id)
+        close(deps.releases, alias.release_id)
         # Its notice links to it, and the state machine, which else writes it, may have died.
-        deps.releases.publish_page(alias.release_id)
+        publish_page(deps.releases.log, alias.release_id)
     return version if was_canary else None
 
 
@@ -89,3 +76,14 @@ def alarms(event: Mapping[str, Any]) -> Iterator[Alarm]:
             yield Alarm(said["AlarmName"], said["NewStateValue"], said["NewStateReason"])
     except (KeyError, TypeError, ValueError) as exc:
         raise UsageError(f"no alarm's message from SNS ({exc!r}): {str(event)[:200]}") from exc
+
+
+def _respond(event: Mapping[str, Any], found: Dependencies, _context: Context) -> dict[str, Any]:
+    return {
+        "rolled_back": [
+            version for alarm in alarms(event) if (version := handle_alarm(alarm, found))
+        ]
+    }
+
+
+handler = lambda_handler(Dependencies.from_env, _respond)

@@ -19,26 +19,27 @@ Every action can be repeated: a release's log says what has been done. An action
 because somebody else moved the alias raises ReleaseConflictError, and is retried.
 """
 
-import functools
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from movierec import release_log, rollout, settings
-from movierec.aws.releases import open_releases
-from movierec.dataset import read_parameters
+from movierec.aws.lambda_handler import lambda_handler
+from movierec.aws.release_factory import open_releases
 from movierec.errors import ReleaseError, UnavailableError, UsageError
-from movierec.evaluation import Evaluation
-from movierec.release_policy import Policy
-from movierec.release_request import Request
-from movierec.releases import Releases
-from movierec.rollout import Standing
+from movierec.releases import log, state_machine
+from movierec.releases.context import Releases
+from movierec.releases.evaluation import Evaluation
+from movierec.releases.notifications import announce
+from movierec.releases.orchestrator import Orchestrator
+from movierec.releases.policy import Policy
+from movierec.releases.request import Request
+from movierec.releases.rollback import close
+from movierec.releases.state_machine import ReleaseState
+from movierec.reports.release_report import publish_page
 
 SERVICE: Final = "movierec-rollout"
 
@@ -46,7 +47,7 @@ Next = Literal["go", "wait", "look", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world."""
 
     releases: Releases
@@ -56,42 +57,29 @@ class Deps:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Return the real ones. Raises ConfigError."""
-        policy = Policy.from_json(env.get(settings.RELEASE_POLICY) or "{}")
+        policy = Policy.from_env(env)
         return cls(open_releases(env), policy, Logger(service=SERVICE))
 
 
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return act(event, found)
-
-
-def act(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+def act(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Carry an action out; see the module's head. Raises UsageError, ReleaseError."""
     action = _ACTIONS.get(str(event.get("action")))
     if action is None:
         raise UsageError(f"action is {event.get('action')!r}: expected {', '.join(_ACTIONS)}")
     release_id = _release_id(event)
     following = action(release_id, event, deps)
-    found = deps.releases.standing(release_id)
+    found = deps.releases.state_of(release_id)
     deps.logger.info(
         "release_acted",
         extra={"release_id": release_id, "action": event["action"], "state": found.state},
     )
     if deps.releases.log.last(release_id).name != "hold":
-        deps.releases.publish_page(release_id)
+        publish_page(deps.releases.log, release_id)
     return _answer(found, following, deps)
 
 
-def _answer(found: Standing, following: Next, deps: Deps) -> dict[str, Any]:
-    look_s = rollout.next_look_s(found, deps.releases.clock.now())
+def _answer(found: ReleaseState, following: Next, deps: Dependencies) -> dict[str, Any]:
+    look_s = state_machine.next_tick_s(found, deps.releases.clock.now())
     asked = following == "look" and found.version is not None and found.stable is not None
     return {
         "release_id": found.release_id,
@@ -99,7 +87,7 @@ def _answer(found: Standing, following: Next, deps: Deps) -> dict[str, Any]:
         "reason": found.reason,
         "next": following,
         "wait_s": look_s,
-        "evaluate": rollout.evaluation_event(found) if asked else None,
+        "evaluate": state_machine.evaluation_event(found) if asked else None,
     }
 
 
@@ -108,19 +96,19 @@ def _release_id(event: Mapping[str, Any]) -> str:
     if given:
         return str(given)
     try:
-        return release_log.release_id(datetime.fromisoformat(str(event.get("started_at"))))
+        return log.release_id(datetime.fromisoformat(str(event.get("started_at"))))
     except ValueError as exc:
         raise UsageError(
             f"neither release_id nor started_at ({event.get('started_at')!r}) names a release"
         ) from exc
 
 
-def _begin(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
+def _begin(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Next:
     request = Request.read(event.get("request") or {})
-    policy = read_parameters(Policy, asdict(deps.policy) | (event.get("policy") or {}))
-    turn = deps.releases.begin(release_id, request, policy)
+    policy = Policy.read(asdict(deps.policy) | (event.get("policy") or {}))
+    turn = Orchestrator(deps.releases).begin(release_id, request, policy)
     try:
-        deps.releases.announce(release_id)
+        announce(deps.releases, release_id)
     except (ReleaseError, UnavailableError) as exc:
         # It is told again when the release ends; a release does not wait for mail.
         deps.logger.warning("notice_not_sent", extra={"error": str(exc)})
@@ -128,26 +116,30 @@ def _begin(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
     return following
 
 
-def _step(step: Callable[[Releases, str], Standing]) -> "Action":
-    def action(release_id: str, _event: Mapping[str, Any], deps: Deps) -> Next:
-        return "closed" if step(deps.releases, release_id).closed else "go"
+def _step(step: Callable[[Orchestrator, str], ReleaseState]) -> "Action":
+    def action(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Next:
+        return "closed" if step(Orchestrator(deps.releases), release_id).closed else "go"
 
     return action
 
 
-def _advance(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
+def _advance(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Next:
     given = event.get("evaluation")
-    found = deps.releases.advance(release_id, Evaluation.from_json(given) if given else None)
+    found = Orchestrator(deps.releases).advance(
+        release_id, Evaluation.from_json(given) if given else None
+    )
     return "closed" if found.closed else "look"
 
 
-def _close(release_id: str, _event: Mapping[str, Any], deps: Deps) -> Next:
-    deps.releases.close(release_id)
+def _close(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Next:
+    close(deps.releases, release_id)
     return "closed"
 
 
-def _abort(release_id: str, event: Mapping[str, Any], deps: Deps) -> Next:
-    deps.releases.end(release_id, _words(str(event.get("reason") or "the state machine failed")))
+def _abort(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Next:
+    Orchestrator(deps.releases).end(
+        release_id, _words(str(event.get("reason") or "the state machine failed"))
+    )
     return "closed"
 
 
@@ -165,14 +157,17 @@ def _words(cause: str) -> str:
     )
 
 
-Action = Callable[[str, Mapping[str, Any], Deps], Next]
+Action = Callable[[str, Mapping[str, Any], Dependencies], Next]
 
 _ACTIONS: Final[Mapping[str, Action]] = {
     "begin": _begin,
-    "check": _step(Releases.check),
-    "cut": _step(Releases.cut),
-    "test": _step(Releases.test),
+    "check": _step(Orchestrator.check),
+    "cut": _step(Orchestrator.cut),
+    "test": _step(Orchestrator.test),
     "advance": _advance,
     "close": _close,
     "abort": _abort,
 }
+
+
+handler = lambda_handler(Dependencies.from_env, lambda event, found, _: act(event, found))

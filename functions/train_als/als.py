@@ -6,7 +6,7 @@ y_i of shape (k,) minimise
     sum over all u, i of c_ui (p_ui - x_u . y_i)^2 + lambda (sum |x_u|^2 + sum |y_i|^2)
 
 with p_ui = 1 where user u has a positive interaction with movie i and 0 elsewhere, and
-c_ui = 1 + alpha s_ui, where s is the interaction's strength (movierec.dataset), 0 elsewhere.
+c_ui = 1 + alpha s_ui, where s is the interaction's strength (movierec.model.dataset), 0 elsewhere.
 `implicit` takes the matrix of c and solves by three steps of conjugate gradients an iteration
 (Takacs, Pilaszy & Tikk 2011), or exactly with `exact`.
 
@@ -26,9 +26,10 @@ from implicit.recommender_base import ModelFitError
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
-from movierec.artifact import Array
-from movierec.dataset import Dataset, read_parameters, require
 from movierec.errors import DatasetError
+from movierec.model.dataset import Dataset
+from movierec.model.encoding import Array
+from movierec.parameters import read_parameters, require
 
 Float32 = npt.NDArray[np.float32]
 
@@ -97,7 +98,7 @@ def seen(dataset: Dataset, keep: npt.NDArray[np.bool_]) -> csr_matrix:
     return matrix(dataset, keep, np.ones(len(keep), np.float32))
 
 
-def noise_edge(confidence: csr_matrix) -> float:
+def bai_yin_edge(confidence: csr_matrix) -> float:
     """Return sqrt(n / users) + sqrt(n / movies) for n positive interactions.
 
     With all c = 1, the problem's solution is the singular value decomposition of p with every
@@ -120,7 +121,7 @@ def fit(
     with threadpool_limits(limits=1, user_api="blas"):
         model = AlternatingLeastSquares(
             factors=parameters.factors,
-            regularization=parameters.regularization * noise_edge(confidence),
+            regularization=parameters.regularization * bai_yin_edge(confidence),
             iterations=parameters.iterations,
             random_state=parameters.seed,
             use_cg=not exact,

@@ -34,23 +34,25 @@ import implicit
 import numpy as np
 import scipy
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.train_als import als, evaluation, model, report
-from movierec import artifact, live_metrics, settings
-from movierec import dataset as datasets
-from movierec.audience import GROUPS
-from movierec.aws.s3 import S3Store
-from movierec.clock import SystemClock
-from movierec.errors import ArtifactError, ObjectNotFoundError, UsageError
-from movierec.offline_metrics import brief
+from functions.train_als import als, holdout_evaluation, list_assembly, training_report
+from movierec import metrics as live_metrics
+from movierec import settings
+from movierec.aws.lambda_handler import lambda_handler
+from movierec.aws.s3_store import S3Store
+from movierec.errors import ArtifactError, ObjectExistsError, ObjectNotFoundError, UsageError
+from movierec.model import artifact, encoding, sealed_folder
+from movierec.model import dataset as datasets
+from movierec.model.offline_metrics import brief
+from movierec.model.segments import GROUPS
 from movierec.ports import Clock, ObjectStore
+from movierec.runtime.clock import SystemClock
 
 SERVICE: Final = "movierec-train-als"
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class Dependencies:
     """What the function needs of the world."""
 
     store: ObjectStore
@@ -75,12 +77,6 @@ class Deps:
         )
 
 
-@functools.cache
-def deps() -> Deps:
-    """Return the dependencies, made at the first call and kept while the Lambda is warm."""
-    return Deps.from_env(os.environ)
-
-
 # One vCPU for each 1,769 MB (AWS Lambda Developer Guide, "Configure Lambda function memory"): a
 # small function still sees two CPUs, of which it may use a share.
 _MB_A_CPU: Final = 1769
@@ -97,19 +93,12 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer Lambda; a failure is a MovierecError, whose name the state machine can match."""
-    found = deps()
-    found.logger.append_keys(function_request_id=context.aws_request_id)
-    return train_als(event, found)
-
-
-def train_als(event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+def train_als(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Train and publish; see the module's head. Raises UsageError, ArtifactError, DatasetError."""
     started, (dataset_id, parameters) = deps.clock.now(), read(event)
     data = load(deps.store, dataset_id)
     deps.logger.info("dataset_loaded", extra={"dataset_id": dataset_id})
-    metrics = evaluation.evaluate(data, parameters, threads=deps.threads)
+    metrics = holdout_evaluation.evaluate(data, parameters, threads=deps.threads)
     deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
     files = train(data, parameters, deps.threads)
     facts = {
@@ -148,22 +137,19 @@ def read(event: Mapping[str, Any]) -> tuple[str, als.Parameters]:
 
 def load(store: ObjectStore, dataset_id: str) -> datasets.Dataset:
     """Return a data set, each file held against its checksum. Raises ArtifactError."""
+    key = functools.partial(datasets.key, dataset_id)
     try:
-        body = store.get(datasets.key(dataset_id, artifact.MANIFEST_FILE))
+        manifest = sealed_folder.manifest(store, key)
     except ObjectNotFoundError as exc:
         raise ArtifactError(
             f"there is no data set {dataset_id}: its manifest is missing; build one with"
             " movierec-build-dataset and pass the dataset_id that it answers"
         ) from exc
-    manifest = artifact.open_manifest(body)
     if manifest.get("groups") != list(GROUPS):
         raise ArtifactError(
             f"data set {dataset_id} divides users into other groups than this code: build it anew"
         )
-    files = {name: store.get(datasets.key(dataset_id, name)) for name in datasets.FILES}
-    for name, content in files.items():
-        artifact.verify(name, content, manifest)
-    return datasets.unpack(files)
+    return datasets.unpack(sealed_folder.load(store, key, datasets.FILES, manifest))
 
 
 def train(data: datasets.Dataset, parameters: als.Parameters, threads: int) -> dict[str, bytes]:
@@ -171,22 +157,20 @@ def train(data: datasets.Dataset, parameters: als.Parameters, threads: int) -> d
     everything = np.ones(len(data.movies), np.bool_)
     confidence = als.confidences(data, everything, parameters.alpha)
     factors = als.fit(confidence, parameters, threads=threads)
-    return artifact.pack(model.assemble(data, factors, threads=threads))
+    return artifact.pack(list_assembly.assemble(data, factors, threads=threads))
 
 
 def publish(store: ObjectStore, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
     """Write files and reports, then the manifest. Raises ObjectExistsError for a taken version."""
     version = facts["model_version"]
     reports = {
-        artifact.REPORT_FILE: artifact.dump_json(facts["metrics"]),
-        artifact.REPORT_PAGE_FILE: report.render(facts),
+        artifact.REPORT_FILE: encoding.dump_json(facts["metrics"]),
+        artifact.REPORT_PAGE_FILE: training_report.render(facts),
     }
-    content = {**files, **reports}
-    for name, body in content.items():
-        # Another run of this very second may be writing: of two, one goes on.
-        store.put_if_absent(artifact.key(version, name), body)
-    manifest = artifact.seal(content, facts)
-    store.put_if_absent(artifact.key(version, artifact.MANIFEST_FILE), manifest)
+    key = functools.partial(artifact.key, version)
+    # Another run of this very second may be writing: of two, one goes on.
+    if not sealed_folder.publish(store, key, {**files, **reports}, facts):
+        raise ObjectExistsError(f"model {version} was published meanwhile: train again")
 
 
 def _counts(data: datasets.Dataset) -> dict[str, int]:
@@ -207,7 +191,7 @@ def _code_facts(code_version: str) -> dict[str, Any]:
     }
 
 
-def _tell(deps: Deps, answer: Mapping[str, Any], duration_s: float) -> None:
+def _tell(deps: Dependencies, answer: Mapping[str, Any], duration_s: float) -> None:
     deps.logger.info("model_published", extra={"answer": dict(answer), "duration_s": duration_s})
     values = {
         live_metrics.TRAINING_DURATION: duration_s,
@@ -218,3 +202,6 @@ def _tell(deps: Deps, answer: Mapping[str, Any], duration_s: float) -> None:
     for metric, value in values.items():
         deps.metrics.add_metric(metric.name, metric.unit, value)
     deps.metrics.flush_metrics()
+
+
+handler = lambda_handler(Dependencies.from_env, lambda event, found, _: train_als(event, found))

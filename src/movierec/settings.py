@@ -76,7 +76,7 @@ REST_API: Final = "MOVIEREC_REST_API"
 """Id of the API's REST API in API Gateway."""
 
 RELEASE_POLICY: Final = "MOVIEREC_RELEASE_POLICY"
-"""JSON object of what differs from `movierec.release_policy.Policy`; none if unset."""
+"""JSON object of what differs from `movierec.releases.policy.Policy`; none if unset."""
 
 STATE_MACHINE: Final = "MOVIEREC_STATE_MACHINE"
 """ARN of the state machine that retrains."""
@@ -85,7 +85,7 @@ RELEASE_MACHINE: Final = "MOVIEREC_RELEASE_MACHINE"
 """ARN of the state machine that releases."""
 
 CANARY_ALARMS: Final = "MOVIEREC_CANARY_ALARMS"
-"""JSON template of a canary's alarms, see `movierec.aws.alarms`; Terraform's."""
+"""JSON template of a canary's alarms, see `movierec.aws.cloudwatch_alarms`; Terraform's."""
 
 RELEASES_TOPIC: Final = "MOVIEREC_RELEASES_TOPIC"
 """ARN of the SNS topic that people hear of releases on."""

@@ -6,13 +6,13 @@ import time
 
 import psutil
 
-from movierec.stack import environment
-from movierec.stack.programs import Spec
+from movierec.stack.processes import child_environment
+from movierec.stack.processes.programs import Spec
 
 
 def spec(run, name, code, **settings):
     command = (sys.executable, "-c", code)
-    return Spec(name, command, environment.basic(os.environ), run.folder, **settings)
+    return Spec(name, command, child_environment.basic(os.environ), run.folder, **settings)
 
 
 def waiting(run, name="sleeper"):

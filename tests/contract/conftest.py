@@ -9,9 +9,10 @@ import pytest
 from localstack_client.session import Session
 
 from movierec.aws.session import client
-from movierec.stack import emulator, environment
 from movierec.stack.layout import Project, find_project
-from movierec.stack.processes import Supervisor
+from movierec.stack.processes import child_environment
+from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.services import emulator
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +30,7 @@ def emulator_url():
 @pytest.fixture
 def emulated_aws(emulator_url, monkeypatch):
     """Point this process's AWS clients at the emulator."""
-    settings = environment.emulated_aws(emulator_url)
+    settings = child_environment.emulated_aws(emulator_url)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     client.cache_clear()

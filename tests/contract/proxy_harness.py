@@ -9,11 +9,11 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
-from movierec.clock import SystemClock
-from movierec.testing import MemoryLake
+from movierec.runtime.clock import SystemClock
+from movierec.testing.memory import MemoryLake
 from proxy.app import new_id, serve
-from proxy.door import World
-from proxy.parts import Settings
+from proxy.handler import Dependencies
+from proxy.wiring import Settings
 
 # Far more than a loopback call takes, on however busy a machine; and too short for any call.
 PATIENT_S, HASTY_S = 30.0, 0.05
@@ -122,9 +122,15 @@ async def running(chosen, lake=None):
     """Serve in this process; yields the port, and waits for the end of a clean stop."""
     lake = lake or MemoryLake()
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    world = World(SystemClock(), time.monotonic, new_id)
+    deps = Dependencies(SystemClock(), time.monotonic, new_id)
     serving = asyncio.create_task(
-        serve(chosen, open_lake=lambda: lake, world=world, stop=stop, on_start=port.set_result)
+        serve(
+            chosen,
+            open_lake=lambda: lake,
+            deps=deps,
+            stop=stop,
+            on_start=port.set_result,
+        )
     )
     await asyncio.wait([serving, port], return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
@@ -144,7 +150,7 @@ async def proxy_and_upstream(folder, *, lake=None, has_list=True, **options):
             upstream.popular = status(500)
         async with running(settings(folder, upstream, **options), lake) as port:
             if has_list:
-                await until(lambda: facts(port, "popular_list"))
+                await until(lambda: health(port, "popular_list"))
             yield upstream, port
 
 
@@ -156,7 +162,7 @@ async def get(port, path="/recommend/42", method="GET"):
         return response.status, await response.text(), dict(response.headers)
 
 
-async def facts(port, name):
+async def health(port, name):
     return json.loads((await get(port, "/healthz"))[1])[name]
 
 

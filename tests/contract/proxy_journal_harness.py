@@ -1,10 +1,10 @@
-"""Journals on a real disk and shippers to any lake, in a line each."""
+"""Journals on a real disk and writers to any lake, in a line each."""
 
 from dataclasses import replace
 
-from movierec.provenance import Served
+from movierec.lake.served import Served
 from proxy.journal import Journal, read_segment
-from proxy.shipper import Shipper
+from proxy.lake_writer import LakeWriter
 
 RECORD = Served(1_795_169_700_000_000, "r", 42, ("a", "b"), "m1", "7", "model", 200, 12.5)
 
@@ -34,5 +34,5 @@ def shipped(lake):
     return [row["recommendation_id"] for row in lake.rows("served")]
 
 
-def shipper_of(lake, **options):
-    return Shipper(lambda: lake, **({"proxy_id": "1"} | options))
+def writer_of(lake, **options):
+    return LakeWriter(lambda: lake, **({"proxy_id": "1"} | options))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack import api
+from movierec.stack.deploy import chalice_api
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import Supervisor
+from movierec.stack.processes.supervisor import Supervisor
 
 ROLE = "arn:aws:iam::000000000000:role/movierec-api"
 TEMPLATE = (Path(__file__).parents[2] / "chalice_app" / ".chalice" / "config.json").read_text()
@@ -54,8 +54,8 @@ def run(tmp_path: Path) -> Run:
     return Project(tmp_path).run("one").create()
 
 
-def deploy(run: Run, rest_api_id: str | None = None, **env: str) -> api.Deployed:
-    return api.deploy(
+def deploy(run: Run, rest_api_id: str | None = None, **env: str) -> chalice_api.Deployed:
+    return chalice_api.deploy(
         Supervisor(run),
         {"PATH": "/usr/local/bin:/usr/bin:/bin", **env},
         role_arn=ROLE,
@@ -65,7 +65,7 @@ def deploy(run: Run, rest_api_id: str | None = None, **env: str) -> api.Deployed
 
 
 def test_a_deployment_says_what_it_made(run: Run) -> None:
-    assert deploy(run) == api.Deployed("movierec-api", "new1")
+    assert deploy(run) == chalice_api.Deployed("movierec-api", "new1")
 
 
 def test_an_api_that_exists_is_updated_not_made_twice(run: Run) -> None:
@@ -186,7 +186,7 @@ def test_the_waits_are_botocores_own_but_for_the_interval() -> None:
     path = Path(botocore.__file__).parent / "data" / "lambda" / "2015-03-31" / "waiters-2.json"
     theirs = json.loads(path.read_bytes())["waiters"]
 
-    for name, ours in api.waiters(0.5)["waiters"].items():
+    for name, ours in chalice_api.waiters(0.5)["waiters"].items():
         assert ours["delay"] * ours["maxAttempts"] == theirs[name]["delay"] * 60
         assert ours["operation"] == theirs[name]["operation"]
         assert ours["acceptors"] == theirs[name]["acceptors"]

@@ -9,12 +9,13 @@ import app as chalice_project
 import numpy as np
 import pytest
 from chalice.test import Client, HTTPResponse
-from chalicelib import edge
+from chalicelib import responder
 from moto import mock_aws
 
-from movierec import artifact, settings
-from movierec.artifact import Model, Popular
+from movierec import settings
 from movierec.aws.session import client
+from movierec.model import artifact, sealed_folder
+from movierec.model.artifact import Model, Popular
 
 FOLDER = Path(__file__).parents[2] / "chalice_app"
 BUCKET = "artifacts"
@@ -40,8 +41,8 @@ def model(first: int) -> Model:
 
 def store(version: str, first: int) -> None:
     files = artifact.pack(model(first))
-    sealed = artifact.seal(files, {"groups": ["unknown", "F:18-24"]})
-    for name, body in {**files, artifact.MANIFEST_FILE: sealed}.items():
+    sealed = sealed_folder.seal(files, {"groups": ["unknown", "F:18-24"]})
+    for name, body in {**files, sealed_folder.MANIFEST_FILE: sealed}.items():
         client("s3").put_object(Bucket=BUCKET, Key=artifact.key(version, name), Body=body)
 
 
@@ -53,11 +54,11 @@ def get(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Get]:
     monkeypatch.setenv(settings.CODE_VERSION, "abc123")
     with mock_aws():
         client.cache_clear()
-        edge.edge.cache_clear()
+        responder.responder.cache_clear()
         client("s3").create_bucket(Bucket=BUCKET)
         with Client(chalice_project.app, stage_name="api", project_dir=str(FOLDER)) as local:
             yield local.http.get
-    edge.edge.cache_clear()
+    responder.responder.cache_clear()
     client.cache_clear()
 
 

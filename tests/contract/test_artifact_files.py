@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from movierec import artifact
-from movierec.artifact import TOP_K, Model, Popular
 from movierec.errors import ArtifactError
-from movierec.ranking import Ranked, Recommender
+from movierec.model import artifact, sealed_folder
+from movierec.model.artifact import TOP_K, Model, Popular
+from movierec.model.ranking import Ranked, Recommender
 
 TOPK = np.arange(2 * TOP_K, dtype=np.uint16).reshape(2, TOP_K)
 
@@ -24,7 +24,7 @@ def folder(tmp_path):
             item_factors=np.ones((2 * TOP_K, 2), np.float32),
         )
     )
-    files[artifact.MANIFEST_FILE] = artifact.seal(files, {"groups": ["unknown"]})
+    files[sealed_folder.MANIFEST_FILE] = sealed_folder.seal(files, {"groups": ["unknown"]})
     for name in artifact.SERVING_FILES:
         (tmp_path / name).write_bytes(files[name])
     return tmp_path

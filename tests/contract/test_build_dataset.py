@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.build_dataset import handler, source
-from functions.build_dataset.handler import Deps
-from movierec import artifact
-from movierec import dataset as datasets
-from movierec.audience import GROUPS
-from movierec.aws.lake import DeltaLake
+from functions.build_dataset import handler, lake_reader
+from functions.build_dataset.handler import Dependencies
+from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import LakeError
-from movierec.lake import ADULT_UNKNOWN
-from movierec.testing import MemoryStore
+from movierec.lake.schema import ADULT_UNKNOWN
+from movierec.model import artifact, sealed_folder
+from movierec.model import dataset as datasets
+from movierec.model.segments import GROUPS
+from movierec.testing.memory import MemoryStore
 
 START = datetime(2026, 11, 20, 22, tzinfo=UTC)
 N_USERS, N_MOVIES = 40, 12
@@ -96,7 +96,7 @@ def catalog(lake):
 
 @pytest.fixture
 def deps(lake):
-    return Deps(
+    return Dependencies(
         lake=lake,
         store=MemoryStore(),
         code_version="abc",
@@ -137,7 +137,7 @@ def pairs(evidence, part, value):
 
 @pytest.mark.parametrize("events_a_turn", [10_000_000, 400])
 def test_sums_equal_those_made_row_by_row(lake, filled, events_a_turn):
-    found = source.read_evidence(lake, {"events": 1}, "", events_a_turn=events_a_turn)
+    found = lake_reader.read_evidence(lake, {"events": 1}, "", events_a_turn=events_a_turn)
     watched, rated = summed(filled)
     assert len(found.watched.user_ids) == len(watched)
     assert pairs(found, found.watched, "minutes") == watched
@@ -146,15 +146,15 @@ def test_sums_equal_those_made_row_by_row(lake, filled, events_a_turn):
 
 
 def test_days_before_since_are_left_out(lake, filled):
-    found = source.read_evidence(lake, {"events": 1}, "2026-11-21")
+    found = lake_reader.read_evidence(lake, {"events": 1}, "2026-11-21")
     late = [row for row in filled if row["event_time"].day == 21]
     assert 0 < len(late) < len(filled)
     assert pairs(found, found.watched, "minutes") == summed(late)[0]
 
 
 def test_the_newest_word_of_catalog_and_users_counts(lake, filled, catalog):
-    versions = source.pin(lake, {})
-    found = source.read_evidence(lake, versions, "")
+    versions = lake_reader.pin(lake, {})
+    found = lake_reader.read_evidence(lake, versions, "")
     place = {movie: i for i, movie in enumerate(found.movie_ids)}
     assert found.runtimes_minutes[place["möv.ie+0"]] == 100
     assert not found.adult[place["möv.ie+0"]]
@@ -166,7 +166,7 @@ def test_the_newest_word_of_catalog_and_users_counts(lake, filled, catalog):
 
 
 def test_the_overview_counts_rows_offsets_and_times(lake, filled):
-    found = source.read_overview(lake, {"events": 1}, "")
+    found = lake_reader.read_overview(lake, {"events": 1}, "")
     assert found.rows_by_day["n"].sum() == len(filled)
     assert set(found.rows_by_day["day"].tolist()) == {"2026-11-20", "2026-11-21"}
     times = [seconds(row) * 1_000_000 for row in filled]
@@ -182,7 +182,7 @@ def test_quarantined_lines_are_counted_by_reason(lake, filled):
     bad = {"raw": [b"x", b"y", b"z"], "reason": ["minute", "user_id", "minute"]}
     day = {"quarantined_date": LOADED[[0, 0, 0]]}
     lake.append("quarantine", [{**bad, **day}], transactions={})
-    found = source.read_overview(lake, source.pin(lake, {}), "").quarantine
+    found = lake_reader.read_overview(lake, lake_reader.pin(lake, {}), "").quarantine
     assert dict(zip(found["reason"].tolist(), found["n"].tolist(), strict=True)) == {
         "minute": 2,
         "user_id": 1,
@@ -205,7 +205,7 @@ def test_the_same_lake_version_gives_the_same_bytes_after_more_was_written(lake,
         elsewhere,
     )
     assert again == first
-    for name in (*datasets.FILES, artifact.REPORT_FILE, artifact.MANIFEST_FILE):
+    for name in (*datasets.FILES, artifact.REPORT_FILE, sealed_folder.MANIFEST_FILE):
         key = datasets.key(first["dataset_id"], name)
         assert elsewhere.store.get(key) == deps.store.get(key)
 

@@ -19,8 +19,9 @@ import pytest
 from movierec import settings
 from movierec.aws.session import client
 from movierec.cli.main import main
-from movierec.stack import environment, layout, surroundings
+from movierec.stack import layout, run_environment
 from movierec.stack.layout import Project
+from movierec.stack.processes import child_environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +73,7 @@ def up(project, closed_port):
     run = project.run("mine").create()
     nowhere = f"http://127.0.0.1:{closed_port}"
     variables = {
-        **environment.emulated_aws(nowhere),
+        **child_environment.emulated_aws(nowhere),
         settings.KAFKA_BOOTSTRAP: f"127.0.0.1:{closed_port}",
         settings.PROXY_URL: nowhere,
         settings.SITE_URL: nowhere,
@@ -84,7 +85,7 @@ def up(project, closed_port):
         settings.RELEASE_MACHINE: "arn:aws:states:us-east-1:000000000000:stateMachine:release",
         settings.RELEASES_TOPIC: "arn:aws:sns:us-east-1:000000000000:movierec-releases",
     }
-    surroundings.save(run, variables)
+    run_environment.save(run, variables)
     return run, variables
 
 
@@ -107,7 +108,7 @@ def front_door(up):
     with ThreadingHTTPServer(("127.0.0.1", 0), FrontDoor) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        surroundings.save(run, variables | {settings.PROXY_URL: url})
+        run_environment.save(run, variables | {settings.PROXY_URL: url})
         yield url
         server.shutdown()
 
@@ -249,7 +250,7 @@ def test_a_server_that_is_not_there_is_named_with_what_to_look_at(movierec, up, 
 )
 def test_an_address_that_is_none_is_refused_in_one_line(movierec, up, variable, line):
     run, variables = up
-    surroundings.save(run, variables | {variable: "nonsense"})
+    run_environment.save(run, variables | {variable: "nonsense"})
     code, out, err = movierec("--run", "mine", *line.split())
     assert (code, out) == (2, "")
     assert err.splitlines()[-1].startswith("movierec: ")

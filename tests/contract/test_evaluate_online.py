@@ -10,15 +10,15 @@ import pytest
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from functions.evaluate_online import handler, source
-from functions.evaluate_online.handler import Deps
-from functions.evaluate_online.source import Window
-from movierec import live_metrics
-from movierec.aws.lake import DeltaLake
+from functions.evaluate_online import handler, lake_window
+from functions.evaluate_online.handler import Dependencies
+from functions.evaluate_online.lake_window import Window
+from movierec import metrics
+from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import ConfigError, UnavailableError, UsageError
-from movierec.evaluation import Evaluation, replay
-from movierec.release_policy import Policy
-from movierec.testing import FakeClock, MemoryStore
+from movierec.releases.evaluation import Evaluation, replay
+from movierec.releases.policy import Policy
+from movierec.testing.memory import FakeClock, MemoryStore
 
 # Ten minutes before midnight: lists and what comes of them lie on two days.
 START = datetime(2026, 11, 20, 23, 50, tzinfo=UTC)
@@ -113,7 +113,7 @@ def site(lake):
 
 @pytest.fixture
 def deps(lake):
-    return Deps(
+    return Dependencies(
         lake=lake,
         store=MemoryStore(),
         clock=FakeClock(moment(3600)),
@@ -199,10 +199,10 @@ def test_the_metrics_are_those_of_finished_lists(site, deps):
 def test_sums_in_turns_are_the_same_sums(site, lake):
     fill(site)
     window = Window(START, moment(3400), HORIZON_S)
-    versions = source.pin(lake)
-    lines = source.read_site(lake, versions, window).lines
-    whole = source.read_evidence(lake, versions, window, lines=lines)
-    parts = source.read_evidence(
+    versions = lake_window.pin(lake)
+    lines = lake_window.read_site(lake, versions, window).lines
+    whole = lake_window.read_evidence(lake, versions, window, lines=lines)
+    parts = lake_window.read_evidence(
         lake, versions, window, lines=lines, lines_a_turn=3, lists_a_turn=2
     )
     by = {"rows": ["user_id", "served_at"], "viewings": ["user_id", "first"], "ratings": ["at"]}
@@ -219,7 +219,7 @@ def test_sums_in_turns_are_the_same_sums(site, lake):
 def test_what_users_did_who_got_no_list_is_not_read(site, lake):
     fill(site)
     window = Window(START, moment(3400), HORIZON_S)
-    found = source.read_evidence(lake, source.pin(lake), window, lines=10)
+    found = lake_window.read_evidence(lake, lake_window.pin(lake), window, lines=10)
     assert set(found.viewings["user_id"]) == {1, 2, 4, 5}
 
 
@@ -271,7 +271,7 @@ def test_what_a_proxy_left_out_is_unknown_and_not_published_under_a_wrong_name(s
     assert found.versions["3"]["ResponseTimeMs"] is None
     assert found.overall["ModelAgeDays"] is None
     (only,) = emf(capsys)
-    assert only["service"] == live_metrics.QUALITY_SERVICE
+    assert only["service"] == metrics.QUALITY_SERVICE
 
 
 def test_each_models_metrics_are_published_under_its_name(site, deps, capsys):
@@ -281,12 +281,12 @@ def test_each_models_metrics_are_published_under_its_name(site, deps, capsys):
     assert {r.get("ModelVersion") or r["service"] for r in records} == {
         MODELS["3"],
         MODELS["4"],
-        live_metrics.QUALITY_SERVICE,
+        metrics.QUALITY_SERVICE,
     }
-    declared = {m.name: m.unit for m in live_metrics.OVERALL_METRICS}
+    declared = {m.name: m.unit for m in metrics.OVERALL_METRICS}
     for record in records:
         head = record["_aws"]["CloudWatchMetrics"][0]
-        assert head["Namespace"] == live_metrics.NAMESPACE
+        assert head["Namespace"] == metrics.NAMESPACE
         assert len(head["Dimensions"][0]) == 1
         assert {m["Name"]: m["Unit"] for m in head["Metrics"]}.items() <= declared.items()
     (overall,) = (r for r in records if "service" in r)
@@ -344,4 +344,4 @@ def test_a_wrong_event_is_refused(deps):
 
 def test_missing_settings_are_named():
     with pytest.raises(ConfigError, match="MOVIEREC_LAKE_BUCKET"):
-        Deps.from_env({})
+        Dependencies.from_env({})

@@ -15,12 +15,12 @@ from kafka import KafkaProducer
 from localstack_client.session import Session
 
 from movierec import settings
-from movierec.aws.lake import DeltaLake
+from movierec.aws.delta_lake import DeltaLake
 from movierec.kafka import topics
-from movierec.live_metrics import INGEST_DIMENSIONS, INGEST_METRICS, NAMESPACE, QUARANTINE_RATE
-from movierec.stack import broker, services
+from movierec.metrics import INGEST_DIMENSIONS, INGEST_METRICS, NAMESPACE, QUARANTINE_RATE
 from movierec.stack.layout import Run, find_project
-from movierec.stack.processes import Supervisor
+from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.services import kafka_broker, workers
 
 ROOT = Path(__file__).parents[2]
 LINES = 6_000
@@ -32,7 +32,7 @@ def kafka():
     """Run a broker of its own; return its bootstrap servers."""
     run = find_project({}, ROOT).run(f"ingest-{uuid.uuid4().hex[:8]}").create()
     with Supervisor(run) as supervisor:
-        yield broker.start(supervisor, dict(os.environ))
+        yield kafka_broker.start(supervisor, dict(os.environ))
     shutil.rmtree(run.folder)
 
 
@@ -160,7 +160,7 @@ def test_a_worker_is_ready_when_the_lake_has_told_it_where_to_go_on(surroundings
     checkout = find_project({}, ROOT)
     run = Run(checkout, tmp_path / "run").create()
     with Supervisor(run) as supervisor:
-        supervisor.start(services.ingest(run, surroundings, dict(os.environ)))
+        supervisor.start(workers.ingest(run, surroundings, dict(os.environ)))
         lake = DeltaLake.from_env(surroundings)
         owned = [lake.transaction("events", f"{topic}-{p}:term") for p in range(2)]
     assert None not in owned

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from movierec.aws.lake import DeltaLake
+from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import BucketNotFoundError, ConflictError, LakeError, TableNotFoundError
-from movierec.testing import MemoryLake
+from movierec.testing.memory import MemoryLake
 
 DAY = np.array(["2026-11-20"], "datetime64[D]")
 TIME = np.array(["2026-11-20T10:15"], "datetime64[us]")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from localstack_client.session import Session
 
-from movierec.aws.metrics import CloudWatchSink
+from movierec.aws.cloudwatch_metrics import CloudWatchSink
 from movierec.aws.session import client
 from movierec.errors import MetricsError, UnavailableError
-from movierec.live_metrics import INGEST_LAG, INGEST_LAG_SECONDS, NAMESPACE
-from movierec.testing import MemorySink
+from movierec.metrics import INGEST_LAG, INGEST_LAG_SECONDS, NAMESPACE
+from movierec.testing.memory import MemorySink
 
 WITHIN_S = 20
 

@@ -11,12 +11,12 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from functions.notify import handler as notify
-from functions.notify.handler import ATTEMPTS, Deps
+from functions.notify.handler import ATTEMPTS, Dependencies
 from movierec.errors import UnavailableError
-from movierec.notices import notices, record_key
-from movierec.release_log import Step, stamp
-from movierec.routing import Routing
-from movierec.testing import FakeClock, MemoryStore
+from movierec.releases.log import Step, stamp
+from movierec.releases.notifications import notifications_of, record_key
+from movierec.releases.traffic_split import TrafficSplit
+from movierec.testing.memory import FakeClock, MemoryStore
 from tests.contract.webhook_catcher import catching
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sns_release_notice.json"
@@ -27,10 +27,10 @@ WORSE = Step(
     RELEASE,
     "movierec-api",
     "m2",
-    Routing("1", "2", 25.0),
+    TrafficSplit("1", "2", 25.0),
     "rollback",
     "2",
-    Routing("1"),
+    TrafficSplit("1"),
     "its lists are watched less than the stable version's",
     at=stamp(datetime(2026, 11, 20, 10, 16, tzinfo=UTC)),
     facts={
@@ -60,12 +60,12 @@ def deps(store, url, timeout_s=10.0):
     """Return the function's own client, which gives up sooner and does not wait in between."""
     post = functools.partial(notify.post, timeout_s=timeout_s)
     logger = Logger(service="test", level=logging.CRITICAL)
-    return Deps(store, url, post, lambda _: None, FakeClock(), logger)
+    return Dependencies(store, url, post, lambda _: None, FakeClock(), logger)
 
 
 def the_event():
     """Return what SNS hands to the function when a canary was worse."""
-    (notice,) = notices([WORSE], LINK)
+    (notice,) = notifications_of([WORSE], LINK)
     event = json.loads(GOLDEN.read_text(encoding="utf-8"))
     said = event["Records"][0]["Sns"]
     said["Subject"], said["Message"] = notice.subject, notice.text

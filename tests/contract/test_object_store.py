@@ -2,9 +2,9 @@
 
 import pytest
 
-from movierec.aws.s3 import S3Store
+from movierec.aws.s3_store import S3Store
 from movierec.errors import BucketNotFoundError, ObjectExistsError, ObjectNotFoundError
-from movierec.testing import MemoryStore
+from movierec.testing.memory import MemoryStore
 
 
 @pytest.fixture(params=["memory", "s3"])

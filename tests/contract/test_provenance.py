@@ -13,17 +13,18 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from deltalake import DeltaTable
 
-from functions.build_dataset.handler import Deps, build_dataset
-from movierec import artifact, settings
-from movierec import dataset as datasets
-from movierec.artifact import Model, Popular
-from movierec.aws.lake import DeltaLake
-from movierec.aws.provenance import Tracer
+from functions.build_dataset.handler import Dependencies, build_dataset
+from movierec import settings
+from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.lineage_resolver import LineageResolver
 from movierec.errors import UsageError
-from movierec.lake import Columns, dates
-from movierec.release_log import Step, step_key
-from movierec.routing import Routing
-from movierec.testing import MemoryStore
+from movierec.lake.schema import Columns, dates
+from movierec.model import artifact, sealed_folder
+from movierec.model import dataset as datasets
+from movierec.model.artifact import Model, Popular
+from movierec.releases.log import Step, step_key
+from movierec.releases.traffic_split import TrafficSplit
+from movierec.testing.memory import MemoryStore
 
 AT = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 START = np.datetime64("2026-11-19T00:00:00", "us")
@@ -127,7 +128,10 @@ def train(store: MemoryStore, dataset_id: str) -> list[str]:
     groups = np.zeros(8, np.uint8)
     files = artifact.pack(Model(topk, np.array([7]), MOVIES, popular, groups, zeros[:1], zeros))
     facts = {"model_version": VERSION, "dataset_id": dataset_id, "groups": ["unknown"]}
-    for name, body in {**files, artifact.MANIFEST_FILE: artifact.seal(files, facts)}.items():
+    for name, body in {
+        **files,
+        sealed_folder.MANIFEST_FILE: sealed_folder.seal(files, facts),
+    }.items():
         store.put(artifact.key(VERSION, name), body)
     return MOVIES[:20]
 
@@ -142,10 +146,10 @@ class Lab:
         self.lake.append("events", events, transactions={"movielog1-0": 405})
         logger = Logger(service="provenance-test", level=logging.CRITICAL)
         metrics = EphemeralMetrics(service="", namespace="test")
-        deps = Deps(self.lake, self.store, "abc123", logger, metrics)  # type: ignore[arg-type]  # a metrics object that forgets
+        deps = Dependencies(self.lake, self.store, "abc123", logger, metrics)  # type: ignore[arg-type]  # a metrics object that forgets
         self.dataset_id = build_dataset({}, deps)["dataset_id"]
         self.movies = train(self.store, self.dataset_id)
-        step = Step(RELEASE, "movierec-api", VERSION, None, "route", "12", Routing("12"))
+        step = Step(RELEASE, "movierec-api", VERSION, None, "route", "12", TrafficSplit("12"))
         self.store.put(step_key(RELEASE, 1, "route"), step.dump())
         # What came in after the data set was built must not disturb it.
         self.lake.append(
@@ -154,7 +158,7 @@ class Lab:
             transactions={"movielog1-0": 5000},
         )
         self.lake.append("served", [served(self.movies)], transactions={"proxy": 1})
-        self.tracer = Tracer(self.lake, self.store, "movierec-api", Lambda())
+        self.tracer = LineageResolver(self.lake, self.store, "movierec-api", Lambda())
 
     def failed(self) -> list[str]:
         checks = self.tracer.verify(self.tracer.by_id("id-1"))
@@ -184,7 +188,13 @@ def test_a_version_that_was_released_again_is_traced_to_the_release_of_that_time
     """Lambda's description names the release that published it, for ever."""
     again, later = "20261120T100000000Z", "20261120T110000000Z"
     step = Step(
-        again, "movierec-api", VERSION, Routing("13"), "route", "12", Routing("13", "12", 5)
+        again,
+        "movierec-api",
+        VERSION,
+        TrafficSplit("13"),
+        "route",
+        "12",
+        TrafficSplit("13", "12", 5),
     )
     for release, at in ((again, "2026-11-20T10:00:01.000+00:00"), (later, "2026-11-20T11:00")):
         record = replace(step, release_id=release, at=at).dump()
@@ -244,7 +254,7 @@ def test_data_of_which_upkeep_has_taken_nothing_still_passes(lab: Lab, tmp_path:
 
 
 def test_a_manifest_of_other_rows_is_found_out(lab: Lab) -> None:
-    key = datasets.key(lab.dataset_id, artifact.MANIFEST_FILE)
+    key = datasets.key(lab.dataset_id, sealed_folder.MANIFEST_FILE)
     lab.store.objects[key] = lab.store.objects[key].replace(b'"watch": 400', b'"watch": 401')
 
     assert lab.failed() == ["lake rows, watch"]
@@ -273,7 +283,7 @@ def test_a_fallback_of_the_proxy_ends_the_chain_and_says_so(lab: Lab) -> None:
 def test_what_was_deleted_since_is_named(lab: Lab) -> None:
     blank = {"recommendation_id": ["id-2"], "function_version": ["11"]}
     lab.lake.append("served", [served(lab.movies, **blank)], transactions={"proxy": 2})
-    del lab.store.objects[datasets.key(lab.dataset_id, artifact.MANIFEST_FILE)]
+    del lab.store.objects[datasets.key(lab.dataset_id, sealed_folder.MANIFEST_FILE)]
 
     chain = lab.tracer.by_id("id-2")
 
@@ -295,7 +305,7 @@ def test_a_user_who_got_nothing_that_day_is_refused(lab: Lab) -> None:
 
 
 def test_an_empty_lake_knows_no_recommendation(tmp_path: Path) -> None:
-    tracer = Tracer(DeltaLake(str(tmp_path)), MemoryStore(), "movierec-api", Lambda())
+    tracer = LineageResolver(DeltaLake(str(tmp_path)), MemoryStore(), "movierec-api", Lambda())
 
     with pytest.raises(UsageError, match="check the id"):
         tracer.by_id("id-1")

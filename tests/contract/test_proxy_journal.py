@@ -56,7 +56,7 @@ class TestJournal:
         path.write_bytes(path.read_bytes() + tail)
         again = open_journal(tmp_path)
         note(again, "r3")
-        assert again.torn == 1
+        assert again.torn_tails == 1
         assert sequences(tmp_path) == [100, 101, 102]
 
     def test_an_empty_journal_is_not_sealed(self, journal):
@@ -114,7 +114,7 @@ class TestJournal:
         note(journal, "r4")
         assert journal.dropped == 1
         assert sequences(tmp_path) == [100, 101, 103]
-        assert open_journal(tmp_path).torn == 0
+        assert open_journal(tmp_path).torn_tails == 0
 
     def test_a_full_disk_drops_and_counts_and_leaves_no_litter(
         self, journal, tmp_path, monkeypatch

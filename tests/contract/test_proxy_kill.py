@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientError, ClientSession
 
-from movierec import logs
-from movierec.aws.lake import DeltaLake
-from movierec.clock import SystemClock
+from movierec.aws.delta_lake import DeltaLake
+from movierec.runtime import json_logging
+from movierec.runtime.clock import SystemClock
 from proxy.app import new_id, serve
-from proxy.door import World
-from proxy.parts import Settings
+from proxy.handler import Dependencies
+from proxy.wiring import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,12 +35,12 @@ def run(folder, flush_s):
         await serve(
             Settings(DEAD_API, Path(folder), port=0, flush_s=float(flush_s)),
             open_lake=lambda: DeltaLake(f"{folder}/lake"),
-            world=World(SystemClock(), time.monotonic, new_id),
+            deps=Dependencies(SystemClock(), time.monotonic, new_id),
             stop=stop,
             on_start=lambda port: print(port, flush=True),  # noqa: T201  for its parent
         )
 
-    logs.to_stderr("proxy")
+    json_logging.to_stderr("proxy")
     asyncio.run(until_signalled())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from movierec.aws.lake import DeltaLake
+from movierec.aws.delta_lake import DeltaLake
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,18 +12,20 @@ from typing import Any
 
 import pytest
 
-from movierec import artifact
-from movierec.aws.gateway import Gateway
-from movierec.aws.served_function import LambdaFunction
+from movierec.aws.api_gateway import Gateway
+from movierec.aws.lambda_function import LambdaFunction
 from movierec.aws.session import client
-from movierec.clock import SystemClock
 from movierec.errors import ReleaseConflictError, ReleaseError
-from movierec.release_log import ReleaseLog
-from movierec.release_testing import MemoryAlarms, MemoryTopic
-from movierec.releases import Releases
-from movierec.routing import ALIAS, Routing
-from movierec.stack.api import local_url
-from movierec.testing import MemoryStore
+from movierec.model import artifact, sealed_folder
+from movierec.releases.by_hand import ByHand
+from movierec.releases.context import Releases
+from movierec.releases.log import ReleaseLog
+from movierec.releases.rollback import roll_back
+from movierec.releases.traffic_split import ALIAS, TrafficSplit
+from movierec.runtime.clock import SystemClock
+from movierec.stack.deploy.chalice_api import local_url
+from movierec.testing.memory import MemoryStore
+from movierec.testing.releases import MemoryAlarms, MemoryTopic
 
 M1, M2 = "20261120T101500Z-abc-def", "20261121T101500Z-abc-def"
 
@@ -62,7 +64,7 @@ def function(emulated_aws: Mapping[str, str]) -> Iterator[str]:
 
 @pytest.fixture
 def releases(function: str) -> Releases:
-    store = MemoryStore({artifact.key(m, artifact.MANIFEST_FILE): b"" for m in (M1, M2)})
+    store = MemoryStore({artifact.key(m, sealed_folder.MANIFEST_FILE): b"" for m in (M1, M2)})
     clock = SystemClock()
     served, log = LambdaFunction(function), ReleaseLog(store, clock)
     return Releases(served, log, clock, MemoryAlarms(), MemoryTopic(), lambda key: key)
@@ -78,62 +80,61 @@ def who_answers(function: str, calls: int) -> Counter[str]:
 
 
 def test_users_go_where_each_step_says(releases: Releases) -> None:
-    assert releases.release_now(M1)[1] == Routing("1")
+    assert ByHand(releases).release_now(M1)[1] == TrafficSplit("1")
     assert who_answers(releases.function.name, 5) == {"1": 5}
 
-    assert releases.release_now(M2, canary_percent=50)[1] == Routing("1", "2", 50)
+    assert ByHand(releases).release_now(M2, canary_percent=50)[1] == TrafficSplit("1", "2", 50)
     # Of 60 fair draws fewer than 12 or more than 48 come once in a million runs.
     assert 12 <= who_answers(releases.function.name, 60)["2"] <= 48
 
-    releases.set_weights(100)
-    assert releases.describe() == Routing("1", "2", 100)
+    ByHand(releases).set_weights(100)
+    assert releases.split() == TrafficSplit("1", "2", 100)
     assert who_answers(releases.function.name, 10) == {"2": 10}
 
-    assert releases.rollback("too many errors") == Routing("1")
+    assert roll_back(releases, "too many errors") == TrafficSplit("1")
     assert who_answers(releases.function.name, 10) == {"1": 10}
 
-    releases.release_now(M2, canary_percent=0)
+    ByHand(releases).release_now(M2, canary_percent=0)
     assert who_answers(releases.function.name, 10) == {"1": 10}
-    assert releases.promote() == Routing("2")
+    assert ByHand(releases).promote() == TrafficSplit("2")
     assert who_answers(releases.function.name, 10) == {"2": 10}
 
 
 def test_a_version_that_fails_its_smoke_test_gets_nobody(releases: Releases) -> None:
-    releases.release_now(M1)
+    ByHand(releases).release_now(M1)
     client("lambda").update_function_configuration(
         FunctionName=releases.function.name, Environment={"Variables": {"BROKEN": M2}}
     )
 
     with pytest.raises(ReleaseError, match="broken model"):
-        releases.release_now(M2, canary_percent=50)
+        ByHand(releases).release_now(M2, canary_percent=50)
     assert who_answers(releases.function.name, 5) == {"1": 5}
 
 
 def test_a_step_that_was_decided_before_a_rollback_is_refused_after_it(
     releases: Releases,
 ) -> None:
-    releases.release_now(M1)
-    releases.release_now(M2, canary_percent=50)
-    brake = releases
+    ByHand(releases).release_now(M1)
+    ByHand(releases).release_now(M2, canary_percent=50)
 
     class Overtaken:
         """Somebody rolls back between the look at the alias and the step."""
 
         def __getattr__(self, name: str) -> Any:
             if name == "update_alias":
-                brake.rollback("alarm")
+                roll_back(releases, "alarm")
             return getattr(client("lambda"), name)
 
     slow = LambdaFunction(releases.function.name, aws=Overtaken())
     with pytest.raises(ReleaseConflictError):
-        replace(releases, function=slow).promote()
-    assert brake.describe() == Routing("1")
+        ByHand(replace(releases, function=slow)).promote()
+    assert releases.split() == TrafficSplit("1")
 
 
 def test_stage_live_follows_the_alias_and_chalices_own_stage_does_not(
     releases: Releases, emulated_aws: Mapping[str, str]
 ) -> None:
-    releases.release_now(M1)
+    ByHand(releases).release_now(M1)
     api = _deployed_api(releases.function.name)
 
     deployment = Gateway().ensure_live_stage(api)
@@ -141,7 +142,7 @@ def test_stage_live_follows_the_alias_and_chalices_own_stage_does_not(
     endpoint = emulated_aws["AWS_ENDPOINT_URL"]
     live, latest = (local_url(endpoint, api, stage) + "/popular" for stage in (ALIAS, "latest"))
     assert (_version(live), _version(latest)) == ("1", "$LATEST")
-    releases.release_now(M2)
+    ByHand(releases).release_now(M2)
     assert (_version(live), _version(latest)) == ("2", "$LATEST")
     assert Gateway().ensure_live_stage(api) == deployment
     client("apigateway").create_deployment(restApiId=api, stageName="latest")
@@ -150,7 +151,7 @@ def test_stage_live_follows_the_alias_and_chalices_own_stage_does_not(
 
 def test_an_api_that_chalice_imported_is_deployed_once(releases: Releases) -> None:
     """An imported integration says less than one that was put: both are the same routes."""
-    releases.release_now(M1)
+    ByHand(releases).release_now(M1)
     api = _imported_api(releases.function.name)
     deployment = Gateway().ensure_live_stage(api)
 

@@ -9,9 +9,10 @@ import threading
 import pytest
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack import addresses, record, sockets
+from movierec.stack import port_allocation, run_record
 from movierec.stack.layout import HOME, Project, find_project
-from movierec.stack.record import Process
+from movierec.stack.processes import sockets
+from movierec.stack.run_record import Process
 
 
 @pytest.fixture
@@ -71,32 +72,32 @@ def test_a_run_and_what_is_written_into_it_are_for_their_owner_alone(run):
     path = run.folder / "settings.json"
     path.touch(0o644)
 
-    record.write_atomically(run.create().folder / path.name, "{}")
+    run_record.write_atomically(run.create().folder / path.name, "{}")
 
     assert (mode(run.folder), mode(path)) == (0o700, 0o600)
 
 
 def test_a_run_that_only_its_record_has_made_is_private_too(tmp_path):
     run = Project(tmp_path).run("test")
-    record.update(run, lambda before: before)
+    run_record.update(run, lambda before: before)
     assert (mode(run.folder), mode(run.record)) == (0o700, 0o600)
 
 
 def test_the_default_run_has_the_well_known_ports(tmp_path):
-    assert addresses.ports(Project(tmp_path).run().create()) == addresses.WELL_KNOWN
+    assert port_allocation.ports(Project(tmp_path).run().create()) == port_allocation.WELL_KNOWN
 
 
 def test_another_run_gets_free_ports_and_keeps_them(run):
-    first = addresses.ports(run, random_source=random.Random(1))
-    assert len(set(first.values())) == len(addresses.WELL_KNOWN)
+    first = port_allocation.ports(run, random_source=random.Random(1))
+    assert len(set(first.values())) == len(port_allocation.WELL_KNOWN)
     assert all(20_000 <= port < 32_768 for port in first.values())
-    assert addresses.ports(run, random_source=random.Random(2)) == first
+    assert port_allocation.ports(run, random_source=random.Random(2)) == first
 
 
 def test_a_port_in_use_is_named_with_who_asks_who_has_it_and_what_next(run, busy_port):
-    record.update(run, lambda before: before.with_ports({addresses.PROXY: busy_port}))
+    run_record.update(run, lambda before: before.with_ports({port_allocation.PROXY: busy_port}))
     with pytest.raises(UnavailableError) as caught:
-        addresses.require_free(run, addresses.PROXY)
+        port_allocation.require_free(run, port_allocation.PROXY)
     message = str(caught.value)
     for part in (str(busy_port), "proxy of run test", f"pid {os.getpid()}", "--run"):
         assert part in message
@@ -119,28 +120,28 @@ def test_a_server_that_does_not_speak_http_does_not_answer(busy_port):
 def test_concurrent_writers_of_the_record_lose_nothing(run):
     def add(number):
         process = Process(str(number), str(number), number, 0.0, "", ())
-        record.update(run, lambda before: before.with_process(process))
+        run_record.update(run, lambda before: before.with_process(process))
 
     threads = [threading.Thread(target=add, args=(n,)) for n in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert {p.pid for p in record.load(run).processes} == set(range(20))
+    assert {p.pid for p in run_record.load(run).processes} == set(range(20))
 
 
 def test_an_unreadable_record_is_a_sentence(run):
     run.record.write_text("{")
     with pytest.raises(ConfigError, match=r"run\.json cannot be read"):
-        record.load(run)
+        run_record.load(run)
 
 
 def test_a_run_is_held_by_one_command_at_a_time(run):
     with (
-        record.exclusive(run, "up"),
+        run_record.exclusive(run, "up"),
         pytest.raises(UnavailableError, match=rf"pid {os.getpid()} \(up\)"),
-        record.exclusive(run, "down"),
+        run_record.exclusive(run, "down"),
     ):
         pytest.fail("held twice")
-    with record.exclusive(run, "down"):
+    with run_record.exclusive(run, "down"):
         pass

@@ -11,9 +11,9 @@ from kafka import KafkaConsumer, TopicPartition
 
 from movierec.kafka import topics
 from movierec.settings import KAFKA_BOOTSTRAP, kafka_options
-from movierec.stack import broker
 from movierec.stack.layout import Run, find_project
-from movierec.stack.processes import Supervisor
+from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.services import kafka_broker
 from simulator import backfill
 from simulator.backfill import Backfill, BackfillJob
 from simulator.history_generator import HistoryWindow
@@ -33,11 +33,11 @@ def options(tmp_path_factory):
         pytest.skip("Kafka is not installed: make setup")
     run = Run(project, tmp_path_factory.mktemp("broker") / "run").create()
     with Supervisor(run) as supervisor:
-        servers = broker.start(supervisor, os.environ)
+        servers = kafka_broker.start(supervisor, os.environ)
         found = kafka_options({KAFKA_BOOTSTRAP: servers})
         topics.ensure(found, TOPIC, PARTITIONS)
         yield found
-        broker.stop(supervisor)
+        kafka_broker.stop(supervisor)
 
 
 def consumed(options):

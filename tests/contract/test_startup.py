@@ -8,18 +8,12 @@ import pytest
 from movierec import settings
 from movierec.aws.session import client
 from movierec.errors import UnavailableError
-from movierec.stack import (
-    addresses,
-    condition,
-    deployment,
-    record,
-    sockets,
-    supervision,
-    surroundings,
-)
-from movierec.stack.deployment import Deployment
+from movierec.stack import port_allocation, restarter, run_environment, run_record, run_status
+from movierec.stack.deploy import deployed_state
+from movierec.stack.deploy.deployed_state import Deployment
 from movierec.stack.options import external_kafka
-from movierec.stack.processes import Supervisor
+from movierec.stack.processes import sockets
+from movierec.stack.processes.supervisor import Supervisor
 from movierec.stack.progress import quiet
 from movierec.stack.startup import Startup
 from tests.contract.children import gone, waiting
@@ -43,14 +37,14 @@ def busy_port():
         yield server.getsockname()[1]
 
 
-@pytest.mark.parametrize("part", [addresses.EMULATOR, addresses.PROXY])
+@pytest.mark.parametrize("part", [port_allocation.EMULATOR, port_allocation.PROXY])
 def test_a_port_that_is_taken_is_refused_before_anything_is_started(run, busy_port, part):
-    record.update(run, lambda before: before.with_ports({part: busy_port}))
+    run_record.update(run, lambda before: before.with_ports({part: busy_port}))
     with Supervisor(run) as supervisor:
         with pytest.raises(UnavailableError, match=f"port {busy_port}, wanted by {part}"):
             Startup(supervisor, quiet(), {})
         assert supervisor.running() == ()
-    assert record.load(run).processes == ()
+    assert run_record.load(run).processes == ()
 
 
 def test_a_cluster_that_the_environment_names_is_taken(run):
@@ -62,7 +56,7 @@ def test_a_cluster_that_the_environment_names_is_taken(run):
 
 def test_a_shell_with_the_runs_own_surroundings_names_no_other_cluster(run):
     """After `eval "$(movierec env)"`, `movierec up` must start the run's own again."""
-    record.update(run, lambda before: before.with_ports({addresses.KAFKA: 9092}))
+    run_record.update(run, lambda before: before.with_ports({port_allocation.KAFKA: 9092}))
     own = {settings.KAFKA_BOOTSTRAP: "127.0.0.1:9092"}
     assert external_kafka(run, {**own, settings.LAKE_BUCKET: "movierec-lake"}) is None
     # Somebody's tunnel to a cluster elsewhere.
@@ -85,8 +79,8 @@ def come_up(run, supervisor):
 
 
 def test_what_an_earlier_up_has_deployed_is_still_known_while_the_next_one_is_under_way(run):
-    deployment.save(run, Deployment(generation=7, told=DEPLOYED))
-    surroundings.save(run, {settings.TOPIC: "another"})
+    deployed_state.save(run, Deployment(generation=7, told=DEPLOYED))
+    run_environment.save(run, {settings.TOPIC: "another"})
     with Supervisor(run) as supervisor:
         known = come_up(run, supervisor)
     assert known.items() >= DEPLOYED.items()
@@ -102,17 +96,17 @@ def test_a_new_run_knows_of_nothing_that_is_deployed(run):
 def test_nobody_starts_what_this_command_starts(run):
     """The supervisor of an earlier `up` would, at the same time."""
     with Supervisor(run) as supervisor:
-        earlier = supervisor.start(waiting(run, supervision.NAME))
+        earlier = supervisor.start(waiting(run, restarter.NAME))
         come_up(run, supervisor)
         assert gone(earlier.pid)
 
 
 def with_kafka_at(run, servers):
-    record.update(run, lambda before: before.with_ports({addresses.KAFKA: 9092}))
+    run_record.update(run, lambda before: before.with_ports({port_allocation.KAFKA: 9092}))
     local = "http://127.0.0.1:1"
     urls = ("AWS_ENDPOINT_URL", settings.PROXY_URL, settings.SITE_URL)
-    surroundings.save(run, {**dict.fromkeys(urls, local), settings.KAFKA_BOOTSTRAP: servers})
-    return condition.observe(run)["parts"]["kafka"]
+    run_environment.save(run, {**dict.fromkeys(urls, local), settings.KAFKA_BOOTSTRAP: servers})
+    return run_status.observe(run)["parts"]["kafka"]
 
 
 def test_a_cluster_that_is_not_the_runs_own_is_external_and_up_if_it_answers(run, busy_port):

@@ -9,11 +9,12 @@ import time
 import pytest
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack import record, trees
+from movierec.stack import run_record
 from movierec.stack.layout import Project
-from movierec.stack.memory import PeakMemory
-from movierec.stack.processes import Supervisor
-from movierec.stack.programs import Spec
+from movierec.stack.processes import trees
+from movierec.stack.processes.peak_memory import PeakMemory
+from movierec.stack.processes.programs import Spec
+from movierec.stack.processes.supervisor import Supervisor
 from tests.contract.children import eventually, gone, spec, waiting
 
 # A child that says it is ready by a file, and has a grandchild in a session of its own.
@@ -89,7 +90,7 @@ def test_a_child_that_ignores_sigterm_is_killed_after_its_grace(run, supervisor)
     process = supervisor.start(spec(run, "stubborn", STUBBORN, ready=ready, grace_s=0.3))
     supervisor.stop("stubborn")
     assert gone(process.pid)
-    assert record.load(run).processes == ()
+    assert run_record.load(run).processes == ()
 
 
 def test_a_child_gets_its_grace_to_clean_up(run, supervisor):
@@ -140,8 +141,8 @@ def test_a_recycled_pid_is_never_killed(run, supervisor):
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         long_ago = trees.created_s(stranger.pid) - 3600
-        forged = record.Process("old", "old", stranger.pid, long_ago, "log", ("old",))
-        record.update(run, lambda before: before.with_process(forged))
+        forged = run_record.Process("old", "old", stranger.pid, long_ago, "log", ("old",))
+        run_record.update(run, lambda before: before.with_process(forged))
         assert supervisor.running() == ()
         supervisor.stop_all()
         assert stranger.poll() is None

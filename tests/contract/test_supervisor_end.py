@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from movierec.stack import record
-from movierec.stack.processes import Supervisor
+from movierec.stack import run_record
+from movierec.stack.processes.supervisor import Supervisor
 from tests.contract.children import eventually, gone, waiting
 
 ROOT = Path(__file__).parents[2]
@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 DEMO = """
 import os, pathlib, sys, time
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import Supervisor
-from movierec.stack.programs import Spec
+from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.programs import Spec
 run = Run(Project(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))
 with Supervisor(run) as supervisor:
     child = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -83,12 +83,12 @@ def test_whatever_ends_the_supervisor_ends_its_children(run, number):
     """SIGKILL leaves it no chance: that is what the guard is for."""
     demo = started(run, DEMO)
     try:
-        [child] = record.load(run).processes
+        [child] = run_record.load(run).processes
         assert not gone(child.pid)
         demo.send_signal(number)
         demo.wait(20)
         eventually(lambda: gone(child.pid))
-        eventually(lambda: record.load(run).processes == ())
+        eventually(lambda: run_record.load(run).processes == ())
     finally:
         finish(demo, run)
 
@@ -96,8 +96,8 @@ def test_whatever_ends_the_supervisor_ends_its_children(run, number):
 def test_sigterm_ends_a_program_that_a_thread_waits_for(run):
     demo = started(run, CALLING)
     try:
-        eventually(lambda: len(record.load(run).processes) == 2)
-        children = [process.pid for process in record.load(run).processes]
+        eventually(lambda: len(run_record.load(run).processes) == 2)
+        children = [process.pid for process in run_record.load(run).processes]
         demo.terminate()
         demo.wait(20)
         assert all(map(gone, children))
@@ -112,8 +112,8 @@ def test_sigterm_ends_a_program_that_a_thread_waits_for(run):
 def test_whatever_ends_the_supervisor_ends_a_program_that_a_thread_reads(run, number):
     demo = started(run, STREAMING)
     try:
-        eventually(lambda: len(record.load(run).processes) == 2)
-        children = [process.pid for process in record.load(run).processes]
+        eventually(lambda: len(run_record.load(run).processes) == 2)
+        children = [process.pid for process in run_record.load(run).processes]
         demo.send_signal(number)
         demo.wait(20)
         eventually(lambda: all(map(gone, children)))
@@ -127,11 +127,11 @@ def test_a_guard_leaves_alone_what_an_earlier_command_left_running(run, supervis
     earlier = supervisor.start(waiting(run, "earlier"))
     demo = started(run, DEMO)
     try:
-        [child] = [p for p in record.load(run).processes if p != earlier]
+        [child] = [p for p in run_record.load(run).processes if p != earlier]
         demo.kill()
         demo.wait(20)
         eventually(lambda: gone(child.pid))
-        eventually(lambda: record.load(run).processes == (earlier,))
+        eventually(lambda: run_record.load(run).processes == (earlier,))
         assert supervisor.running() == (earlier,)
     finally:
         finish(demo, run)
@@ -143,6 +143,6 @@ def test_the_guard_sees_nothing_of_the_users_environment(run, monkeypatch):
     with Supervisor(run) as supervisor:
         child = supervisor.start(waiting(run))
         guards = [p for p in psutil.Process().children() if p.pid != child.pid]
-        found = [p.environ() for p in guards if "movierec.stack.guard" in p.cmdline()]
+        found = [p.environ() for p in guards if "movierec.stack.processes.guard" in p.cmdline()]
     assert found
     assert not {"PYTHONSTARTUP", "AWS_SECRET_ACCESS_KEY"} & found[0].keys()

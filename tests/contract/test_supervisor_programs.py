@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from movierec.errors import UnavailableError
-from movierec.stack import record
-from movierec.stack.processes import Supervisor
-from movierec.stack.programs import alone
+from movierec.stack import run_record
+from movierec.stack.processes.programs import alone
+from movierec.stack.processes.supervisor import Supervisor
 from tests.contract.children import eventually, gone, spec, waiting
 
 
@@ -15,7 +15,7 @@ def test_a_program_is_run_to_its_end_and_forgotten(run, supervisor):
     assert supervisor.call(spec(run, "tool", "print('done')"), within_s=60) == 0
     assert supervisor.call(spec(run, "tool", "raise SystemExit(7)"), within_s=60) == 7
     assert (run.logs / "tool.log.1").read_text() == "done\n"
-    assert record.load(run).processes == ()
+    assert run_record.load(run).processes == ()
 
 
 def test_a_program_that_does_not_end_is_stopped(run, supervisor):
@@ -54,7 +54,7 @@ def test_what_a_program_says_is_read_as_it_comes_and_the_program_forgotten(run, 
     with supervisor.stream(spec(run, "tool", code)) as program:
         assert list(program.stdout) == ["one\n", "two\n"]
         assert program.wait() == 7
-    assert record.load(run).processes == ()
+    assert run_record.load(run).processes == ()
 
 
 @pytest.mark.parametrize("how", ["supervised", "alone"])

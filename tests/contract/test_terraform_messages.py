@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from movierec.errors import UsageError
-from movierec.stack import terraform
-from movierec.stack.terraform_progress import Diagnostic, Progress, advance
+from movierec.stack.deploy import terraform
+from movierec.stack.deploy.terraform_progress import Diagnostic, Progress, advance
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LOG = Path("var/default/logs/terraform.log")

@@ -6,10 +6,10 @@ import gzip
 import numpy as np
 import pytest
 
-from functions.train_als import als, evaluation
-from movierec import audience
-from movierec import dataset as datasets
-from movierec.dataset import Evidence, Parameters, Rated, Watched
+from functions.train_als import als, holdout_evaluation
+from movierec.model import dataset as datasets
+from movierec.model import segments
+from movierec.model.dataset import Evidence, Parameters, Rated, Watched
 
 pytestmark = pytest.mark.data
 NONE = np.zeros(0, np.int64)
@@ -26,7 +26,7 @@ def evidence(columns, *, ages, genders):
         rated=Rated(users, codes, ratings, at),
         runtimes_minutes=np.zeros(len(names), np.int64),
         adult=np.zeros(len(names), bool),
-        user_groups=audience.groups_by_id(ids, audience.group_of(np.array(ages), genders)),
+        user_groups=segments.groups_by_id(ids, segments.group_of(np.array(ages), genders)),
     )
 
 
@@ -52,7 +52,7 @@ def ml_1m(folder):
 @pytest.mark.parametrize(("load", "ratio"), [(ml_100k, 1.3), (ml_1m, 2.2)])
 def test_als_beats_the_popular_list(data_folder, load, ratio):
     dataset = datasets.build(load(data_folder), Parameters())
-    found = evaluation.evaluate(dataset, als.Parameters(), threads=2)
+    found = holdout_evaluation.evaluate(dataset, als.Parameters(), threads=2)
     ours, theirs = found["model"], found["popularity"]
     assert ours["ndcg"] > ratio * theirs["ndcg"]
     assert ours["recall"] > theirs["recall"]

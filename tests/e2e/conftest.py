@@ -9,9 +9,9 @@ import pytest
 
 from bench.stack import playing
 from movierec import settings
-from movierec.aws.releases import open_releases
+from movierec.aws.release_factory import open_releases
 from movierec.aws.session import client
-from movierec.stack import surroundings
+from movierec.stack import run_environment
 from tests.contract.webhook_catcher import catching
 
 ROOT_COMMAND = (sys.executable, "-m", "movierec.cli.main")
@@ -53,7 +53,7 @@ def stack(chosen):
 
 @pytest.fixture(scope="module")
 def variables(stack):
-    return surroundings.load(stack.run)
+    return run_environment.load(stack.run)
 
 
 @pytest.fixture

@@ -15,14 +15,15 @@ import time
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from movierec import edge, settings
+from movierec import settings
+from movierec.runtime import entrypoint
 
 LINES_AT_ONCE = 50
 WITHIN_S = 120
 
 
 def main(topic: str, first: int) -> None:
-    stop = edge.stop_event()
+    stop = entrypoint.stop_event()
     producer = KafkaProducer(**settings.kafka_options(os.environ), acks="all")
     numbers = itertools.count(first)
     while not stop.is_set():

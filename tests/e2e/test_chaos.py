@@ -20,32 +20,26 @@ from pathlib import Path
 import pytest
 
 from movierec import settings
-from movierec.aws.lake import DeltaLake
+from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.session import client
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
-from movierec.stack import (
-    addresses,
-    broker,
-    emulator,
-    services,
-    supervision,
-    surroundings,
-)
+from movierec.stack import port_allocation, restarter, run_environment
 from movierec.stack.layout import find_project
 from movierec.stack.options import Options
 from movierec.stack.options import surroundings as expected_surroundings
-from movierec.stack.processes import Supervisor
+from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.services import emulator, kafka_broker, workers
 
 CRASHES = int(os.environ.get("MOVIEREC_CRASHES", "3"))
 SEED = int(os.environ.get("MOVIEREC_CRASH_SEED", "1"))
 WITHIN_S = 120
 ROOT = Path(__file__).parents[2]
 WRITER = (sys.executable, "-m", "tests.e2e.site_writer")
-PARTS = (emulator.NAME, addresses.KAFKA, services.INGEST)
+PARTS = (emulator.NAME, port_allocation.KAFKA, workers.INGEST)
 
 # Who is killed again and again is started at once all the same.
-AT_ONCE = supervision.BackOff(first_s=0.1, longest_s=0.1)
+AT_ONCE = restarter.BackOff(first_s=0.1, longest_s=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +55,7 @@ def variables(run):
     inherited = dict(os.environ)
     with Supervisor(run) as supervisor:
         supervisor.start(emulator.spec(run, inherited))
-        servers = broker.start(supervisor, inherited)
+        servers = kafka_broker.start(supervisor, inherited)
         known = expected_surroundings(run, {}, Options())
         assert known[settings.KAFKA_BOOTSTRAP] == servers
         topics.ensure(settings.kafka_options(known), known[settings.TOPIC], 2)
@@ -72,8 +66,8 @@ def variables(run):
             client("s3").create_bucket(Bucket=known[settings.LAKE_BUCKET])
             client.cache_clear()
         # The proxy is none of the parts here, and nobody asks it.
-        surroundings.save(run, {**known, settings.API_URL: "http://127.0.0.1:1"})
-        supervisor.start(services.ingest(run, known, inherited))
+        run_environment.save(run, {**known, settings.API_URL: "http://127.0.0.1:1"})
+        supervisor.start(workers.ingest(run, known, inherited))
         yield known
 
 
@@ -140,7 +134,7 @@ def supervisor(run, variables):
 
 def test_every_line_is_in_the_lake_once_whatever_dies_meanwhile(run, variables, supervisor):
     chance = random.Random(SEED)
-    watch = supervision.Watch(supervisor, supervision.watched(run, os.environ), AT_ONCE)
+    watch = restarter.Watch(supervisor, restarter.watched(run, os.environ), AT_ONCE)
     lake = DeltaLake.from_env(variables)
     for _ in range(CRASHES):
         with Site(variables) as site:

@@ -16,11 +16,13 @@ from kafka import KafkaConsumer, TopicPartition
 from bench.faults import Code
 from bench.stack import stop
 from movierec import settings
-from movierec.aws import executions
+from movierec.aws import step_functions
 from movierec.aws.session import client
-from movierec.notices import record_key
-from movierec.release_log import page_key
-from movierec.stack import environment, record, surroundings, terraform, trees
+from movierec.releases.log import page_key
+from movierec.releases.notifications import record_key
+from movierec.stack import run_environment, run_record
+from movierec.stack.deploy import terraform
+from movierec.stack.processes import child_environment, trees
 
 WITHIN_S = 60
 
@@ -71,7 +73,7 @@ def test_both_models_answered_users_from_the_model(stack):
 
 def test_functions_ran_as_processes_not_in_docker(stack):
     """LocalStack only warns about an executor that it does not know, and takes Docker."""
-    (emulator,) = (p for p in record.load(stack.run).processes if p.name == "emulator")
+    (emulator,) = (p for p in run_record.load(stack.run).processes if p.name == "emulator")
     commands = [
         " ".join(p.cmdline()) for p in psutil.Process(emulator.pid).children(recursive=True)
     ]
@@ -84,7 +86,7 @@ def test_a_second_apply_changes_nothing(stack, variables):
 
 def plan_is_empty(stack, variables):
     project = stack.run.project
-    env = environment.basic(os.environ, path=project.path) | {
+    env = child_environment.basic(os.environ, path=project.path) | {
         name: value for name, value in variables.items() if name.startswith("AWS_")
     }
     workspace = terraform.Workspace(
@@ -195,7 +197,7 @@ def test_a_release_goes_its_way_by_itself_and_all_that_tells_of_it_agrees(
     assert end.items() <= shown.items()
     names = [step["name"] for step in shown["steps"]]
     assert names[:5] == ["start", "gate", "cut", "smoke", "weigh"]
-    assert releases.describe() == releases.log.closing(release).after
+    assert releases.split() == releases.log.closing(release).after
     decided = json.loads(movierec("--json", "release", "replay", release).stdout)
     assert "weigh" in {each["decided"]["name"] for each in decided}
     assert all(each["ok"] for each in decided)
@@ -225,20 +227,20 @@ def told(releases, release):
 def test_what_fails_users_is_taken_back_by_its_alarm_with_no_state_machine_to_help(
     movierec, variables, releases, channel
 ):
-    before = releases.describe()
+    before = releases.split()
     code = Code()
     try:
         how = code.hurt("failing")
         started = movierec("--json", "release", "start", *how, "--no-watch")
         release = json.loads(started.stdout)["release_id"]
-        until(lambda: releases.describe().canary)
-        machine = executions.arn_of(variables[settings.RELEASE_MACHINE], release)
+        until(lambda: releases.split().canary)
+        machine = step_functions.arn_of(variables[settings.RELEASE_MACHINE], release)
         client("stepfunctions").stop_execution(executionArn=machine)
-        until(lambda: executions.status(machine) == "ABORTED")
-        exposed = releases.standing(release)
+        until(lambda: step_functions.status(machine) == "ABORTED")
+        exposed = releases.state_of(release)
         assert (exposed.state, exposed.stable) == ("exposed", before.stable)
         until(
-            lambda: releases.standing(release).closed and releases.describe() == before,
+            lambda: releases.state_of(release).closed and releases.split() == before,
             lambda: assert_users_are_answered(variables),
         )
     finally:
@@ -248,7 +250,7 @@ def test_what_fails_users_is_taken_back_by_its_alarm_with_no_state_machine_to_he
     assert (end["release_id"], end["state"]) == (release, "rolled back")
     assert earlier["state"] in ("promoted", "rolled back")
     assert end["reason"].startswith(f"alarm movierec-canary-{exposed.version}-")
-    assert executions.status(machine) == "ABORTED"
+    assert step_functions.status(machine) == "ABORTED"
     until(lambda: told(releases, release) == {"start", "rollback"})
     assert any(end["reason"] in said["text"] for said in channel.taken)
     until(lambda: end["reason"] in get(releases.link(page_key(release)), "")[2])
@@ -272,7 +274,7 @@ def assert_nothing_is_left(run, before):
 
 def test_ctrl_c_stops_everything(stack):
     """From here on the run is down, until a test has it resumed."""
-    before = record.load(stack.run)
+    before = run_record.load(stack.run)
     stop(stack.process)
     assert_nothing_is_left(stack.run, before)
 
@@ -285,7 +287,7 @@ def test_a_run_that_was_stopped_goes_on_with_all_that_it_had_and_deploys_nothing
     assert "localstack" in resumed.stderr
     assert "terraform" not in resumed.stderr
     assert "chalice" not in resumed.stderr
-    assert surroundings.load(stack.run) == variables
+    assert run_environment.load(stack.run) == variables
     assert plan_is_empty(stack, variables)
     listed = json.loads(movierec("--json", "release", "list").stdout)
     assert {"promoted", "rolled back"} <= {each["state"] for each in listed}
@@ -320,7 +322,7 @@ def test_what_has_changed_is_deployed_and_nothing_else(movierec, stack, variable
     assert changed.returncode == 0, changed.stderr
     assert "terraform apply" in changed.stderr
     assert "chalice" not in changed.stderr
-    assert surroundings.load(stack.run) == variables
+    assert run_environment.load(stack.run) == variables
     with log.open() as told:
         told.seek(before)
         messages = [json.loads(line) for line in told if line.startswith("{")]
@@ -336,7 +338,7 @@ def test_an_emulator_and_a_broker_that_are_killed_come_back_and_users_are_answer
     movierec, stack, variables
 ):
     names = {"emulator", "kafka"}
-    killed = {p.name: p for p in record.load(stack.run).processes if p.name in names}
+    killed = {p.name: p for p in run_record.load(stack.run).processes if p.name in names}
     for process in killed.values():
         os.kill(process.pid, signal.SIGKILL)
     until(
@@ -351,7 +353,7 @@ def test_an_emulator_and_a_broker_that_are_killed_come_back_and_users_are_answer
 
 
 def test_down_stops_everything_and_says_what_is_kept_and_where(movierec, stack):
-    before = record.load(stack.run)
+    before = run_record.load(stack.run)
     said = movierec("down").stdout
     assert "stopped: supervisor, proxy, ingest," in said
     assert f"kept in {stack.run.folder}" in said

@@ -11,9 +11,10 @@ from typing import ClassVar
 import pytest
 
 from movierec.errors import MovierecError
-from movierec.stack import environment, terraform
+from movierec.stack.deploy import terraform
+from movierec.stack.deploy.terraform import Workspace
 from movierec.stack.layout import Project
-from movierec.stack.terraform import Workspace
+from movierec.stack.processes import child_environment
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "infra" / "terraform"
@@ -34,8 +35,8 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 def terraform_environment(endpoint_url=NOWHERE):
-    base = environment.basic(os.environ) | environment.internet(os.environ)
-    base |= environment.emulated_aws(endpoint_url)
+    base = child_environment.basic(os.environ) | child_environment.internet(os.environ)
+    base |= child_environment.emulated_aws(endpoint_url)
     return terraform.configured(base, Project(ROOT).terraform_config)
 
 

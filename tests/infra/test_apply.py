@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack.terraform import Workspace, forget
-from movierec.stack.terraform_progress import Progress
+from movierec.stack.deploy.terraform import Workspace, forget
+from movierec.stack.deploy.terraform_progress import Progress
 
 # Reads lines from a FIFO until its writer closes it; the last word is the exit code. An interrupt
 # ends it as it ends Terraform: with a diagnostic.

@@ -12,10 +12,11 @@ import boto3
 import pytest
 
 from movierec.errors import ConfigError
-from movierec.stack import emulator, terraform
+from movierec.stack.deploy import terraform
+from movierec.stack.deploy.terraform import PLATFORM, STORAGE_READY
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import Supervisor
-from movierec.stack.terraform import PLATFORM, STORAGE_READY
+from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.services import emulator
 
 EXPECTED = terraform.expected_outputs("000000000000")
 EXECUTION_S = 60

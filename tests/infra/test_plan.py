@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from movierec import settings
-from movierec.aws.alarms import version_in
-from movierec.live_metrics import (
+from movierec.aws.cloudwatch_alarms import version_in
+from movierec.lake.maintenance import Policy
+from movierec.metrics import (
     INGEST_DIMENSIONS,
     INGEST_METRICS,
     LIVE_METRICS,
@@ -16,8 +17,7 @@ from movierec.live_metrics import (
     live_dimensions,
     quality_dimensions,
 )
-from movierec.stack import terraform
-from movierec.upkeep import Policy
+from movierec.stack.deploy import terraform
 
 # AWS's own metrics that alarms may name:
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html

@@ -14,12 +14,13 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack import environment, packages
 from movierec.stack.layout import Project
+from movierec.stack.packaging import lambda_packages
+from movierec.stack.processes import child_environment
 
 ROOT = Path(__file__).parents[2]
 PROJECT = Project(ROOT)
-FUNCTIONS = packages.function_names(PROJECT)
+FUNCTIONS = lambda_packages.function_names(PROJECT)
 
 # What AWS's runtime brings along; the process runtime's environment holds the same.
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
@@ -27,22 +28,22 @@ RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3",
 
 @pytest.fixture(scope="module")
 def env():
-    uv = packages.find_uv(PROJECT, os.environ)
+    uv = lambda_packages.find_uv(PROJECT, os.environ)
     if uv is None:
         pytest.skip("uv is neither in .tools/venv/bin nor on PATH")
     # The small checkouts made here have no tools of their own.
     path = (Path(uv).parent,)
-    return environment.basic(os.environ, path=path) | environment.internet(os.environ)
+    return child_environment.basic(os.environ, path=path) | child_environment.internet(os.environ)
 
 
 @pytest.fixture(scope="module", params=FUNCTIONS)
 def built(request, env):
-    return packages.build_function(PROJECT, env, request.param)
+    return lambda_packages.build_function(PROJECT, env, request.param)
 
 
 @pytest.fixture(scope="module")
 def vendor(env):
-    return packages.build_vendor(PROJECT, env)
+    return lambda_packages.build_vendor(PROJECT, env)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_a_package_is_within_what_aws_allows(built):
     with zipfile.ZipFile(built.path) as archive:
         size_bytes = sum(entry.file_size for entry in archive.infolist())
 
-    assert size_bytes == built.unzipped_bytes <= packages.LIMIT_BYTES == 262_144_000
+    assert size_bytes == built.unzipped_bytes <= lambda_packages.LIMIT_BYTES == 262_144_000
 
 
 def test_a_package_imports_its_handler_with_the_runtime_alone(built, unzipped, runtime):
@@ -151,14 +152,17 @@ def test_versions_of_libraries_can_be_told_from_inside(built, unzipped):
 
 
 def test_the_api_imports_from_vendor_and_the_runtime_alone(vendor, runtime):
-    modules = "numpy, aws_lambda_powertools, movierec.ranking, movierec.artifact, movierec.aws.s3"
+    modules = ("movierec.model.ranking", "movierec.model.artifact", "movierec.aws.s3_store")
+    imported = ", ".join(("numpy", "aws_lambda_powertools", *modules))
 
-    done = run_isolated(f"import {modules}; print(movierec.__file__)", vendor.path, runtime)
+    done = run_isolated(f"import {imported}; print(movierec.__file__)", vendor.path, runtime)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(vendor.path / "movierec" / "__init__.py")
     assert not list(vendor.path.glob("boto*"))
-    assert (vendor.path / "movierec" / "__pycache__" / "ranking.cpython-313.pyc").is_file()
+    assert (
+        vendor.path / "movierec" / "model" / "__pycache__" / "ranking.cpython-313.pyc"
+    ).is_file()
     assert not list(vendor.path.glob("movierec*.dist-info"))
 
 
@@ -184,7 +188,7 @@ def test_chalice_packs_the_api_without_the_network_and_within_the_limit(vendor, 
     package = Path(done.stdout.split()[-1])
     unzipped = tmp_path / "unzipped"
     with zipfile.ZipFile(package) as archive:
-        assert sum(entry.file_size for entry in archive.infolist()) <= packages.LIMIT_BYTES
+        assert sum(entry.file_size for entry in archive.infolist()) <= lambda_packages.LIMIT_BYTES
         archive.extractall(unzipped)
     assert not list(unzipped.glob("boto*"))
     imported = run_isolated("import app; assert callable(app.app)", unzipped, runtime)
@@ -220,7 +224,7 @@ def checkout(tmp_path):
 
 
 def build(checkout, env):
-    return packages.build_function(checkout, env, "echo")
+    return lambda_packages.build_function(checkout, env, "echo")
 
 
 def test_two_checkouts_of_the_same_code_give_the_same_bytes(checkout, env, tmp_path):
@@ -243,7 +247,7 @@ def test_a_real_package_is_the_same_when_it_is_built_again(built, env, tmp_path)
     for name in ("src", "functions", "pyproject.toml", "README.md"):
         (tmp_path / name).symlink_to(ROOT / name)
 
-    assert packages.build_function(again, env, built.name).sha256 == built.sha256
+    assert lambda_packages.build_function(again, env, built.name).sha256 == built.sha256
 
 
 def test_a_second_build_does_nothing(checkout, env):
@@ -289,11 +293,11 @@ def test_a_damaged_package_is_built_again(checkout, env, damage):
 
 
 def test_packed_requirements_of_an_old_lock_are_dropped(checkout, env):
-    packages.build_functions(checkout, env)
+    lambda_packages.build_functions(checkout, env)
     lock = checkout.root / "functions/echo/requirements.txt"
     lock.write_text(lock.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
 
-    packages.build_functions(checkout, env)
+    lambda_packages.build_functions(checkout, env)
 
     assert len(list((checkout.build / "packages" / "cache").iterdir())) == 1
 
@@ -309,7 +313,7 @@ def test_of_two_builds_of_one_package_at_the_same_time_the_second_waits(checkout
     """Side by side, the record of the one could end beside the file of the other."""
     uv = checkout.tools / "venv" / "bin" / "uv"
     uv.parent.mkdir(parents=True)
-    calls, real = checkout.root / "calls", packages.find_uv(PROJECT, env)
+    calls, real = checkout.root / "calls", lambda_packages.find_uv(PROJECT, env)
     uv.write_text(f'#!/bin/sh\necho >>"{calls}"\nexec "{real}" "$@"\n', encoding="utf-8")
     uv.chmod(0o755)
 
@@ -323,30 +327,30 @@ def test_of_two_builds_of_one_package_at_the_same_time_the_second_waits(checkout
 def test_what_a_run_was_brought_up_with_stays_when_other_code_is_built(checkout, env, tmp_path):
     """Terraform reads it twice: for its sum, and to upload it."""
     mine, others = tmp_path / "mine", tmp_path / "others"
-    [first] = packages.build_functions(checkout, env, into=mine)
+    [first] = lambda_packages.build_functions(checkout, env, into=mine)
     before = first.path.read_bytes()
     with (checkout.root / "functions/echo/handler.py").open("a", encoding="utf-8") as code:
         code.write("changed = True\n")
 
-    [second] = packages.build_functions(checkout, env, into=others)
+    [second] = lambda_packages.build_functions(checkout, env, into=others)
 
     assert first.path == mine / "echo.zip"
     assert first.path.read_bytes() == before
     assert second.path.read_bytes() != before
-    [again] = packages.build_functions(checkout, env, into=mine)
+    [again] = lambda_packages.build_functions(checkout, env, into=mine)
     assert again.path.read_bytes() == second.path.read_bytes()
 
 
 def test_vendor_stays_as_it_is_while_somebody_copies_it(checkout, env):
-    first = packages.build_vendor(checkout, env)
+    first = lambda_packages.build_vendor(checkout, env)
     library = checkout.root / "src/movierec/__init__.py"
     before = library.read_text(encoding="utf-8")
     library.write_text(before + "x = 1\n", encoding="utf-8")
     vendored = first.path / "movierec" / "__init__.py"
 
     with ThreadPoolExecutor(1) as pool:
-        with packages.reading_vendor(checkout):
-            building = pool.submit(packages.build_vendor, checkout, env)
+        with lambda_packages.reading_vendor(checkout):
+            building = pool.submit(lambda_packages.build_vendor, checkout, env)
             with pytest.raises(TimeoutError):  # as long as a build takes, and more
                 building.result(timeout=3)
             assert vendored.read_text(encoding="utf-8") == before
@@ -372,17 +376,17 @@ def test_without_uv_one_is_told_what_to_do(checkout):
 
 
 def test_a_package_past_the_limit_is_refused(checkout, env, monkeypatch):
-    monkeypatch.setattr(packages, "LIMIT_BYTES", 1000)
+    monkeypatch.setattr(lambda_packages, "LIMIT_BYTES", 1000)
 
     with pytest.raises(ConfigError, match="AWS allows 1,000"):
         build(checkout, env)
 
 
 def test_vendor_is_filled_once_and_again_when_somebody_changed_it(checkout, env):
-    first = packages.build_vendor(checkout, env)
-    assert packages.build_vendor(checkout, {"PATH": ""}) == first
+    first = lambda_packages.build_vendor(checkout, env)
+    assert lambda_packages.build_vendor(checkout, {"PATH": ""}) == first
     (first.path / "typing_extensions.py").unlink()
 
-    assert packages.build_vendor(checkout, env) == first
+    assert lambda_packages.build_vendor(checkout, env) == first
     assert (first.path / "typing_extensions.py").is_file()
     assert {path.stat().st_mtime for path in first.path.rglob("*.py")} == {315_532_800.0}

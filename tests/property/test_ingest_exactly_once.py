@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_worker.batcher import Records
-from ingest_worker.meter import Meter
+from ingest_worker.lag_metrics import Meter
 from ingest_worker.worker import FlushPolicy, Worker
-from movierec.events import Catalog, Limits
-from movierec.testing import FakeClock, MemoryLake
+from movierec.lake.log_lines import Catalog, Limits
+from movierec.testing.memory import FakeClock, MemoryLake
 
 PARTITIONS = 2
 LINES = 12
@@ -57,7 +57,7 @@ class Reader:
     def commit(self, last_offsets):
         """Nothing reads the group's offsets."""
 
-    def give_up(self, partitions):
+    def relinquish(self, partitions):
         self.rejoin |= set(partitions)
         for partition in partitions:
             del self.positions[partition]

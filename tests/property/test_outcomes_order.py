@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.evaluate_online import outcomes
-from functions.evaluate_online.outcomes import Contest, Served, Weights
+from functions.evaluate_online.outcomes import Experiment, Served, Weights
 from tests.unit.functions.evaluate_online.frames import answer, at, columns, rated, watched
 
 HORIZON_S, SETTLE_S, UNTIL = 50, 10, 300
@@ -35,8 +35,8 @@ def evaluate(rows, viewed, rates, history):
     met = outcomes.encounters(lists, watched(*viewed), rated(*rates), HORIZON_S)
     hit = outcomes.hits(len(lists.rows), met)
     weights = Weights(tuple(at(s) for s, _ in history), tuple(float(p) for _, p in history))
-    contest = Contest("3", "4", weights, SETTLE_S)
-    return met, outcomes.trials(lists, hit, contest, until=at(UNTIL), horizon_s=HORIZON_S)
+    experiment = Experiment("3", "4", weights, SETTLE_S)
+    return met, outcomes.trials(lists, hit, experiment, until=at(UNTIL), horizon_s=HORIZON_S)
 
 
 def slowly(rows, viewed, history):
@@ -82,24 +82,24 @@ def weight_at(time, history):
 
 @given(answers, viewings, histories)
 def test_trials_are_those_that_a_loop_finds(rows, viewed, history):
-    _, tried = evaluate(rows, viewed, [], history)
-    found = tried.trials
+    _, trial_set = evaluate(rows, viewed, [], history)
+    found = trial_set.trials
     triples = zip(found.canary.tolist(), found.hit.tolist(), found.weight.tolist(), strict=True)
-    assert (sorted(triples), tried.mixed) == slowly(rows, viewed, history)
+    assert (sorted(triples), trial_set.mixed) == slowly(rows, viewed, history)
 
 
 @given(answers, viewings, ratings, histories, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(rows, viewed, rates, history, random):
-    met, tried = evaluate(rows, viewed, rates, history)
+    met, trial_set = evaluate(rows, viewed, rates, history)
     rows, viewed, rates = (random.sample(part, len(part)) for part in (rows, viewed, rates))
     met_again, tried_again = evaluate(rows, viewed, rates, history)
     assert met.equals(met_again)
-    assert tried.mixed == tried_again.mixed
+    assert trial_set.mixed == tried_again.mixed
     for name in ("canary", "hit", "weight"):
-        assert np.array_equal(getattr(tried.trials, name), getattr(tried_again.trials, name))
+        assert np.array_equal(getattr(trial_set.trials, name), getattr(tried_again.trials, name))
 
 
 @given(answers, histories)
 def test_weights_are_exactly_the_historys(rows, history):
-    _, tried = evaluate(rows, [], [], history)
-    assert set(tried.trials.weight.tolist()) <= {p / 100 for _, p in history if 0 < p < 100}
+    _, trial_set = evaluate(rows, [], [], history)
+    assert set(trial_set.trials.weight.tolist()) <= {p / 100 for _, p in history if 0 < p < 100}

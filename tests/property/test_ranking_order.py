@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movierec import artifact, ranking
-from movierec.ranking import Recommender
+from movierec.model import artifact, ranking
+from movierec.model.ranking import Recommender
 
 SCORES = st.lists(st.integers(-5, 5), max_size=60)
 

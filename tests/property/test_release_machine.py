@@ -7,17 +7,21 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from movierec import artifact, rollout
 from movierec.errors import ReleaseError, UnavailableError
-from movierec.evaluation import Evaluation
-from movierec.release_log import ReleaseLog, release_id
-from movierec.release_policy import Policy
-from movierec.release_request import Request
-from movierec.release_testing import MemoryAlarms, MemoryFunction, MemoryTopic
-from movierec.releases import Releases
-from movierec.rollout import CLOSED, Standing
-from movierec.sequential import Verdict
-from movierec.testing import FakeClock, MemoryStore
+from movierec.model import artifact, sealed_folder
+from movierec.releases import state_machine
+from movierec.releases.by_hand import ByHand
+from movierec.releases.context import Releases
+from movierec.releases.evaluation import Evaluation
+from movierec.releases.log import ReleaseLog, release_id
+from movierec.releases.orchestrator import Orchestrator
+from movierec.releases.policy import Policy
+from movierec.releases.request import Request
+from movierec.releases.rollback import close, roll_back
+from movierec.releases.sequential_test import Verdict
+from movierec.releases.state_machine import CLOSED, ReleaseState
+from movierec.testing.memory import FakeClock, MemoryStore
+from movierec.testing.releases import MemoryAlarms, MemoryFunction, MemoryTopic
 
 MODEL = "20261120T101500Z-abc-def"
 POLICY = Policy(dwell_s=60, look_s=10, horizon_s=20, settle_s=5, step_limit_s=200)
@@ -38,7 +42,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = FakeClock()
-        self.store = MemoryStore({artifact.key(MODEL, artifact.MANIFEST_FILE): b"{}"})
+        self.store = MemoryStore({artifact.key(MODEL, sealed_folder.MANIFEST_FILE): b"{}"})
         self.function, self.alarms = MemoryFunction(), MemoryAlarms()
         self.releases = Releases(
             self.function,
@@ -48,15 +52,15 @@ class Machine(RuleBasedStateMachine):
             MemoryTopic(),
             lambda key: key,
         )
-        self.releases.release_now(MODEL)
+        ByHand(self.releases).release_now(MODEL)
         self.release = ""
         self.gone: set[str] = set()
 
-    def standing(self) -> Standing:
-        return self.releases.standing(self.release)
+    def state_of(self) -> ReleaseState:
+        return self.releases.state_of(self.release)
 
     def mend(self) -> None:
-        self.store.fail_puts = self.function.fail_points = self.function.lose_answers = 0
+        self.store.fail_puts = self.function.fail_updates = self.function.lose_answers = 0
 
     def attempt(self, step: Any, *args: Any, **kwargs: Any) -> Any:
         """Take a step that may be refused, or die on the way."""
@@ -65,17 +69,17 @@ class Machine(RuleBasedStateMachine):
         except (ReleaseError, UnavailableError):
             return None
 
-    @precondition(lambda self: not self.release or self.standing().closed)
+    @precondition(lambda self: not self.release or self.state_of().closed)
     @rule()
     def start(self) -> None:
         self.clock.advance(1)
         self.function.deploy()
         self.mend()
         self.release = release_id(self.clock.now())
-        self.releases.begin(self.release, Request(MODEL, again=True), POLICY)
+        Orchestrator(self.releases).begin(self.release, Request(MODEL, again=True), POLICY)
         self.releases.log.write(self._gated())
-        self.attempt(self.releases.cut, self.release)
-        self.attempt(self.releases.test, self.release)
+        self.attempt(Orchestrator(self.releases).cut, self.release)
+        self.attempt(Orchestrator(self.releases).test, self.release)
 
     def _gated(self) -> Any:
         first = self.releases.log.steps(self.release)[0]
@@ -87,12 +91,12 @@ class Machine(RuleBasedStateMachine):
     @rule(verdict=verdicts, seconds=st.sampled_from([1, 10, 70, 250]))
     def tick(self, verdict: Verdict, seconds: int) -> None:
         self.clock.advance(seconds)
-        self.attempt(self.releases.cut, self.release)
-        self.attempt(self.releases.test, self.release)
-        self.attempt(self.releases.advance, self.release, evaluation(verdict))
+        self.attempt(Orchestrator(self.releases).cut, self.release)
+        self.attempt(Orchestrator(self.releases).test, self.release)
+        self.attempt(Orchestrator(self.releases).advance, self.release, evaluation(verdict))
 
     def canary(self) -> str | None:
-        found = self.releases.describe()
+        found = self.releases.split()
         return found.canary if found else None
 
     def has_canary(self) -> bool:
@@ -102,26 +106,26 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def alarm(self) -> None:
         canary = self.canary()
-        if canary and self.attempt(self.releases.rollback, "alarm", of=canary) is not None:
+        if canary and self.attempt(roll_back, self.releases, "alarm", of=canary) is not None:
             self.gone.add(canary)
 
     @precondition(has_canary)
     @rule(percent=st.sampled_from([0, 1, 50, 100]))
     def weights_by_hand(self, percent: int) -> None:
-        self.attempt(self.releases.set_weights, percent)
+        self.attempt(ByHand(self.releases).set_weights, percent)
 
     @precondition(has_canary)
     @rule()
     def promote_by_hand(self) -> None:
-        self.attempt(self.releases.promote)
+        self.attempt(ByHand(self.releases).promote)
 
     @precondition(lambda self: self.release)
     @rule(name=st.sampled_from(["pause", "resume"]))
     def hold_by_hand(self, name: str) -> None:
-        self.attempt(getattr(self.releases, name), self.release)
+        self.attempt(getattr(ByHand(self.releases), name), self.release)
 
     @rule(
-        fault=st.sampled_from(["fail_points", "lose_answers", "fail_puts"]),
+        fault=st.sampled_from(["fail_updates", "lose_answers", "fail_puts"]),
         times=st.integers(1, 2),
     )
     def crash_next(self, fault: str, times: int) -> None:
@@ -133,10 +137,10 @@ class Machine(RuleBasedStateMachine):
     def overtaken(self, step: str) -> None:
         """Have an alarm come between a step's decision and its call."""
         canary = self.canary()
-        point = MemoryFunction.point
+        point = MemoryFunction.update_alias
 
         def late(function: MemoryFunction, *args: Any, **kwargs: Any) -> None:
-            if self.attempt(self.releases.rollback, "alarm", of=canary) is not None and canary:
+            if self.attempt(roll_back, self.releases, "alarm", of=canary) is not None and canary:
                 self.gone.add(canary)
             point(function, *args, **kwargs)
 
@@ -150,55 +154,55 @@ class Machine(RuleBasedStateMachine):
             self.releases.link,
         )
         if step == "weights":
-            self.attempt(other.set_weights, 33)
+            self.attempt(ByHand(other).set_weights, 33)
         elif step == "promote":
-            self.attempt(other.promote)
+            self.attempt(ByHand(other).promote)
         else:
             self.clock.advance(70)
-            self.attempt(other.advance, self.release, evaluation("fine"))
+            self.attempt(Orchestrator(other).advance, self.release, evaluation("fine"))
 
     @invariant()
     def nobody_is_sent_to_what_was_rolled_back(self) -> None:
-        found = self.releases.describe()
+        found = self.releases.split()
         assert found is not None
         assert not self.gone & {found.stable, found.canary}
 
     @invariant()
     def a_release_that_ended_keeps_no_canary(self) -> None:
-        if not self.release or not self.standing().closed:
+        if not self.release or not self.state_of().closed:
             return
         self.mend()
-        self.releases.close(self.release)
-        found = self.releases.describe()
+        close(self.releases, self.release)
+        found = self.releases.split()
         assert found is not None
-        assert found.canary is None or self.standing().version != found.canary
-        assert self.standing().version not in self.alarms.armed
+        assert found.canary is None or self.state_of().version != found.canary
+        assert self.state_of().version not in self.alarms.armed
 
     def teardown(self) -> None:
         """Whatever the machine decided can be decided again from the log alone."""
         self.mend()
         for release in self.releases.log.releases():
             steps = self.releases.log.steps(release)
-            found = rollout.replay(steps, lambda values, _: Evaluation.from_json(values))
+            found = state_machine.replay(steps, lambda values, _: Evaluation.from_json(values))
             assert all(each.ok for each in found), [each for each in found if not each.ok]
 
     @invariant()
     def the_log_tells_where_the_alias_is(self) -> None:
-        if self.release and self.standing().state in CLOSED:
-            found = self.releases.describe()
+        if self.release and self.state_of().state in CLOSED:
+            found = self.releases.split()
             assert found is not None
-            promoted = self.standing().state == "promoted"
-            assert (found.stable == self.standing().version) == promoted
+            promoted = self.state_of().state == "promoted"
+            assert (found.stable == self.state_of().version) == promoted
 
 
 class _Overtaken:
     """A function whose alias somebody else moves just before `point`."""
 
     def __init__(self, function: MemoryFunction, point: Any) -> None:
-        self._function, self._point = function, point
+        self._function, self._update_alias = function, point
 
-    def point(self, *args: Any, **kwargs: Any) -> None:
-        self._point(self._function, *args, **kwargs)
+    def update_alias(self, *args: Any, **kwargs: Any) -> None:
+        self._update_alias(self._function, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._function, name)

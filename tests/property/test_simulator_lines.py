@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from movierec import events
+from movierec.lake import log_lines
 from simulator import history_format, history_generator, synthetic_world
 from simulator.history_generator import HistoryWindow
 from simulator.line_corruption import (
@@ -21,7 +21,7 @@ from simulator.reference_parser import ReferenceParser
 from simulator.request_errors import Server
 
 # Written down once more, from the course's description of its stream; shares nothing with the
-# simulator's oracle or with the product's parser.
+# simulator's reference parser or with the product's parser.
 ID = r"[a-z0-9+.*'_-]+"
 GRAMMAR = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{3}|\.\d{6}|\.\d{9})?)?),(?P<user>[1-9]\d*),"
@@ -33,8 +33,8 @@ GRAMMAR = re.compile(
 WORLD = synthetic_world.generate(60, 300, 5)
 RUNTIMES = WORLD.films.runtimes
 PARSER = ReferenceParser(RUNTIMES)
-LIMITS = events.Limits()
-CATALOG = events.Catalog(RUNTIMES)
+LIMITS = log_lines.Limits()
+CATALOG = log_lines.Catalog(RUNTIMES)
 ONLY = {
     Corruption.INSERTED: CorruptionRates(1, 0, 0, 0),
     Corruption.REPLACED_ID: CorruptionRates(0, 1, 0, 0),
@@ -69,7 +69,7 @@ def is_event(line):
 
 
 def product_takes(line):
-    parsed = events.validate(events.parse([line.encode()]), LIMITS, CATALOG)
+    parsed = log_lines.validate(log_lines.parse([line.encode()]), LIMITS, CATALOG)
     return not parsed.rejected
 
 

@@ -1,10 +1,20 @@
 """An emulator for a test of its own."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.harness import Emulator
+
+
+def pytest_configure() -> None:
+    """Have SIGINT and SIGQUIT as in the foreground, here and in the tests' children.
+
+    A job in a shell's background begins with both ignored, and children inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

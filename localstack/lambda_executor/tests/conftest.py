@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +33,15 @@ PATIENCE = {"Delay": 0.05, "MaxAttempts": 200}
 
 Client = Any
 """boto3's clients have no types of their own."""
+
+
+def pytest_configure() -> None:
+    """Have SIGINT and SIGQUIT as in the foreground, here and in the tests' children.
+
+    A job in a shell's background begins with both ignored, and children inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def runtime_python() -> Path:

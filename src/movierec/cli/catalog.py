@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from movierec import settings
-from movierec.aws import catalog as catalogs
-from movierec.aws.lake import DeltaLake
-from movierec.catalog import Loaded, parse_movies, parse_users
+from movierec.aws import lake_catalog as catalogs
+from movierec.aws.delta_lake import DeltaLake
 from movierec.cli import context as contexts
-from movierec.cli import display, site
-from movierec.clock import SystemClock
+from movierec.cli import progress_display, site_api
 from movierec.errors import UsageError
+from movierec.lake.catalog import Loaded, parse_movies, parse_users
+from movierec.runtime.clock import SystemClock
 from movierec.stack.progress import Progress, Step
 
 app = typer.Typer(help="Movies and users as the site describes them: load an export, or ask.")
@@ -32,7 +32,7 @@ def load(
         raise UsageError("nothing to load: name --movies FILE_OR_URL, --users FILE_OR_URL, or both")
     here = contexts.of(context)
     here.enter()
-    with display.progress() as progress:
+    with progress_display.progress() as progress:
         report = load_exports(progress, movies=movies, users=users)
     _show(here, report)
     if not any(counts["rows"] for counts in report.values()):
@@ -54,7 +54,7 @@ def sync(
     here = contexts.of(context)
     here.enter()
     url = (site_url or settings.require(os.environ, settings.SITE_URL)).rstrip("/")
-    with display.progress() as progress:
+    with progress_display.progress() as progress:
         report = ask_for_missing(progress, url)
     _show(here, report)
 
@@ -63,8 +63,8 @@ def load_exports(progress: Progress, *, movies: str, users: str) -> Mapping[str,
     """Load exports into the lake; return rows and rejected lines by reason, for each table."""
     now = SystemClock().now()
     with progress.step("catalog"):
-        loaded_movies = parse_movies(site.export(movies), now) if movies else None
-        loaded_users = parse_users(site.export(users), now) if users else None
+        loaded_movies = parse_movies(site_api.export(movies), now) if movies else None
+        loaded_users = parse_users(site_api.export(users), now) if users else None
         return _store(loaded_movies, loaded_users)
 
 
@@ -78,10 +78,10 @@ def ask_for_missing(progress: Progress, url: str) -> Mapping[str, Any]:
         return _store(movies, users)
 
 
-def _asked(step: Step, url: str, kind: site.Kind, ids: list[str]) -> Iterable[bytes]:
-    bulk = len(ids) > 1 and site.takes_bulk(url, kind, ids[:2])
+def _asked(step: Step, url: str, kind: site_api.Kind, ids: list[str]) -> Iterable[bytes]:
+    bulk = len(ids) > 1 and site_api.takes_bulk(url, kind, ids[:2])
     done = 0
-    for answers in site.ask(url, kind, ids, bulk=bulk):
+    for answers in site_api.ask(url, kind, ids, bulk=bulk):
         yield from answers
         done += len(answers)
         step.update(done, len(ids), f"{kind}s")
@@ -100,10 +100,10 @@ def _store(movies: Loaded | None, users: Loaded | None) -> Mapping[str, Any]:
 
 def _show(here: contexts.Context, report: Mapping[str, Any]) -> None:
     if here.as_json:
-        display.say_json(dict(report))
+        progress_display.say_json(dict(report))
         return
     for name, counts in report.items():
         rejected = ", ".join(f"{n} {reason}" for reason, n in counts["rejected"].items())
-        display.say(
+        progress_display.say(
             f"{name}: {counts['rows']} rows" + (f"; rejected: {rejected}" if rejected else "")
         )

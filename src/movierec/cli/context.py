@@ -7,7 +7,7 @@ from typing import cast
 import typer
 
 from movierec import settings
-from movierec.stack import surroundings
+from movierec.stack import run_environment
 from movierec.stack.layout import Run
 
 RUN = "MOVIEREC_RUN"
@@ -29,7 +29,7 @@ class Context:
         A run that is named goes before what the shell has of `movierec env`, of another run maybe.
         """
         if self.named or not os.environ.get(settings.LAKE_BUCKET):
-            surroundings.adopt(surroundings.load(self.run))
+            run_environment.adopt(run_environment.load(self.run))
 
 
 def of(context: typer.Context) -> Context:

@@ -17,22 +17,25 @@ from urllib.error import HTTPError
 
 import typer
 
-from movierec import artifact, settings
-from movierec.aws.lake import DeltaLake
-from movierec.aws.releases import open_releases
-from movierec.aws.s3 import S3Store
-from movierec.cli import catalog, display, releases, report, training, web
+from movierec import settings
+from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.release_factory import open_releases
+from movierec.aws.s3_store import S3Store
+from movierec.cli import catalog, demo_report, http_client, progress_display, release, retrain
 from movierec.cli import context as contexts
-from movierec.cli.summary import Expected, Lake, Summary, summarise
+from movierec.cli.demo_summary import Expected, Lake, Summary, summarise
 from movierec.errors import DemoError, UnavailableError, UsageError
-from movierec.offline_metrics import brief
-from movierec.stack import addresses, record, services
+from movierec.model import artifact, sealed_folder
+from movierec.model.offline_metrics import brief
+from movierec.releases.by_hand import ByHand
+from movierec.stack import port_allocation, run_record
 from movierec.stack.layout import DEFAULT_RUN, DEMO_RUN, Run
-from movierec.stack.memory import PeakMemory
 from movierec.stack.options import Options
-from movierec.stack.processes import Supervisor
-from movierec.stack.processors import Processors
+from movierec.stack.processes.cpu_steal import Processors
+from movierec.stack.processes.peak_memory import PeakMemory
+from movierec.stack.processes.supervisor import Supervisor
 from movierec.stack.progress import Progress
+from movierec.stack.services import workers
 from movierec.stack.startup import Startup
 
 _POLL_S = 0.2
@@ -90,11 +93,11 @@ def demo(
     )
     here = replace(here, run=_fresh(here.run))
     with (
-        record.exclusive(here.run.create(), "movierec demo"),
+        run_record.exclusive(here.run.create(), "movierec demo"),
         Supervisor(here.run) as supervisor,
         PeakMemory(supervisor.rss_mb) as memory,
     ):
-        with display.progress() as progress:
+        with progress_display.progress() as progress:
             play = _Play(supervisor, progress, scenario, memory)
             found = play.whole()
         _deliver(here, found)
@@ -112,7 +115,7 @@ def _fresh(run: Run) -> Run:
     if run.name == DEFAULT_RUN:
         own = run.project.run(DEMO_RUN)
         if own.folder.is_dir():
-            with record.exclusive(own, "movierec demo"):
+            with run_record.exclusive(own, "movierec demo"):
                 Supervisor(own).stop_all()
                 shutil.rmtree(own.folder)
         return own
@@ -129,12 +132,12 @@ def _deliver(here: contexts.Context, found: Summary) -> None:
     name = "demo-summary.json" if own else f"demo-summary-{here.run.name}.json"
     path = here.run.project.build / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    record.write_atomically(path, json.dumps(found.as_json(), indent=2, default=str) + "\n")
+    run_record.write_atomically(path, json.dumps(found.as_json(), indent=2, default=str) + "\n")
     if here.as_json:
-        display.say_json(found.as_json())
+        progress_display.say_json(found.as_json())
     else:
-        report.show(found)
-        display.say(f"written to {path}")
+        demo_report.show(found)
+        progress_display.say(f"written to {path}")
 
 
 class _Play:
@@ -186,16 +189,20 @@ class _Play:
         """Keep everything running, with live traffic, until Ctrl-C."""
         self._supervisor.start(self._live_spec(dict(os.environ)))
         where = settings.require(os.environ, settings.PROXY_URL)
-        display.note(f"running: the site asks {where} for recommendations; Ctrl-C stops it all")
-        display.note(f"try: movierec --run {self._run.name} recommend 42 (or status, provenance)")
+        progress_display.note(
+            f"running: the site asks {where} for recommendations; Ctrl-C stops it all"
+        )
+        progress_display.note(
+            f"try: movierec --run {self._run.name} recommend 42 (or status, provenance)"
+        )
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 
     # Phases -----------------------------------------------------------------------------
 
     def _start_site(self, startup: Startup) -> None:
-        addresses.require_free(self._run, addresses.SITE)
+        port_allocation.require_free(self._run, port_allocation.SITE)
         with self._progress.step("site"):
-            spec = services.site(
+            spec = workers.site(
                 self._run, self._scenario.world(), startup.variables, self._inherited
             )
             self._supervisor.start(spec)
@@ -213,7 +220,7 @@ class _Play:
             f"--events={self._scenario.events}",
             f"--ledger={self._ledger_path}",
         )
-        spec = services.simulator(
+        spec = workers.simulator(
             self._run, _BACKFILL, arguments, startup.variables, self._inherited
         )
         with self._progress.step("backfill") as step:
@@ -225,12 +232,12 @@ class _Play:
 
     def _train(self, name: str) -> str:
         with self._progress.step(name):
-            trained = training.run(self._progress, {})
+            trained = retrain.run(self._progress, {})
         return str(trained["model_version"])
 
     def _release(self, model: str, canary_percent: float | None) -> None:
         with self._progress.step("release"):
-            releases.release(open_releases(), model, canary_percent, "demo")
+            release.release(open_releases(), model, canary_percent, "demo")
 
     def _go_live(self, startup: Startup) -> None:
         # Before that the proxy has nothing to give to those whom the API leaves waiting.
@@ -241,9 +248,9 @@ class _Play:
     def _second_release(self, model: str) -> None:
         self._release(model, self._scenario.canary_percent)
         self._await_requests("canary", self._scenario.requests)
-        open_releases().set_weights(50, "demo")
+        ByHand(open_releases()).set_weights(50, "demo")
         self._await_requests("canary at 50%", self._scenario.requests)
-        open_releases().promote("demo")
+        ByHand(open_releases()).promote("demo")
         self._await_requests("promoted", self._scenario.requests)
 
     def _stop_live(self) -> None:
@@ -260,7 +267,7 @@ class _Play:
             f"--ledger={self._ledger_path}",
             "--continue-ledger",
         )
-        return services.simulator(self._run, _LIVE, arguments, variables, self._inherited)
+        return workers.simulator(self._run, _LIVE, arguments, variables, self._inherited)
 
     # What has arrived -------------------------------------------------------------------
 
@@ -322,7 +329,7 @@ def _popular_lists() -> int:
     url = f"{settings.require(os.environ, settings.PROXY_URL)}/healthz"
     next_step = UnavailableError.next_step
     try:
-        with web.opened(url, timeout_s=_TIMEOUT_S, next_step=next_step) as answer:
+        with http_client.opened(url, timeout_s=_TIMEOUT_S, next_step=next_step) as answer:
             return int(json.load(answer)["popular_list"] is not None)
     except HTTPError:  # it is not well
         return 0
@@ -331,5 +338,7 @@ def _popular_lists() -> int:
 def _model(version: str) -> dict[str, Any]:
     """Return a model's facts from its manifest."""
     store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
-    manifest = artifact.open_manifest(store.get(artifact.key(version, artifact.MANIFEST_FILE)))
+    manifest = sealed_folder.open_manifest(
+        store.get(artifact.key(version, sealed_folder.MANIFEST_FILE))
+    )
     return {"version": version, **manifest["counts"], "metrics": brief(manifest["metrics"])}

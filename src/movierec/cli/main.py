@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from movierec.cli import context as contexts
-from movierec.cli import display
-from movierec.cli.commands import Commands
+from movierec.cli import progress_display
+from movierec.cli.lazy_commands import Commands
 from movierec.errors import MovierecError
+from movierec.runtime import entrypoint
 from movierec.stack.layout import DEFAULT_RUN, find_project
 
 INTERRUPTED = 130  # as shells count SIGINT
@@ -43,15 +44,16 @@ def root(
 
 def main() -> None:
     """Run the command; what this product says about its own failure is one line, no traceback."""
+    entrypoint.default_signals_in_children()
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as exc:
-        display.complain(_usage(exc))
+        progress_display.complain(_usage(exc))
         sys.exit(exc.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except MovierecError as exc:
-        display.complain(str(exc))
+        progress_display.complain(str(exc))
         sys.exit(exc.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone, and the interpreter would flush to it once more.
@@ -60,10 +62,12 @@ def main() -> None:
     except OSError as exc:  # a disk that is full, or a folder that is somebody else's
         if exc.filename is None:
             raise
-        display.complain(f"{exc.filename}: {exc.strerror}; free or unlock it, then try again")
+        progress_display.complain(
+            f"{exc.filename}: {exc.strerror}; free or unlock it, then try again"
+        )
         sys.exit(1)
     if code == INTERRUPTED:
-        display.complain("interrupted")
+        progress_display.complain("interrupted")
     sys.exit(code)
 
 

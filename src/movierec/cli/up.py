@@ -7,12 +7,12 @@ import typer
 
 from movierec import settings
 from movierec.cli import context as contexts
-from movierec.cli import display, machine
+from movierec.cli import lifecycle, progress_display
 from movierec.errors import UsageError
-from movierec.stack import record
-from movierec.stack.broker import DEFAULT_PARTITIONS
+from movierec.stack import run_record
 from movierec.stack.options import Options
-from movierec.stack.processes import Supervisor
+from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.services.kafka_broker import DEFAULT_PARTITIONS
 from movierec.stack.startup import Startup
 
 _KAFKA_NODES = (1, 3)
@@ -42,11 +42,11 @@ def up(
         listen=listen,
     )
     with (
-        record.exclusive(here.run.create(), "movierec up"),
-        display.progress() as progress,
+        run_record.exclusive(here.run.create(), "movierec up"),
+        progress_display.progress() as progress,
         Supervisor(here.run) as supervisor,
         Startup(supervisor, progress, dict(os.environ), options) as startup,
     ):
         startup.wait()
         supervisor.keep()
-    machine.print_status(here)
+    lifecycle.print_status(here)

@@ -16,7 +16,7 @@ from kafka.errors import (
 
 from movierec import settings
 from movierec.errors import UnavailableError, UsageError
-from movierec.kafka.reach import reachable
+from movierec.kafka.connectivity import reachable
 
 # As many copies as the cluster's own default says.
 _BROKERS_DEFAULT: Final = -1

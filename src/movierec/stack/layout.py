@@ -91,7 +91,7 @@ class Run:
 
     @property
     def record(self) -> Path:
-        """Ports and process ids; see `movierec.stack.record`."""
+        """Ports and process ids; see `movierec.stack.run_record`."""
         return self.folder / "run.json"
 
     @property

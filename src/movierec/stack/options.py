@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from movierec import settings
-from movierec.release_policy import Policy
-from movierec.stack import addresses, broker, code, emulator, environment, sockets, terraform
+from movierec.lake.maintenance import Policy as UpkeepPolicy
+from movierec.releases.policy import Policy
+from movierec.stack import git_commit, port_allocation
+from movierec.stack.deploy import terraform
 from movierec.stack.layout import Run
-from movierec.upkeep import Policy as UpkeepPolicy
+from movierec.stack.processes import child_environment, sockets
+from movierec.stack.services import emulator, kafka_broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Options:
     """What a run is made of."""
 
     kafka_nodes: int = 1
-    partitions: int = broker.DEFAULT_PARTITIONS
+    partitions: int = kafka_broker.DEFAULT_PARTITIONS
     topic: str = settings.DEFAULT_TOPIC
     listen: str = sockets.HOST
     before_ingest: Callable[[], object] = bool
@@ -30,14 +33,14 @@ def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
     In a shell that has the run's surroundings from `movierec env`, it names that.
     """
     named = inherited.get(settings.KAFKA_BOOTSTRAP, "")
-    if inherited.get(settings.LAKE_BUCKET) and not addresses.are_foreign(run, named):
+    if inherited.get(settings.LAKE_BUCKET) and not port_allocation.are_foreign(run, named):
         return None
     return named or None
 
 
 def expected() -> Mapping[str, Any]:
     """Return what Terraform's outputs will be in the emulator."""
-    return terraform.expected_outputs(environment.ACCOUNT, environment.REGION)
+    return terraform.expected_outputs(child_environment.ACCOUNT, child_environment.REGION)
 
 
 # What the user sets for the parts: where Kafka is, and what the site's lines may say.
@@ -51,7 +54,7 @@ _PASSED_ON: Final = (
 
 def surroundings(run: Run, inherited: Mapping[str, str], options: Options) -> dict[str, str]:
     """Return a run's surroundings, as far as they are known before anything is deployed."""
-    ports = addresses.ports(run)
+    ports = port_allocation.ports(run)
     outputs = expected()
     given = {name: value for name, value in inherited.items() if name.startswith(_PASSED_ON)}
     local = {
@@ -59,8 +62,8 @@ def surroundings(run: Run, inherited: Mapping[str, str], options: Options) -> di
         for name, port in ((settings.PROXY_URL, "proxy"), (settings.SITE_URL, "site"))
     }
     return {
-        **environment.emulated_aws(emulator.endpoint_url(ports[addresses.EMULATOR])),
-        settings.KAFKA_BOOTSTRAP: f"{sockets.HOST}:{ports[addresses.KAFKA]}",
+        **child_environment.emulated_aws(emulator.endpoint_url(ports[port_allocation.EMULATOR])),
+        settings.KAFKA_BOOTSTRAP: f"{sockets.HOST}:{ports[port_allocation.KAFKA]}",
         **given,
         **local,
         settings.TOPIC: options.topic,
@@ -70,7 +73,7 @@ def surroundings(run: Run, inherited: Mapping[str, str], options: Options) -> di
         settings.STATE_MACHINE: outputs["state_machine_arn"],
         settings.RELEASE_MACHINE: outputs["release_machine_arn"],
         settings.RELEASES_TOPIC: outputs["releases_topic_arn"],
-        settings.CODE_VERSION: code.version(run.project.root),
+        settings.CODE_VERSION: git_commit.version(run.project.root),
     }
 
 
@@ -83,7 +86,7 @@ def terraform_variables(
     """
     upkeep = UpkeepPolicy.from_env(inherited)
     releases = inherited.get(settings.RELEASE_POLICY) or "{}"
-    Policy.from_json(releases)
+    Policy.from_env(inherited)
     return {
         "package_paths": packages,
         "code_version": code_version,

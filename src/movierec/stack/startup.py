@@ -19,31 +19,22 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from movierec import settings
-from movierec.aws.gateway import Gateway
-from movierec.aws.served_function import LambdaFunction
+from movierec.aws.api_gateway import Gateway
+from movierec.aws.lambda_function import LambdaFunction
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
-from movierec.routing import ALIAS
-from movierec.stack import (
-    addresses,
-    api,
-    broker,
-    contents,
-    deployment,
-    emulator,
-    environment,
-    packages,
-    services,
-    supervision,
-    surroundings,
-    terraform,
-)
+from movierec.releases.traffic_split import ALIAS
 from movierec.stack import options as run_options
-from movierec.stack.builds import Built
+from movierec.stack import port_allocation, restarter, run_environment
+from movierec.stack.deploy import chalice_api, deployed_state, terraform
 from movierec.stack.options import Options
-from movierec.stack.processes import Supervisor
-from movierec.stack.programs import Spec
+from movierec.stack.packaging import lambda_packages, package_files
+from movierec.stack.packaging.build_record import Built
+from movierec.stack.processes import child_environment
+from movierec.stack.processes.programs import Spec
+from movierec.stack.processes.supervisor import Supervisor
 from movierec.stack.progress import Progress
+from movierec.stack.services import emulator, kafka_broker, workers
 
 _API_ROLE: Final = f"{terraform.PLATFORM}.module.api"
 
@@ -73,15 +64,15 @@ class Startup:
         self.run = supervisor.run.create()
         self.options = options or Options()
         # It would start, at the same time, what this command starts.
-        supervisor.stop(supervision.NAME)
+        supervisor.stop(restarter.NAME)
         self._claim_ports()
         self._emulator_is_new = supervisor.find(emulator.NAME) is None
-        self._deployment = deployment.Changes(self.run)
+        self._deployment = deployed_state.Changes(self.run)
         self._given = run_options.surroundings(self.run, inherited, self.options)
         # Commands that run meanwhile go on by what an earlier `up` was told.
         self.variables = {**self._given, **self._deployment.told}
-        ports = addresses.ports(self.run, (addresses.EMULATOR,))
-        self._emulator_port = ports[addresses.EMULATOR]
+        ports = port_allocation.ports(self.run, (port_allocation.EMULATOR,))
+        self._emulator_port = ports[port_allocation.EMULATOR]
         self._progress = progress
         self._inherited = inherited
         self._cleanup = ExitStack()
@@ -90,7 +81,7 @@ class Startup:
         self._abandoned = False
         # Most of the threads wait for another one; none of them computes.
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="startup")
-        surroundings.adopt(self.variables)
+        run_environment.adopt(self.variables)
         self.kafka = self._begin(self._start_kafka)
         self._kept = self._begin(self._start_emulator)
         self._functions = self._begin(self._build_functions)
@@ -132,11 +123,14 @@ class Startup:
 
     def _claim_ports(self) -> None:
         """Raise UnavailableError for a port that is taken, before anything is started."""
-        for name, port in ((emulator.NAME, addresses.EMULATOR), (services.PROXY, addresses.PROXY)):
+        for name, port in (
+            (emulator.NAME, port_allocation.EMULATOR),
+            (workers.PROXY, port_allocation.PROXY),
+        ):
             if self.supervisor.find(name) is None:
                 # Killed outright, the emulator leaves its server behind, which holds the port.
                 self.supervisor.clear(name)
-                addresses.require_free(self.run, port)
+                port_allocation.require_free(self.run, port)
 
     def _begin[T](self, work: Callable[[], T]) -> "Future[T]":
         return self._pool.submit(work)
@@ -144,7 +138,7 @@ class Startup:
     def _start_kafka(self) -> str:
         with self._progress.step("kafka"):
             external = run_options.external_kafka(self.run, self._inherited)
-            servers = external or broker.start(
+            servers = external or kafka_broker.start(
                 self.supervisor, self._inherited, nodes=self.options.kafka_nodes
             )
             reach = {**self._inherited, settings.KAFKA_BOOTSTRAP: servers}
@@ -164,7 +158,7 @@ class Startup:
 
     def _build_functions(self) -> tuple[Built, ...]:
         with self._progress.step("function packages"):
-            return packages.build_functions(
+            return lambda_packages.build_functions(
                 self.run.project,
                 self._tool_environment(),
                 stream=self.supervisor.stream,
@@ -173,13 +167,13 @@ class Startup:
 
     def _build_vendor(self) -> Built:
         with self._progress.step("API package"):
-            return packages.build_vendor(
+            return lambda_packages.build_vendor(
                 self.run.project, self._tool_environment(), stream=self.supervisor.stream
             )
 
     def _prepare_terraform(self) -> terraform.Workspace:
         project = self.run.project
-        env = self._child_environment() | environment.internet(self._inherited)
+        env = self._child_environment() | child_environment.internet(self._inherited)
         workspace = terraform.Workspace(
             folder=self.run.terraform,
             env=terraform.configured(env, project.terraform_config),
@@ -200,7 +194,7 @@ class Startup:
         """Have Terraform make what is to be; None when all of that is there."""
         workspace = self._workspace.result()
         zips = {built.name: built.sha256 for built in self._functions.result()}
-        wanted = contents.fingerprint({**zips, _TERRAFORM: workspace.fingerprint()})
+        wanted = package_files.fingerprint({**zips, _TERRAFORM: workspace.fingerprint()})
         if self._deployment.has(_TERRAFORM, wanted, self._kept.result()):
             return None
         with self._applying:
@@ -241,11 +235,11 @@ class Startup:
         role_arn = run_options.expected()["api_role_arn"]
         named = (settings.ARTIFACTS_BUCKET, settings.CODE_VERSION)
         variables = {name: self.variables[name] for name in named}
-        wanted = api.fingerprint(self._vendor.result(), role_arn, variables)
+        wanted = chalice_api.fingerprint(self._vendor.result(), role_arn, variables)
         if self._deployment.has(_API, wanted, self._kept.result()):
             return self.variables[settings.API_URL]
         with self._progress.step("chalice deploy"):
-            deployed = api.deploy(
+            deployed = chalice_api.deploy(
                 self.supervisor,
                 self._child_environment(),
                 role_arn=role_arn,
@@ -255,7 +249,7 @@ class Startup:
             # Routes may have changed under a release that is out.
             if LambdaFunction(deployed.function).alias() is not None:
                 Gateway().ensure_live_stage(deployed.rest_api_id)
-        url = api.local_url(self.variables["AWS_ENDPOINT_URL"], deployed.rest_api_id, ALIAS)
+        url = chalice_api.local_url(self.variables["AWS_ENDPOINT_URL"], deployed.rest_api_id, ALIAS)
         told = {
             settings.API_FUNCTION: deployed.function,
             settings.REST_API: deployed.rest_api_id,
@@ -269,23 +263,30 @@ class Startup:
         self.kafka.result()
         self.lake.result()
         self.options.before_ingest()
-        spec = services.ingest(self.run, self.variables, self._inherited)
+        spec = workers.ingest(self.run, self.variables, self._inherited)
         self._start_worker(spec, "ingest_worker")
 
     def _start_proxy(self) -> str:
         self.api.result()
-        spec = services.proxy(self.run, self.variables, self._inherited)
+        spec = workers.proxy(self.run, self.variables, self._inherited)
         self._start_worker(spec, "proxy")
         return self.variables[settings.PROXY_URL]
 
     def _start_worker(self, spec: Spec, folder: str) -> None:
         """Start a worker, in the place of one of other code, or that knows another emulator."""
         root = self.run.project.root
-        code = {**contents.sources(root / folder, f"{folder}/"), **packages.library_files(root)}
-        parts = {"code": contents.digest(code), "command": " ".join(spec.command), **self._given}
+        code = {
+            **package_files.sources(root / folder, f"{folder}/"),
+            **lambda_packages.library_files(root),
+        }
+        parts = {
+            "code": package_files.digest(code),
+            "command": " ".join(spec.command),
+            **self._given,
+        }
         with self._progress.step(spec.name):
             if not self._deployment.has(
-                spec.name, contents.fingerprint(parts), self._kept.result()
+                spec.name, package_files.fingerprint(parts), self._kept.result()
             ):
                 self.supervisor.stop(spec.name)
             self.supervisor.start(spec)
@@ -295,20 +296,20 @@ class Startup:
         for part in (self.kafka, self.api, self.ingest, self.proxy, self.terraform):
             part.result()
         self._deployment.finish(lambda: emulator.save(self._emulator_port))
-        spec = supervision.spec(self.run, self.variables, self._inherited)
+        spec = restarter.spec(self.run, self.variables, self._inherited)
         with self._progress.step(spec.name):
             self.supervisor.start(spec)
 
     def _learn(self, variables: Mapping[str, str]) -> None:
         with self._learning:
             self.variables |= variables
-            surroundings.save(self.run, self.variables)
-            surroundings.adopt(self.variables)
+            run_environment.save(self.run, self.variables)
+            run_environment.adopt(self.variables)
 
     def _child_environment(self) -> dict[str, str]:
-        basic = environment.basic(self._inherited, path=self.run.project.path)
-        return basic | environment.emulated_aws(self.variables["AWS_ENDPOINT_URL"])
+        basic = child_environment.basic(self._inherited, path=self.run.project.path)
+        return basic | child_environment.emulated_aws(self.variables["AWS_ENDPOINT_URL"])
 
     def _tool_environment(self) -> dict[str, str]:
-        basic = environment.basic(self._inherited, path=self.run.project.path)
-        return basic | environment.internet(self._inherited)
+        basic = child_environment.basic(self._inherited, path=self.run.project.path)
+        return basic | child_environment.internet(self._inherited)

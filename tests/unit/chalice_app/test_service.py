@@ -10,7 +10,7 @@ import pytest
 from chalicelib.service import Answer, OpenModel, Service
 
 from movierec.errors import ArtifactError, ObjectNotFoundError, UsageError
-from movierec.ranking import LIST_LENGTH, Recommender
+from movierec.model.ranking import LIST_LENGTH, Recommender
 
 MOVIES = [f"movie+{i}+1999" for i in range(60)]
 

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from ingest_worker.batcher import Records, prepare
-from ingest_worker.duplicates import RecentLines
-from movierec.events import Catalog, Limits
+from ingest_worker.duplicate_filter import RecentLines
+from movierec.lake.log_lines import Catalog, Limits
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 WATCH = b"2022-11-14T12:23:13,42,GET /data/m/gladiator+2000/131.mpg"

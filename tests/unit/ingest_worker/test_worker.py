@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from ingest_worker.batcher import Records
-from ingest_worker.meter import Meter
+from ingest_worker.lag_metrics import Meter
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec.errors import ConfigError, UnavailableError
-from movierec.events import Catalog, Limits
-from movierec.live_metrics import INGEST_LAG, INGEST_LAG_SECONDS, QUARANTINE_RATE
-from movierec.testing import FakeClock, MemoryLake
+from movierec.lake.log_lines import Catalog, Limits
+from movierec.metrics import INGEST_LAG, INGEST_LAG_SECONDS, QUARANTINE_RATE
+from movierec.testing.memory import FakeClock, MemoryLake
 
 TOPIC = "movielog1"
 # A minute before the time of FakeClock.
@@ -56,7 +56,7 @@ class Log:
     def commit(self, last_offsets):
         self.committed |= last_offsets
 
-    def give_up(self, partitions):
+    def relinquish(self, partitions):
         self.given_up += partitions
         for partition in partitions:
             del self._positions[partition]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.movierec.release_lab import M1, Lab
+from tests.unit.movierec.releases.release_lab import M1, Lab
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Places at the API: so many, in turn, and each held until the API is done."""
+"""Slots at the API: limited, first come first served, and each held until the call ends."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ ANSWER = Answer(("a", "b"), "r1", "model", "m1", "7")
 
 
 class HeldApi:
-    """Answers a user when it is told to, or fails."""
+    """Answers a user, or fails, when the test says so."""
 
     def __init__(self):
         self.asked = []
@@ -26,22 +26,22 @@ class HeldApi:
         return ANSWER
 
 
-async def turns(count=5):
-    """Let whatever can go on go on."""
+async def settle(count=5):
+    """Run the event loop until every task waits."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
-def test_no_more_are_asked_at_once_and_the_others_have_their_turn():
+def test_calls_beyond_the_limit_queue_and_follow_in_order():
     async def play():
         api = HeldApi()
         bulkhead = Bulkhead(api, 2)
         asking = [asyncio.create_task(bulkhead.recommend(user)) for user in (1, 2, 3)]
-        await turns()
+        await settle()
         assert api.asked == [1, 2]
         api.answers[2].set_result(ANSWER)
         assert await asking[1] == ANSWER
-        await turns()
+        await settle()
         assert api.asked == [1, 2, 3]
         assert await bulkhead.popular() == ANSWER
         await bulkhead.close()
@@ -52,7 +52,7 @@ def test_no_more_are_asked_at_once_and_the_others_have_their_turn():
 
 
 @pytest.mark.parametrize("result", [ANSWER, UpstreamError("status", "late, and a failure")])
-def test_who_gives_up_leaves_the_place_taken_until_the_api_is_done(result):
+def test_an_abandoned_call_keeps_its_slot_until_the_api_is_done(result):
     complaints = []
 
     async def play():
@@ -61,15 +61,15 @@ def test_who_gives_up_leaves_the_place_taken_until_the_api_is_done(result):
         bulkhead = Bulkhead(api, 1)
         impatient = asyncio.create_task(bulkhead.recommend(1))
         patient = asyncio.create_task(bulkhead.recommend(2))
-        await turns()
+        await settle()
         impatient.cancel()
-        await turns()
+        await settle()
         assert api.asked == [1]
         if isinstance(result, Exception):
             api.answers[1].set_exception(result)
         else:
             api.answers[1].set_result(result)
-        await turns()
+        await settle()
         assert api.asked == [1, 2]
         api.answers[2].set_result(ANSWER)
         assert await patient == ANSWER
@@ -78,16 +78,16 @@ def test_who_gives_up_leaves_the_place_taken_until_the_api_is_done(result):
     assert complaints == []
 
 
-def test_who_gives_up_before_a_turn_comes_is_never_asked_for():
+def test_a_caller_cancelled_in_the_queue_is_never_asked_for():
     async def play():
         api = HeldApi()
         bulkhead = Bulkhead(api, 1)
         first, second, third = (asyncio.create_task(bulkhead.recommend(u)) for u in (1, 2, 3))
-        await turns()
+        await settle()
         second.cancel()
         api.answers[1].set_result(ANSWER)
         await first
-        await turns()
+        await settle()
         assert api.asked == [1, 3]
         api.answers[3].set_result(ANSWER)
         assert await third == ANSWER
@@ -95,17 +95,17 @@ def test_who_gives_up_before_a_turn_comes_is_never_asked_for():
     asyncio.run(play())
 
 
-def test_a_failure_reaches_the_caller_and_frees_the_place():
+def test_a_failure_reaches_the_caller_and_frees_the_slot():
     async def play():
         api = HeldApi()
         bulkhead = Bulkhead(api, 1)
         failing = asyncio.create_task(bulkhead.recommend(1))
-        await turns()
+        await settle()
         api.answers[1].set_exception(UpstreamError("connect", "refused"))
         with pytest.raises(UpstreamError, match="refused"):
             await failing
         other = asyncio.create_task(bulkhead.recommend(2))
-        await turns()
+        await settle()
         assert api.asked == [1, 2]
         api.answers[2].set_result(ANSWER)
         assert await other == ANSWER

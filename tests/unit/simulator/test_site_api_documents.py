@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from movierec import catalog
+from movierec.lake import catalog
 from simulator import site_api_documents
 
 KEYS = [

@@ -102,7 +102,7 @@ variable "alert_emails" {
 
 variable "release_policy" {
   type        = any
-  description = "What differs from the defaults of movierec.release_policy.Policy, by field."
+  description = "What differs from the defaults of movierec.releases.policy.Policy, by field."
   default     = {}
 }
 

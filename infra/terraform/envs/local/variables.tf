@@ -76,7 +76,7 @@ variable "canary_alarm_period_s" {
 
 variable "release_policy" {
   type        = any
-  description = "What differs from the defaults of movierec.release_policy.Policy, by field."
+  description = "What differs from the defaults of movierec.releases.policy.Policy, by field."
   default     = {}
 }
 

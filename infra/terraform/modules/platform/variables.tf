@@ -152,7 +152,7 @@ variable "alarm_ingest_period_s" {
 
 variable "release_policy" {
   type        = any
-  description = "What differs from the defaults of movierec.release_policy.Policy, by field."
+  description = "What differs from the defaults of movierec.releases.policy.Policy, by field."
   default     = {}
 }
 

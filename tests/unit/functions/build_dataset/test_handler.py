@@ -9,10 +9,8 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.build_dataset import handler
-from functions.build_dataset.handler import Deps
-from movierec import artifact, live_metrics
-from movierec import dataset as datasets
-from movierec.audience import GROUPS
+from functions.build_dataset.handler import Dependencies
+from movierec import metrics
 from movierec.errors import (
     ConfigError,
     DatasetError,
@@ -20,7 +18,10 @@ from movierec.errors import (
     UnavailableError,
     UsageError,
 )
-from movierec.testing import MemoryStore
+from movierec.model import artifact, sealed_folder
+from movierec.model import dataset as datasets
+from movierec.model.segments import GROUPS
+from movierec.testing.memory import MemoryStore
 
 N_USERS, N_MOVIES, ROWS = 20, 8, 100
 
@@ -134,7 +135,7 @@ def store():
 
 @pytest.fixture
 def deps(store):
-    return Deps(
+    return Dependencies(
         lake=FakeLake(),
         store=store,
         code_version="abc",
@@ -144,8 +145,8 @@ def deps(store):
 
 
 def manifest(store, answer):
-    key = datasets.key(answer["dataset_id"], artifact.MANIFEST_FILE)
-    return artifact.open_manifest(store.get(key))
+    key = datasets.key(answer["dataset_id"], sealed_folder.MANIFEST_FILE)
+    return sealed_folder.open_manifest(store.get(key))
 
 
 def test_a_published_data_set_is_whole(deps, store):
@@ -153,7 +154,7 @@ def test_a_published_data_set_is_whole(deps, store):
     facts = manifest(store, answer)
     files = {name: store.get(datasets.key(answer["dataset_id"], name)) for name in facts["files"]}
     for name, body in files.items():
-        artifact.verify(name, body, facts)
+        sealed_folder.verify(name, body, facts)
     assert set(files) == {*datasets.FILES, artifact.REPORT_FILE, artifact.REPORT_PAGE_FILE}
     assert len(datasets.unpack(files).user_ids) == answer["users"]
 
@@ -232,7 +233,7 @@ def test_a_run_that_breaks_off_leaves_nothing_that_counts_and_can_be_repeated(de
     breaking = Breaking()
     with pytest.raises(UnavailableError):
         handler.build_dataset({}, replace(deps, store=breaking))
-    assert not any(key.endswith(artifact.MANIFEST_FILE) for key in breaking.objects)
+    assert not any(key.endswith(sealed_folder.MANIFEST_FILE) for key in breaking.objects)
     store.objects.update(breaking.objects)
     assert handler.build_dataset({}, deps)["created"]
 
@@ -291,13 +292,13 @@ def test_a_wrong_event_is_refused_before_the_lake_is_read(deps, event, complaint
 
 def test_missing_settings_are_named():
     with pytest.raises(ConfigError, match="MOVIEREC_LAKE_BUCKET"):
-        Deps.from_env({})
+        Dependencies.from_env({})
 
 
 def test_the_declared_metrics_are_emitted(deps, capsys):
     handler.build_dataset({}, deps)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     declared = lines[0]["_aws"]["CloudWatchMetrics"][0]
-    assert declared["Namespace"] == live_metrics.NAMESPACE
+    assert declared["Namespace"] == metrics.NAMESPACE
     emitted = {(metric["Name"], metric["Unit"]) for metric in declared["Metrics"]}
-    assert emitted == {(m.name, m.unit) for m in live_metrics.RETRAINING_METRICS[:3]}
+    assert emitted == {(m.name, m.unit) for m in metrics.RETRAINING_METRICS[:3]}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from functions.evaluate_online import outcomes
-from functions.evaluate_online.outcomes import Contest, Weights
+from functions.evaluate_online.outcomes import Experiment, Weights
 from tests.unit.functions.evaluate_online.frames import answer, at, rated, served, watched
 
 HORIZON_S = 100.0
@@ -26,14 +26,14 @@ def hit(lists, *viewings):
 
 
 def trials(lists, *viewings, weights=HALF, settle_s=0.0, until=10_000):
-    contest = Contest("3", "4", weights, settle_s)
+    experiment = Experiment("3", "4", weights, settle_s)
     hits = outcomes.hits(len(lists.rows), met(lists, watched(*viewings)))
-    return outcomes.trials(lists, hits, contest, until=at(until), horizon_s=HORIZON_S)
+    return outcomes.trials(lists, hits, experiment, until=at(until), horizon_s=HORIZON_S)
 
 
-def sides(tried):
+def sides(trial_set):
     """Return a letter for each trial: s or c, a capital for a hit."""
-    found = tried.trials
+    found = trial_set.trials
     letters = zip(found.canary.tolist(), found.hit.tolist(), strict=True)
     return "".join("sScC"[2 * canary + hit] for canary, hit in letters)
 
@@ -172,9 +172,9 @@ def test_windows_of_both_versions_are_counted_as_mixed():
         *(answer(3, 0, version="4"), answer(3, 50)),
         *(answer(4, 0), answer(4, 100, version="4")),
     )
-    tried = trials(lists)
-    assert sides(tried) == "sccsc"
-    assert tried.mixed == 2
+    trial_set = trials(lists)
+    assert sides(trial_set) == "sccsc"
+    assert trial_set.mixed == 2
 
 
 @pytest.mark.parametrize(("until", "expected"), [(99.9, ""), (100, "S"), (149.9, "S"), (150, "SC")])

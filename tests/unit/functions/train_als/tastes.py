@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from movierec import audience
-from movierec import dataset as datasets
-from movierec.dataset import Evidence, Parameters, Rated, Watched
+from movierec.model import dataset as datasets
+from movierec.model import segments
+from movierec.model.dataset import Evidence, Parameters, Rated, Watched
 
 N_USERS, N_MOVIES, TASTES = 120, 60, 3
 
@@ -20,7 +20,7 @@ def tasteful(seed=0, *, adult=()):
     flags = np.zeros(N_MOVIES, bool)
     flags[list(adult)] = True
     genders = [("F", "M")[i % 2] for i in range(N_USERS)]
-    groups = audience.group_of(10 + np.arange(N_USERS) % 60, genders)
+    groups = segments.group_of(10 + np.arange(N_USERS) % 60, genders)
     evidence = Evidence(
         movie_ids=[f"m{i:03}" for i in range(N_MOVIES)],
         watched=Watched(users, movies, np.full(len(users), 90), at),
@@ -29,6 +29,6 @@ def tasteful(seed=0, *, adult=()):
         else Rated(none, none, none, none),
         runtimes_minutes=np.full(N_MOVIES, 100),
         adult=flags,
-        user_groups=audience.groups_by_id(np.arange(1, N_USERS + 1), groups),
+        user_groups=segments.groups_by_id(np.arange(1, N_USERS + 1), groups),
     )
     return datasets.build(evidence, Parameters(held_out_share=0.2))

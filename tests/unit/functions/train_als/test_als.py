@@ -17,7 +17,7 @@ def reference(confidence, parameters):
     Starts where `implicit` does: uniform in 0..0.01, users first, from the seed.
     """
     rng = np.random.default_rng(parameters.seed)
-    k, reg = parameters.factors, parameters.regularization * als.noise_edge(confidence)
+    k, reg = parameters.factors, parameters.regularization * als.bai_yin_edge(confidence)
     users = rng.random((confidence.shape[0], k), dtype=np.float32).astype(np.float64) * 0.01
     movies = rng.random((confidence.shape[1], k), dtype=np.float32).astype(np.float64) * 0.01
     c = np.asarray(confidence.todense(), np.float64)
@@ -62,7 +62,7 @@ def loss(confidence, users, movies, reg):
 
 def test_conjugate_gradients_reach_the_references_loss():
     parameters = replace(SMALL, iterations=60)
-    reg = parameters.regularization * als.noise_edge(confidences())
+    reg = parameters.regularization * als.bai_yin_edge(confidences())
     found = als.fit(confidences(), parameters, threads=1)
     users, movies = reference(confidences(), parameters)
     best = loss(confidences(), users, movies, reg)
@@ -97,7 +97,7 @@ def test_the_noise_edge_covers_the_singular_values_of_noise():
     noise = confidences(shape=(400, 300), density=0.1)
     noise.data[:] = 1
     largest = np.linalg.svd(noise.todense(), compute_uv=False)[1]
-    assert 0.85 < largest / als.noise_edge(noise) <= 1.02
+    assert 0.85 < largest / als.bai_yin_edge(noise) <= 1.02
 
 
 def top(factors, seen, restricted, k=4, adult=(0, 2)):

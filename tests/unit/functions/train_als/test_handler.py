@@ -7,10 +7,8 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.train_als import als, handler
-from functions.train_als.handler import Deps
-from movierec import artifact, live_metrics
-from movierec import dataset as datasets
-from movierec.audience import GROUPS
+from functions.train_als.handler import Dependencies
+from movierec import metrics
 from movierec.errors import (
     ArtifactError,
     ConfigError,
@@ -18,8 +16,11 @@ from movierec.errors import (
     UnavailableError,
     UsageError,
 )
-from movierec.ranking import Recommender
-from movierec.testing import FakeClock, MemoryStore
+from movierec.model import artifact, encoding, sealed_folder
+from movierec.model import dataset as datasets
+from movierec.model.ranking import Recommender
+from movierec.model.segments import GROUPS
+from movierec.testing.memory import FakeClock, MemoryStore
 from tests.unit.functions.train_als.tastes import N_MOVIES, N_USERS, tasteful
 
 DATASET_ID = "0123456789abcdef"
@@ -30,13 +31,13 @@ COMMIT = "abcdef0123456789abcdef0123456789abcdef01"
 @pytest.fixture
 def store():
     files = datasets.pack(tasteful(1))
-    files[artifact.MANIFEST_FILE] = artifact.seal(files, {"groups": list(GROUPS)})
+    files[sealed_folder.MANIFEST_FILE] = sealed_folder.seal(files, {"groups": list(GROUPS)})
     return MemoryStore({datasets.key(DATASET_ID, name): body for name, body in files.items()})
 
 
 @pytest.fixture
 def deps(store):
-    return Deps(
+    return Dependencies(
         store=store,
         clock=FakeClock(),
         code_version=f"{COMMIT}-dirty",
@@ -52,18 +53,18 @@ def models(store):
 
 
 def manifest(store, answer):
-    key = artifact.key(answer["model_version"], artifact.MANIFEST_FILE)
-    return artifact.open_manifest(store.get(key))
+    key = artifact.key(answer["model_version"], sealed_folder.MANIFEST_FILE)
+    return sealed_folder.open_manifest(store.get(key))
 
 
 def test_the_published_version_is_whole_and_answers(deps, store):
     answer = handler.train_als(EVENT, deps)
     facts = manifest(store, answer)
-    names = (*facts["files"], artifact.MANIFEST_FILE)
+    names = (*facts["files"], sealed_folder.MANIFEST_FILE)
     files = {name: store.get(artifact.key(answer["model_version"], name)) for name in names}
     for name in facts["files"]:
-        artifact.verify(name, files[name], facts)
-    arrays = {n: artifact.load_npy(n, body) for n, body in files.items() if n.endswith(".npy")}
+        sealed_folder.verify(name, files[name], facts)
+    arrays = {n: encoding.load_npy(n, body) for n, body in files.items() if n.endswith(".npy")}
     ranked = Recommender.of(files, arrays).recommend(1)
     assert ranked.source == "model"
     assert len(ranked.movie_ids) == 20
@@ -116,15 +117,15 @@ def test_the_manifest_is_written_last(deps, store):
 
     watching = Watching(store.objects)
     handler.train_als(EVENT, replace(deps, store=watching))
-    assert watching.order[-1].endswith(artifact.MANIFEST_FILE)
-    assert sum(key.endswith(artifact.MANIFEST_FILE) for key in watching.order) == 1
+    assert watching.order[-1].endswith(sealed_folder.MANIFEST_FILE)
+    assert sum(key.endswith(sealed_folder.MANIFEST_FILE) for key in watching.order) == 1
 
 
 def test_a_run_that_breaks_off_leaves_no_version(deps, store):
     store.fail_puts = 1
     with pytest.raises(UnavailableError):
         handler.train_als(EVENT, deps)
-    assert artifact.MANIFEST_FILE not in models(store)
+    assert sealed_folder.MANIFEST_FILE not in models(store)
 
 
 def test_a_published_version_is_never_changed(deps, store):
@@ -156,8 +157,8 @@ def test_a_data_set_without_manifest_does_not_exist(deps):
 
 
 def test_a_data_set_of_other_groups_is_refused(deps, store):
-    key = datasets.key(DATASET_ID, artifact.MANIFEST_FILE)
-    store.put(key, artifact.seal({}, {"groups": ["unknown", "everybody"]}))
+    key = datasets.key(DATASET_ID, sealed_folder.MANIFEST_FILE)
+    store.put(key, sealed_folder.seal({}, {"groups": ["unknown", "everybody"]}))
     with pytest.raises(ArtifactError, match="build it anew"):
         handler.train_als(EVENT, deps)
 
@@ -191,13 +192,13 @@ def test_peak_memory_is_in_bytes():
 
 def test_missing_settings_are_named():
     with pytest.raises(ConfigError, match="MOVIEREC_ARTIFACTS_BUCKET"):
-        Deps.from_env({})
+        Dependencies.from_env({})
 
 
 def test_the_declared_metrics_are_emitted(deps, capsys):
     handler.train_als(EVENT, deps)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     declared = lines[0]["_aws"]["CloudWatchMetrics"][0]
-    assert declared["Namespace"] == live_metrics.NAMESPACE
+    assert declared["Namespace"] == metrics.NAMESPACE
     emitted = {(metric["Name"], metric["Unit"]) for metric in declared["Metrics"]}
-    assert emitted == {(m.name, m.unit) for m in live_metrics.RETRAINING_METRICS[3:]}
+    assert emitted == {(m.name, m.unit) for m in metrics.RETRAINING_METRICS[3:]}

@@ -1,0 +1,214 @@
+"""What is read from the lake, in SQL, and nothing row by row.
+
+Every query names the tables at one version, so that the same versions give the same answer
+whenever they are asked. The dialect is Apache DataFusion's, in delta-rs; events go through it in
+sums a user and movie, which is what keeps 50 million of them in memory.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from movierec.errors import DatasetError
+from movierec.lake.ports import LakeReader
+from movierec.lake.queries import columns, present_versions
+from movierec.lake.schema import EVENTS, MOVIES, QUARANTINE, USERS
+from movierec.model import segments
+from movierec.model.dataset import Evidence, Rated, Watched
+from movierec.model.encoding import Array
+
+Versions = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What is in the lake, by columns, for the manifest and the quality report."""
+
+    rows_by_day: Mapping[str, Array]
+    """kind, day (text), n, first_us, last_us (microseconds since 1970)."""
+    offsets: Mapping[str, Array]
+    """kafka_partition, first, last, n: of events."""
+    ratings: Mapping[str, Array]
+    """rating, n."""
+    answers: Mapping[str, Array]
+    """status, n: of recommendation requests."""
+    quarantine: Mapping[str, Array]
+    """reason, n; empty without the table."""
+
+
+def pin(lake: LakeReader, wanted: Versions) -> dict[str, int]:
+    """Return a version of each table that exists: the wanted one, or the present one.
+
+    Naming any version names them all: a table left out then was not there.
+    Raises DatasetError if there is no table of events.
+    """
+    if wanted:
+        return {name: wanted[name] for name in sorted(wanted)}
+    versions = present_versions(lake, (EVENTS, MOVIES, QUARANTINE, USERS))
+    if EVENTS.name not in versions:
+        raise DatasetError(
+            "the lake has no events yet: start the ingest worker, see that the site"
+            " writes to its topic, and build again"
+        )
+    return versions
+
+
+# Summing 10 million events at once takes some 2 GB; more are summed in turns, by user.
+_EVENTS_A_TURN: Final = 10_000_000
+
+
+def read_evidence(
+    lake: LakeReader, versions: Versions, since: str, *, events_a_turn: int = _EVENTS_A_TURN
+) -> Evidence:
+    """Return the events in sum, the catalog and the users at these versions of the lake."""
+    events = {EVENTS.name: versions[EVENTS.name]}
+    fill = {"since": _since(since)}
+    movie_ids = columns(lake, _MOVIE_IDS.format_map(fill), events)["movie_id"].tolist()
+    rows = int(columns(lake, _ROWS.format_map(fill), events)["n"][0])
+    turns = 1 + rows // events_a_turn
+    runtimes, adult = _catalog(lake, versions, movie_ids)
+    return Evidence(
+        movie_ids=movie_ids,
+        watched=Watched(**_in_turns(lake, _WATCHED, fill, events, turns)),
+        rated=Rated(**_in_turns(lake, _RATED, fill, events, turns)),
+        runtimes_minutes=runtimes,
+        adult=adult,
+        user_groups=_user_groups(lake, versions),
+    )
+
+
+def _in_turns(
+    lake: LakeReader, sql: str, fill: Mapping[str, str], versions: Versions, turns: int
+) -> dict[str, Array]:
+    parts = [
+        columns(lake, sql.format(**fill, turns=turns, turn=turn), versions) for turn in range(turns)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def read_overview(lake: LakeReader, versions: Versions, since: str) -> Overview:
+    """Return counts of what `read_evidence` read from, and of what was quarantined."""
+    events = {EVENTS.name: versions[EVENTS.name]}
+    quarantine = {name: versions[name] for name in (QUARANTINE.name,) if name in versions}
+    fill = {"since": _since(since)}
+    return Overview(
+        rows_by_day=columns(lake, _ROWS_BY_DAY.format_map(fill), events),
+        offsets=columns(lake, _OFFSETS.format_map(fill), events),
+        ratings=columns(lake, _RATINGS.format_map(fill), events),
+        answers=columns(lake, _ANSWERS.format_map(fill), events),
+        quarantine=columns(lake, _QUARANTINED, quarantine) if quarantine else {},
+    )
+
+
+def _since(day: str) -> str:
+    # `dataset.Parameters` has seen to it that this is a day and no other text.
+    return f"and event_date >= date '{day}'" if day else ""
+
+
+def _catalog(
+    lake: LakeReader, versions: Versions, movie_ids: Sequence[str]
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return runtimes in minutes, 0 if unknown, and whether a movie is for adults only.
+
+    Once there is a catalog, a movie that it does not have is not shown to minors: nobody can say
+    what it is, and most such ids are corrupt ones.
+    """
+    loaded = MOVIES.name in versions
+    runtimes, adult = np.zeros(len(movie_ids), np.int32), np.full(len(movie_ids), loaded)
+    if not loaded:
+        return runtimes, adult
+    found = columns(lake, _CATALOG, {MOVIES.name: versions[MOVIES.name]})
+    codes = {movie_id: code for code, movie_id in enumerate(movie_ids)}
+    places = np.array([codes.get(movie_id, -1) for movie_id in found["movie_id"]], np.int64)
+    known = places >= 0
+    runtimes[places[known]] = found["runtime_minutes"][known]
+    adult[places[known]] = found["adult"][known] != 0
+    return runtimes, adult
+
+
+def _user_groups(lake: LakeReader, versions: Versions) -> npt.NDArray[np.uint8]:
+    if USERS.name not in versions:
+        return np.zeros(0, np.uint8)
+    found = columns(lake, _USERS, {USERS.name: versions[USERS.name]})
+    groups = segments.group_of(found["age"], found["gender"].tolist())
+    return segments.groups_by_id(found["user_ids"], groups)
+
+
+_MOVIE_IDS: Final = """
+select distinct movie_id from events
+where kind in ('watch', 'rate') and movie_id is not null {since} order by movie_id
+"""
+
+_ROWS: Final = "select count(*) n from events where kind in ('watch', 'rate') {since}"
+
+# Text is turned into numbers before anything is summed: groups of two numbers take a tenth of
+# the memory of groups with a text in them.
+_CODES: Final = """
+with codes as (
+  select movie_id, cast(row_number() over (order by movie_id) - 1 as int) movies
+  from (select distinct movie_id from events
+        where kind in ('watch', 'rate') and movie_id is not null {since})
+)
+"""
+
+_WATCHED: Final = (
+    _CODES
+    + """
+select e.user_id user_ids, c.movies, max(e.minute) minutes,
+       cast(cast(max(e.event_time) as bigint) / 1000000 as int unsigned) last_at
+from events e join codes c on e.movie_id = c.movie_id
+where e.kind = 'watch' and e.minute is not null and e.user_id % {turns} = {turn} {since}
+group by e.user_id, c.movies
+"""
+)
+
+# Two ratings in one second: the later in the log counts.
+_RATED: Final = (
+    _CODES
+    + """
+select e.user_id user_ids, c.movies,
+       last_value(e.rating order by e.event_time, e.kafka_partition, e.kafka_offset) ratings,
+       cast(cast(max(e.event_time) as bigint) / 1000000 as int unsigned) last_at
+from events e join codes c on e.movie_id = c.movie_id
+where e.kind = 'rate' and e.rating is not null and e.user_id % {turns} = {turn} {since}
+group by e.user_id, c.movies
+"""
+)
+
+_CATALOG: Final = """
+select movie_id, last_value(coalesce(runtime_minutes, 0) order by loaded_at) runtime_minutes,
+       last_value(coalesce(adult, 1) order by loaded_at) adult
+from movies where movie_id is not null group by movie_id
+"""
+
+_USERS: Final = """
+select user_id user_ids, last_value(coalesce(age, -1) order by loaded_at) age,
+       last_value(coalesce(gender, '') order by loaded_at) gender
+from users where user_id is not null group by user_id
+"""
+
+_ROWS_BY_DAY: Final = """
+select kind, cast(event_date as varchar) as day, count(*) n,
+       cast(min(event_time) as bigint) first_us, cast(max(event_time) as bigint) last_us
+from events where true {since} group by 1, 2 order by 1, 2
+"""
+
+_OFFSETS: Final = """
+select kafka_partition, min(kafka_offset) as first, max(kafka_offset) as last, count(*) n
+from events where kafka_partition is not null {since} group by 1 order by 1
+"""
+
+_RATINGS: Final = """
+select rating, count(*) n from events
+where kind = 'rate' and rating is not null {since} group by 1 order by 1
+"""
+
+_ANSWERS: Final = """
+select status, count(*) n from events
+where kind = 'recommend' and status is not null {since} group by 1 order by 1
+"""
+
+_QUARANTINED: Final = "select reason, count(*) n from quarantine group by 1 order by 2 desc, 1"

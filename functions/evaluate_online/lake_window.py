@@ -1,0 +1,317 @@
+"""What is read from the lake: lists, viewings and ratings of one window, in SQL and in sums.
+
+Every query names the tables at one version, so that a look can be made again. The dialect is
+Apache DataFusion's, in delta-rs. A day of a busy site is 1.7 million lists and 40 million watch
+lines: lines come in sums a user, movie and slot of the clock (see `outcomes`), and both in turns
+by user, of which numbers are kept. A young lake is hundreds of small files, each a few requests to
+S3 whenever it is read: what one reading of a table can tell, one query asks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from functions.evaluate_online import quality_metrics
+from functions.evaluate_online.outcomes import us
+from movierec.lake.ports import LakeReader
+from movierec.lake.queries import Array, columns, present_versions
+from movierec.lake.schema import EVENTS, MOVIES, SERVED
+from movierec.lake.served import microseconds
+from movierec.model import dataset
+
+Versions = Mapping[str, int]
+
+# The time that lines may be under way: 1 in 100 reaches the log up to 15 s after later ones.
+_UNDER_WAY: Final = timedelta(seconds=15)
+# The lake is as far as this many lines say: fewer could be wrong about the time.
+_WITNESSES: Final = 10
+# How far back the newest lines are looked for: nearly always the first is enough, and spares the
+# reading of all that the lake got in two days.
+_LOOK_BACKS: Final = (timedelta(minutes=15), timedelta(days=2))
+
+# 10 million lines in sum, or 100,000 lists with 20 texts each, take some 0.6 GB of the Lambda's 3.
+_LINES_A_TURN: Final = 10_000_000
+_LISTS_A_TURN: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What to read: lists served in a time, and what their users did in it."""
+
+    since: datetime
+    until: datetime
+    horizon_s: float
+
+    def fill(self) -> dict[str, str]:
+        """Return what stands in every query."""
+        # A line may look a second older than the list that it came after.
+        first = self.since - timedelta(seconds=1)
+        return {
+            "since_us": str(microseconds(self.since)),
+            "first_us": str(microseconds(first)),
+            "until_us": str(microseconds(self.until)),
+            "since_day": _day(self.since),
+            "first_day": _day(first),
+            "until_day": _day(self.until),
+            "slot_us": str(us(self.horizon_s)),
+        }
+
+
+def _day(at: datetime) -> str:
+    return f"date '{at.astimezone(UTC):%Y-%m-%d}'"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Lists and what their users did; frames as `outcomes` takes them, in any order."""
+
+    rows: pd.DataFrame
+    movies: Array
+    viewings: pd.DataFrame
+    ratings: pd.DataFrame
+    known: quality_metrics.Movies
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """What the site logged in the window, of all its users."""
+
+    answers: Mapping[int, int]
+    """Recommendation requests by status."""
+    average_rating: float | None
+    lines: int
+    """How many lines of watching and rating there are."""
+
+
+def pin(lake: LakeReader) -> dict[str, int]:
+    """Return the present version of each table that exists."""
+    return present_versions(lake, (EVENTS, MOVIES, SERVED))
+
+
+def watermark(lake: LakeReader, versions: Versions, now: datetime) -> datetime | None:
+    """Return until when the lake knows what users did; None if it has no lines of late.
+
+    Lines from the future are not believed, nor is any single line.
+    """
+    if EVENTS.name not in versions:
+        return None
+    newest = np.empty(0, np.int64)
+    for back in _LOOK_BACKS:
+        if len(newest) < _WITNESSES:
+            newest = _newest(lake, versions, now - back, now)
+    if not len(newest):
+        return None
+    return datetime.fromtimestamp(int(newest.min()) / 1_000_000, UTC) - _UNDER_WAY
+
+
+def _newest(lake: LakeReader, versions: Versions, since: datetime, now: datetime) -> Array:
+    """Return the times of the newest lines in a span of time, microseconds since 1970."""
+    sql = _NEWEST.format(
+        from_day=_day(since), from_us=microseconds(since), now_us=microseconds(now), n=_WITNESSES
+    )
+    return columns(lake, sql, {EVENTS.name: versions[EVENTS.name]})["at"]
+
+
+def read_site(lake: LakeReader, versions: Versions, window: Window) -> SiteView:
+    """Return what the site logged in the window. Needs `events`."""
+    events = {EVENTS.name: versions[EVENTS.name]}
+    found = pd.DataFrame(columns(lake, _SITE.format_map(window.fill()), events))
+    asked = found["kind"] == "recommend"
+    by_status = zip(found["status"][asked].tolist(), found["lines"][asked].tolist(), strict=True)
+    rated = int(found["rated"].sum())
+    return SiteView(
+        answers=dict(by_status),
+        average_rating=float(found["stars"].sum()) / rated if rated else None,
+        lines=int(found["lines"][~asked].sum()),
+    )
+
+
+def read_evidence(
+    lake: LakeReader,
+    versions: Versions,
+    window: Window,
+    *,
+    lines: int,
+    lines_a_turn: int = _LINES_A_TURN,
+    lists_a_turn: int = _LISTS_A_TURN,
+) -> Evidence:
+    """Return lists, viewings and ratings of the window. Needs `events` and `served`.
+
+    `lines` is about how many lines the window has: into so many turns they are divided.
+    """
+    tables = {name: versions[name] for name in (EVENTS.name, SERVED.name)}
+    reading = _Reading(lake, tables, window.fill())
+    rows, movies = reading.lists(lists_a_turn)
+    turns, book = 1 + lines // lines_a_turn, reading.book
+    watched, ratings = reading.sums(_WATCHED, turns), reading.sums(_RATED, turns)
+    catalog = _runtimes(lake, versions)
+    runtimes = np.array([catalog.get(movie, 0) for movie in book.movie_ids], np.int32)
+    share = dataset.watched_share(watched.pop("minutes"), watched["movie"], runtimes)
+    viewings = pd.DataFrame({**watched, "share": share})
+    return Evidence(
+        rows=rows,
+        movies=movies,
+        viewings=viewings,
+        ratings=pd.DataFrame(ratings),
+        known=quality_metrics.Movies(
+            in_catalog=np.array([movie in catalog for movie in book.movie_ids], np.bool_),
+            catalog_size=len(catalog),
+            surprise_bits=quality_metrics.surprise_bits(viewings, len(book.movie_ids)),
+        ),
+    )
+
+
+class _IdCodebook:
+    """Numbers movie ids as they come: what is kept of millions of texts."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def movie_ids(self) -> list[str]:
+        """The ids in order of their numbers."""
+        return list(self._numbers)
+
+    def numbers(self, movie_ids: Array) -> npt.NDArray[np.int32]:
+        """Return the number of each id, (n,)."""
+        place, ids = pd.factorize(movie_ids)
+        numbers = [self._numbers.setdefault(movie, len(self._numbers)) for movie in ids]
+        return np.asarray(np.array(numbers, np.int32)[place])
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One window's queries, and the numbers that movies get meanwhile."""
+
+    lake: LakeReader
+    tables: Versions
+    fill: Mapping[str, str]
+    book: _IdCodebook = field(default_factory=_IdCodebook)
+
+    def sums(self, sql: str, turns: int) -> dict[str, Array]:
+        """Return the rows of all turns, with `movie` for movie_id."""
+        parts = []
+        for turn in range(turns):
+            part = columns(self.lake, self._turned(sql, turn, turns), self.tables)
+            parts.append({"movie": self.book.numbers(part.pop("movie_id")), **part})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def lists(self, lists_a_turn: int) -> tuple[pd.DataFrame, Array]:
+        """Return the lists' rows and their movies, (n, k) int32, -1 where a list is shorter."""
+        count = columns(self.lake, _COUNT.format_map(self.fill), self.tables)["lists"]
+        turns = 1 + int(count[0]) // lists_a_turn
+        rows, blocks = [], []
+        for turn in range(turns):
+            found = self.lake.query(self._turned(_LISTS, turn, turns), self.tables)
+            # Who asks twice at once asks in one turn: in it, a row's place tells lists apart.
+            rows.append(_rows(found).assign(number=np.arange(found.num_rows)))
+            blocks.append(_block(found.column("movie_ids").to_pylist(), self.book))
+        width = max(block.shape[1] for block in blocks)
+        movies = [np.pad(b, ((0, 0), (0, width - b.shape[1])), constant_values=-1) for b in blocks]
+        return _joined(rows), np.concatenate(movies)
+
+    def _turned(self, sql: str, turn: int, turns: int) -> str:
+        return sql.format(**self.fill, turn=turn, turns=turns)
+
+
+def _block(lists: Sequence[Sequence[str] | None], book: _IdCodebook) -> npt.NDArray[np.int32]:
+    lengths = np.array([len(ids or ()) for ids in lists], np.int64)
+    flat = np.array([movie for ids in lists for movie in ids or ()], object)
+    block = np.full((len(lists), int(lengths.max(initial=1))), -1, np.int32)
+    block[np.arange(block.shape[1]) < lengths[:, None]] = book.numbers(flat)
+    return block
+
+
+def _rows(found: Any) -> pd.DataFrame:  # noqa: ANN401  arro3's Table
+    """Return a turn's lists without their movies, each text kept once."""
+    numbers = {name: found.column(name).to_numpy() for name in _NUMBERS}
+    texts = {name: pd.Categorical(found.column(name).to_numpy()) for name in _TEXTS}
+    return pd.DataFrame({**numbers, **texts})
+
+
+def _joined(turns: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all turns; texts stay kept once, which `concat` alone would end."""
+    texts = {
+        name: union_categoricals([rows[name] for rows in turns], sort_categories=True)
+        for name in _TEXTS
+    }
+    return pd.concat(turns, ignore_index=True).assign(**texts)
+
+
+def _runtimes(lake: LakeReader, versions: Versions) -> dict[str, int]:
+    """Return the catalog: runtime in minutes by movie id, 0 if unknown; empty without a table."""
+    if MOVIES.name not in versions:
+        return {}
+    found = columns(lake, _CATALOG, {MOVIES.name: versions[MOVIES.name]})
+    return dict(zip(found["movie_id"].tolist(), found["minutes"].tolist(), strict=True))
+
+
+_NUMBERS: Final = ("user_id", "served_at", "latency_ms", "status")
+_TEXTS: Final = ("function_version", "model_version", "source")
+
+_NEWEST: Final = """
+select cast(event_time as bigint) as at from events
+where event_date >= {from_day} and event_time >= to_timestamp_micros({from_us})
+  and event_time <= to_timestamp_micros({now_us})
+order by event_time desc limit {n}
+"""
+
+_IN_WINDOW: Final = """
+event_date >= {first_day} and event_date <= {until_day}
+and event_time >= to_timestamp_micros({first_us}) and event_time <= to_timestamp_micros({until_us})
+"""
+
+_SITE: Final = f"""
+select kind, coalesce(status, 0) status, count(*) lines, count(rating) rated,
+       coalesce(sum(rating), 0) stars
+from events where {_IN_WINDOW} group by 1, 2 order by 1, 2
+"""  # noqa: S608  times
+
+_CATALOG: Final = """
+select movie_id, last_value(coalesce(runtime_minutes, 0) order by loaded_at) minutes
+from movies where movie_id is not null group by movie_id
+"""
+
+_SERVED: Final = """
+from served
+where served_date >= {since_day} and served_date <= {until_day}
+  and served_at >= to_timestamp_micros({since_us})
+  and served_at <= to_timestamp_micros({until_us})
+"""
+
+_COUNT: Final = f"select count(*) lists {_SERVED}"
+
+_LISTS: Final = f"""
+select user_id, cast(served_at as bigint) served_at, movie_ids,
+       coalesce(latency_ms, cast('nan' as double)) latency_ms, coalesce(status, 0) status,
+       coalesce(function_version, '') function_version,
+       coalesce(model_version, '') model_version, coalesce(source, '') source
+{_SERVED} and user_id % {{turns}} = {{turn}} order by served_at, recommendation_id
+"""
+
+_LINES: Final = f"""
+from events
+where movie_id is not null and {_IN_WINDOW} and user_id % {{turns}} = {{turn}}
+  and user_id in (select user_id {_SERVED})
+"""
+
+_WATCHED: Final = f"""
+select user_id, movie_id, cast(min(event_time) as bigint) as first,
+       cast(max(event_time) as bigint) as last, max(minute) minutes
+{_LINES} and kind = 'watch' and minute is not null
+group by user_id, movie_id, cast(event_time as bigint) / {{slot_us}}
+"""
+
+# Two ratings in one second: the later in the log counts.
+_RATED: Final = f"""
+select user_id, movie_id, cast(event_time as bigint) as at,
+       last_value(rating order by kafka_partition, kafka_offset) rating
+{_LINES} and kind = 'rate' and rating is not null
+group by user_id, movie_id, event_time
+"""

@@ -1,0 +1,135 @@
+"""The live quality metrics of some lists, from what their users did within the horizon.
+
+    HitRate         share of lists that were hit; see `outcomes`
+    WatchFraction   mean share watched of recommended movies that were watched
+    MeanRating      mean rating of recommended movies that were rated
+    Score           mean of place x rating x watched, over every movie that a list's user watched or
+                    rated; see below
+    Coverage        share of the catalog that was recommended to anybody; none without a catalog
+    Novelty         mean of -log2(share of viewers who watched the movie), bits a recommended movie;
+                    viewers are the users of the window who watched anything
+    ResponseTimeMs  mean time until the answer, as the proxy measured it
+    Requests        the number of these lists
+
+The score of a movie is 1 for places 1-5, 0.8 for 6-10, 0.5 for 11-15, 0.3 for 16-20, and 0.001 if
+the list did not have it; times rating / 5; times 0.2 if less than a fifth was watched, 0.6 below a
+half, 0.8 below seven tenths, and 1 from there. What is unknown takes nothing away: the factor of a
+movie that nobody rated, or that was rated but not watched, is 1.
+
+A movie that a user watched after two lists within their horizons counts for both. What cannot be
+told (nobody rated anything) is None, and is not published.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from functions.evaluate_online.outcomes import OK, Served
+from movierec import metrics
+from movierec.model import offline_metrics
+
+Array = npt.NDArray[Any]
+Metrics = dict[str, float | int | None]
+
+_BEST_RATING: Final = 5
+_PLACE_ENDS: Final = (0, 5, 10, 15, 20)
+_PLACE_SCORES: Final = (0.001, 1.0, 0.8, 0.5, 0.3, 0.001)
+_WATCHED_ENDS: Final = (0.2, 0.5, 0.7)
+_WATCHED_SCORES: Final = (0.2, 0.6, 0.8, 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Movies:
+    """What is known of each movie; both arrays are (n_movies,)."""
+
+    in_catalog: npt.NDArray[np.bool_]
+    catalog_size: int
+    surprise_bits: Array
+    """Of length 0 when nobody watched anything."""
+
+
+def surprise_bits(viewings: pd.DataFrame, n_movies: int) -> Array:
+    """Return each movie's -log2 of its share of viewers; `viewings` has user_id and movie."""
+    seen = viewings[["user_id", "movie"]].drop_duplicates()
+    viewers = seen["user_id"].nunique()
+    if not viewers:
+        return np.zeros(0)
+    return offline_metrics.surprise(np.bincount(seen["movie"], minlength=n_movies), viewers)
+
+
+def scores(met: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return the score of each encounter, (n,); see the module's head."""
+    place = np.array(_PLACE_SCORES)[np.searchsorted(_PLACE_ENDS, met["place"], side="left")]
+    rating = (met["rating"] / _BEST_RATING).fillna(1).to_numpy()
+    share = met["share"].fillna(1)
+    watched = np.array(_WATCHED_SCORES)[np.searchsorted(_WATCHED_ENDS, share, side="right")]
+    return np.asarray(place * rating * watched)
+
+
+def measure(served: Served, hit: Array, met: pd.DataFrame, known: Movies) -> Metrics:
+    """Return the metrics of all these lists by name; `hit` is (n,), `met` their encounters."""
+    on_list = met[met["place"] > 0]
+    # Number -1 is no movie; counted with the rest and cut off.
+    shown = np.bincount(served.movies.ravel() + 1, minlength=len(known.in_catalog) + 1)[1:]
+    values = {
+        metrics.REQUESTS: len(hit),
+        metrics.HIT_RATE: _mean(hit),
+        metrics.WATCH_FRACTION: _mean(on_list["share"].dropna()),
+        metrics.MEAN_RATING: _mean(on_list["rating"].dropna()),
+        metrics.SCORE: _mean(scores(met)),
+        metrics.COVERAGE: _coverage(shown, known),
+        metrics.NOVELTY: _novelty(shown, known.surprise_bits),
+        metrics.RESPONSE_TIME: _mean(served.rows["latency_ms"].dropna()),
+    }
+    return {metric.name: value for metric, value in values.items()}
+
+
+def by_version(
+    served: Served, hit: Array, met: pd.DataFrame, known: Movies
+) -> dict[str, dict[str, Any]]:
+    """Return each function version's model and metrics."""
+    versions = served.rows["function_version"].astype(str).to_numpy()
+    found = {}
+    for version in sorted(set(versions.tolist())):
+        mine = versions == version
+        part, theirs = served.where(mine), met[mine[met["list"].to_numpy()]]
+        model = str(part.rows["model_version"].iloc[-1])
+        found[version] = {"model_version": model, **measure(part, hit[mine], theirs, known)}
+    return found
+
+
+# The model that serves is the one most of the newest lists are from: a canary's may be the newest.
+_NEWEST: Final = 1000
+
+
+def serving_model(served: Served) -> str | None:
+    """Return the model version that serves at the end of the window, None without any list."""
+    newest = served.rows.sort_values("served_at", kind="stable")["model_version"].tail(_NEWEST)
+    counts = newest.astype(str).value_counts().sort_index()
+    return str(counts.idxmax()) if len(counts) else None
+
+
+def availability(answers: Mapping[int, int]) -> float | None:
+    """Return the share of requests that the site saw answered with 200; `answers` by status."""
+    everything = sum(answers.values())
+    return answers.get(OK, 0) / everything if everything else None
+
+
+def _coverage(shown: Array, known: Movies) -> float | None:
+    if not known.catalog_size:
+        return None
+    return int(known.in_catalog[shown > 0].sum()) / known.catalog_size
+
+
+def _novelty(shown: Array, surprise_bits: Array) -> float | None:
+    if not len(surprise_bits) or not shown.any():
+        return None
+    return float((shown * surprise_bits).sum() / shown.sum())
+
+
+def _mean(values: Any) -> float | None:  # noqa: ANN401  array or series
+    return float(np.mean(values)) if len(values) else None

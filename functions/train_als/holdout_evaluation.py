@@ -1,0 +1,173 @@
+"""How good the model would have been in the held-out time, beside the popular list.
+
+Both are trained on TRAIN alone and asked for LIST_LENGTH movies for users who liked something in
+TEST, all or an even share, under the rules of serving: nothing seen in TRAIN, nothing adult for
+minors and unknown ages.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+
+from functions.train_als import als
+from movierec.model import offline_metrics, segments
+from movierec.model.dataset import TEST, TRAIN, Dataset
+from movierec.model.encoding import Array
+from movierec.model.offline_metrics import PerUser
+from movierec.model.ranking import LIST_LENGTH
+from movierec.model.segments import GROUPS, MINORS
+
+# Their NDCG has a standard error below 0.001, and a million more users would cost minutes.
+_MOST_TEST_USERS: Final = 100_000
+
+# Where the popular list stops being hard to beat, on MovieLens: about 10 interactions.
+_ACTIVITY_LIMITS: Final = (10, 50)
+_ACTIVITIES: Final = ("1-9 seen", "10-49 seen", "50+ seen")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Test:
+    """The users who liked something in TEST, and what they did then."""
+
+    users: Array
+    """Rows in the data set."""
+    liked_rows: Array
+    """Index into `users`, as are `rated_rows`."""
+    liked: Array
+    rated_rows: Array
+    rated: Array
+    ratings: Array
+    train_counts: Array
+    """Interactions in TRAIN of each of `users`."""
+    seen: csr_matrix
+    restricted: npt.NDArray[np.bool_]
+    groups: Array
+
+    @classmethod
+    def of(cls, dataset: Dataset, most_users: int) -> Self:
+        rows, test = als.user_rows(dataset), dataset.part == TEST
+        likes = test & (dataset.strength > 0)
+        users = np.unique(rows[likes])
+        # Every second, third, ... by id: the same ones each time.
+        users = users[:: math.ceil(len(users) / most_users)]
+        place = np.full(len(dataset.user_ids), -1)
+        place[users] = np.arange(len(users))
+        tested = place[rows] >= 0
+        likes, rates = likes & tested, test & tested & (dataset.ratings > 0)
+        train = dataset.part == TRAIN
+        groups = segments.groups_of(dataset.user_ids, dataset.user_groups)[users]
+        return cls(
+            users=users,
+            liked_rows=place[rows[likes]],
+            liked=dataset.movies[likes],
+            rated_rows=place[rows[rates]],
+            rated=dataset.movies[rates],
+            ratings=dataset.ratings[rates],
+            train_counts=np.bincount(rows[train], minlength=len(dataset.user_ids))[users],
+            seen=als.seen(dataset, train)[users],
+            restricted=np.asarray(MINORS)[groups],
+            groups=groups,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    per_user: PerUser
+    overall: dict[str, Any]
+
+
+def evaluate(
+    dataset: Dataset,
+    parameters: als.Parameters,
+    *,
+    threads: int,
+    most_users: int = _MOST_TEST_USERS,
+) -> dict[str, Any]:
+    """Return the metrics of model and popular list, overall and by group; plain values.
+
+    Names are those of `movierec.model.offline_metrics`. Of more than `most_users` test users an
+    even share is asked for. Raises DatasetError if training fails.
+    """
+    test, train = _Test.of(dataset, most_users), dataset.part == TRAIN
+    confidence = als.confidences(dataset, train, parameters.alpha)
+    factors = als.fit(confidence, parameters, threads=threads)
+    ours = _judge(dataset, test, factors.users[test.users], factors.movies, threads)
+    # Popularity is a model of one factor: 1 for everybody, the number of likes for a movie.
+    likes = np.bincount(confidence.indices, minlength=len(dataset.movie_ids)).astype(np.float32)
+    ones = np.ones((len(test.users), 1), np.float32)
+    theirs = _judge(dataset, test, ones, likes[:, None], threads)
+    return {
+        "k": LIST_LENGTH,
+        "test_users": len(test.users),
+        "test_interactions": len(test.liked),
+        "model": ours.overall,
+        "popularity": theirs.overall,
+        "gain": {
+            name: offline_metrics.difference(ours.per_user, theirs.per_user, name)
+            for name in ("recall", "ndcg", "map")
+        },
+        "groups": _by_group(test, ours.per_user, theirs.per_user),
+    }
+
+
+def _judge(
+    dataset: Dataset, test: _Test, users: als.Float32, movies: als.Float32, threads: int
+) -> _Judged:
+    n_movies = len(dataset.movie_ids)
+    lists = als.top(
+        users,
+        movies,
+        k=LIST_LENGTH,
+        seen=test.seen,
+        restricted=test.restricted,
+        not_for_them=np.flatnonzero(dataset.adult),
+        threads=threads,
+    )
+    trained = dataset.movies[dataset.part == TRAIN]
+    bits = offline_metrics.surprise(np.bincount(trained, minlength=n_movies), len(dataset.user_ids))
+    found = offline_metrics.per_user(lists, test.liked_rows, test.liked, bits)
+    scores = np.einsum("ij,ij->i", users[test.rated_rows], movies[test.rated])
+    overall = {
+        **offline_metrics.summarise(found),
+        "coverage": offline_metrics.coverage(lists, n_movies),
+        "mean_hit_rating": offline_metrics.mean_hit_rating(
+            lists, test.rated_rows, test.rated, test.ratings, n_movies
+        ),
+        "rating_concordance": offline_metrics.rating_concordance(
+            test.rated_rows, scores, test.ratings
+        ),
+    }
+    return _Judged(found, overall)
+
+
+def _by_group(test: _Test, ours: PerUser, theirs: PerUser) -> dict[str, Any]:
+    return {
+        kind: {
+            name: {"model": model, "popularity": popularity}
+            for (name, model), popularity in zip(
+                offline_metrics.by_group(ours, masks).items(),
+                offline_metrics.by_group(theirs, masks).values(),
+                strict=True,
+            )
+            if model["users"]
+        }
+        for kind, masks in _masks(test).items()
+    }
+
+
+def _masks(test: _Test) -> Mapping[str, Mapping[str, npt.NDArray[np.bool_]]]:
+    genders = np.array([name.partition(":")[0] for name in GROUPS])[test.groups]
+    ages = np.array([name.partition(":")[2] or name for name in GROUPS])[test.groups]
+    activity = np.array(_ACTIVITIES)[
+        np.searchsorted(_ACTIVITY_LIMITS, test.train_counts, side="right")
+    ]
+    return {
+        "gender": {name: genders == name for name in np.unique(genders).tolist()},
+        "age": {name: ages == name for name in np.unique(ages).tolist()},
+        "activity": {name: activity == name for name in _ACTIVITIES},
+    }

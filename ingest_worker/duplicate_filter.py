@@ -1,0 +1,53 @@
+"""Lines that the site sent twice."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from movierec.lake.log_lines import Ints, Mask
+
+# At a busy site's 500 lines a second over two partitions this looks back over a minute, longer
+# than any producer retry; 20,000 hashes and offsets are 320 kB a partition.
+WINDOW_OFFSETS = 20_000
+
+
+class RecentLines:
+    """The last lines of one Kafka partition, as hashes.
+
+    A line is a duplicate when the same bytes stand in the partition at most `window_offsets`
+    before it. That depends on the partition's log alone: a worker that starts in the middle
+    feeds the preceding offsets first and decides as its predecessor would have. Two different
+    lines are taken for one with probability 2**-64 for each pair.
+    """
+
+    def __init__(self, window_offsets: int = WINDOW_OFFSETS) -> None:
+        self._window = window_offsets
+        self._hashes = np.empty(0, np.int64)
+        self._offsets = np.empty(0, np.int64)
+
+    def mark(self, offsets: Ints, lines: Sequence[bytes]) -> Mask:
+        """Return which of the lines, shape (n,), are duplicates, and remember all of them.
+
+        `offsets` (n,) ascend, and follow those of the previous call.
+        """
+        known = len(self._hashes)
+        new = np.fromiter(map(hash, lines), np.int64, len(lines))
+        self._hashes = np.concatenate([self._hashes, new])
+        self._offsets = np.concatenate([self._offsets, offsets])
+        marked = self._repeated()[known:]
+        self._forget()
+        return marked
+
+    def _repeated(self) -> Mask:
+        # Stable: equal hashes stay in the order of their offsets, so neighbours are nearest.
+        order = np.argsort(self._hashes, kind="stable")
+        hashes, offsets = self._hashes[order], self._offsets[order]
+        near = (hashes[1:] == hashes[:-1]) & (offsets[1:] - offsets[:-1] <= self._window)
+        repeated = np.zeros(len(order), np.bool_)
+        repeated[order[1:]] = near
+        return repeated
+
+    def _forget(self) -> None:
+        if len(self._offsets):
+            recent = self._offsets > self._offsets[-1] - self._window
+            self._hashes, self._offsets = self._hashes[recent], self._offsets[recent]

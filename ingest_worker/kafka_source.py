@@ -1,0 +1,177 @@
+"""The worker's source on kafka-python."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from ingest_worker.batcher import Records
+from movierec.errors import UnavailableError
+from movierec.runtime.json_logging import PARTITIONS_TAKEN
+
+log = logging.getLogger(__name__)
+
+GROUP = "movierec-ingest"
+
+# A flush that waits for a lake that is down keeps the partitions for ten minutes; a worker that
+# overstays is caught by its transactions.
+_MAX_POLL_INTERVAL_MS = 600_000
+# How long a killed worker's partitions wait for another; Kafka's default is 45 s. A worker that is
+# only slow, and thought dead, is caught by its transactions too.
+_SESSION_TIMEOUT_MS = 10_000
+# Who starts the worker sees within this that there is no broker.
+_BOOTSTRAP_TIMEOUT_MS = 10_000
+
+
+class Owner(Protocol):
+    """Who is told of rebalances."""
+
+    def assigned(self, partitions: Iterable[int]) -> None:
+        """Take partitions over; called before the first record of them is polled."""
+        ...
+
+    def revoked(self, partitions: Iterable[int]) -> None:
+        """Finish with partitions; their next owner waits for this to return."""
+        ...
+
+    def lost(self, partitions: Iterable[int]) -> None:
+        """Forget partitions that have another owner already."""
+        ...
+
+
+class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
+    """`ingest_worker.worker.Source` on one topic, as a member of the consumer group.
+
+    kafka-python logs what a rebalance listener raises, and goes on. So an assignment is only
+    noted in the callback, with the partitions paused, and carried out after the poll, where an
+    error reaches the caller; an error in a revocation is kept and raised there too.
+    """
+
+    def __init__(self, options: Mapping[str, Any], topic: str, *, poll_lines: int) -> None:
+        self.topic = topic
+        self._servers = options.get("bootstrap_servers")
+        self._poll_lines = poll_lines
+        self._new: list[TopicPartition] | None = None
+        self._failed: BaseException | None = None
+        self._rejoin = False
+        self._owner: Owner
+        with self._errors("joined"):
+            self._consumer = KafkaConsumer(
+                group_id=GROUP,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
+                session_timeout_ms=_SESSION_TIMEOUT_MS,
+                bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
+                # 8 MB a partition and fetch: the default of 1 MB halves the throughput.
+                max_partition_fetch_bytes=8 << 20,
+                **options,
+            )
+
+    def listen(self, owner: Owner) -> None:
+        """Join the group; `owner` hears of every partition that comes and goes."""
+        self._owner = owner
+        self._consumer.subscribe([self.topic], listener=self)
+
+    def poll(self, timeout_s: float) -> Mapping[int, Records]:
+        """Return what has arrived, by partition; waits at most `timeout_s` for the first."""
+        if self._rejoin:
+            self._rejoin = False
+            self._consumer.unsubscribe()
+            self._consumer.subscribe([self.topic], listener=self)
+        with self._errors("polled"):
+            polled = self._consumer.poll(
+                timeout_ms=int(timeout_s * 1000), max_records=self._poll_lines
+            )
+        self._raise_failure()
+        self._hand_over()
+        return {
+            tp.partition: Records(
+                np.fromiter((record.offset for record in records), np.int64, len(records)),
+                [record.value or b"" for record in records],
+                np.fromiter((record.timestamp for record in records), np.int64, len(records)),
+            )
+            for tp, records in polled.items()
+        }
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Go on reading at an offset."""
+        self._consumer.seek(TopicPartition(self.topic, partition), offset)
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """Return the oldest offset that there is, and the one after the newest."""
+        one = TopicPartition(self.topic, partition)
+        with self._errors("asked for its offsets"):
+            oldest, end = self._consumer.beginning_offsets([one]), self._consumer.end_offsets([one])
+        return oldest[one], end[one]
+
+    def end(self, partition: int) -> int | None:
+        """Return the offset after the newest line as of the last poll, None before; asks nobody."""
+        found: int | None = self._consumer.highwater(TopicPartition(self.topic, partition))
+        return found
+
+    def commit(self, last_offsets: Mapping[int, int]) -> None:
+        """Tell the group, for lag tools, how far each partition is done."""
+        self._consumer.commit_async(
+            {
+                TopicPartition(self.topic, partition): OffsetAndMetadata(last + 1, "", -1)
+                for partition, last in last_offsets.items()
+            }
+        )
+
+    def relinquish(self, partitions: Iterable[int]) -> None:
+        """Leave the group at the next poll and join it again; only the group can reassign."""
+        self._rejoin = bool(list(partitions))
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Note new partitions; they stay silent until the owner has sought its place."""
+        self._new = list(assigned)
+        self._consumer.pause(*self._new)
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Let the owner finish with partitions."""
+        self._tell(self._owner.revoked, revoked)
+
+    def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
+        """Let the owner forget partitions."""
+        self._tell(self._owner.lost, lost)
+
+    @contextmanager
+    def _errors(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except KafkaError as exc:
+            raise UnavailableError(
+                f"kafka {self._servers}, topic {self.topic}, could not be {done}: "
+                f"{type(exc).__name__} {exc}; {UnavailableError.next_step}"
+            ) from exc
+
+    def _tell(self, hear: Any, partitions: Iterable[TopicPartition]) -> None:  # noqa: ANN401
+        try:
+            hear([tp.partition for tp in partitions])
+        except BaseException as exc:  # noqa: BLE001  raised by the poll around this callback
+            self._failed = exc
+
+    def _raise_failure(self) -> None:
+        if self._failed is not None:
+            failed, self._failed = self._failed, None
+            raise failed
+
+    def _hand_over(self) -> None:
+        if self._new is None:
+            return
+        new, self._new = self._new, None
+        partitions = [tp.partition for tp in new]
+        self._owner.assigned(partitions)
+        self._consumer.resume(*new)
+        # Also of none, where there are more workers than partitions: this one stands by.
+        log.info(PARTITIONS_TAKEN, extra={"topic": self.topic, "partitions": partitions})

@@ -1,0 +1,365 @@
+"""The lake on Delta tables: appended to exactly once, read at any version with SQL."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import numpy as np
+from arro3.core import (
+    Array,
+    DataType,
+    Field,
+    RecordBatch,
+    RecordBatchReader,
+    Schema,
+    list_array,
+)
+from arro3.core import Table as ArrowTable
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from movierec import errors, settings
+from movierec.lake.maintenance import (
+    DEFAULT_VACUUM_RETENTION_HOURS,
+    FILE_RETENTION,
+    retention_properties,
+)
+from movierec.lake.schema import QUARANTINE, TABLES, Columns, ColumnType, Table, length
+
+_TEXTS: Final = DataType.list(Field("element", DataType.utf8(), nullable=True))
+
+_ARROW_TYPES: Final[Mapping[ColumnType, DataType]] = {
+    "int64": DataType.int64(),
+    "int32": DataType.int32(),
+    "int16": DataType.int16(),
+    "float64": DataType.float64(),
+    "text": DataType.utf8(),
+    "bytes": DataType.binary(),
+    "timestamp": DataType.timestamp("us", tz="UTC"),
+    "date": DataType.date32(),
+    "texts": _TEXTS,
+}
+
+# A table nobody compacts grows a file per partition and commit; delta-rs writes a checkpoint of
+# its log every 100 commits by default, so that opening the table stays cheap.
+_TABLE_CONFIG: Final = retention_properties(DEFAULT_VACUUM_RETENTION_HOURS)
+
+# An append loses to a deletion, of which upkeep makes one a day: the second try goes through.
+_TRIES: Final = 4
+
+
+class DeltaLake:
+    """`movierec.ports.Lake` on Delta tables below one folder or `s3://bucket`."""
+
+    def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
+        self._root = root.rstrip("/")
+        self._storage_options = dict(storage_options or {})
+        self._open: dict[str, DeltaTable] = {}
+        self._seen: dict[tuple[str, str], int | None] = {}
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "DeltaLake":
+        """Open the lake in the bucket MOVIEREC_LAKE_BUCKET. Raises ConfigError."""
+        bucket = settings.require(env, settings.LAKE_BUCKET)
+        return cls(f"s3://{bucket}", _storage_options(env))
+
+    def append(
+        self, table: str, batches: Sequence[Columns], *, transactions: Mapping[str, int]
+    ) -> int:
+        """Append rows in one atomic commit; see `movierec.ports.Lake.append`.
+
+        Two guards keep a stale writer out. What this object last saw under each transaction name
+        must still be what the table says; and should another writer commit between that look and
+        this commit, Delta's own conflict check refuses the second of two commits that carry the
+        same name (Delta protocol, "Transaction Identifiers").
+
+        Upkeep is no rival: an append that a deletion of old rows overtakes is repeated here.
+        """
+        spec = TABLES[table]
+        rows = [_record_batch(spec, batch) for batch in batches or [_nothing(spec)]]
+        delta = self._table(spec)
+        with delta_errors(f"append to {self._uri(table)}"):
+            self._commit(delta, spec, rows, transactions)
+        self._seen.update({(table, name): seq for name, seq in transactions.items()})
+        return int(delta.version())
+
+    def transaction(self, table: str, name: str) -> int | None:
+        """Return the last committed sequence number of `name`, as the table is now."""
+        try:
+            delta = self._existing(table)
+        except errors.TableNotFoundError:
+            seen = None
+        else:
+            seen = delta.transaction_version(name)
+        self._seen[table, name] = seen
+        return seen
+
+    def version(self, table: str) -> int:
+        """Return the table's present version. Raises TableNotFoundError."""
+        return int(self._existing(table).version())
+
+    def count(self, table: str, by: str | None = None) -> Mapping[str, int]:
+        """Return the number of rows for each value of column `by`, or `{"": n}`."""
+        key = f"cast({by} as varchar)" if by else "''"
+        try:
+            rows = self.query(f"select {key} k, count(*) n from {table} group by 1", {table: None})  # noqa: S608  names of ours
+        except errors.TableNotFoundError:
+            return {}
+        return dict(zip(rows.column("k").to_pylist(), rows.column("n").to_pylist(), strict=True))
+
+    def quarantined_offsets(self, partition: int, *, after: int) -> frozenset[int]:
+        """Return the Kafka offsets of a partition's quarantined lines past an offset."""
+        sql = (
+            "select kafka_offset from quarantine "  # noqa: S608  numbers
+            f"where kafka_partition = {partition:d} and kafka_offset > {after:d}"
+        )
+        try:
+            rows = self.query(sql, {QUARANTINE.name: None})
+        except errors.TableNotFoundError:
+            return frozenset()
+        return frozenset(rows.column("kafka_offset").to_pylist())
+
+    def query(self, sql: str, versions: Mapping[str, int | None]) -> ArrowTable:
+        """Run SQL (Apache DataFusion's) over tables at given versions; None is the newest.
+
+        Raises TableNotFoundError for a table that was never written, VersionNotFoundError for a
+        version that is no longer kept.
+        """
+        builder = QueryBuilder()
+        for table, version in versions.items():
+            builder = builder.register(table, self._at(table, version))
+        try:
+            with delta_errors(f"query {', '.join(versions)} in {self._root}"):
+                found = builder.execute(sql).read_all()
+                # Without a batch arro3 makes no numpy array of a column, not even an empty one.
+                return found if found.num_rows else found.combine_chunks()
+        except errors.LakeError as exc:
+            self._refuse_vacuumed(versions, exc)
+            raise
+
+    def open(self, table: str, version: int | None = None) -> DeltaTable:
+        """Return a handle of the caller's own, for `movierec.aws.delta_maintenance`.
+
+        Raises TableNotFoundError.
+        """
+        at = "" if version is None else f" at version {version}"
+        with delta_errors(f"open {self._uri(table)}{at}"):
+            return DeltaTable(
+                self._uri(table), version=version, storage_options=self._storage_options
+            )
+
+    def _at(self, table: str, version: int | None) -> DeltaTable:
+        if version is None:
+            return self._existing(table)
+        # Opening reads a commit's file for each one since the last checkpoint, up to a hundred:
+        # whoever pins the newest version and then asks ten questions does that once.
+        held = self._open.get(table)
+        if held is not None and held.version() == version:
+            return held
+        try:
+            return self.open(table, version)
+        except errors.LakeError as exc:
+            # A table without a log that reaches so far back is to delta-rs no table at all.
+            present = self.version(table)
+            if version > present:
+                raise errors.VersionNotFoundError(
+                    f"the lake has no version {version} of {table}, which stands at {present}: "
+                    "it is another lake, or was made anew"
+                ) from exc
+            raise self._gone(table, version) from exc
+
+    def _existing(self, table: str) -> DeltaTable:
+        if table not in self._open:
+            self._open[table] = self.open(table)
+        else:
+            with delta_errors(f"open {self._uri(table)}"):
+                self._open[table].update_incremental()
+        return self._open[table]
+
+    def _table(self, spec: Table) -> DeltaTable:
+        if spec.name in self._open:
+            return self._open[spec.name]
+        with delta_errors(f"create {self._uri(spec.name)}"):
+            # mode="ignore": of two writers that start at once, one creates, both go on.
+            DeltaTable.create(
+                self._uri(spec.name),
+                schema=_schema(spec),
+                mode="ignore",
+                partition_by=list(spec.partition_by),
+                storage_options=self._storage_options,
+                configuration=_TABLE_CONFIG,
+            )
+        return self._existing(spec.name)
+
+    def _commit(
+        self,
+        delta: DeltaTable,
+        spec: Table,
+        rows: Sequence[RecordBatch],
+        transactions: Mapping[str, int],
+    ) -> None:
+        carried = [Transaction(name, sequence) for name, sequence in transactions.items()]
+        for tries_left in reversed(range(_TRIES)):
+            delta.update_incremental()
+            self._refuse_stale(delta, spec.name, transactions)
+            try:
+                write_deltalake(
+                    delta,
+                    RecordBatchReader.from_batches(_schema(spec), rows),
+                    mode="append",
+                    commit_properties=CommitProperties(app_transactions=carried),
+                )
+            except CommitFailedError:
+                if not tries_left or not self._would_show(spec.name, transactions):
+                    raise
+            else:
+                return
+
+    def _would_show(self, table: str, transactions: Mapping[str, int]) -> bool:
+        """Whether a look at the table tells if a commit of these has gone through."""
+        return any(self._seen.get((table, name)) != seq for name, seq in transactions.items())
+
+    def _refuse_vacuumed(self, versions: Mapping[str, int | None], failed: Exception) -> None:
+        """Raise VersionNotFoundError if what a query lacked is a file that only the past needs."""
+        lacking = _LACKING.search(str(failed))
+        for table, version in versions.items():
+            if lacking and version is not None:
+                was, now = self._at(table, version), self.open(table)
+                if lacking[1] in _file_names(was) - _file_names(now):
+                    raise self._gone(table, version) from failed
+
+    def _gone(self, table: str, version: int) -> errors.VersionNotFoundError:
+        kept = self.open(table).metadata().configuration.get(FILE_RETENTION, "interval 7 days")
+        return errors.VersionNotFoundError(
+            f"the lake no longer holds version {version} of {table}: what was deleted or replaced "
+            f"is kept for {kept.removeprefix('interval ')} ({settings.VACUUM_RETENTION_HOURS})"
+        )
+
+    def _refuse_stale(self, delta: DeltaTable, table: str, transactions: Mapping[str, int]) -> None:
+        for name in transactions:
+            now = delta.transaction_version(name)
+            if now != self._seen.get((table, name)):
+                raise errors.ConflictError(
+                    f"append to {self._uri(table)}: {name} stands at {now}, "
+                    f"this writer last saw {self._seen.get((table, name))}: "
+                    "another writer has taken over, this one must stop"
+                )
+
+    def _uri(self, table: str) -> str:
+        return f"{self._root}/{table}"
+
+
+def _storage_options(env: Mapping[str, str]) -> dict[str, str]:
+    """Return what delta-rs needs beyond the AWS variables that it reads itself."""
+    # etag: S3's conditional put decides between two writers, so no lock table is needed.
+    options = {"aws_conditional_put": "etag"}
+    endpoint = env.get("AWS_ENDPOINT_URL", "")
+    if endpoint:
+        options["aws_endpoint_url"] = endpoint
+        options["aws_allow_http"] = str(endpoint.startswith("http://")).lower()
+    return options
+
+
+def _schema(spec: Table) -> Schema:
+    return Schema([Field(name, _ARROW_TYPES[kind]) for name, kind in spec.columns.items()])
+
+
+def _nothing(spec: Table) -> Columns:
+    """Return a batch without rows: a commit of it still carries its transactions."""
+    return {next(iter(spec.columns)): []}
+
+
+def _record_batch(spec: Table, batch: Columns) -> RecordBatch:
+    unknown = batch.keys() - spec.columns.keys()
+    if unknown:
+        raise errors.LakeError(f"table {spec.name} has no column {', '.join(sorted(unknown))}")
+    try:
+        rows = length(batch)
+        arrays = [
+            _array(batch[name], kind) if name in batch else _nulls(rows, kind)
+            for name, kind in spec.columns.items()
+        ]
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise errors.LakeError(f"table {spec.name} cannot hold this batch: {exc}") from exc
+    return RecordBatch.from_arrays(arrays, schema=_schema(spec))
+
+
+def _array(values: Any, kind: ColumnType) -> Array:  # noqa: ANN401  any column
+    if kind == "texts":
+        offsets = np.cumsum([0, *map(len, values)], dtype=np.int32)
+        flat = Array([text for texts in values for text in texts], DataType.utf8())
+        return list_array(Array.from_numpy(offsets), flat, type=_TEXTS)
+    if kind in ("timestamp", "date"):
+        # numpy counts both units in int64; Arrow's date is int32.
+        ticks = np.asarray(values).astype(_TIME_UNITS[kind]).astype(np.int64)
+        return Array.from_numpy(ticks).cast(_TIME_STORAGE[kind]).cast(_ARROW_TYPES[kind])
+    if kind in _NUMBERS:
+        given = np.asarray(values)
+        fitted = np.ascontiguousarray(given.astype(_NUMBERS[kind]))
+        # Arrow's cast would make a null of what does not fit.
+        if not np.array_equal(fitted, given):
+            raise ValueError(f"a value does not fit {kind}")
+        return Array.from_numpy(fitted)
+    return Array(list(values), _ARROW_TYPES[kind])
+
+
+_NUMBERS: Final[Mapping[ColumnType, type[np.number[Any]]]] = {
+    "int64": np.int64,
+    "int32": np.int32,
+    "int16": np.int16,
+    "float64": np.float64,
+}
+
+
+_TIME_UNITS: Final = {"timestamp": "datetime64[us]", "date": "datetime64[D]"}
+_TIME_STORAGE: Final = {"timestamp": DataType.int64(), "date": DataType.int32()}
+
+
+def _nulls(rows: int, kind: ColumnType) -> Array:
+    if kind == "texts":
+        offsets = Array.from_numpy(np.zeros(rows + 1, np.int32))
+        mask = Array.from_numpy(np.ones(rows, np.bool_))
+        return list_array(offsets, Array([], DataType.utf8()), type=_TEXTS, mask=mask)
+    if kind in _TIME_UNITS:
+        return Array([None] * rows, _TIME_STORAGE[kind]).cast(_ARROW_TYPES[kind])
+    return Array([None] * rows, _ARROW_TYPES[kind])
+
+
+def _file_names(delta: DeltaTable) -> set[str]:
+    """Return the names of a version's files without their folders; each holds a UUID."""
+    return {uri.rpartition("/")[2] for uri in delta.file_uris()}
+
+
+@contextmanager
+def delta_errors(what: str) -> Iterator[None]:
+    """Turn Delta Lake's errors into ours; `what` says what was attempted, and on what."""
+    try:
+        yield
+    except TableNotFoundError as exc:
+        raise errors.TableNotFoundError(f"{what}: no such table yet") from exc
+    except CommitFailedError as exc:
+        raise errors.ConflictError(f"{what}: {exc}") from exc
+    except Exception as exc:
+        # arro3 raises whatever a query fails with as a bare Exception.
+        if type(exc) is not Exception and not isinstance(exc, (DeltaError, OSError)):
+            raise
+        raise _said(what, exc) from exc
+
+
+def _said(what: str, exc: Exception) -> errors.MovierecError:
+    message = " ".join(_ANSI.sub("", str(exc)).split())
+    if "NoSuchBucket" in message:
+        return errors.BucketNotFoundError(
+            f"{what}: no such bucket; {errors.BucketNotFoundError.next_step}"
+        )
+    if "error sending request" in message:
+        return errors.UnavailableError(f"{what}: no answer; {errors.UnavailableError.next_step}")
+    return errors.LakeError(f"{what}: {message}")
+
+
+# object_store's words for a file that is not there; the group is its name without its folder.
+_LACKING: Final = re.compile(r"Object at location (?:\S*/)?([^/\s]+) not found")
+
+# delta-rs colours the chain of its causes.
+_ANSI: Final = re.compile(r"\x1b\[[0-9;]*m|↳")

@@ -1,0 +1,88 @@
+"""What the site says of its movies and users, kept in the lake."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from movierec.aws.delta_lake import DeltaLake
+from movierec.errors import TableNotFoundError
+from movierec.lake.log_lines import Catalog
+from movierec.lake.schema import EVENTS, MOVIES, USERS, Columns
+
+log = logging.getLogger(__name__)
+
+# The newest row of a movie is what counts: a catalog that is loaded again only appends.
+_RUNTIMES: Final = """
+select movie_id, last_value(runtime_minutes order by loaded_at) as runtime_minutes
+from movies group by movie_id
+"""
+
+
+_SEEN_MOVIES: Final = """
+select distinct movie_id from events where movie_id is not null
+"""
+_SEEN_USERS: Final = "select distinct user_id from events"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Ids that events name and the catalog lacks, sorted."""
+
+    movies: list[str]
+    users: list[str]
+
+
+class LakeCatalog:
+    """The catalog as the lake has it now; read again only when the table has a new version."""
+
+    def __init__(self, lake: DeltaLake) -> None:
+        self._lake = lake
+        self._version: int | None = None
+        self._catalog: Catalog | None = None
+
+    def __call__(self) -> Catalog | None:
+        """Return the catalog, or None when none was ever loaded."""
+        try:
+            version = self._lake.version(MOVIES.name)
+        except TableNotFoundError:
+            return None
+        if version != self._version:
+            self._catalog = self._read(version)
+            self._version = version
+            log.info(
+                "catalog_read",
+                extra={"version": version, "movies": len(self._catalog.runtime_minutes)},
+            )
+        return self._catalog
+
+    def _read(self, version: int) -> Catalog:
+        rows = self._lake.query(_RUNTIMES, {MOVIES.name: version})
+        ids = rows.column("movie_id").to_pylist()
+        runtimes = rows.column("runtime_minutes").to_pylist()
+        return Catalog({i: runtime or 0 for i, runtime in zip(ids, runtimes, strict=True)})
+
+
+def missing(lake: DeltaLake) -> Missing:
+    """Return what the site is still to be asked for. Raises TableNotFoundError without events."""
+    events = {EVENTS.name: lake.version(EVENTS.name)}
+    movies = set(lake.query(_SEEN_MOVIES, events).column("movie_id").to_pylist())
+    users = set(lake.query(_SEEN_USERS, events).column("user_id").to_pylist())
+    movies -= _ids(lake, MOVIES.name, "movie_id")
+    users -= _ids(lake, USERS.name, "user_id")
+    return Missing(sorted(movies), [str(user) for user in sorted(users)])
+
+
+def _ids(lake: DeltaLake, table: str, column: str) -> set[Any]:
+    try:
+        rows = lake.query(f"select distinct {column} from {table}", {table: None})  # noqa: S608  names of ours
+    except TableNotFoundError:
+        return set()
+    return set(rows.column(column).to_pylist())
+
+
+def store(lake: DeltaLake, movies: Sequence[Columns], users: Sequence[Columns]) -> None:
+    """Append what a load brought; a table that gets nothing is left as it is."""
+    for table, batches in ((MOVIES, movies), (USERS, users)):
+        if batches:
+            lake.append(table.name, batches, transactions={})

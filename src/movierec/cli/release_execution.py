@@ -1,0 +1,123 @@
+"""A release's run through its state machine: started, restarted, followed until it ends."""
+
+import os
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any, Final, Protocol
+
+from movierec import settings
+from movierec.aws import step_functions
+from movierec.cli import release_format
+from movierec.errors import ReleaseError, ReleaseNotFoundError
+from movierec.releases import evaluation, state_machine
+from movierec.releases.context import Releases
+from movierec.releases.log import Step
+from movierec.releases.state_machine import ReleaseState
+
+_POLL_S: Final = 1.0
+
+Running = Callable[[], bool]
+
+
+class Ticker(Protocol):
+    """What a release is followed on; `movierec.cli.progress_display.Ticker` is one."""
+
+    def say(self, text: str) -> None:
+        """Add a line that stays."""
+        ...
+
+    def update(self, text: str) -> None:
+        """Replace the line that changes."""
+        ...
+
+
+def begin(release_id: str, event: dict[str, Any]) -> str:
+    """Start the state machine for a release, and return the execution's ARN."""
+    return step_functions.start(
+        _machine(), event, name=release_id, setting=settings.RELEASE_MACHINE
+    )
+
+
+def revive(release_id: str) -> str | None:
+    """Start another execution for a release that nobody drives; None if somebody does.
+
+    The first is named like the release, the second `<id>-2`: of two who revive it at once, Step
+    Functions refuses one.
+    """
+    for number in count(1):
+        name = _named(release_id, number)
+        status = step_functions.status(step_functions.arn_of(_machine(), name))
+        if status == "RUNNING":
+            return None
+        if status is None:
+            event = {"release_id": release_id}
+            return step_functions.start(
+                _machine(), event, name=name, setting=settings.RELEASE_MACHINE
+            )
+    raise AssertionError("numbers do not end")
+
+
+def is_driven(release_id: str) -> bool:
+    """Say whether an execution of a release is under way."""
+    for number in count(1):
+        status = step_functions.status(
+            step_functions.arn_of(_machine(), _named(release_id, number))
+        )
+        if status in ("RUNNING", None):
+            return status == "RUNNING"
+    raise AssertionError("numbers do not end")
+
+
+def _named(release_id: str, number: int) -> str:
+    return release_id if number == 1 else f"{release_id}-{number}"
+
+
+def _machine() -> str:
+    return settings.require(os.environ, settings.RELEASE_MACHINE)
+
+
+def follow(
+    releases: Releases,
+    release_id: str,
+    *,
+    driven: Running,
+    ticker: Ticker,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ReleaseState:
+    """Show a release's steps as they are taken, and return where it stands when it has ended.
+
+    Raises ReleaseError when nobody drives it any more.
+    """
+    told = 0
+    while True:
+        # Before the look: whoever ended meanwhile has written its last step by then.
+        alive = driven()
+        steps = _steps(releases, release_id)
+        for step in steps[told:]:
+            ticker.say(release_format.timeline(step))
+        told = len(steps)
+        if steps:
+            found = state_machine.state_of(steps)
+            if found.closed:
+                return found
+            ticker.update(_status(found, (*steps, releases.log.last(release_id))))
+        if not alive:
+            raise ReleaseError(
+                f"release {release_id}: its state machine has stopped; look at its execution in "
+                f"Step Functions, then `movierec release resume {release_id}`"
+            )
+        sleep(_POLL_S)
+
+
+def _steps(releases: Releases, release_id: str) -> tuple[Step, ...]:
+    try:
+        return releases.log.steps(release_id, holds=False)
+    except ReleaseNotFoundError:  # not yet: its first step is to write that down
+        return ()
+
+
+def _status(found: ReleaseState, steps: tuple[Step, ...]) -> str:
+    headline = release_format.headline(release_format.summary(found))
+    counted = evaluation.sentence(release_format.latest_evaluation(steps))
+    return f"{headline}\n  {counted}"

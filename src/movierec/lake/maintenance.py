@@ -1,0 +1,103 @@
+"""What the lake's upkeep has to do, as values: which rows are too old, which files too small.
+
+`movierec.aws.delta_maintenance` does it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final, Self
+
+from movierec import settings
+from movierec.errors import ConfigError
+from movierec.lake.schema import EVENTS
+
+# Half a year of watching is more than tastes last; ratings, far fewer, are kept.
+DEFAULT_WATCH_RETENTION_DAYS: Final = 180
+
+FILE_RETENTION: Final = "delta.deletedFileRetentionDuration"
+"""Property of a Delta table: how long vacuum spares what was deleted; 7 days if unset."""
+
+DEFAULT_VACUUM_RETENTION_HOURS: Final = 30 * 24
+
+# What Delta itself keeps unless told otherwise. With little less, vacuum would take the files of
+# commits that are still being written, and of queries that still read.
+LEAST_VACUUM_RETENTION_HOURS: Final = 7 * 24
+
+# An ingest worker under load writes a file a partition every two seconds, of some 100 kB. Delta's
+# readers open each of them; 128 MB is what Spark and Athena like to read in one piece.
+_TARGET_BYTES: Final = 128 << 20
+
+# Fewer than this, and the day's last few lines would have a file of 100 MB written anew.
+_FEW_FILES: Final = 4
+
+Partition = tuple[tuple[str, str], ...]
+"""Column and value of each column that a table is partitioned by; a null is ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long rows and files are kept, and how large a file should be."""
+
+    watch_retention_days: int = DEFAULT_WATCH_RETENTION_DAYS
+    vacuum_retention_hours: int = DEFAULT_VACUUM_RETENTION_HOURS
+    target_bytes: int = _TARGET_BYTES
+    few_files: int = _FEW_FILES
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Return the policy that the environment sets. Raises ConfigError."""
+        days = settings.whole_number(
+            env, settings.WATCH_RETENTION_DAYS, DEFAULT_WATCH_RETENTION_DAYS
+        )
+        hours = settings.whole_number(
+            env, settings.VACUUM_RETENTION_HOURS, DEFAULT_VACUUM_RETENTION_HOURS
+        )
+        if hours < LEAST_VACUUM_RETENTION_HOURS:
+            raise ConfigError(
+                f"{settings.VACUUM_RETENTION_HOURS} is {hours}: set {LEAST_VACUUM_RETENTION_HOURS} "
+                "or more, or files that somebody still writes or reads would be taken"
+            )
+        return cls(watch_retention_days=days, vacuum_retention_hours=hours)
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """A file of a table: where it belongs, and its size."""
+
+    partition: Partition
+    size_bytes: int
+
+
+def retention_properties(hours: int) -> dict[str, str]:
+    """Return the properties of a Delta table that keeps what was deleted or replaced for so long.
+
+    Log and files alike, for neither is of use without the other: a checkpoint that forgets a file
+    earlier would have vacuum judge it by the day it was written, and not by the day it went.
+    https://docs.delta.io/latest/table-properties.html
+    """
+    return {
+        "delta.logRetentionDuration": f"interval {hours} hours",
+        FILE_RETENTION: f"interval {hours} hours",
+    }
+
+
+def expired(table: str, today: date, policy: Policy) -> str | None:
+    """Return the SQL predicate of the rows of a table that are past their retention, or None.
+
+    On columns that the table is partitioned by alone: whole files go, and none is rewritten.
+    """
+    if table != EVENTS.name or not policy.watch_retention_days:
+        return None
+    first_kept = today - timedelta(days=policy.watch_retention_days)
+    return f"kind = 'watch' AND event_date < '{first_kept}'"
+
+
+def compaction_candidates(files: Iterable[LakeFile], policy: Policy) -> list[Partition]:
+    """Return the partitions that are worth compacting, those of the most small files first."""
+    small: defaultdict[Partition, int] = defaultdict(int)
+    for file in files:
+        small[file.partition] += file.size_bytes < policy.target_bytes
+    worth = [partition for partition, count in small.items() if count >= policy.few_files]
+    return sorted(worth, key=lambda partition: (-small[partition], partition))

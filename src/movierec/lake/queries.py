@@ -1,0 +1,32 @@
+"""What every reader of the lake asks: which versions there are, and a query's columns."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from movierec.errors import TableNotFoundError
+from movierec.lake.ports import LakeReader
+from movierec.lake.schema import Table
+
+Array = npt.NDArray[Any]
+
+
+def present_versions(lake: LakeReader, tables: Iterable[Table]) -> dict[str, int]:
+    """Return the present version of each table that exists, by name.
+
+    Raises LakeError and UnavailableError.
+    """
+    versions = {}
+    for table in tables:
+        try:
+            versions[table.name] = lake.version(table.name)
+        except TableNotFoundError:
+            continue
+    return versions
+
+
+def columns(lake: LakeReader, sql: str, versions: Mapping[str, int]) -> dict[str, Array]:
+    """Return a query's columns, each (n,), by name; see `movierec.ports.LakeReader.query`."""
+    found = lake.query(sql, dict(versions))
+    return {name: found.column(name).to_numpy() for name in found.column_names}

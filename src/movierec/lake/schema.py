@@ -1,0 +1,150 @@
+"""The lake's tables: names, columns, partitions.
+
+Delta tables on object storage, an open format that Spark, Trino, Athena and DuckDB read as well.
+This module only describes them; `movierec.aws.delta_lake` reads and writes them.
+
+Rows travel as `Columns`: one sequence per column, all of one length. Numbers are numpy arrays
+(NaN is not null: a column that a batch lacks altogether is null for the batch), text is a list
+of str, bytes a list of bytes, times are numpy `datetime64[us]` in UTC, lists of text are lists
+of lists.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Columns = Mapping[str, npt.NDArray[Any] | Sequence[Any]]
+"""One batch of rows by column name."""
+
+ColumnType = Literal[
+    "int64", "int32", "int16", "float64", "text", "bytes", "timestamp", "date", "texts"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table's name, its columns in order, and the columns it is partitioned by."""
+
+    name: str
+    columns: Mapping[str, ColumnType]
+    partition_by: tuple[str, ...]
+
+
+_KAFKA: Final[dict[str, ColumnType]] = {"kafka_partition": "int32", "kafka_offset": "int64"}
+
+EVENTS: Final = Table(
+    "events",
+    {
+        "kind": "text",
+        "event_date": "date",
+        "event_time": "timestamp",
+        "user_id": "int64",
+        "movie_id": "text",
+        "minute": "int32",
+        "rating": "int16",
+        "status": "int16",
+        "movie_ids": "texts",
+        "error": "text",
+        "latency_ms": "int32",
+        "server": "text",
+        **_KAFKA,
+    },
+    partition_by=("kind", "event_date"),
+)
+
+SERVED: Final = Table(
+    "served",
+    {
+        "served_date": "date",
+        "served_at": "timestamp",
+        "recommendation_id": "text",
+        "user_id": "int64",
+        "movie_ids": "texts",
+        "model_version": "text",
+        "function_version": "text",
+        "source": "text",
+        "status": "int16",
+        "latency_ms": "float64",
+    },
+    partition_by=("served_date",),
+)
+
+QUARANTINE: Final = Table(
+    "quarantine",
+    {
+        "quarantined_date": "date",
+        "raw": "bytes",
+        "reason": "text",
+        **_KAFKA,
+        "ingested_at": "timestamp",
+    },
+    partition_by=("quarantined_date",),
+)
+
+ADULT_UNKNOWN: Final = -1
+"""In `movies.adult` where the site does not say. Only 0 may be shown to minors: test `!= 0`."""
+
+MOVIES: Final = Table(
+    "movies",
+    {
+        "movie_id": "text",
+        "title": "text",
+        "runtime_minutes": "int32",
+        "adult": "int16",
+        "genres": "texts",
+        "release_date": "text",
+        "loaded_at": "timestamp",
+    },
+    partition_by=(),
+)
+
+USERS: Final = Table(
+    "users",
+    {
+        "user_id": "int64",
+        "age": "int16",
+        "gender": "text",
+        "occupation": "text",
+        "loaded_at": "timestamp",
+    },
+    partition_by=(),
+)
+
+TABLES: Final[Mapping[str, Table]] = {
+    table.name: table for table in (EVENTS, SERVED, QUARANTINE, MOVIES, USERS)
+}
+
+
+def length(columns: Columns) -> int:
+    """Return the number of rows. Raises ValueError if the columns disagree."""
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) > 1:
+        sizes = {name: len(values) for name, values in columns.items()}
+        raise ValueError(f"columns of different lengths: {sizes}")
+    return lengths.pop() if lengths else 0
+
+
+def as_rows(columns: Columns) -> list[dict[str, Any]]:
+    """Return the rows, one by one: for small answers, and for tests."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def dates(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
+    """Return the UTC day of each time, the value that tables are partitioned by."""
+    return times.astype("datetime64[D]")
+
+
+def select(columns: Columns, keep: npt.NDArray[np.bool_]) -> Columns:
+    """Return the rows marked in `keep`, shape (n,)."""
+    if keep.all():
+        return columns
+    chosen = np.flatnonzero(keep)
+    return {
+        name: values[chosen]
+        if isinstance(values, np.ndarray)
+        else [values[i] for i in chosen.tolist()]
+        for name, values in columns.items()
+    }

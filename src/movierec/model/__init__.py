@@ -1,0 +1,1 @@
+"""Data sets, model artifacts, ranking and offline metrics: all that the API needs."""

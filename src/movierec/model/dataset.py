@@ -1,0 +1,355 @@
+"""A data set: who has seen what, how surely they liked it, and what is held out for testing.
+
+Everything lies under `datasets/<dataset_id>/`: interactions as compressed sparse rows, one row a
+user, one entry for each movie that the user has watched or rated.
+
+    indptr.npy       (n_users + 1,) int64; user i has the entries indptr[i]:indptr[i + 1]
+    movies.npy       (n,) int32, index into movie_ids, ascending within a user
+    strength.npy     (n,) float32 in 0..1; 0: seen, but no sign of liking
+    ratings.npy      (n,) int8, the user's last rating; 0: none
+    last_at.npy      (n,) uint32, seconds since 1970, the user's last event with the movie
+    part.npy         (n,) uint8: TRAIN, TEST or LATER
+    user_ids.npy     (n_users,) int64 ascending
+    movie_ids.json   [movie id, ...] ascending
+    adult.npy        (n_movies,) bool, not to be shown to minors
+    user_groups.npy  (largest known user id + 1,) uint8, index into audience.GROUPS by user id
+    report.json, report.html   the quality of the data
+    manifest.json    written last, and only if absent
+
+Strength and confidence
+    A rating below `min_positive_rating` (3) says no: strength 0. Otherwise, with
+        watched = min(1, last minute watched / runtime)
+        liking  = (rating - min_positive_rating + 1) / (max_rating - min_positive_rating + 1)
+    strength is their mean if the movie was watched and rated, `liking` if only rated, `watched` if
+    only watched, unless watched < `min_watched_share` (0.1): then 0. A movie of unknown runtime
+    counts as long as RUNTIME_QUANTILE of its viewers stayed at most, and RUNTIME_FLOOR_MINUTES
+    at least. Training turns strength s into the confidence c = 1 + alpha s of Hu, Koren &
+    Volinsky 2008, "Collaborative Filtering for Implicit Feedback Datasets", equation for c_ui.
+
+Split
+    Interactions are ordered by their last event. The newest `held_out_share` is TEST where the
+    user has an earlier positive interaction, LATER where not (nothing could be predicted from);
+    all before is TRAIN. So TRAIN holds no event after the cutoff.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from movierec.errors import ArtifactError, DatasetError
+from movierec.model import encoding, sealed_folder
+from movierec.model.encoding import Array
+from movierec.parameters import read_parameters, require
+
+FORMAT_VERSION: Final = 1
+
+PREFIX: Final = "datasets/"
+
+TRAIN: Final = 0
+TEST: Final = 1
+LATER: Final = 2
+
+# Who leaves earlier than nine in ten did not see the end; the last tenth may be corrupt minutes.
+RUNTIME_QUANTILE: Final = 0.9
+# The Academy's least length of a feature film: without it, a movie that everybody leaves after
+# five minutes would count as seen to its end.
+RUNTIME_FLOOR_MINUTES: Final = 40
+
+
+def key(dataset_id: str, name: str) -> str:
+    """Return the object key of one file of a data set."""
+    return f"{PREFIX}{dataset_id}/{name}"
+
+
+# Parameters ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a data set is built with; see the module's head."""
+
+    since: str = ""
+    """Leave out events before this day (`2026-11-20`, UTC); empty: take all."""
+    min_positive_rating: int = 3
+    max_rating: int = 5
+    min_watched_share: float = 0.1
+    # One in 2,500 movie ids in the log is corrupt, and hardly ever twice in the same way.
+    min_movie_users: int = 2
+    held_out_share: float = 0.1
+    min_users: int = 10
+    min_interactions: int = 50
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a value out of its range."""
+        require(not self.since or _is_day(self.since), "since", self.since, "a day like 2026-11-20")
+        scale = f"1 to max_rating ({self.max_rating})"
+        least = self.min_positive_rating
+        require(1 <= least <= self.max_rating, "min_positive_rating", least, scale)
+        require(self.max_rating <= np.iinfo(np.int8).max, "max_rating", self.max_rating, "1 to 127")
+        for name in ("min_watched_share", "held_out_share"):
+            value = getattr(self, name)
+            require(0 < value < 1, name, value, "more than 0, less than 1")
+        for name in ("min_movie_users", "min_users", "min_interactions"):
+            value = getattr(self, name)
+            require(value >= 1, name, value, "1 or more")
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Return the parameters that an event gives, defaults for the rest. Raises UsageError."""
+        return read_parameters(cls, values)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+# Evidence to data set -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """One row for each user and movie watched, in any order."""
+
+    user_ids: Array
+    movies: Array
+    """Index into `Evidence.movie_ids`."""
+    minutes: Array
+    """The largest minute seen."""
+    last_at: Array
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rated:
+    """One row for each user and movie rated, in any order: the last rating."""
+
+    user_ids: Array
+    movies: Array
+    ratings: Array
+    last_at: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What the lake knows: the events in sum, the catalog, the users."""
+
+    movie_ids: Sequence[str]
+    """Ascending."""
+    watched: Watched
+    rated: Rated
+    runtimes_minutes: Array
+    """(n_movies,); 0: unknown."""
+    adult: Array
+    """(n_movies,) bool: not to be shown to minors."""
+    user_groups: Array
+    """By user id, see `audience.groups_by_id`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """The files of the module's head."""
+
+    indptr: Array
+    movies: Array
+    strength: Array
+    ratings: Array
+    last_at: Array
+    part: Array
+    user_ids: Array
+    movie_ids: Sequence[str]
+    adult: Array
+    user_groups: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """Interactions ordered by user and movie: one row each."""
+
+    users: Array
+    movies: Array
+    minutes: Array
+    """-1: not watched."""
+    ratings: Array
+    last_at: Array
+
+    def where(self, keep: Array) -> "_Pairs":
+        return _Pairs(*(getattr(self, f.name)[keep] for f in dataclasses.fields(self)))
+
+
+def build(evidence: Evidence, parameters: Parameters) -> Dataset:
+    """Return the data set. Raises DatasetError if there is too little to learn or test from."""
+    pairs = _pair(evidence)
+    pairs, movie_codes = _drop_rare(pairs, len(evidence.movie_ids), parameters.min_movie_users)
+    user_ids, rows = np.unique(pairs.users, return_inverse=True)
+    _enough("users", len(user_ids), parameters.min_users)
+    _enough("interactions", len(rows), parameters.min_interactions)
+    watched = watched_share(pairs.minutes, pairs.movies, evidence.runtimes_minutes[movie_codes])
+    strength = strengths(watched, pairs.ratings, parameters)
+    part = split(pairs.last_at, rows, strength, parameters.held_out_share)
+    if not ((part == TEST) & (strength > 0)).any():
+        raise DatasetError(
+            f"of {len(rows)} interactions none can be held out: no user has a positive one among"
+            f" the newest {parameters.held_out_share:.0%} and another before; let the ingest"
+            " worker take in more days, or raise the parameter held_out_share"
+        )
+    return Dataset(
+        indptr=np.concatenate(([0], np.cumsum(np.bincount(rows)))).astype(np.int64),
+        movies=pairs.movies.astype(np.int32),
+        strength=strength,
+        ratings=pairs.ratings.astype(np.int8),
+        last_at=pairs.last_at.astype(np.uint32),
+        part=part,
+        user_ids=user_ids.astype(np.int64),
+        movie_ids=tuple(evidence.movie_ids[i] for i in movie_codes.tolist()),
+        adult=evidence.adult[movie_codes].astype(np.bool_),
+        user_groups=evidence.user_groups,
+    )
+
+
+def _enough(what: str, found: int, least: int) -> None:
+    if found < least:
+        raise DatasetError(
+            f"the lake holds {found} {what} of movies seen by enough users, {least} are needed:"
+            f" let the ingest worker run longer, or lower the parameter min_{what}"
+        )
+
+
+def _pair(evidence: Evidence) -> _Pairs:
+    """Join watched and rated: both have a user and movie once, the result as well."""
+    watched, rated = evidence.watched, evidence.rated
+    users = np.concatenate((watched.user_ids, rated.user_ids))
+    movies = np.concatenate((watched.movies, rated.movies))
+    # User ids below 2^47 times 2^16 movies fit one int64; the site's end at 2^20.
+    keys = users.astype(np.int64) * max(len(evidence.movie_ids), 1) + movies
+    order = np.argsort(keys, kind="stable")
+    first = np.diff(keys[order], prepend=-1) != 0
+    slots = np.empty(len(keys), np.int64)
+    slots[order] = np.cumsum(first) - 1
+    del keys
+    n, split_at = int(first.sum()), len(watched.user_ids)
+    minutes, ratings = np.full(n, -1, np.int32), np.zeros(n, np.int8)
+    last_at = np.zeros(n, np.int64)
+    minutes[slots[:split_at]] = watched.minutes
+    ratings[slots[split_at:]] = rated.ratings
+    last_at[slots[:split_at]] = watched.last_at
+    rated_slots = slots[split_at:]
+    last_at[rated_slots] = np.maximum(last_at[rated_slots], rated.last_at)
+    kept = order[first]
+    return _Pairs(users[kept], movies[kept], minutes, ratings, last_at)
+
+
+def _drop_rare(
+    pairs: _Pairs, n_movies: int, min_users: int
+) -> tuple[_Pairs, npt.NDArray[np.int64]]:
+    """Return the pairs of movies with enough users, renumbered, and the movies' old numbers."""
+    counts = np.bincount(pairs.movies, minlength=n_movies)
+    codes = np.flatnonzero(counts >= min_users)
+    renumbered = np.full(n_movies, -1, np.int32)
+    renumbered[codes] = np.arange(len(codes), dtype=np.int32)
+    movies = renumbered[pairs.movies]
+    return dataclasses.replace(pairs, movies=movies).where(movies >= 0), codes
+
+
+def watched_share(minutes: Array, movies: Array, runtimes_minutes: Array) -> Array:
+    """Return how much of each movie was watched, (n,) float32 in 0..1; 0 for minute -1.
+
+    `minutes` and `movies` are (n,), `runtimes_minutes` is (n_movies,) with 0 where unknown.
+    """
+    runtimes = np.where(
+        runtimes_minutes > 0, runtimes_minutes, _estimated(minutes, movies, runtimes_minutes)
+    ).astype(np.float32)
+    share: Array = np.clip(minutes.astype(np.float32) / runtimes[movies], 0, 1)
+    return share
+
+
+def _estimated(minutes: Array, movies: Array, runtimes_minutes: Array) -> Array:
+    """Return the RUNTIME_QUANTILE of the minutes of each movie whose runtime is unknown."""
+    wanted = (runtimes_minutes[movies] <= 0) & (minutes >= 0)
+    minutes, movies = minutes[wanted], movies[wanted]
+    estimate = np.full(len(runtimes_minutes), RUNTIME_FLOOR_MINUTES)
+    order = np.lexsort((minutes, movies))
+    present, starts, counts = np.unique(movies[order], return_index=True, return_counts=True)
+    at = starts + np.floor(RUNTIME_QUANTILE * (counts - 1)).astype(np.int64)
+    estimate[present] = np.maximum(minutes[order][at], RUNTIME_FLOOR_MINUTES)
+    return estimate
+
+
+def strengths(watched: Array, ratings: Array, parameters: Parameters) -> npt.NDArray[np.float32]:
+    """Return strength by the formula in the module's head; all arrays are (n,)."""
+    least, most = parameters.min_positive_rating, parameters.max_rating
+    liking = np.clip((ratings.astype(np.float32) - least + 1) / (most - least + 1), 0, 1)
+    rated, seen = ratings > 0, watched > 0
+    long_enough = np.where(watched >= parameters.min_watched_share, watched, 0)
+    found = np.where(rated, np.where(seen, (watched + liking) / 2, liking), long_enough)
+    return np.where(rated & (ratings < least), 0, found).astype(np.float32)
+
+
+def split(
+    last_at: Array, rows: Array, strength: Array, held_out_share: float
+) -> npt.NDArray[np.uint8]:
+    """Return TRAIN, TEST or LATER for each interaction; all arrays are (n,), `rows` the user."""
+    cutoff = np.partition(last_at, kth := int((1 - held_out_share) * len(last_at)))[kth]
+    # With more than the rest at one second, the first one, only what is after can be held out.
+    late = last_at >= cutoff if cutoff > last_at.min() else last_at > cutoff
+    earlier = np.bincount(rows[~late & (strength > 0)], minlength=int(rows.max()) + 1) > 0
+    return np.where(late, np.where(earlier[rows], TEST, LATER), TRAIN).astype(np.uint8)
+
+
+# Bytes --------------------------------------------------------------------------------------
+
+_ARRAYS: Final[Mapping[str, str]] = {
+    "indptr": "int64",
+    "movies": "int32",
+    "strength": "float32",
+    "ratings": "int8",
+    "last_at": "uint32",
+    "part": "uint8",
+    "user_ids": "int64",
+    "adult": "bool",
+    "user_groups": "uint8",
+}
+_MOVIE_IDS_FILE: Final = "movie_ids.json"
+
+FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), _MOVIE_IDS_FILE)
+"""The files that make a data set, without reports and manifest."""
+
+
+def pack(dataset: Dataset) -> dict[str, bytes]:
+    """Return the data set's files by name; the same data set gives the same bytes."""
+    arrays = {
+        f"{name}.npy": encoding.dump_npy(getattr(dataset, name).astype(dtype, copy=False))
+        for name, dtype in _ARRAYS.items()
+    }
+    return {**arrays, _MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids))}
+
+
+def unpack(files: Mapping[str, bytes]) -> Dataset:
+    """Return the data set that `pack` wrote. Raises ArtifactError if a file is missing or bad."""
+    missing = sorted(set(FILES) - set(files))
+    if missing:
+        raise ArtifactError(f"the data set lacks {', '.join(missing)}: build it anew")
+    arrays = {name: encoding.load_npy(f"{name}.npy", files[f"{name}.npy"]) for name in _ARRAYS}
+    movie_ids = encoding.load_json(_MOVIE_IDS_FILE, files[_MOVIE_IDS_FILE])
+    return Dataset(**arrays, movie_ids=tuple(movie_ids))
+
+
+def dataset_id(
+    files: Mapping[str, bytes], parameters: Parameters, lake_versions: Mapping[str, int]
+) -> str:
+    """Return the name of this content: 16 hexadecimal digits of a sha256."""
+    content = {
+        "format_version": FORMAT_VERSION,
+        "parameters": dataclasses.asdict(parameters),
+        "lake_versions": dict(lake_versions),
+        "files": sealed_folder.checksums({name: files[name] for name in FILES}),
+    }
+    return hashlib.sha256(encoding.dump_json(content)).hexdigest()[:16]

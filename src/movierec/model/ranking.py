@@ -1,0 +1,240 @@
+"""Who is recommended what: the answer from an artifact, and the lists that go into one.
+
+`Recommender` answers from mapped files: opening one costs milliseconds whatever the number of
+users, an answer a few microseconds. The rest are the steps of making an artifact: `top_k`,
+`compact` and `popular_lists`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from movierec.errors import ArtifactError
+from movierec.model import artifact, encoding, sealed_folder
+from movierec.model.artifact import Popular
+
+Source = Literal["model", "popular"]
+
+LIST_LENGTH: Final = 20
+"""Movies in an answer: what the site asks for and shows. An artifact has a reserve of TOP_K."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Distinct movie ids, best first, and where they come from."""
+
+    movie_ids: tuple[str, ...]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recommender:
+    """Answers from one model artifact. Made by `open` or `of`; safe to share between threads."""
+
+    manifest: Mapping[str, Any]
+    movie_ids: Sequence[str]
+    popular_by_group: Sequence[tuple[str, ...]]
+    kids: tuple[str, ...]
+    user_ids: npt.NDArray[np.int64]
+    user_groups: npt.NDArray[np.uint8]
+    topk: npt.NDArray[Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Map the files of `artifact.SERVING_FILES` in `folder`; checksums are not looked at.
+
+        Raises ArtifactError when a file is missing or they do not fit together.
+        """
+        names = artifact.SERVING_FILES
+        return cls.of(
+            {name: _read(folder / name) for name in names if not name.endswith(".npy")},
+            {name: _map(folder / name) for name in names if name.endswith(".npy")},
+        )
+
+    @classmethod
+    def of(cls, documents: Mapping[str, bytes], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Put the JSON files and the arrays of `artifact.SERVING_FILES` together, by their names.
+
+        Raises ArtifactError when they do not fit together.
+        """
+        manifest = sealed_folder.open_manifest(documents[sealed_folder.MANIFEST_FILE])
+        popular = artifact.load_popular(documents[artifact.POPULAR_FILE])
+        user_ids, topk = arrays[artifact.USER_IDS_FILE], arrays[artifact.TOPK_FILE]
+        if len(topk) != len(user_ids):
+            raise ArtifactError(
+                f"{artifact.TOPK_FILE} has {len(topk)} rows for the {len(user_ids)} users of"
+                f" {artifact.USER_IDS_FILE}: they are of different versions, fetch them again"
+            )
+        return cls(
+            manifest=manifest,
+            movie_ids=_movie_ids(documents[artifact.MOVIE_IDS_FILE]),
+            popular_by_group=[_list_for(group, popular) for group in _groups(manifest)],
+            kids=popular.kids,
+            user_ids=user_ids,
+            user_groups=arrays[artifact.USER_GROUPS_FILE],
+            topk=topk,
+        )
+
+    def recommend(self, user_id: int, count: int = LIST_LENGTH) -> Ranked:
+        """Return up to `count` movies for a user, `source` "model" if they are the model's.
+
+        Any integer is a user id: an unknown one gets the popular list of the user's group, and
+        the list without adult movies if no age is known.
+
+        A known user's list is shorter than `count` (TOP_K at most) when fewer movies are left,
+        and is not filled up: the row holds every movie that may be shown and is not watched, so
+        that any other would be a watched one. When nothing at all is left, the user gets the
+        group's popular list, watched as it is: a poor recommendation over none.
+        """
+        movie_ids = self._unseen(user_id, count)
+        if movie_ids:
+            return Ranked(movie_ids, "model")
+        return Ranked(self._popular_for(user_id)[:count], "popular")
+
+    def popular(self, count: int = LIST_LENGTH) -> Ranked:
+        """Return up to `count` movies that may be shown to anybody, children among them."""
+        return Ranked(self.kids[:count], "popular")
+
+    def _unseen(self, user_id: int, count: int) -> tuple[str, ...]:
+        row = self._row(user_id)
+        if row is None:
+            return ()
+        # Padding is the type's largest value, so no index of a movie: rows end where it starts.
+        n_movies, movie_ids = len(self.movie_ids), self.movie_ids
+        return tuple([movie_ids[i] for i in self.topk[row, :count].tolist() if i < n_movies])
+
+    def _row(self, user_id: int) -> int | None:
+        if not 0 <= user_id <= _LARGEST_ID:
+            return None
+        # With a Python int numpy would convert the whole array: 421 us instead of 0.5.
+        row = int(self.user_ids.searchsorted(np.int64(user_id)))
+        return row if row < len(self.user_ids) and self.user_ids[row] == user_id else None
+
+    def _popular_for(self, user_id: int) -> tuple[str, ...]:
+        known = 0 <= user_id < len(self.user_groups)
+        group = int(self.user_groups[user_id]) if known else 0
+        found = self.popular_by_group[group] if group < len(self.popular_by_group) else ()
+        return found or self.kids
+
+
+_LARGEST_ID = np.iinfo(np.int64).max
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise ArtifactError(
+            f"{path} cannot be read ({exc.strerror}): fetch the model again"
+        ) from exc
+
+
+def _movie_ids(body: bytes) -> list[str]:
+    found = encoding.load_json(artifact.MOVIE_IDS_FILE, body)
+    if not isinstance(found, list):
+        raise ArtifactError(f"{artifact.MOVIE_IDS_FILE} holds no list: fetch the model again")
+    return found
+
+
+def _map(path: Path) -> npt.NDArray[Any]:
+    try:
+        # A memmap's own indexing is slow (it wraps every result): a plain view of it is not.
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as exc:
+        raise ArtifactError(f"{path} cannot be mapped ({exc}): fetch the model again") from exc
+
+
+def _groups(manifest: Mapping[str, Any]) -> Sequence[str]:
+    groups = manifest.get("groups")
+    if not isinstance(groups, list):
+        raise ArtifactError(f"{sealed_folder.MANIFEST_FILE} lists no groups: train anew")
+    return groups
+
+
+def _list_for(group: str, popular: Popular) -> tuple[str, ...]:
+    """Return a group's list; a group without one might be of minors."""
+    return popular.groups.get(group, popular.kids)
+
+
+# Making an artifact ---------------------------------------------------------------------------
+
+# As many interactions of everybody are mixed into a group's counts: enough to order the list of a
+# group of three people, too few to be seen in one of thousands.
+PRIOR_INTERACTIONS = 100.0
+
+
+def top_k(scores: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
+    """Return the indices of the `k` largest scores, best first; of equals, the lower index first.
+
+    `scores` is (n,); the result is (min(k, n),). A sort of all: n is a catalog, not a population.
+    """
+    return np.argsort(-scores, kind="stable")[:k]
+
+
+def compact(
+    indices: npt.NDArray[Any], keep: npt.NDArray[np.bool_], *, k: int, dtype: np.dtype[Any]
+) -> npt.NDArray[Any]:
+    """Return the first `k` of each row's kept indices, in their order, padded with the largest.
+
+    `indices` and `keep` are (n, m); the result is (n, k) of `dtype`.
+    """
+    order = np.argsort(~keep, axis=1, kind="stable")[:, :k]
+    kept = np.take_along_axis(keep, order, axis=1)
+    rows = np.full((len(indices), k), np.iinfo(dtype).max, dtype)
+    rows[:, : order.shape[1]][kept] = np.take_along_axis(indices, order, axis=1)[kept]
+    return rows
+
+
+def mixed(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return each group's counts with PRIOR_INTERACTIONS of everybody's added, (n_groups, m)."""
+    total = counts.sum(axis=0, dtype=np.float64)
+    return np.asarray(counts + PRIOR_INTERACTIONS * total / max(total.sum(), 1.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PopularIndices:
+    """What `Popular` holds, as indices: overall, without adult movies, and a list a group."""
+
+    overall: npt.NDArray[np.int64]
+    kids: npt.NDArray[np.int64]
+    groups: Sequence[npt.NDArray[np.int64]]
+
+
+def popular_lists(
+    counts: npt.NDArray[Any], *, adult: npt.NDArray[np.bool_], minors: npt.NDArray[np.bool_]
+) -> PopularIndices:
+    """Return the most popular movies of all and of each group, best first, TOP_K at most.
+
+    `counts` is (n_groups, n_movies), positive interactions; `adult` is (n_movies,); `minors` is
+    (n_groups,), true where a list must hold no adult movie. Groups go by `mixed` counts.
+    """
+    total = counts.sum(axis=0, dtype=np.float64)
+    for_all, for_kids = np.arange(len(total)), np.flatnonzero(~adult)
+
+    def ranked(scores: npt.NDArray[Any], among: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return among[top_k(scores[among], artifact.TOP_K)]
+
+    return PopularIndices(
+        overall=ranked(total, for_all),
+        kids=ranked(total, for_kids),
+        groups=[
+            ranked(scores, for_kids if minor else for_all)
+            for scores, minor in zip(mixed(counts), minors, strict=True)
+        ],
+    )
+
+
+def name_lists(
+    lists: PopularIndices, *, movie_ids: Sequence[str], groups: Sequence[str]
+) -> Popular:
+    """Return the lists with movie ids in place of indices and groups by name."""
+
+    def names(indices: npt.NDArray[np.int64]) -> tuple[str, ...]:
+        return tuple(movie_ids[i] for i in indices.tolist())
+
+    by_name = {g: names(found) for g, found in zip(groups, lists.groups, strict=True)}
+    return Popular(names(lists.overall), names(lists.kids), by_name)

@@ -1,0 +1,1 @@
+"""From one recommendation back to model, code and data, as values."""

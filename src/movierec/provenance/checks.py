@@ -1,0 +1,102 @@
+"""Checks of a lineage: what a manifest says, beside what was read again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from movierec.lake.served import Served
+from movierec.model.ranking import Ranked
+from movierec.provenance.chain import Facts, Function, Lineage
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison: what a manifest says, and what was found.
+
+    `gone`: what to compare with is no longer kept, and `found` says why. That is no difference.
+    """
+
+    name: str
+    expected: str
+    found: str
+    gone: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether they are the same."""
+        return not self.gone and self.expected == self.found
+
+
+def check_files(what: str, manifest: Facts, found: Mapping[str, Facts]) -> tuple[Check, ...]:
+    """Compare each file's checksum with the manifest; a file not in `found` is missing."""
+    return tuple(
+        Check(f"{what} {name}", _sum(expected), _sum(found.get(name)))
+        for name, expected in sorted(manifest.get("files", {}).items())
+    )
+
+
+def check_rows(manifest: Facts, counted: Mapping[str, int]) -> tuple[Check, ...]:
+    """Compare the events read then with those counted now, at the same version of the lake."""
+    expected = rows_by_kind(manifest)
+    kinds = sorted(expected.keys() | counted.keys())
+    return tuple(
+        Check(f"lake rows, {kind}", str(expected.get(kind, 0)), str(counted.get(kind, 0)))
+        for kind in kinds
+    )
+
+
+def check_offsets(manifest: Facts, offsets: Mapping[str, Facts]) -> tuple[Check, ...]:
+    """Compare each partition's offsets `first`, `last` and its number of `rows`."""
+    expected: Mapping[str, Facts] = manifest.get("lake", {}).get("offsets", {})
+    return tuple(
+        Check(
+            f"partition {partition}",
+            offsets_text(expected.get(partition)),
+            offsets_text(offsets.get(partition)),
+        )
+        for partition in sorted(expected.keys() | offsets.keys())
+    )
+
+
+def check_is_gone(table: str, version: int, why: str) -> Check:
+    """Say that the lake does not hold a version any more: there is nothing to count."""
+    return Check(f"{table} at version {version}", "still in the lake", why, gone=True)
+
+
+def check_answer(found: Served, again: Ranked) -> Check:
+    """Compare the list that was served with what the same model answers now."""
+    return Check("the model's answer", ", ".join(found.movie_ids), ", ".join(again.movie_ids))
+
+
+def check_links(chain: Lineage) -> tuple[Check, ...]:
+    """Compare what one link says of the next with what the next says of itself."""
+    # $LATEST is pinned to no model.
+    pinned = chain.function if chain.function and chain.function.model_version else None
+    pairs = (
+        ("model of the function", pinned, "model_version", chain.served.model_version),
+        ("model", chain.model, "model_version", chain.served.model_version),
+        ("data set", chain.dataset, "dataset_id", (chain.model or {}).get("dataset_id")),
+    )
+    return tuple(
+        Check(name, str(expected), str(_field(link, field)))
+        for name, link, field, expected in pairs
+        if link is not None
+    )
+
+
+def _field(link: Function | Facts, field: str) -> object:
+    return getattr(link, field) if isinstance(link, Function) else link.get(field)
+
+
+def rows_by_kind(manifest: Facts) -> Mapping[str, int]:
+    """Return the events that a data set was built from, by kind, as its manifest says."""
+    counts: Mapping[str, int] = manifest.get("quality", {}).get("rows", {}).get("by_kind", {})
+    return counts
+
+
+def _sum(found: Facts | None) -> str:
+    return f"{found['size_bytes']} bytes, sha256 {found['sha256']}" if found else "missing"
+
+
+def offsets_text(part: Facts | None) -> str:
+    """Return a partition's offsets and rows for people."""
+    return f"{part['first']}..{part['last']}, {part['rows']} rows" if part else "missing"

@@ -1,0 +1,124 @@
+"""Releases by hand: shares, promotion, pause, and a release at once, without gate and schedule.
+
+Each is one step, written down and then applied. All may raise ReleaseError when the present state
+does not allow it, ReleaseNotFoundError without a function or alias, ReleaseConflictError when
+somebody else moved the alias meanwhile, and UnavailableError.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from movierec.errors import ReleaseError
+from movierec.releases import log as release_log
+from movierec.releases import traffic_split
+from movierec.releases.context import Releases
+from movierec.releases.log import StepName
+from movierec.releases.request import require_model
+from movierec.releases.state_machine import ReleaseState
+from movierec.releases.traffic_split import Alias, TrafficSplit
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """A person's side of a function's releases."""
+
+    releases: Releases
+
+    def set_weights(self, canary_percent: float, reason: str = "") -> TrafficSplit:
+        """Send another share of users to the canary."""
+        return self._change("weigh", lambda r: traffic_split.weigh(r, canary_percent), reason)
+
+    def promote(self, reason: str = "") -> TrafficSplit:
+        """Make the canary stable, for everybody."""
+        return self._change("promote", traffic_split.promote, reason)
+
+    def pause(self, release_id: str, reason: str = "") -> ReleaseState:
+        """Have a release wait where it is; the brakes go on working."""
+        return self._mark(release_id, "pause", reason)
+
+    def resume(self, release_id: str, reason: str = "") -> ReleaseState:
+        """Have a paused release go on; its time at the present share begins anew."""
+        return self._mark(release_id, "resume", reason)
+
+    def release_now(
+        self, model_version: str, reason: str = "", *, canary_percent: float | None = None
+    ) -> tuple[str, TrafficSplit]:
+        """Publish a version, test it, and send users to it at once, without gate and schedule.
+
+        The first release gets everybody; later ones `canary_percent` of users, or everybody if it
+        is None. A version that fails its smoke test is never routed to: ReleaseError says why.
+        What is out already, to all or some, is not published again: only its share changes.
+        Returns the release and the routing.
+        """
+        require_model(self.releases.store, model_version)
+        alias = self.releases.function.alias()
+        version = self.releases.function.version_with(model_version)
+        # Before anything is published: another canary may be out.
+        after = traffic_split.route(
+            alias.split if alias else None, version or "new", canary_percent
+        )
+        if alias and version and version in (alias.split.stable, alias.split.canary):
+            out, name = version, _step_to(after, "weigh")
+            moved = self._change(
+                name, lambda r: traffic_split.route(r, out, canary_percent), reason
+            )
+            return self.releases.release_behind(alias), moved
+        return self._cut_now(alias, model_version, version, canary_percent, reason)
+
+    def _change(
+        self, name: StepName, change: Callable[[TrafficSplit], TrafficSplit], reason: str
+    ) -> TrafficSplit:
+        alias = self.releases.require_alias()
+        after, release = change(alias.split), self.releases.release_behind(alias)
+        if after != alias.split:
+            canary = str(alias.split.canary)
+            model = self.releases.function.model_of(canary)
+            self.releases.write_ahead.write(
+                release, name, alias, model, canary, after=after, reason=reason
+            )
+            self.releases.function.update_alias(after, release, over=alias)
+        return after
+
+    def _cut_now(
+        self,
+        alias: Alias | None,
+        model: str,
+        version: str | None,
+        canary_percent: float | None,
+        reason: str,
+    ) -> tuple[str, TrafficSplit]:
+        release = self.releases.new_release_id()
+        self.releases.write_ahead.write(release, "cut", alias, model, version, reason=reason)
+        if version is None:
+            description = release_log.describe_version(release, model, reason)
+            version = self.releases.function.publish(model, description)
+        faults = self.releases.run_smoke_test(release, alias, model, version)
+        if faults:
+            raise ReleaseError(
+                f"version {version} of {self.releases.function.name} with model {model} failed its "
+                f"smoke test and gets no requests: {faults}"
+            )
+        after = traffic_split.route(alias.split if alias else None, version, canary_percent)
+        name = _step_to(after, "route")
+        self.releases.write_ahead.write(
+            release, name, alias, model, version, after=after, reason=reason
+        )
+        self.releases.function.update_alias(after, release, over=alias)
+        return release, after
+
+    def _mark(self, release_id: str, name: StepName, reason: str) -> ReleaseState:
+        found = self.releases.state_of(release_id)
+        if found.closed:
+            raise ReleaseError(
+                f"release {release_id} is {found.state}: there is nothing to {name}; "
+                "see `movierec release list`"
+            )
+        self.releases.write_ahead.write_next(
+            found, name, self.releases.function.alias(), reason=reason
+        )
+        return self.releases.state_of(release_id)
+
+
+def _step_to(after: TrafficSplit, share: StepName) -> StepName:
+    """Return the step that leads to a routing: one to a share of users, or everybody's."""
+    return share if after.canary else "promote"

@@ -1,0 +1,80 @@
+"""The releases of one function: its ports, and what is read from them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from movierec.errors import ReleaseNotFoundError
+from movierec.ports import Clock, ObjectStore
+from movierec.releases import log as release_log
+from movierec.releases import smoke_test, state_machine
+from movierec.releases.log import ReleaseLog, StepName
+from movierec.releases.ports import CanaryAlarms, NotificationTopic, ServedFunction
+from movierec.releases.state_machine import ReleaseState
+from movierec.releases.traffic_split import ALIAS, Alias, TrafficSplit
+from movierec.releases.write_ahead import WriteAhead
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """Where releases are kept and carried out.
+
+    `Orchestrator` acts on them for the state machine, `ByHand` for a person, `roll_back` for alarms
+    and for both. All may raise ReleaseNotFoundError without a function or alias, and
+    UnavailableError.
+    """
+
+    function: ServedFunction
+    log: ReleaseLog
+    clock: Clock
+    alarms: CanaryAlarms
+    topic: NotificationTopic
+    link: Callable[[str], str]
+    """Where people find an object of the artifacts bucket, by its key."""
+
+    @property
+    def store(self) -> ObjectStore:
+        """Return the artifacts bucket."""
+        return self.log.store
+
+    @property
+    def write_ahead(self) -> WriteAhead:
+        """Return the write-ahead log of steps."""
+        return WriteAhead(self.function, self.log)
+
+    def split(self) -> TrafficSplit | None:
+        """Return the traffic split, None before the first release."""
+        alias = self.function.alias()
+        return alias.split if alias else None
+
+    def models(self, split: TrafficSplit) -> Mapping[str, str | None]:
+        """Return the model that each version of a split is pinned to."""
+        versions = (split.stable, split.canary)
+        return {version: self.function.model_of(version) for version in versions if version}
+
+    def state_of(self, release_id: str) -> ReleaseState:
+        """Return where a release stands. Raises ReleaseNotFoundError."""
+        return state_machine.state_of(self.log.steps(release_id, holds=False))
+
+    def run_smoke_test(self, release: str, alias: Alias | None, model: str, version: str) -> str:
+        """Take the smoke test's step, or end the release; return what is wrong, "" if nothing."""
+        faults = "; ".join(smoke_test.run(self.function, version, model))
+        name: StepName = "abort" if faults else "smoke"
+        self.write_ahead.write(release, name, alias, model, version, reason=faults)
+        return faults
+
+    def require_alias(self) -> Alias:
+        """Return the alias. Raises ReleaseNotFoundError before the first release."""
+        alias = self.function.alias()
+        if alias is None:
+            raise ReleaseNotFoundError(
+                f"{self.function.name} has no alias {ALIAS}: {ReleaseNotFoundError.next_step}"
+            )
+        return alias
+
+    def release_behind(self, alias: Alias) -> str:
+        """Return the release that the alias is in, a new one if nobody wrote that down."""
+        return alias.release_id or self.new_release_id()
+
+    def new_release_id(self) -> str:
+        """Return a name for a release that begins now."""
+        return release_log.release_id(self.clock.now())

@@ -1,0 +1,105 @@
+"""Traffic split between Lambda versions: which share of requests the canary gets.
+
+Functions here take a `TrafficSplit` and return the next one; `movierec.aws.lambda_alias` says it in
+Lambda's terms. A step that its state does not allow raises ReleaseError.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from movierec.errors import ReleaseError
+
+ALIAS: Final = "live"
+"""Name of the Lambda alias, and of the API Gateway stage in front of it."""
+
+ALL_PERCENT: Final = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficSplit:
+    """Which published versions users get: `canary_percent` of them the canary, if there is one.
+
+    Versions are Lambda's own: "1", "2", ... A canary may have 0 %: it exists, nobody is sent.
+    """
+
+    stable: str
+    canary: str | None = None
+    canary_percent: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise ReleaseError for a split that makes no sense."""
+        if not 0 <= self.canary_percent <= ALL_PERCENT:
+            raise ReleaseError(f"{self.canary_percent}% of users: choose 0 to 100")
+        if self.canary is None and self.canary_percent:
+            raise ReleaseError(f"{self.canary_percent}% of users, but for no canary: cut one first")
+        if self.canary == self.stable:
+            raise ReleaseError(f"version {self.stable} cannot be stable and canary at once")
+
+
+def describe(split: TrafficSplit | None) -> str:
+    """Return who gets which version, for people; "" for no split."""
+    if split is None:
+        return ""
+    if split.canary is None:
+        return f"version {split.stable} gets all requests"
+    return f"version {split.canary} gets {split.canary_percent:g}% of requests"
+
+
+def route(before: TrafficSplit | None, version: str, canary_percent: float | None) -> TrafficSplit:
+    """Return the routing with a new version in it.
+
+    The first version there ever is gets everybody. After that, `canary_percent` of users get the
+    new version as canary; None moves everybody at once. Cutting what is stable already changes
+    nothing. Raises ReleaseError while another canary is out.
+    """
+    if before is None:
+        return TrafficSplit(version)
+    if before.canary not in (None, version):
+        raise ReleaseError(
+            f"version {before.canary} is canary with {before.canary_percent:g}% of users: "
+            "promote it or roll it back before releasing another"
+        )
+    if version == before.stable:
+        return before
+    if canary_percent is None:
+        return TrafficSplit(version)
+    return TrafficSplit(before.stable, version, canary_percent)
+
+
+def weigh(before: TrafficSplit, canary_percent: float) -> TrafficSplit:
+    """Return the routing with another share for the canary. Raises ReleaseError without one."""
+    return TrafficSplit(before.stable, _canary(before, "weighed"), canary_percent)
+
+
+def promote(before: TrafficSplit) -> TrafficSplit:
+    """Return the routing with the canary stable for everybody. Raises ReleaseError without one."""
+    return TrafficSplit(_canary(before, "promoted"))
+
+
+def roll_back(before: TrafficSplit, to: str | None = None) -> TrafficSplit:
+    """Return the routing without its canary: repeatable, and always allowed.
+
+    With `to`, an earlier version is stable for everybody from then on.
+    """
+    return TrafficSplit(to or before.stable)
+
+
+def _canary(split: TrafficSplit, done: str) -> str:
+    if split.canary is None:
+        raise ReleaseError(
+            f"no canary can be {done}: version {split.stable} has all users; it was rolled back, "
+            "or never released (see releases/ in the artifacts bucket)"
+        )
+    return split.canary
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """The alias as it is: its routing, the release that last moved it, and its revision.
+
+    A change that names the revision is refused once anybody else has made another.
+    """
+
+    split: TrafficSplit
+    release_id: str | None
+    revision: str

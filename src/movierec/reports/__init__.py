@@ -1,0 +1,1 @@
+"""Reports and charts as HTML and SVG text."""

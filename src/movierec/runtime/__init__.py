@@ -1,0 +1,1 @@
+"""Process plumbing: entry points, JSON logs, the clock, atomic files."""

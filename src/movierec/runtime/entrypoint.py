@@ -1,0 +1,84 @@
+"""The edge of a long-running process: its logs, its signals, its exit code.
+
+def main(argv: Sequence[str]) -> int:
+    return entrypoint.run("proxy", lambda: serve(parse(argv)))
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+from movierec.errors import MovierecError
+from movierec.runtime import json_logging
+
+log = logging.getLogger(__name__)
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+SIGNALLED: Final = 128
+"""What a shell adds to the number of the signal that has ended a process."""
+
+
+def run(package: str, work: Callable[[], int | None]) -> int:
+    """Do a process's work and return its exit code; `package` names it, and its loggers.
+
+    What this product says of its own failure is one line, `package: message`; anything else is
+    logged with its traceback. SIGTERM unwinds the work, unless it listens for it itself.
+    """
+    json_logging.to_stderr(package)
+    try:
+        with _leaving_on_sigterm():
+            return work() or 0
+    except MovierecError as exc:
+        sys.stderr.write(f"{package}: {exc}\n")
+        return exc.exit_code
+    except KeyboardInterrupt:
+        return SIGNALLED + signal.SIGINT
+    except Exception:
+        log.exception("crashed", extra={"package": package})
+        return 1
+
+
+def default_signals_in_children() -> None:
+    """Have children begin with the default SIGINT and SIGQUIT, also where both are ignored here.
+
+    A shell starts a background job with both ignored. exec passes that on, but resets a signal that
+    is caught: so they are caught from now on, to no effect, and children can be interrupted.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+
+
+def stop_event() -> threading.Event:
+    """Return what SIGTERM and SIGINT set from now on, for work that ends where it suits it."""
+    stop = threading.Event()
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+def async_stop_event() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set in the running event loop."""
+    stop = asyncio.Event()
+    for number in STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+@contextmanager
+def _leaving_on_sigterm() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    sys.exit(SIGNALLED + number)

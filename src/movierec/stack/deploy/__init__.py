@@ -1,0 +1,1 @@
+"""What a run deploys to the emulator: Terraform's resources and the Chalice API."""

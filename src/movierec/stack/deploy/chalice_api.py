@@ -1,0 +1,274 @@
+"""Deploy the API with Chalice, from a staging folder of the run's own.
+
+Chalice writes into the folder that it deploys from: its packages, and `deployed/<stage>.json`, the
+ids of what it made. So each run gets a copy of `chalice_app/`, and two runs never see each other's
+ids. That record can also be wrong: the emulator was wiped, or the run's folder was. It is therefore
+not kept, but written anew before each deployment from what there is.
+
+Most of a deployment's time would be spent on two things. Compressing 50 MB: Chalice names a package
+by a hash of its contents, so finished ones are kept in `build/chalice/` and shared by the runs. And
+waiting: botocore looks at a function that is being updated every 5 s only, see `waiters`.
+"""
+
+import json
+import os
+import py_compile
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import cache_from_source, find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from movierec.errors import ConfigError, UnavailableError
+from movierec.stack.layout import Project, Run
+from movierec.stack.packaging import lambda_packages, package_files
+from movierec.stack.packaging.build_record import Built
+from movierec.stack.processes.programs import Spec
+from movierec.stack.processes.supervisor import Supervisor
+
+APP: Final = "movierec"
+STAGE: Final = "api"
+"""Chalice's stage; in API Gateway it is called CHALICE_STAGE."""
+
+CHALICE_STAGE: Final = "latest"
+
+FUNCTION: Final = f"{APP}-{STAGE}"
+"""Name that Chalice gives the Lambda function."""
+
+_CHALICE: Final = "chalice"
+_STRAY: Final = frozenset({"__pycache__", ".chalice", ".gitignore"})
+
+# The newest few: this commit's, the last one's, and that of an edit in between.
+_KEPT_PACKAGES: Final = 3
+
+# A look costs a few milliseconds; AWS allows 100 a second.
+_POLL_S: Final = 0.1
+# As long as botocore waits.
+_ACTIVE_WITHIN_S: Final = 300.0
+
+# Uploading 25 MB over a slow line takes a minute; a deployment that hangs must end some day.
+_TIMEOUT_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What Chalice deployed: the function and the REST API."""
+
+    function: str
+    rest_api_id: str
+
+
+def local_url(endpoint_url: str, rest_api_id: str, stage: str) -> str:
+    """Return the emulator's URL of an API's stage: the amazonaws.com name leads elsewhere."""
+    return f"{endpoint_url.rstrip('/')}/_aws/execute-api/{rest_api_id}/{stage}"
+
+
+def deploy(
+    supervisor: Supervisor,
+    env: Mapping[str, str],
+    *,
+    role_arn: str,
+    variables: Mapping[str, str],
+    find_rest_api: Callable[[str], str | None],
+) -> Deployed:
+    """Deploy the API of a run and return what it is.
+
+    `env` is the whole environment of the child; `role_arn` and `variables` are the function's role
+    and environment. `find_rest_api` returns the id of the REST API with a given name, if there is
+    one (`movierec.aws.api_gateway.Gateway.find`): it is then updated, not made a second time.
+    Chalice is a child of the supervisor's meanwhile. Raises ConfigError when something needed is
+    missing, UnavailableError when Chalice fails.
+    """
+    run = supervisor.run
+    folder = stage(run, role_arn=role_arn, variables=variables, rest_api_id=find_rest_api(APP))
+    packages, cache = folder / ".chalice" / "deployments", run.project.build / "chalice"
+    _share(cache, packages)
+    _chalice_deploy(supervisor, folder, env)
+    _share(packages, cache)
+    _prune(cache)
+    return parse_deployed(_deployed_file(folder).read_text(encoding="utf-8"))
+
+
+def fingerprint(vendor: Built, role_arn: str, variables: Mapping[str, str]) -> str:
+    """Return a hash of all that `deploy` goes by; `vendor` is what `build_vendor` returned."""
+    app = package_files.sources(vendor.path.parent, "")
+    own = {name: path for name, path in app.items() if not name.startswith(f"{vendor.name}/")}
+    parts = {"app": package_files.digest(own), "vendor": vendor.sha256, "role": role_arn}
+    parts["chalice"] = version("chalice")
+    return package_files.fingerprint({**parts, "variables": json.dumps(variables, sort_keys=True)})
+
+
+def stage(
+    run: Run, *, role_arn: str, variables: Mapping[str, str], rest_api_id: str | None
+) -> Path:
+    """Fill the run's staging folder and return it. Raises ConfigError without a filled vendor/."""
+    source, folder = run.project.root / "chalice_app", run.chalice
+    if not (source / "vendor" / "movierec").is_dir():
+        raise ConfigError(f"{source / 'vendor'} is not filled: run `make vendor`")
+    shutil.rmtree(folder, ignore_errors=True)
+    with lambda_packages.reading_vendor(run.project):
+        shutil.copytree(source, folder, ignore=_ignored, copy_function=package_files.link)
+    template = (source / ".chalice" / "config.json").read_text(encoding="utf-8")
+    config = folder / ".chalice" / "config.json"
+    config.parent.mkdir()
+    config.write_text(configured(template, role_arn, variables), encoding="utf-8")
+    _compile(folder)
+    polling = _data_path(folder) / "lambda" / "2015-03-31" / "waiters-2.json"
+    polling.parent.mkdir(parents=True)
+    polling.write_text(json.dumps(waiters(_POLL_S)), encoding="utf-8")
+    if rest_api_id is not None:
+        _deployed_file(folder).parent.mkdir()
+        _deployed_file(folder).write_text(dump_deployed(rest_api_id), encoding="utf-8")
+    return folder
+
+
+def _compile(folder: Path) -> None:
+    """Compile what Chalice puts into the package beside vendor/: its own runtime, and our modules.
+
+    A function's code is read-only, so each cold start would do it again: 40 ms. Checked against the
+    source's hash: who mends `app.py` in AWS's console at night must be heard.
+    """
+    runtime = _chalice_runtime()
+    library = {path.relative_to(folder): path for path in (folder / "chalicelib").glob("*.py")}
+    for place, source in library.items():
+        _compile_one(source, place, folder)
+    others = {Path("chalice", name): runtime / name for name in ("__init__.py", "app.py")}
+    for place, source in {**others, Path("app.py"): folder / "app.py"}.items():
+        _compile_one(source, place, folder / "vendor")
+
+
+def _compile_one(source: Path, place: Path, root: Path) -> None:
+    py_compile.compile(
+        str(source),
+        cfile=str(root / cache_from_source(str(place))),
+        dfile=str(place),
+        doraise=True,
+        invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
+    )
+
+
+def _chalice_runtime() -> Path:
+    """Return where Chalice is installed, without the second that importing it takes."""
+    found = find_spec("chalice")
+    if found is None or found.origin is None:
+        raise ConfigError("Chalice is not installed: run `make setup`")
+    return Path(found.origin).parent
+
+
+def configured(template: str, role_arn: str, variables: Mapping[str, str]) -> str:
+    """Return Chalice's config.json with the function's role and environment filled in."""
+    config = json.loads(template)
+    stage_config: dict[str, Any] = config["stages"][STAGE]
+    stage_config["iam_role_arn"] = role_arn
+    stage_config["environment_variables"] = {
+        **stage_config["environment_variables"],
+        **variables,
+    }
+    return json.dumps(config, indent=2, sort_keys=True) + "\n"
+
+
+def waiters(poll_s: float) -> dict[str, Any]:
+    """Return botocore's description of the two waits of a deployment, with another interval.
+
+    Same operations and outcomes as in botocore, whose 5 s a wait were 5 of 7 s of a deployment.
+    Folders in AWS_DATA_PATH come before botocore's own:
+    https://docs.aws.amazon.com/boto3/latest/guide/configuration.html
+    """
+
+    def wait(state: str, success: str, pending: str) -> dict[str, Any]:
+        outcomes = {success: "success", "Failed": "failure", pending: "retry"}
+        return {
+            "operation": "GetFunctionConfiguration",
+            "delay": poll_s,
+            "maxAttempts": round(_ACTIVE_WITHIN_S / poll_s),
+            "acceptors": [
+                {"matcher": "path", "argument": state, "expected": value, "state": outcome}
+                for value, outcome in outcomes.items()
+            ],
+        }
+
+    found = {
+        "FunctionActive": wait("State", "Active", "Pending"),
+        "FunctionUpdated": wait("LastUpdateStatus", "Successful", "InProgress"),
+    }
+    return {"version": 2, "waiters": found}
+
+
+def dump_deployed(rest_api_id: str) -> str:
+    """Return Chalice's record of a REST API that exists; a function it finds by name."""
+    api = {"name": "rest_api", "resource_type": "rest_api", "rest_api_id": rest_api_id}
+    return json.dumps({"resources": [api], "schema_version": "2.0", "backend": "api"})
+
+
+def parse_deployed(text: str) -> Deployed:
+    """Return what Chalice's record says it deployed. Raises UnavailableError if it is no record."""
+    try:
+        resources = {entry["name"]: entry for entry in json.loads(text)["resources"]}
+        return Deployed(
+            function=FUNCTION,
+            rest_api_id=resources["rest_api"]["rest_api_id"],
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise UnavailableError(f"Chalice's record lacks {exc}: deploy again") from exc
+
+
+def _deployed_file(folder: Path) -> Path:
+    return folder / ".chalice" / "deployed" / f"{STAGE}.json"
+
+
+def _data_path(folder: Path) -> Path:
+    return folder / ".chalice" / "botocore"
+
+
+def _ignored(folder: str, names: list[str]) -> set[str]:
+    """Leave out what Chalice would package by mistake, and its own folder.
+
+    Bytecode in vendor/ was put there on purpose; beside our modules an interpreter left it.
+    """
+    stray = {".chalice", ".gitignore"} if "vendor" in Path(folder).parts else _STRAY
+    return {name for name in names if name in stray}
+
+
+def _share(source: Path, target: Path) -> None:
+    """Have each package of `source` in `target`, whole: it appears under its name at once."""
+    target.mkdir(parents=True, exist_ok=True)
+    for package in source.glob("*.zip"):
+        with suppress(FileExistsError):
+            os.link(package, target / package.name)
+
+
+def _prune(cache: Path) -> None:
+    packages = sorted(cache.glob("*.zip"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for package in packages[_KEPT_PACKAGES:]:
+        package.unlink(missing_ok=True)
+
+
+def _chalice_deploy(supervisor: Supervisor, folder: Path, env: Mapping[str, str]) -> None:
+    log = supervisor.run.log(_CHALICE)
+    whole = {
+        **env,
+        "AWS_DATA_PATH": str(_data_path(folder)),
+        # Compiled files would go into the package, and change its name each time.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    command = (str(_chalice(supervisor.run.project)), "deploy", "--stage", STAGE)
+    code = supervisor.call(Spec(_CHALICE, command, whole, folder), within_s=_TIMEOUT_S)
+    if code != 0 or not _deployed_file(folder).is_file():
+        raise UnavailableError(
+            f"`chalice deploy` failed (exit {code}): {_last_line(log)}; see {log}"
+        )
+
+
+def _chalice(project: Project) -> Path:
+    program = project.python.with_name("chalice")
+    if not program.is_file():
+        raise ConfigError(f"{program} is missing: run `make setup`")
+    return program
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")

@@ -1,0 +1,100 @@
+"""What a run's emulator holds of this product, and what it was made from.
+
+Kept in `var/<run>/deployed.json`: as long as code, configuration and packages are the same, and the
+emulator has come back with all that it had, `movierec up` has nothing to deploy.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from movierec.errors import ConfigError
+from movierec.stack import run_record
+from movierec.stack.layout import Run
+from movierec.stack.services.emulator import Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What was deployed."""
+
+    generation: int = 0
+    """The first generation of the emulator's state that holds all of it."""
+    made_from: Mapping[str, str] = field(default_factory=dict)
+    """A fingerprint of what each part was made from."""
+    told: Mapping[str, str] = field(default_factory=dict)
+    """What only a deployment tells, by the names of settings: function, REST API, URL."""
+
+    def is_held_by(self, kept: Kept) -> bool:
+        """Say whether an emulator with this state on the disk has all that was deployed."""
+        return 0 < self.generation <= kept.generation and not kept.lost
+
+    def without(self, part: str) -> "Deployment":
+        """Return a deployment in which one part is not, or only half, deployed."""
+        others = {name: digest for name, digest in self.made_from.items() if name != part}
+        return replace(self, made_from=others)
+
+
+def load(run: Run) -> Deployment:
+    """Return what the run's last `up` deployed. Raises ConfigError if that cannot be read."""
+    path = _path(run)
+    try:
+        return Deployment(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Deployment()
+    except (OSError, ValueError, TypeError) as exc:
+        raise ConfigError(
+            f"{path} cannot be read ({exc}): delete it, and `movierec up` deploys again"
+        ) from exc
+
+
+def save(run: Run, deployed: Deployment) -> None:
+    """Write down what was deployed. Raises ConfigError when the disk refuses."""
+    run_record.write_atomically(_path(run), json.dumps(asdict(deployed), indent=2) + "\n")
+
+
+class Changes:
+    """What one command deploys anew. Several threads may use it.
+
+    A part counts as deployed only when the command has come to its end, and the emulator has all
+    of it on the disk: a half-made one is made again.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._known = load(run)
+        self._made_from: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """What only a deployment tells, as far as it was told."""
+        return self._known.told
+
+    def has(self, part: str, made_from: str, kept: Kept) -> bool:
+        """Say whether a part is there, made from this; if not, it is to be made now."""
+        with self._lock:
+            if self._known.is_held_by(kept) and self._known.made_from.get(part) == made_from:
+                return True
+            self._known = self._known.without(part)
+            self._made_from[part] = made_from
+            save(self._run, self._known)
+            return False
+
+    def tell(self, told: Mapping[str, str]) -> None:
+        """Add what a part has told that was made now."""
+        with self._lock:
+            self._known = replace(self._known, told={**self._known.told, **told})
+
+    def finish(self, save_emulator: Callable[[], Kept]) -> None:
+        """Write down that all is made, if anything was, when the emulator has saved it."""
+        if self._made_from:
+            generation = save_emulator().generation
+            made_from = {**self._known.made_from, **self._made_from}
+            save(self._run, Deployment(generation, made_from, self._known.told))
+
+
+def _path(run: Run) -> Path:
+    return run.folder / "deployed.json"

@@ -1,0 +1,360 @@
+"""Terraform, run in a folder of its own, with its progress read as it goes.
+
+`infra/terraform` is copied into `var/<run>/terraform/`, where Terraform keeps its state, its lock
+and its plugins: two runs share nothing. `Apply` reads the JSON that `terraform apply -json`
+streams, so that a caller can go on as soon as what it needs is there, while the provider still
+waits 50 s to see that S3 keeps a lifecycle rule:
+
+    workspace = Workspace(folder=run.terraform, env=env, log=run.logs / "terraform.log")
+    workspace.stage(project.root / "infra" / "terraform", variables)
+    workspace.init()
+    with workspace.apply() as apply:
+        apply.wait_for({f"{PLATFORM}.module.api"})
+        ...
+        summary = apply.result()
+"""
+
+import functools
+import hashlib
+import json
+import re
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final, Self
+
+from movierec.errors import ConfigError, MovierecError, UnavailableError
+from movierec.stack.deploy.terraform_progress import Diagnostic, Progress, advance
+from movierec.stack.packaging import package_files
+from movierec.stack.processes.programs import Spec, Stream, alone
+
+PLATFORM: Final = "module.platform"
+"""Address of the module that everything is in."""
+
+STORAGE_READY: Final = f"{PLATFORM}.module.storage.aws_s3_bucket.this"
+"""Address to wait for before anything is put into a bucket."""
+
+# A first apply may still be watching its lifecycle rules when a second one starts.
+_LOCK_TIMEOUT: Final = "-lock-timeout=120s"
+
+# Terraform saves its state and ends within seconds of an interrupt, unless a call to the provider
+# hangs. Killed instead, it would forget what it had just made.
+_STOP_TIMEOUT_S: Final = 60.0
+
+_VARIABLES: Final = "movierec.auto.tfvars.json"
+
+_CALLED_OFF: Final = re.compile(
+    r"context cancel+ed|execution halted|operation was cancel+ed", re.IGNORECASE
+)
+_SILENT: Final = "it ended without saying why"
+_INSTALL: Final = "run `make setup`, which installs Terraform and its provider"
+_REMEDIES: Final[tuple[tuple[re.Pattern[str], type[MovierecError], str], ...]] = (
+    (
+        re.compile(r"plugin|provider packages|provider registry|Inconsistent dependency lock"),
+        ConfigError,
+        _INSTALL,
+    ),
+    (re.compile(r"CLI configuration"), ConfigError, _INSTALL),
+    (
+        re.compile(r"connection refused|dial tcp|no such host|i/o timeout|maximum number of att"),
+        UnavailableError,
+        "the emulator does not answer: see `movierec status`",
+    ),
+    (
+        re.compile(r"acquiring the state lock"),
+        UnavailableError,
+        "another Terraform works on this run: wait for it",
+    ),
+)
+
+
+def failure(command: str, errors: Collection[Diagnostic], log: Path) -> MovierecError:
+    """Return the exception for a command that failed: where, what, what next.
+
+    What was only called off, because something else had failed or somebody stopped it, is named
+    when there is nothing else to name.
+    """
+    told = [error.line for error in errors]
+    told = [line for line in told if not _CALLED_OFF.search(line)] or told or [_SILENT]
+    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    for pattern, kind, remedy in _REMEDIES:
+        for line in told:
+            if pattern.search(line):
+                return kind(f"terraform {command}: {_short(line)}{more}; {remedy}; log: {log}")
+    return ConfigError(f"terraform {command}: {_short(told[0])}{more}; log: {log}")
+
+
+def _short(line: str, limit: int = 300) -> str:
+    return line if len(line) <= limit else f"{line[:limit]}..."
+
+
+def expected_outputs(
+    account: str, region: str = "us-east-1", name_prefix: str = "movierec"
+) -> dict[str, Any]:
+    """Return what `Summary.outputs` will say, before anything is there.
+
+    Names follow from the prefix alone, and the ARNs from names: who needs the API's role need not
+    wait until Terraform has ended and told its outputs.
+    """
+    folders = (
+        "build_dataset",
+        "evaluate_online",
+        "keep_lake",
+        "notify",
+        "rollback",
+        "rollout",
+        "train_als",
+    )
+    functions = {folder: f"{name_prefix}-{folder.replace('_', '-')}" for folder in folders}
+    here = f"{region}:{account}"
+    return {
+        "bucket_names": {u: f"{name_prefix}-{u}" for u in ("lake", "artifacts", "packages")},
+        "function_names": functions,
+        "function_arns": {k: f"arn:aws:lambda:{here}:function:{v}" for k, v in functions.items()},
+        "release_machine_arn": f"arn:aws:states:{here}:stateMachine:{name_prefix}-release",
+        "releases_topic_arn": f"arn:aws:sns:{here}:{name_prefix}-releases",
+        "state_machine_arn": f"arn:aws:states:{here}:stateMachine:{name_prefix}-retrain",
+        "api_role_arn": f"arn:aws:iam::{account}:role/{name_prefix}-api",
+        "topic_arn": f"arn:aws:sns:{here}:{name_prefix}-alerts",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an apply did."""
+
+    changed: frozenset[str]
+    outputs: Mapping[str, Any]
+    duration_s: float
+
+
+class Apply:
+    """A `terraform apply` that goes on in the background.
+
+    As a context manager it is stopped at the end of the block, unless it has ended.
+    """
+
+    def __init__(self, spec: Spec, stream: Stream, log: Path) -> None:
+        self._ending = ExitStack()
+        self._stopping = threading.Lock()
+        self._process = self._ending.enter_context(stream(spec))
+        self.log = log
+        self._progress = Progress()
+        self._over = False
+        self._news = threading.Condition()
+        self._started_s = time.monotonic()
+        self._ended_s = self._started_s
+        self._reader = threading.Thread(target=self._read, name="terraform", daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        with self._news:
+            return self._progress
+
+    def wait_for(self, addresses: Collection[str], *, timeout_s: float | None = None) -> None:
+        """Return as soon as these resources, or all in these modules, are there.
+
+        When any resource fails the rest is stopped, for Terraform says why only at its end.
+        Raises ConfigError or UnavailableError when Terraform failed or takes too long, and
+        UsageError on an address that does not exist.
+        """
+        with self._news:
+            settled = self._news.wait_for(lambda: self._is_settled(addresses), timeout_s)
+            ready = self._are_ready(addresses)
+        if ready:
+            return
+        if not settled:
+            late = ", ".join(sorted(addresses))
+            raise UnavailableError(
+                f"terraform apply: {late} not there after {timeout_s} s; see its log: {self.log}"
+            )
+        self.stop()
+        self.result()
+
+    def watch(self, tell: Callable[[Progress], object]) -> None:
+        """Call `tell` with the progress at every change of it, in this thread, until the end."""
+        seen: Progress | None = None
+        over = False
+        while not over:
+            with self._news:
+                self._news.wait_for(lambda: self._over or self._progress is not seen)  # noqa: B023 (called at once)
+                seen, over = self._progress, self._over
+            tell(seen)
+
+    def result(self) -> Summary:
+        """Wait for the end. Raises ConfigError or UnavailableError when Terraform failed."""
+        self._reader.join()
+        if self._process.wait() != 0:
+            raise failure("apply", self._progress.errors, self.log)
+        duration_s = self._ended_s - self._started_s
+        return Summary(self._progress.done, self._progress.outputs, duration_s)
+
+    def stop(self) -> None:
+        """Make it end, with its state saved; nothing happens when it has ended."""
+        with self._stopping:  # two who wait for it may; a second interrupt would cut it short
+            self._process.send_signal(signal.SIGINT)
+            self._reader.join(_STOP_TIMEOUT_S)
+            if self._reader.is_alive():
+                self._process.kill()
+                self._reader.join()
+            self._ending.close()
+
+    def _is_settled(self, addresses: Collection[str]) -> bool:
+        return self._over or bool(self._progress.failed) or self._are_ready(addresses)
+
+    def _are_ready(self, addresses: Collection[str]) -> bool:
+        return all(self._progress.is_ready(address) for address in addresses)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 (it was started with a pipe)
+        with self.log.open("a", encoding="utf-8") as log, self._process.stdout as lines:
+            for message in _messages(lines, log):
+                with self._news:
+                    self._progress = advance(self._progress, message)
+                    self._news.notify_all()
+        self._process.wait()
+        with self._news:
+            self._over, self._ended_s = True, time.monotonic()
+            self._news.notify_all()
+
+
+def _messages(lines: IO[str], log: IO[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield Terraform's messages and write every line to the log."""
+    for line in lines:
+        log.write(line)
+        log.flush()
+        try:
+            message = json.loads(line)
+        except ValueError:  # a panic, or a warning from before it knows of -json
+            continue
+        if isinstance(message, dict):
+            yield message
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One run's Terraform: `folder` is its own, `env` its whole environment, `log` appended to.
+
+    `stream` starts it: a supervisor's ends it with the supervisor's other children.
+    """
+
+    folder: Path
+    env: Mapping[str, str]
+    log: Path
+    target: str = "local"
+    stream: Stream = alone
+
+    @property
+    def root(self) -> Path:
+        """The root module, and where the state is."""
+        return self.folder / "envs" / self.target
+
+    def stage(self, source: Path, variables: Mapping[str, object]) -> None:
+        """Copy the configuration from `source` and write its variables; the state stays."""
+        wanted = {path.relative_to(source) for path in source.rglob("*.tf")}
+        for old in {path.relative_to(self.folder) for path in self.folder.rglob("*.tf")} - wanted:
+            (self.folder / old).unlink()
+        for path in wanted:
+            place = self.folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / path, place)
+        text = json.dumps(dict(variables), indent=2)
+        (self.root / _VARIABLES).write_text(text + "\n", encoding="utf-8")
+
+    def fingerprint(self) -> str:
+        """Return a hash of all that an apply goes by: configuration, variables, provider."""
+        variables = (self.root / _VARIABLES).read_text(encoding="utf-8")
+        return package_files.fingerprint({"configuration": self._digest(), "variables": variables})
+
+    @property
+    def is_initialised(self) -> bool:
+        """Whether the provider and the modules of this configuration are linked."""
+        plugins = self._data / "providers"
+        linked = plugins.is_dir() and all(path.exists() for path in plugins.rglob("*"))
+        marker = self._marker
+        return linked and marker.is_file() and marker.read_text("utf-8") == self._digest()
+
+    def init(self) -> None:
+        """Link the provider and the modules, unless that is done. Raises ConfigError."""
+        if self.is_initialised:
+            return
+        self._run("init", "-input=false", "-json")
+        self._marker.write_text(self._digest(), encoding="utf-8")
+
+    def apply(self) -> Apply:
+        """Start an apply. Raises ConfigError when Terraform is not installed."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        command = ["apply", "-json", "-auto-approve", "-input=false", _LOCK_TIMEOUT]
+        # 50 resources, most of them waiting for the network: more at once than its default 10.
+        return Apply(self._spec(*command, "-parallelism=30"), self.stream, self.log)
+
+    def plan_is_empty(self) -> bool:
+        """Say whether an apply would change nothing. Raises as `Apply.result`."""
+        command = ["plan", "-json", "-detailed-exitcode", "-input=false", _LOCK_TIMEOUT]
+        return self._run(*command, ok=(0, 2))[0] == 0
+
+    @property
+    def _data(self) -> Path:
+        return self.root / ".terraform"
+
+    @property
+    def _marker(self) -> Path:
+        return self._data / "movierec-initialised"
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256(str(self.folder).encode())
+        config = Path(self.env.get("TF_CLI_CONFIG_FILE", "/dev/null"))
+        for path in (config, *sorted(self.folder.rglob("*.tf"))):
+            digest.update(path.read_bytes() if path.is_file() or path == config else b"")
+        return digest.hexdigest()
+
+    def _run(self, *command: str, ok: Collection[int] = (0,)) -> tuple[int, Progress]:
+        with self.stream(self._spec(*command)) as process:
+            assert process.stdout is not None  # noqa: S101 (it was started with a pipe)
+            with self.log.open("a", encoding="utf-8") as log:
+                progress = functools.reduce(advance, _messages(process.stdout, log), Progress())
+            code = process.wait()
+        if code not in ok:
+            raise failure(command[0], progress.errors, self.log)
+        return code, progress
+
+    def _spec(self, *command: str) -> Spec:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        terraform = shutil.which("terraform", path=self.env.get("PATH", ""))
+        if terraform is None:
+            raise ConfigError(f"terraform is not on PATH: {_INSTALL}")
+        return Spec(
+            name="terraform",
+            command=(terraform, f"-chdir={self.root}", *command),
+            env={**self.env, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"},
+            cwd=Path(),
+            grace_s=_STOP_TIMEOUT_S,
+        )
+
+
+def forget(folder: Path) -> None:
+    """Drop the state that Terraform keeps under a workspace's folder, and nothing else.
+
+    For an emulator that starts empty: what the state remembers is gone.
+    """
+    for state in folder.glob("envs/*/terraform.tfstate*"):
+        state.unlink()
+
+
+def configured(env: Mapping[str, str], config: Path) -> dict[str, str]:
+    """Return `env` with Terraform's CLI configuration in it, if `make setup` wrote one."""
+    named = {"TF_CLI_CONFIG_FILE": str(config)} if config.is_file() else {}
+    return {**{k: v for k, v in env.items() if not k.startswith("TF_")}, **named}

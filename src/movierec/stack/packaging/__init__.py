@@ -1,0 +1,1 @@
+"""Lambda packages, reproducible byte for byte."""

@@ -1,0 +1,377 @@
+"""Lambda packages: the same bytes from the same inputs, and nothing to do when they are there.
+
+A function's zip holds its locked requirements, the `movierec` wheel and its own folder under its
+own path. The API's `vendor/` holds the same for Chalice, which makes its zip itself. Both are
+keyed by a hash of what they are made from, kept in `build/packages/<name>.json` beside sizes and
+checksum; a build that finds its key there does nothing.
+
+The requirements are the slow part (60 MB to compress), so they are packed once for each lock file
+into `build/packages/cache/`, and a change of code appends to a copy of that.
+
+Two commands may build at the same time: each package has a lock in `build/packages/locks/`, and
+gets a name of its own in the folder of the run that it is for.
+
+Sizes and the traps of trimming were measured; the limit is AWS's:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
+
+import argparse
+import fcntl
+import functools
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from movierec.errors import ConfigError, MovierecError, UnavailableError
+from movierec.stack.layout import Project, find_project
+from movierec.stack.packaging import package_files
+from movierec.stack.packaging.build_record import Built, measured, recorded, write_down
+from movierec.stack.processes import child_environment
+from movierec.stack.processes.programs import Spec, Stream, alone
+
+LIMIT_BYTES: Final = 262_144_000
+"""What AWS allows a function's code and layers together, unzipped."""
+
+# Python 3.13's runtime is Amazon Linux 2023 with glibc 2.34. For manylinux2014, which uv assumes,
+# today's numpy and scipy have no wheels.
+_PLATFORM: Final = ("--python-platform", "x86_64-manylinux_2_28", "--python-version", "3.13")
+
+# implicit links against libgomp.so.1, which Lambda's image may lack, and ships none. This wheel
+# carries one that needs no more than glibc 2.17, pinned by its hash; the rest of it stays out.
+_LIBGOMP: Final = re.compile(r"pykdtree\.libs/libgomp-[0-9a-f]+\.so\.1\.0\.0")
+_LIBGOMP_PLACE: Final = "lib/libgomp.so.1"  # /var/task/lib is on LD_LIBRARY_PATH
+
+_LEFT_OUT: Final = re.compile(
+    r"""
+    (^|/)tests/                                # never imported
+    | \.(pyi|pyx|pxd|h|a)$                     # for compilers and type checkers
+    | ^(bin|[^/]+-stubs|pykdtree[^/]*)/ | ^\.lock$
+    | \.dist-info/(?!METADATA$)                # importlib.metadata.version() reads METADATA alone
+    | ^implicit/gpu/_cuda\.so$                 # 8 MB; there is no GPU
+    """,
+    re.VERBOSE,
+)
+_LOCK: Final = re.compile(r"/requirements\.(in|txt)$")
+# numpy imports this one although it lies among its tests.
+_KEPT: Final = frozenset(
+    {
+        "numpy/_core/tests/_natype.py",
+        "numpy/_core/tests/__pycache__/_natype.cpython-313.pyc",
+    }
+)
+
+_VENDOR: Final = "vendor"
+
+# Of the library, what no deployable may import: a change of it changes no package.
+_OPERATORS: Final = ("movierec/cli/", "movierec/stack/")
+
+
+# A Ctrl-C in the terminal ends what this module as a program has started.
+_alone: Final = functools.partial(alone, own_session=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shop:
+    """Where one package is made: in which checkout, and how programs are run for it."""
+
+    project: Project
+    env: Mapping[str, str]
+    stream: Stream
+    name: str
+
+    def run(self, step: str, command: tuple[str, ...], *, failed: str) -> None:
+        """Run a program to its end. Raises UnavailableError, beginning with `failed`."""
+        spec = Spec(f"{self.name}-{step}", command, self.env, self.project.root)
+        with self.stream(spec) as child:
+            said, _ = child.communicate()
+        if child.returncode != 0:
+            lines = [re.sub(r"^\W+", "", line) for line in said.splitlines() if line.strip()]
+            why = ": ".join(lines[:2]) or f"{Path(command[0]).name} exit {child.returncode}"
+            raise UnavailableError(f"{failed}: {why}; check the network and run `make setup`")
+
+
+def placed(name: str) -> str | None:
+    """Return the path in the package of a file of site-packages, or None to leave it out."""
+    if _LIBGOMP.fullmatch(name):
+        return _LIBGOMP_PLACE
+    if name in _KEPT:
+        return name
+    return None if _LEFT_OUT.search(name) else name
+
+
+def function_names(project: Project) -> tuple[str, ...]:
+    """Return the functions of this checkout: folders in `functions/` that have a lock file."""
+    locks = (project.root / "functions").glob("*/requirements.txt")
+    return tuple(sorted(lock.parent.name for lock in locks))
+
+
+def build_functions(
+    project: Project,
+    env: Mapping[str, str],
+    *,
+    stream: Stream = _alone,
+    into: Path | None = None,
+) -> tuple[Built, ...]:
+    """Build every function's zip, or find it built.
+
+    `env` is what uv sees, and `stream` runs it. Each zip is put `into` a folder as well, if one is
+    named: the next build, of other code, leaves that one as it is. Raises ConfigError when uv is
+    missing or a package is too large, UnavailableError when a requirement cannot be fetched.
+    """
+    build = functools.partial(build_function, project, env, stream=stream, into=into)
+    # Side by side: compressing leaves the interpreter free, and so does uv.
+    with ThreadPoolExecutor() as pool:
+        built = tuple(pool.map(build, function_names(project)))
+    _prune(project)
+    return built
+
+
+def build_function(
+    project: Project,
+    env: Mapping[str, str],
+    name: str,
+    *,
+    stream: Stream = _alone,
+    into: Path | None = None,
+) -> Built:
+    """Build one function's zip, `build/packages/<name>.zip`, as `build_functions` does."""
+    with _locked(project, name, fcntl.LOCK_EX):
+        built = _build_function(_Shop(project, env, stream, name))
+        return built if into is None else _put_into(into, built)
+
+
+def _put_into(folder: Path, built: Built) -> Built:
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / built.path.name
+    place.unlink(missing_ok=True)
+    package_files.link(built.path, place)
+    return replace(built, path=place)
+
+
+def _build_function(shop: _Shop) -> Built:
+    project, name = shop.project, shop.name
+    lock = project.root / "functions" / name / "requirements.txt"
+    key = _digest(_inputs(project.root, name, lock))
+    target = _folder(project) / f"{name}.zip"
+    found = recorded(_folder(project), target, name, key)
+    if found is not None and target.is_file() and target.stat().st_size == found.zipped_bytes:
+        return found
+    requirements = _packed_requirements(shop, lock)
+    with _scratch(project) as scratch:
+        draft = Path(shutil.copyfile(requirements, scratch / target.name))
+        own = scratch / "own"
+        code = _function_files(project.root, name)
+        package_files.lay_out({**_library(shop, scratch), **code}, own)
+        _compile(shop, own)
+        with zipfile.ZipFile(draft, "a") as archive:
+            package_files.add(archive, package_files.below(own))
+        built = _checked(measured(draft, target, name, key))
+        draft.replace(target)
+    # Somebody who edits meanwhile gets another build, not a package that passes for the new code.
+    unchanged = _digest(_inputs(project.root, name, lock)) == key
+    return write_down(_folder(project), built) if unchanged else built
+
+
+def build_vendor(project: Project, env: Mapping[str, str], *, stream: Stream = _alone) -> Built:
+    """Fill `chalice_app/vendor/`, or find it filled. Raises as `build_functions`.
+
+    Chalice names its zip by a hash of the contents in here and puts the files' dates into it, so
+    the dates are fixed.
+    """
+    with _locked(project, _VENDOR, fcntl.LOCK_EX):
+        return _build_vendor(_Shop(project, env, stream, _VENDOR))
+
+
+@contextmanager
+def reading_vendor(project: Project) -> Iterator[None]:
+    """Keep `chalice_app/vendor/` as it is while the block reads it."""
+    with _locked(project, _VENDOR, fcntl.LOCK_SH):
+        yield
+
+
+def _build_vendor(shop: _Shop) -> Built:
+    project = shop.project
+    lock = project.root / "chalice_app" / "vendor.txt"
+    target = lock.parent / _VENDOR
+    key = _digest({"lock": lock, **library_files(project.root)})
+    found = recorded(_folder(project), target, _VENDOR, key)
+    there = package_files.extent(package_files.below(target))
+    if found is not None and (found.files, found.unzipped_bytes) == there:
+        return found
+    with _scratch(project) as scratch:
+        site = _installed(shop, lock, scratch / "site")
+        own, vendor = scratch / "own", scratch / _VENDOR
+        package_files.lay_out(_library(shop, scratch), own)
+        _compile(shop, own)
+        package_files.lay_out({**site, **package_files.below(own)}, vendor)
+        if target.is_dir():  # renamed first: removed in place, it would be half there for a while
+            shutil.move(target, scratch / "old")
+        shutil.move(vendor, target)
+    filled = package_files.below(target)
+    count, size_bytes = package_files.extent(filled)
+    built = Built(_VENDOR, target, key, package_files.digest(filled), 0, size_bytes, count)
+    return write_down(_folder(project), _checked(built))
+
+
+def _folder(project: Project) -> Path:
+    return project.build / "packages"
+
+
+def _digest(files: package_files.Files) -> str:
+    """Return a hash of names and contents, and of this recipe."""
+    return package_files.digest({**files, "recipe": Path(__file__)})
+
+
+@contextmanager
+def _locked(project: Project, name: str, operation: int) -> Iterator[None]:
+    path = _folder(project) / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        fcntl.flock(file, operation)
+        yield
+
+
+@contextmanager
+def _scratch(project: Project) -> Iterator[Path]:
+    # Beside the results, so that they can be renamed into place.
+    folder = _folder(project)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as scratch:
+        yield Path(scratch)
+
+
+def _compile(shop: _Shop, folder: Path) -> None:
+    """Compile every module under a folder: Lambda never writes bytecode, and pays at each start.
+
+    By hash and never checked, so that no date decides; without the folder's own path in it.
+    """
+    how = ("-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), str(folder))
+    command = (sys.executable, "-m", "compileall", *how)
+    shop.run("compile", command, failed=f"{folder.name} cannot be compiled")
+
+
+def _inputs(root: Path, name: str, lock: Path) -> package_files.Files:
+    return {"lock": lock, **_function_files(root, name), **library_files(root)}
+
+
+def _function_files(root: Path, name: str) -> package_files.Files:
+    files = package_files.sources(root / "functions" / name, f"functions/{name}/")
+    init = root / "functions" / "__init__.py"
+    shared = {"functions/__init__.py": init} if init.is_file() else {}
+    return {k: v for k, v in {**shared, **files}.items() if placed(k) and not _LOCK.search(k)}
+
+
+def library_files(root: Path) -> package_files.Files:
+    """Return the modules of the library that any deployable may import."""
+    files = package_files.sources(root / "src" / "movierec", "movierec/")
+    return {k: v for k, v in files.items() if placed(k) and not k.startswith(_OPERATORS)}
+
+
+def _library(shop: _Shop, scratch: Path) -> package_files.Files:
+    """Build the wheel and return its modules, without the metadata, which differs every time."""
+    how = ("build", "-t", "wheel", "-d", str(scratch / "wheel"))
+    command = (sys.executable, "-m", "hatchling", *how)
+    shop.run("wheel", command, failed="the movierec wheel cannot be built")
+    (wheel,) = (scratch / "wheel").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(scratch / "library")
+    files = package_files.below(scratch / "library" / "movierec", "movierec/")
+    return {k: v for k, v in files.items() if placed(k) and not k.startswith(_OPERATORS)}
+
+
+def _packed_requirements(shop: _Shop, lock: Path) -> Path:
+    """Return a zip of the lock file's requirements, made unless it is there."""
+    project = shop.project
+    cached = _folder(project) / "cache" / f"{_digest({'lock': lock})}.zip"
+    if not cached.is_file():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with _scratch(project) as scratch:
+            draft = scratch / cached.name
+            with zipfile.ZipFile(draft, "w") as archive:
+                package_files.add(archive, _installed(shop, lock, scratch / "site"))
+            draft.replace(cached)
+    return cached
+
+
+def _installed(shop: _Shop, lock: Path, site: Path) -> package_files.Files:
+    """Install a lock file's requirements into `site` and return what is to be packed of them."""
+    uv = _uv(shop.project, shop.env)
+    install = (uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(site))
+    exactly = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(lock))
+    failed = f"{lock.relative_to(shop.project.root)} cannot be installed"
+    shop.run("install", (*install, *_PLATFORM, *exactly), failed=failed)
+    _compile(shop, site)
+    found = package_files.below(site)
+    return {place: path for name, path in found.items() if (place := placed(name))}
+
+
+def find_uv(project: Project, env: Mapping[str, str]) -> str | None:
+    """Return the path of uv: the one that `make setup` installed, or one on PATH."""
+    ours = str(project.tools / "venv" / "bin")
+    return shutil.which("uv", path=os.pathsep.join(filter(None, (ours, env.get("PATH")))))
+
+
+def _uv(project: Project, env: Mapping[str, str]) -> str:
+    found = find_uv(project, env)
+    if found is None:
+        raise ConfigError("uv is neither in .tools/venv/bin nor on PATH: run `make setup`")
+    return found
+
+
+def _checked(built: Built) -> Built:
+    if built.unzipped_bytes > LIMIT_BYTES:
+        raise ConfigError(
+            f"{built.name} is {built.unzipped_bytes:,} bytes unzipped and AWS allows "
+            f"{LIMIT_BYTES:,}: take a requirement out, or leave more of it out in {__file__}"
+        )
+    return built
+
+
+def _prune(project: Project) -> None:
+    """Drop packed requirements of lock files that are no more."""
+    locks = (project.root / "functions").glob("*/requirements.txt")
+    used = {f"{_digest({'lock': lock})}.zip" for lock in locks}
+    for cached in (_folder(project) / "cache").glob("*.zip"):
+        if cached.name not in used:
+            cached.unlink(missing_ok=True)
+
+
+def _line(built: Built) -> str:
+    unzipped_mb, share = built.unzipped_bytes / 1e6, built.unzipped_bytes / LIMIT_BYTES
+    zipped = f"{built.zipped_bytes / 1e6:6.1f} MB zipped, " if built.zipped_bytes else " " * 18
+    return f"{built.name:16}{zipped}{unzipped_mb:6.1f} MB unzipped, {share:4.0%} of AWS's limit\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build what the arguments name, `functions` or `vendor`; both without an argument."""
+    parser = argparse.ArgumentParser(
+        prog="python -m movierec.stack.packaging.lambda_packages", description=__doc__
+    )
+    parser.add_argument("what", nargs="?", choices=("functions", "vendor", "all"), default="all")
+    what = parser.parse_args(arguments).what
+    started_s = time.monotonic()
+    env = child_environment.basic(os.environ) | child_environment.internet(os.environ)
+    try:
+        project = find_project(os.environ, Path.cwd())
+        built = build_functions(project, env) if what != "vendor" else ()
+        built += (build_vendor(project, env),) if what != "functions" else ()
+    except MovierecError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return exc.exit_code
+    sys.stdout.writelines(map(_line, built))
+    sys.stdout.write(f"{time.monotonic() - started_s:.1f} s\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""A run's surroundings: the environment in which any part of it, or a command, works.
+
+Kept in `var/<run>/settings.json`, and printed by `movierec env` for a shell. A machine that has no
+run (a laptop in front of AWS) sets the same variables by hand.
+"""
+
+import json
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+from movierec.errors import ConfigError, UnavailableError
+from movierec.stack import run_record
+from movierec.stack.layout import Run
+
+_MISLEADING = frozenset({"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
+
+
+def save(run: Run, variables: Mapping[str, str]) -> None:
+    """Keep a run's surroundings for the commands to come."""
+    run_record.write_atomically(_path(run), json.dumps(dict(variables), indent=2) + "\n")
+
+
+def load(run: Run) -> dict[str, str]:
+    """Return a run's surroundings. Raises UnavailableError when it was never up."""
+    try:
+        found: dict[str, str] = json.loads(_path(run).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UnavailableError(f"run {run.name} is not up: start it with `movierec up`") from None
+    except (OSError, ValueError) as exc:
+        raise ConfigError(
+            f"{_path(run)} cannot be read ({exc}): delete it, then `movierec up`"
+        ) from exc
+    return found
+
+
+def forget(run: Run) -> None:
+    """Drop a run's surroundings: what they point at is gone."""
+    _path(run).unlink(missing_ok=True)
+
+
+def adopt(variables: Mapping[str, str], environ: MutableMapping[str, str] = os.environ) -> None:
+    """Have this process work in these surroundings, with the AWS clients that it makes from now on.
+
+    What the user exported for other tools (a profile, a certificate bundle, proxies) would send
+    requests elsewhere: it goes.
+    """
+    foreign = {name for name in environ if name.startswith("AWS_")} | _MISLEADING
+    for name in foreign - variables.keys():
+        environ.pop(name, None)
+    environ.update(variables)
+
+
+def _path(run: Run) -> Path:
+    return run.folder / "settings.json"

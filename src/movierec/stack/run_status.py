@@ -1,0 +1,119 @@
+"""How a run is: what runs, where it answers, how far the lake is behind, who gets which model."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from movierec import settings
+from movierec.errors import UnavailableError
+from movierec.kafka.connectivity import reachable
+from movierec.stack import port_allocation, restarter, run_environment
+from movierec.stack.layout import Run
+from movierec.stack.processes import sockets
+from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.run_record import Process
+from movierec.stack.services import emulator, workers
+
+KAFKA: Final = "kafka"
+
+# Which part answers at which endpoint; the API lives in the emulator.
+_PARTS: Final[Mapping[str, str]] = {
+    emulator.NAME: "aws",
+    KAFKA: "kafka",
+    workers.INGEST: "",
+    workers.PROXY: "proxy",
+    restarter.NAME: "",
+}
+
+# Of a cluster elsewhere, too.
+_REACHED_WITHIN_S: Final = 2.0
+
+# What answers even when there is nothing to recommend.
+_PATHS: Final[Mapping[str, str]] = {
+    emulator.NAME: "/_localstack/health",
+    workers.PROXY: "/version",
+}
+
+
+def observe(run: Run) -> dict[str, Any]:
+    """Return a run's condition: `ok`, `endpoints`, `parts`, `state`, `facts`; all JSON.
+
+    A part is `up` when its process runs and it answers. One that is `external`, Kafka servers that
+    the user has named, has no process here. `state` is what the emulator has on the disk, None
+    when it does not answer. Never raises for what is down: what cannot be found out is said in its
+    place.
+    """
+    try:
+        variables = run_environment.load(run)
+    except UnavailableError:
+        variables = {}
+    endpoints = _endpoints(run, variables)
+    running = Supervisor(run).running()
+    parts = {name: _part(name, endpoints, running) for name in _PARTS}
+    run_environment.adopt(variables)
+    if port_allocation.are_foreign(run, endpoints.get(_PARTS[KAFKA], "")):
+        parts[KAFKA] = _foreign(KAFKA, endpoints)
+    emulator_is_up = parts[emulator.NAME]["up"]
+    return {
+        "run": run.name,
+        "ok": all(part["up"] for part in parts.values()),
+        "endpoints": endpoints,
+        "parts": parts,
+        "state": _state(endpoints) if emulator_is_up else None,
+        "facts": _facts(variables) if emulator_is_up else {},
+    }
+
+
+def _state(endpoints: Mapping[str, str]) -> dict[str, Any] | None:
+    try:
+        return asdict(emulator.kept(_port(endpoints[_PARTS[emulator.NAME]])))
+    except UnavailableError:
+        return None
+
+
+def _facts(variables: Mapping[str, str]) -> dict[str, Any]:
+    # boto3, Delta Lake and Kafka take longer than all the rest: only a run that is up is asked.
+    from movierec.stack.status_details import facts  # noqa: PLC0415
+
+    return facts(variables)
+
+
+def _part(name: str, endpoints: Mapping[str, str], running: Collection[Process]) -> dict[str, Any]:
+    mine = [process for process in running if process.group == name]
+    return {
+        "running": bool(mine),
+        "up": bool(mine) and _answers(name, endpoints.get(_PARTS[name], "")),
+        "external": False,
+        "endpoint": _PARTS[name],
+        "restarts": sum(process.restarts for process in mine),
+        "started_at_s": max((process.created_s for process in mine), default=None),
+    }
+
+
+def _foreign(name: str, endpoints: Mapping[str, str]) -> dict[str, Any]:
+    here = _part(name, endpoints, ())
+    return {**here, "up": _answers(name, endpoints[_PARTS[name]]), "external": True}
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+def _answers(name: str, address: str) -> bool:
+    if name in _PATHS:
+        return sockets.answers(_port(address), _PATHS[name])
+    if name == KAFKA:
+        return reachable(address.split(","), timeout_s=_REACHED_WITHIN_S)
+    return True
+
+
+def _endpoints(run: Run, variables: Mapping[str, str]) -> dict[str, str]:
+    if not variables:
+        return {}
+    return {
+        "aws": variables["AWS_ENDPOINT_URL"],
+        "kafka": variables[settings.KAFKA_BOOTSTRAP],
+        "api": variables.get(settings.API_URL, ""),
+        "proxy": variables[settings.PROXY_URL],
+        "site": variables[settings.SITE_URL],
+    } | {"folder": str(run.folder)}

@@ -1,0 +1,1 @@
+"""The long-running parts of a run: emulator, Kafka broker, workers."""

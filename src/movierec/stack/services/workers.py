@@ -1,0 +1,90 @@
+"""The product's own long-running parts as child processes of a run."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from movierec import settings
+from movierec.runtime import json_logging
+from movierec.stack import port_allocation
+from movierec.stack.layout import Run
+from movierec.stack.processes import child_environment, sockets
+from movierec.stack.processes.programs import Spec
+
+INGEST: Final = "ingest"
+PROXY: Final = "proxy"
+SITE: Final = "site"
+
+# A flush that waits for the lake, and the journal's last shipment, end within this.
+_GRACE_S: Final = 20.0
+
+# The API's environments are processes of this machine here: more at once than it has cores to run
+# them on answer no sooner. Twice as many, for half of a call is LocalStack's own work.
+_API_CALLS: Final = 2 * (os.cpu_count() or 1)
+
+
+def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
+    """Return how to start the ingest worker, which is ready when it has its partitions.
+
+    Its own word, not the consumer group's: the group counts a killed worker among its members for
+    ten seconds more, and this one before it knows from the lake where to go on.
+    """
+    started = _module(run, INGEST, "ingest_worker", (), _env(run, variables, inherited))
+    log = run.log(INGEST)
+    return replace(started, ready=lambda: json_logging.tells(log, json_logging.PARTITIONS_TAKEN))
+
+
+def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
+    """Return how to start the front door."""
+    port = port_allocation.ports(run, (port_allocation.PROXY,))[port_allocation.PROXY]
+    host = variables.get(settings.LISTEN, sockets.HOST)
+    arguments = (
+        f"--host={host}",
+        f"--port={port}",
+        f"--folder={run.proxy}",
+        f"--api-calls={_API_CALLS}",
+    )
+    started = _module(run, PROXY, "proxy", arguments, _env(run, variables, inherited))
+    return replace(started, ready=lambda: sockets.answers(port, "/healthz"))
+
+
+def _module(
+    run: Run,
+    name: str,
+    module: str,
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+) -> Spec:
+    return Spec(
+        name=name,
+        command=(str(run.project.python), "-m", module, *arguments),
+        env=env,
+        cwd=run.project.root,
+        grace_s=_GRACE_S,
+    )
+
+
+def _env(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
+    return child_environment.basic(inherited, path=run.project.path) | dict(variables)
+
+
+def simulator(
+    run: Run,
+    name: str,
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+    inherited: Mapping[str, str],
+) -> Spec:
+    """Return how to start the simulated site under a name of its own, with its arguments."""
+    return _module(run, name, "simulator", arguments, _env(run, variables, inherited))
+
+
+def site(
+    run: Run, arguments: Sequence[str], variables: Mapping[str, str], inherited: Mapping[str, str]
+) -> Spec:
+    """Return how to start the site's user and movie APIs, which wait for nobody."""
+    port = port_allocation.ports(run, (port_allocation.SITE,))[port_allocation.SITE]
+    whole = ("--site-only", f"--site-port={port}", *arguments)
+    started = simulator(run, SITE, whole, variables, inherited)
+    return replace(started, ready=lambda: sockets.answers(port, "/user/1"))

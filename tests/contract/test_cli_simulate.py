@@ -1,0 +1,119 @@
+"""The command line while a simulator runs: it is watched, interrupted, and never left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import typer
+
+from movierec.cli import simulate
+from movierec.stack.layout import Project
+from movierec.stack.processes.programs import Spec
+from tests.contract.children import eventually
+
+ROOT = Path(__file__).parents[2]
+
+SIMULATOR = """
+import json, pathlib, signal, sys, time
+def stop(number, frame):
+    print("stopped")
+    sys.exit(128 + number)
+signal.signal(signal.SIGINT, stop)
+print("site: http://127.0.0.1:8080")
+pathlib.Path(sys.argv[1]).write_text("{}")
+time.sleep(float(sys.argv[2]))
+sys.exit(int(sys.argv[3]))
+"""
+
+
+def watched(tmp_path, sleep_s=0.0, code=0):
+    ledger = tmp_path / "ledger.json"
+    command = (sys.executable, "-c", SIMULATOR, str(ledger), str(sleep_s), str(code))
+    run = Project(tmp_path).run("mine").create()
+    spec = Spec("simulate", command, dict(os.environ), tmp_path)
+    return run, spec, simulate.Watched(ledger, backfill=False, events=1)
+
+
+@pytest.mark.parametrize("code", [1, 2, 3])
+def test_the_simulators_exit_code_is_the_commands(tmp_path, capsys, code):
+    with pytest.raises(typer.Exit) as ended:
+        simulate.watch(*watched(tmp_path, code=code))
+    assert ended.value.exit_code == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "site: http://127.0.0.1:8080" in printed.err
+
+
+def test_a_simulator_that_ends_well_ends_the_command_well(tmp_path):
+    simulate.watch(*watched(tmp_path))
+
+
+def test_an_interrupt_is_passed_on_and_the_simulator_ends_in_order(tmp_path, capsys):
+    run, spec, asked = watched(tmp_path, sleep_s=600)
+
+    def interrupt():
+        while not asked.ledger.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(typer.Exit) as ended:
+        simulate.watch(run, spec, asked)
+    assert ended.value.exit_code == 128 + signal.SIGINT
+    assert "stopped" in capsys.readouterr().err
+
+
+WATCHING = """
+import os, pathlib, sys
+from movierec.cli import simulation
+from movierec.stack.layout import Project
+from movierec.stack.processes.programs import Spec
+folder = pathlib.Path(sys.argv[1])
+said = folder / "pid"
+code = f"import os, pathlib; pathlib.Path('{said}').write_text(str(os.getpid()))"
+child = (sys.executable, "-c", code + "; import time; time.sleep(600)")
+spec = Spec("simulate", child, dict(os.environ), folder)
+watched = simulation.Watched(folder / "ledger.json", backfill=False, events=1)
+simulation.watch(Project(folder).run("mine").create(), spec, watched)
+"""
+
+
+def test_a_command_that_is_killed_outright_leaves_no_simulator_behind(tmp_path):
+    command = [sys.executable, "-c", WATCHING, str(tmp_path)]
+    watching = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        pid_file = tmp_path / "pid"
+        eventually(lambda: pid_file.exists() and pid_file.read_text() != "")
+        simulator = psutil.Process(int(pid_file.read_text()))
+    finally:
+        watching.kill()
+        watching.wait()
+    eventually(lambda: not simulator.is_running())
+
+
+def test_an_account_of_an_earlier_simulation_is_not_shown(tmp_path):
+    ledger = tmp_path / "ledger.json"
+    assert simulate.account(ledger) is None
+    ledger.write_text('{"format": 1}')
+    assert simulate.account(ledger) == {"format": 1}
+    assert simulate.account(ledger, since_s=time.time() + 60) is None
+    ledger.write_text('{"format"')
+    assert simulate.account(ledger) is None
+
+
+def test_help_for_simulate_is_the_simulators_own():
+    ended = subprocess.run(
+        [sys.executable, "-m", "movierec.cli.main", "simulate", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--backfill DAYS" in ended.stdout
+    assert "usage: movierec simulate " in ended.stdout
