@@ -1,1 +1,1 @@
-"""The streaming site: people, films, their tastes, and the log that they leave."""
+"""A simulated streaming site: users with hidden preferences, films, APIs and an event log."""

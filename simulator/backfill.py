@@ -1,48 +1,54 @@
-"""A history written to the topic at once, by a process for each core.
+"""Backfill: write a generated history to Kafka, with several worker processes.
 
 Each process generates and sends the lines of its own users, so that none of them crosses a
 process: a user's lines are in one partition, and a partition's lines come from one process.
 """
 
+import contextlib
 import gc
 import math
 import multiprocessing
 import multiprocessing.synchronize
+import os
 import signal
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing.connection import Connection, wait
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import MovierecError, UnavailableError
-from simulator import history, printing
-from simulator.corruption import Damage, Damaged, Rates, damage
-from simulator.faults import Server
-from simulator.history import KINDS, Past
-from simulator.ledger import Ledger
-from simulator.oracle import Rules
-from simulator.producer import FastProducer, partition_of
+from simulator import history_format, history_generator
+from simulator.history_generator import KINDS, HistoryWindow
+from simulator.kafka_producer import BulkProducer, partition_of
+from simulator.line_corruption import CorruptedLine, Corruption, CorruptionRates, corrupt
+from simulator.reference_parser import ReferenceParser
+from simulator.request_errors import Server
 from simulator.settings import WorldSpec
+from simulator.traffic_ledger import Ledger
 
 Array = npt.NDArray[Any]
 
 _CHUNK_LINES: Final = 10_000
+# Some 20 MB of lines and futures.
+_CHUNKS_IN_FLIGHT: Final = 5
 _TICK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What to write where: at least `events` events of the past, as the reader will count."""
+class BackfillJob:
+    """What to write where: at least `events` valid events within `window`."""
 
     world: WorldSpec
-    past: Past
+    window: HistoryWindow
     events: int
-    rates: Rates
+    rates: CorruptionRates
     max_user_id: int
     check_catalog: bool
     server: Server
@@ -61,47 +67,49 @@ class Job:
 class Batch:
     """A worker's lines as they are sent, and what they are.
 
-    `kind` (n,) is by row of the history; `sent_as` (n + 1,) is where each row's lines begin
+    `kind` (n,) is by row of the history; `line_start` (n + 1,) is where each row's lines begin
     among `lines`: a duplicated row has two.
     """
 
     lines: Sequence[str]
     user_ids: Sequence[int]
     kind: Array
-    sent_as: Array
-    damages: Sequence[Damaged]
+    line_start: Array
+    corrupted: Sequence[CorruptedLine]
 
-    def account(self, rows: int) -> Ledger:
-        """Return the account of the first `rows` rows."""
+    def ledger(self, rows: int) -> Ledger:
+        """Return the ledger of the first `rows` rows."""
         ledger = Ledger()
         for kind, count in enumerate(np.bincount(self.kind[:rows]).tolist()):
             if count:
                 ledger.count_lines(KINDS[kind], count)
-        for one in self.damages:
+        for one in self.corrupted:
             if one.row < rows:
-                ledger.count_damage(KINDS[int(self.kind[one.row])], one.damage, one.fate)
+                ledger.count_corrupted(
+                    KINDS[int(self.kind[one.row])], one.corruption, one.detectability
+                )
         return ledger
 
 
-def prepare(job: Job, worker: int) -> Batch:
+def prepare(job: BackfillJob, worker: int) -> Batch:
     """Return the lines of one worker's users; the same for the same job."""
     world = job.world.build()
-    mine = worker_users(len(world.people), job.partitions, job.processes, worker)
+    mine = worker_users(len(world.users), job.partitions, job.processes, worker)
     if not len(mine):
         return Batch([], [], np.zeros(0, np.uint8), np.zeros(1, np.int64), [])
-    activity = world.tastes.activity
+    activity = world.preferences.activity
     share = float(activity[mine].sum(dtype=np.float64) / activity.sum(dtype=np.float64))
-    rng = np.random.default_rng([job.world.seed, job.past.end_s, worker])
+    rng = np.random.default_rng([job.world.seed, job.window.end_s, worker])
     lines = lines_for(job.events * share, job.rates)
-    past = history.generate(world, mine, lines, job.past, rng)
-    rules = Rules(
-        world.films.runtimes if job.check_catalog else None, job.max_user_id, job.past.max_rating
+    past = history_generator.generate(world, mine, lines, job.window, rng)
+    parser = ReferenceParser(
+        world.films.runtimes if job.check_catalog else None, job.max_user_id, job.window.max_rating
     )
-    texts = printing.texts(past, world, job.server, rng)
-    return assemble(texts, past, damage(texts, job.rates, rules, rng))
+    texts = history_format.texts(past, world, job.server, rng)
+    return apply_corruption(texts, past, corrupt(texts, job.rates, parser, rng))
 
 
-def lines_for(events: float, rates: Rates) -> int:
+def lines_for(events: float, rates: CorruptionRates) -> int:
     """Return how many lines leave at least so many events, all but surely.
 
     Damage is drawn line by line: four standard deviations are spare.
@@ -110,7 +118,7 @@ def lines_for(events: float, rates: Rates) -> int:
     return math.ceil((events + 4 * math.sqrt(events * loss)) / (1 - loss)) + 1
 
 
-# Where almost all is damaged, nobody wants a million events.
+# Where almost all is corrupted, nobody wants a million events.
 _MAX_LOSS: Final = 0.9
 
 
@@ -120,85 +128,130 @@ def worker_users(count: int, partitions: int, workers: int, worker: int) -> Arra
     return np.asarray(users[(users + 1) % partitions % workers == worker])
 
 
-def assemble(texts: list[str], past: history.History, damages: Sequence[Damaged]) -> Batch:
-    """Return the lines with the damage done."""
+def apply_corruption(
+    texts: list[str], past: history_generator.History, corrupted: Sequence[CorruptedLine]
+) -> Batch:
+    """Return the batch, its corrupted lines put in place."""
     copies = np.ones(len(texts), np.int64)
-    for one in damages:
+    for one in corrupted:
         texts[one.row] = one.text
-        copies[one.row] += one.damage is Damage.DUPLICATE
+        copies[one.row] += one.corruption is Corruption.DUPLICATE
     users = np.repeat(past.user + 1, copies).tolist()
     lines = texts
     if len(users) > len(texts):
         lines = [texts[i] for i in np.repeat(np.arange(len(texts)), copies).tolist()]
-    return Batch(lines, users, past.kind, np.concatenate([[0], np.cumsum(copies)]), damages)
+    return Batch(lines, users, past.kind, np.concatenate([[0], np.cumsum(copies)]), corrupted)
 
 
-class _Stop:
-    """Whether to stop, looked at between chunks."""
+class Producer(Protocol):
+    """Where a worker sends its lines."""
 
-    def __init__(self, event: multiprocessing.synchronize.Event) -> None:
-        self.is_set = event.is_set
+    def send(self, lines: Sequence[bytes], keys: Sequence[bytes], partitions: Sequence[int]) -> Any:  # noqa: ANN401  the producer's own handle
+        """Send lines, in order within a partition. Raises UnavailableError."""
+        ...
+
+    def confirm(self, sent: Any) -> Sequence[int]:  # noqa: ANN401
+        """Wait until all lines of one `send` are written; return their offsets.
+
+        Raises UnavailableError.
+        """
+        ...
 
 
-def _work(job: Job, worker: int, pipe: Connection, stop: _Stop) -> None:
+class Sending:
+    """Sends a batch chunk by chunk, and counts the chunks that the broker has confirmed."""
+
+    def __init__(self, batch: Batch, producer: Producer, partitions: int) -> None:
+        self._batch, self._producer, self._partitions = batch, producer, partitions
+        self._in_flight: deque[tuple[int, Sequence[int], Any]] = deque()
+        self._offsets = Ledger()
+        self._confirmed_rows = 0
+        self.lines_sent = 0
+
+    def run(self) -> Iterator[None]:
+        """Send chunk after chunk, pausing after each; `confirm` the last ones after that.
+
+        Raises UnavailableError.
+        """
+        rows = len(self._batch.kind)
+        for start, end in pairwise([*range(0, rows, _CHUNK_LINES), rows]):
+            self._send(start, end)
+            yield
+            self.confirm(but=_CHUNKS_IN_FLIGHT)
+
+    def _send(self, start: int, end: int) -> None:
+        first, self.lines_sent = (int(self._batch.line_start[row]) for row in (start, end))
+        users = self._batch.user_ids[first : self.lines_sent]
+        partitions = [partition_of(user, self._partitions) for user in users]
+        lines = [line.encode() for line in self._batch.lines[first : self.lines_sent]]
+        sent = self._producer.send(lines, [b"%d" % user for user in users], partitions)
+        self._in_flight.append((end, partitions, sent))
+
+    def confirm(self, *, but: int = 0) -> None:
+        """Wait until all chunks but the last `but` are confirmed. Raises UnavailableError."""
+        while len(self._in_flight) > but:
+            end, partitions, sent = self._in_flight[0]
+            for partition, offset in zip(partitions, self._producer.confirm(sent), strict=True):
+                self._offsets.count_offsets(partition, offset, offset + 1, 1)
+            self._confirmed_rows = end
+            self._in_flight.popleft()
+
+    def ledger(self) -> Ledger:
+        """Return the ledger of what was confirmed; the rest of what was sent is unconfirmed."""
+        ledger = self._batch.ledger(self._confirmed_rows)
+        ledger.unconfirmed = self.lines_sent - ledger.lines.total()
+        ledger.add(self._offsets)
+        return ledger
+
+
+def _work(
+    job: BackfillJob, worker: int, pipe: Connection, stop: multiprocessing.synchronize.Event
+) -> None:
     """Prepare and send one worker's lines, reporting ("sent", n) and at last ("done", ...)."""
     # The parent stops its workers; a Ctrl-C reaches all of the terminal's processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # A future and its batch know each other, so each full collection walks all lines under way
-    # and frees nothing: without it a fifth faster, and no larger.
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    # Each full collection would walk all lines and futures in flight, and free nothing.
     gc.disable()
     ledger, problem = Ledger(), None
     try:
         batch = prepare(job, worker)
-        ledger, problem = _send(job, batch, pipe, stop)
+        with contextlib.closing(BulkProducer(job.options, job.topic)) as producer:
+            ledger, problem = _send(Sending(batch, producer, job.partitions), pipe, stop)
     except MovierecError as exc:
         problem = str(exc)
     pipe.send(("done", ledger, problem))
     pipe.close()
 
 
-def _send(job: Job, batch: Batch, pipe: Connection, stop: _Stop) -> tuple[Ledger, str | None]:
-    """Return the account of what was confirmed, and what went wrong."""
-    producer = FastProducer(job.options, job.topic)
-    rows = 0
+def _exit_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _send(
+    sending: Sending, pipe: Connection, stop: multiprocessing.synchronize.Event
+) -> tuple[Ledger, str | None]:
+    """Return the ledger, and what went wrong."""
+    problem = None
     try:
-        for done in _send_chunks(job, batch, producer, stop):
-            rows = done
-            pipe.send(("sent", int(batch.sent_as[rows])))
-        producer.confirm()
+        for _ in sending.run():
+            pipe.send(("sent", sending.lines_sent))
+            if stop.is_set():
+                break
+        sending.confirm()
     except UnavailableError as exc:
-        # Some of the last lines may be in the topic too; nobody knows which.
-        return Ledger(unconfirmed=int(batch.sent_as[rows])), str(exc)
-    finally:
-        producer.close()
-    ledger = batch.account(rows)
-    for one in producer.confirmed:
-        following = one.first_offset + one.lines
-        ledger.count_offsets(one.partition, one.first_offset, following, one.lines)
-    return ledger, None
-
-
-def _send_chunks(job: Job, batch: Batch, producer: FastProducer, stop: _Stop) -> Iterator[int]:
-    """Hand chunk after chunk over; yield how many rows are done."""
-    edges = [*range(0, len(batch.kind), _CHUNK_LINES), len(batch.kind)]
-    for start, end in pairwise(edges):
-        if stop.is_set():
-            return
-        first, last = int(batch.sent_as[start]), int(batch.sent_as[end])
-        users = batch.user_ids[first:last]
-        producer.send(
-            [line.encode() for line in batch.lines[first:last]],
-            [b"%d" % user for user in users],
-            [partition_of(user, job.partitions) for user in users],
-        )
-        yield end
+        problem = str(exc)
+    return sending.ledger(), problem
 
 
 class Backfill:
-    """The processes that write a history, and their account."""
+    """The worker processes that write a history, and the sum of their ledgers."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BackfillJob) -> None:
         self._job = job
         context = multiprocessing.get_context("spawn")
         self._stop = context.Event()
@@ -208,7 +261,7 @@ class Backfill:
         self._processes = []
         for worker in range(job.processes):
             ours, theirs = context.Pipe(duplex=False)
-            arguments = (job, worker, theirs, _Stop(self._stop))
+            arguments = (job, worker, theirs, self._stop)
             self._processes.append((context.Process(target=_work, args=arguments), theirs))
             self._sent[ours] = 0
 
@@ -217,9 +270,9 @@ class Backfill:
         self._stop.set()
 
     def run(self, tick: Callable[[Ledger], None]) -> Ledger:
-        """Write the history and return its account; `tick` gets the state once a second.
+        """Write the history and return its ledger; `tick` gets the state once a second.
 
-        Raises UnavailableError when the broker is gone; `ledger` then tells what is unconfirmed.
+        Raises UnavailableError when the broker is gone; `ledger` then says what is unconfirmed.
         """
         for process, theirs in self._processes:
             process.start()
@@ -251,7 +304,7 @@ class Backfill:
             self._problems.append(message[2])
 
     def ledger(self) -> Ledger:
-        """Return the account so far: what is on its way counts as unconfirmed."""
+        """Return the ledger so far: lines in flight count as unconfirmed."""
         total = Ledger(unconfirmed=sum(self._sent.values()))
         for one in self._ledgers:
             total.add(one)

@@ -1,4 +1,4 @@
-"""What the command line says, as values."""
+"""Settings of a run, as values."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from movierec.errors import UsageError
-from simulator import movielens, world
-from simulator.corruption import Rates
-from simulator.faults import Server
-from simulator.world import World
+from simulator import movielens_loader, synthetic_world
+from simulator.line_corruption import CorruptionRates
+from simulator.request_errors import Server
+from simulator.synthetic_world import World
 
 DEFAULT_RATE: Final = 5.0
 DEFAULT_EVENTS: Final = 1_000_000
@@ -17,7 +17,7 @@ DEFAULT_EVENTS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class WorldSpec:
-    """How to build the world, the same in every process."""
+    """Parameters of the world, which each process builds for itself."""
 
     users: int
     movies: int
@@ -27,13 +27,13 @@ class WorldSpec:
     def build(self) -> World:
         """Return the world. Raises UsageError when the MovieLens folder is none."""
         if self.movielens is not None:
-            return movielens.load(self.movielens, self.seed)
-        return world.generate(self.users, self.movies, self.seed)
+            return movielens_loader.load(self.movielens, self.seed)
+        return synthetic_world.generate(self.users, self.movies, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
 class LiveSpec:
-    """How the site lives: requests a second, viewing sped up, until when."""
+    """Live traffic: requests a second, speed-up of viewing, duration."""
 
     proxy: str
     rate: float
@@ -45,7 +45,7 @@ class LiveSpec:
 
 @dataclass(frozen=True, slots=True)
 class SiteSpec:
-    """Where the user and movie APIs answer."""
+    """Address of the user and movie APIs."""
 
     host: str
     port: int
@@ -54,7 +54,7 @@ class SiteSpec:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that a run needs to know; None: that part is not wanted."""
+    """All settings of a run; None disables that part."""
 
     world: WorldSpec
     site: SiteSpec | None
@@ -62,7 +62,7 @@ class Settings:
     backfill_days: float | None
     events: int
     workers: int
-    rates: Rates
+    rates: CorruptionRates
     max_user_id: int
     max_rating: int
     check_catalog: bool

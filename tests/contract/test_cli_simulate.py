@@ -71,7 +71,7 @@ def test_an_interrupt_is_passed_on_and_the_simulator_ends_in_order(tmp_path, cap
 
 WATCHING = """
 import os, pathlib, sys
-from movierec.cli import simulation
+from movierec.cli import simulate
 from movierec.stack.layout import Project
 from movierec.stack.processes.programs import Spec
 folder = pathlib.Path(sys.argv[1])
@@ -79,8 +79,8 @@ said = folder / "pid"
 code = f"import os, pathlib; pathlib.Path('{said}').write_text(str(os.getpid()))"
 child = (sys.executable, "-c", code + "; import time; time.sleep(600)")
 spec = Spec("simulate", child, dict(os.environ), folder)
-watched = simulation.Watched(folder / "ledger.json", backfill=False, events=1)
-simulation.watch(Project(folder).run("mine").create(), spec, watched)
+watched = simulate.Watched(folder / "ledger.json", backfill=False, events=1)
+simulate.watch(Project(folder).run("mine").create(), spec, watched)
 """
 
 
@@ -116,3 +116,4 @@ def test_help_for_simulate_is_the_simulators_own():
         check=True,
     )
     assert "--backfill DAYS" in ended.stdout
+    assert "usage: movierec simulate " in ended.stdout

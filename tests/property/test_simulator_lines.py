@@ -1,4 +1,4 @@
-"""What the simulator writes is the site's grammar; what it calls damaged is damaged."""
+"""What the simulator writes is the site's grammar; what it calls corrupted is corrupted."""
 
 import re
 
@@ -8,14 +8,20 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from movierec.lake import log_lines
-from simulator import history, printing, world
-from simulator.corruption import Damage, Fate, Rates, damage, insert_character
-from simulator.faults import Server
-from simulator.history import Past
-from simulator.oracle import Rules
+from simulator import history_format, history_generator, synthetic_world
+from simulator.history_generator import HistoryWindow
+from simulator.line_corruption import (
+    Corruption,
+    CorruptionRates,
+    Detectability,
+    corrupt,
+    insert_character,
+)
+from simulator.reference_parser import ReferenceParser
+from simulator.request_errors import Server
 
 # Written down once more, from the course's description of its stream; shares nothing with the
-# simulator's oracle or with the product's parser.
+# simulator's reference parser or with the product's parser.
 ID = r"[a-z0-9+.*'_-]+"
 GRAMMAR = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{3}|\.\d{6}|\.\d{9})?)?),(?P<user>[1-9]\d*),"
@@ -24,23 +30,25 @@ GRAMMAR = re.compile(
     rf"|recommendation request (?P<server>[^ ,]+), status "
     rf"(200, result: (?P<ids>{ID}(, {ID})*)|0, result: (?P<error>.*)), (0|[1-9]\d*) ms)"
 )
-WORLD = world.generate(60, 300, 5)
+WORLD = synthetic_world.generate(60, 300, 5)
 RUNTIMES = WORLD.films.runtimes
-RULES = Rules(RUNTIMES)
+PARSER = ReferenceParser(RUNTIMES)
 LIMITS = log_lines.Limits()
 CATALOG = log_lines.Catalog(RUNTIMES)
 ONLY = {
-    Damage.INSERTED: Rates(1, 0, 0, 0),
-    Damage.REPLACED_ID: Rates(0, 1, 0, 0),
-    Damage.BAD_RATING: Rates(0, 0, 1, 0),
+    Corruption.INSERTED: CorruptionRates(1, 0, 0, 0),
+    Corruption.REPLACED_ID: CorruptionRates(0, 1, 0, 0),
+    Corruption.BAD_RATING: CorruptionRates(0, 0, 1, 0),
 }
 SEED = st.integers(0, 2**32)
 
 
 def lines_of(seed, count=150):
     rng = np.random.default_rng(seed)
-    past = history.generate(WORLD, np.arange(60), count, Past(1_790_000_000, 3.0), rng)
-    return printing.texts(past, WORLD, Server("localhost:8082", "127.0.0.1"), rng)
+    past = history_generator.generate(
+        WORLD, np.arange(60), count, HistoryWindow(1_790_000_000, 3.0), rng
+    )
+    return history_format.texts(past, WORLD, Server("localhost:8082", "127.0.0.1"), rng)
 
 
 def is_event(line):
@@ -74,22 +82,22 @@ def test_the_same_seed_gives_the_same_bytes(seed):
 def test_every_undamaged_line_is_of_the_grammar(seed):
     lines = lines_of(seed)
     assert [line for line in lines if not is_event(line)] == []
-    assert [line for line in lines if not RULES.reads_as_event(line)] == []
+    assert [line for line in lines if not PARSER.reads_as_event(line)] == []
     assert len(set(lines)) == len(lines)
 
 
 @pytest.mark.parametrize("what", list(ONLY))
 @given(seed=SEED)
 def test_the_fate_of_a_damaged_line_is_what_the_grammar_says(what, seed):
-    found = damage(lines_of(seed), ONLY[what], RULES, np.random.default_rng(seed))
+    found = corrupt(lines_of(seed), ONLY[what], PARSER, np.random.default_rng(seed))
     assume(found)  # a few seeds make no rating that could be spoilt
     for one in found:
-        assert is_event(one.text) is (one.fate is Fate.SILENT), one.text
+        assert is_event(one.text) is (one.detectability is Detectability.SILENT), one.text
 
 
 @given(SEED, st.data())
 def test_the_product_takes_an_inserted_character_for_what_the_simulator_does(seed, data):
     """Two readings of one grammar, written by different hands: any difference is a defect."""
     line = data.draw(st.sampled_from(lines_of(seed, 60)))
-    damaged = insert_character(line, np.random.default_rng(seed))
-    assert product_takes(damaged) is RULES.reads_as_event(damaged), damaged
+    corrupted = insert_character(line, np.random.default_rng(seed))
+    assert product_takes(corrupted) is PARSER.reads_as_event(corrupted), corrupted

@@ -101,7 +101,12 @@ def show(step: Step, watched: Watched, found: Mapping[str, Any]) -> None:
 
 def _defaults(run: Run, variables: Mapping[str, str]) -> list[str]:
     port = variables.get(settings.SITE_URL, ":8080").rpartition(":")[2]
-    return [f"--site-port={port}", f"--ledger={run.site / 'ledger.json'}", f"--events={_EVENTS}"]
+    return [
+        "--prog=movierec simulate",
+        f"--site-port={port}",
+        f"--ledger={run.site / 'ledger.json'}",
+        f"--events={_EVENTS}",
+    ]
 
 
 def watch(run: Run, spec: Spec, watched: Watched) -> None:

@@ -1,9 +1,9 @@
 import pytest
 
-from simulator import world
+from simulator import synthetic_world
 
 
 @pytest.fixture(scope="session")
 def small_world():
     """Return a world of 300 users and 800 films."""
-    return world.generate(300, 800, 7)
+    return synthetic_world.generate(300, 800, 7)
