@@ -10,6 +10,7 @@ from typing import Any, Final
 import aiohttp
 import numpy as np
 
+from movierec.api_contract import RECOMMEND_PATH
 from simulator import log_line_format, request_errors, response_validation
 from simulator.message_sender import MessageSender
 from simulator.request_errors import Server
@@ -161,7 +162,7 @@ class LiveTraffic:
 
     async def _fetch(self, http: aiohttp.ClientSession, user_id: int) -> Response:
         try:
-            async with http.get(f"{self._spec.proxy}/recommend/{user_id}") as http_response:
+            async with http.get(f"{self._spec.proxy}{RECOMMEND_PATH}{user_id}") as http_response:
                 body = await http_response.read()
                 known = self._world.films.index
                 return response_validation.validate(

@@ -4,14 +4,12 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from movierec.api_contract import MODEL_VERSION, RECOMMENDATION_SOURCE
 from simulator import request_errors
 from simulator.log_line_format import id_list
 from simulator.traffic_ledger import UNKNOWN
 
 MAX_MOVIES: Final = 20
-
-MODEL_HEADER: Final = "X-Model-Version"
-SOURCE_HEADER: Final = "X-Recommendation-Source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,8 @@ def validate(
             return failed("unknown movie", f"movie {_printable(name)} not found")
     return Response(
         movie_ids,
-        model=headers.get(MODEL_HEADER, UNKNOWN),
-        source=headers.get(SOURCE_HEADER, UNKNOWN),
+        model=headers.get(MODEL_VERSION, UNKNOWN),
+        source=headers.get(RECOMMENDATION_SOURCE, UNKNOWN),
     )
 
 

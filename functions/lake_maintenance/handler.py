@@ -24,7 +24,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from movierec import metrics as live_metrics
 from movierec.aws.delta_lake import DeltaLake
-from movierec.aws.delta_maintenance import Kept, LakeMaintainer
+from movierec.aws.delta_maintenance import LakeMaintainer, Maintained
 from movierec.aws.lambda_handler import Context, lambda_handler
 from movierec.errors import LakeError
 from movierec.lake.maintenance import Policy
@@ -35,9 +35,9 @@ SERVICE: Final = "movierec-keep-lake"
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What the function needs of the world; `keep` is given a clock of the seconds left."""
+    """What the function needs of the world; `maintain` is given a clock of the seconds left."""
 
-    keep: Callable[[Callable[[], float]], Sequence[Kept]]
+    maintain: Callable[[Callable[[], float]], Sequence[Maintained]]
     logger: Logger
     metrics: Metrics
 
@@ -46,11 +46,11 @@ class Dependencies:
         """Return the real ones. Raises ConfigError."""
         lake, policy, clock = DeltaLake.from_env(env), Policy.from_env(env), SystemClock()
 
-        def keep(time_left_s: Callable[[], float]) -> Sequence[Kept]:
-            return LakeMaintainer(lake, policy, clock, time.sleep, time_left_s).keep()
+        def maintain(time_left_s: Callable[[], float]) -> Sequence[Maintained]:
+            return LakeMaintainer(lake, policy, clock, time.sleep, time_left_s).maintain()
 
         return cls(
-            keep=keep,
+            maintain=maintain,
             logger=Logger(service=SERVICE),
             metrics=Metrics(namespace=live_metrics.NAMESPACE, service=SERVICE),
         )
@@ -58,7 +58,7 @@ class Dependencies:
 
 def keep_lake(deps: Dependencies, time_left_s: Callable[[], float]) -> dict[str, Any]:
     """Keep every table; see the module's head. Raises LakeError, UnavailableError."""
-    tables = deps.keep(time_left_s)
+    tables = deps.maintain(time_left_s)
     _tell(deps, tables)
     failed = [table for table in tables if table.error]
     if failed:
@@ -66,13 +66,13 @@ def keep_lake(deps: Dependencies, time_left_s: Callable[[], float]) -> dict[str,
     return {"tables": {table.table: _counts(table) for table in tables}}
 
 
-def _counts(table: Kept) -> dict[str, Any]:
+def _counts(table: Maintained) -> dict[str, Any]:
     facts = asdict(table)
     del facts["table"], facts["error"]
     return facts
 
 
-def _tell(deps: Dependencies, tables: Sequence[Kept]) -> None:
+def _tell(deps: Dependencies, tables: Sequence[Maintained]) -> None:
     for table in tables:
         deps.logger.info("table_kept", extra={"kept": asdict(table)})
     totals = {

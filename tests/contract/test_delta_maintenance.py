@@ -35,7 +35,7 @@ def events(rows, day=TODAY, kind="watch", first_offset=0):
     }
 
 
-def keeper_of(lake, policy=AT_ONCE, **changes):
+def maintainer_of(lake, policy=AT_ONCE, **changes):
     wanted = {
         "clock": FakeClock(),
         "pause": lambda _seconds: None,
@@ -44,9 +44,9 @@ def keeper_of(lake, policy=AT_ONCE, **changes):
     return LakeMaintainer(lake, policy, **{**wanted, **changes})
 
 
-def keep(lake, policy=AT_ONCE, **changes):
+def maintain(lake, policy=AT_ONCE, **changes):
     """Run upkeep and return what it did, by table."""
-    done = {kept.table: kept for kept in keeper_of(lake, policy, **changes).keep()}
+    done = {done.table: done for done in maintainer_of(lake, policy, **changes).maintain()}
     assert [kept.error for kept in done.values() if kept.error] == []
     return done
 
@@ -80,13 +80,13 @@ def test_old_watching_goes_and_small_files_become_one(either_lake):
         batch = [events(2, OLD), events(3, JUST_KEPT), events(1, OLD, "rate"), events(2)]
         append(lake, *batch, upto=n)
 
-    (done,) = keep(lake).values()
+    (done,) = maintain(lake).values()
 
     assert (done.rows_deleted, done.partitions_left) == (8, 0)
     assert (done.files_removed, done.files_added) == (12, 3)
     assert done.files_vacuumed == 4  # those of the rows; the small ones were in use until then
     assert lake.count("events", by="kind") == {"watch": 20, "rate": 4}
-    assert keep(lake)["events"].files_vacuumed == 12
+    assert maintain(lake)["events"].files_vacuumed == 12
     assert lake.transaction("events", "movielog1-0") == 3
     append(lake, events(1), upto=4)
     assert len(rows(lake)) == 25
@@ -95,16 +95,16 @@ def test_old_watching_goes_and_small_files_become_one(either_lake):
 def test_upkeep_with_nothing_to_do_leaves_no_version(lake):
     append(lake, events(2), upto=1)
     lake.append("movies", [{"movie_id": ["a"]}], transactions={})
-    before = keep(lake, Policy())
+    before = maintain(lake, Policy())
 
-    assert keep(lake, Policy()) == before
+    assert maintain(lake, Policy()) == before
     assert {table: kept.version for table, kept in before.items()} == {"events": 1, "movies": 1}
 
 
 def test_a_retention_of_nothing_keeps_everything(lake):
     append(lake, events(2, "2001-01-01"), upto=1)
 
-    assert keep(lake, Policy(watch_retention_days=0))["events"].rows_deleted == 0
+    assert maintain(lake, Policy(watch_retention_days=0))["events"].rows_deleted == 0
 
 
 def test_rows_without_a_day_are_compacted_like_others(lake):
@@ -112,7 +112,7 @@ def test_rows_without_a_day_are_compacted_like_others(lake):
         line = {"raw": [b"x"], "kafka_partition": np.array([0]), "kafka_offset": np.array([offset])}
         lake.append("quarantine", [line], transactions={"movielog1-0": offset})
 
-    assert keep(lake)["quarantine"].files_added == 1
+    assert maintain(lake)["quarantine"].files_added == 1
     assert lake.quarantined_offsets(0, after=-1) == {0, 1, 2, 3}
 
 
@@ -120,8 +120,8 @@ def test_what_there_is_no_time_for_is_left_to_the_next_run(lake):
     for n in range(4):
         append(lake, events(1), events(1, kind="rate"), upto=n)
 
-    assert keep(lake, time_left_s=lambda: 30.0)["events"].partitions_left == 2
-    assert keep(lake)["events"].partitions_left == 0
+    assert maintain(lake, time_left_s=lambda: 30.0)["events"].partitions_left == 2
+    assert maintain(lake)["events"].partitions_left == 0
 
 
 def test_appends_and_upkeep_at_the_same_time_lose_nothing(lake, tmp_path):
@@ -142,13 +142,13 @@ def test_appends_and_upkeep_at_the_same_time_lose_nothing(lake, tmp_path):
     # A day: vacuum spares what the writer has not committed yet, and takes what was joined above.
     policy, runs = Policy(vacuum_retention_hours=24), []
     while not done.is_set() and writer.is_alive():
-        runs.append(keep(DeltaLake(str(tmp_path)), policy, pause=time.sleep)["events"])
+        runs.append(maintain(DeltaLake(str(tmp_path)), policy, pause=time.sleep)["events"])
     writer.join()
 
     assert done.is_set()
     assert len(runs) > 1
     assert sum(run.files_vacuumed for run in runs) == 4
-    keep(DeltaLake(str(tmp_path)), policy)
+    maintain(DeltaLake(str(tmp_path)), policy)
     other = DeltaLake(str(tmp_path))
     assert other.count("events", by="kind") == {"watch": 5 * appends, "rate": 2 * appends}
     assert len(rows(other)) == 7 * appends
@@ -208,7 +208,7 @@ def test_a_deletion_that_is_overtaken_is_tried_again_but_not_for_ever(lake, riva
             append(lake, events(1, OLD), upto=upto)
         return delta.delete(TOO_OLD)
 
-    keeper = keeper_of(lake, pause=pauses.append)
+    keeper = maintainer_of(lake, pause=pauses.append)
     if rivals == 1:
         assert keeper._committed(delta, "delete", delete)["num_deleted_rows"] == 4
     else:
@@ -224,7 +224,7 @@ def test_a_table_that_cannot_be_kept_does_not_keep_the_others_from_it(lake, tmp_
     (lost, *_) = lake.open("events").file_uris()
     Path(lost.removeprefix("file://")).unlink()
 
-    done = {kept.table: kept for kept in keeper_of(lake, Policy()).keep()}
+    done = {done.table: done for done in maintainer_of(lake, Policy()).maintain()}
 
     assert "not found" in done["events"].error
     assert done["movies"].error == ""
@@ -239,8 +239,8 @@ def test_what_was_replaced_stays_readable_until_its_retention_however_old_the_fi
 
     for n in range(4, 8):
         append(lake, events(1), upto=n)
-    assert keep(lake, Policy())["events"].files_removed > 0  # and a checkpoint was written
-    keep(lake, Policy())
+    assert maintain(lake, Policy())["events"].files_removed > 0  # and a checkpoint was written
+    maintain(lake, Policy())
 
     assert rows(lake, then) == [1, 1, 1, 1]
 
@@ -261,7 +261,7 @@ def make_older(table, days):
 def test_a_new_retention_is_written_into_the_table(lake):
     append(lake, events(1), upto=1)
 
-    keep(lake, Policy(vacuum_retention_hours=200))
+    maintain(lake, Policy(vacuum_retention_hours=200))
 
     told = lake.open("events").metadata().configuration
     assert set(told.values()) == {"interval 200 hours"}
@@ -272,7 +272,7 @@ def test_a_version_whose_files_were_vacuumed_is_said_to_be_gone(either_lake):
     lake = either_lake
     then = append(lake, events(3, OLD), events(2), upto=1)
     assert rows(lake, then) == [1, 1, 2, 2, 3]
-    keep(lake)
+    maintain(lake)
 
     with pytest.raises(VersionNotFoundError, match=f"no longer holds version {then} of events"):
         rows(lake, then)
@@ -285,7 +285,7 @@ def test_a_version_that_the_log_no_longer_reaches_is_said_to_be_gone(lake, tmp_p
     long_ago = time.time() - 40 * 86_400
     for path in Path(tmp_path / "events" / "_delta_log").iterdir():
         os.utime(path, (long_ago, long_ago))
-    keep(lake, Policy())
+    maintain(lake, Policy())
 
     with pytest.raises(VersionNotFoundError, match=f"no longer holds version {then} of events"):
         rows(lake, then)

@@ -159,10 +159,10 @@ class Lab:
         )
         self.lake.append("served", [served(self.movies)], transactions={"proxy": 1})
         api: Any = Lambda()
-        self.tracer = LineageResolver(self.lake, self.store, "movierec-api", api)
+        self.resolver = LineageResolver(self.lake, self.store, "movierec-api", api)
 
     def failed(self) -> list[str]:
-        checks = self.tracer.verify(self.tracer.by_id("id-1"))
+        checks = self.resolver.verify(self.resolver.by_id("id-1"))
         assert checks
         return [check.name for check in checks if not check.ok]
 
@@ -173,7 +173,7 @@ def lab(tmp_path: Path) -> Lab:
 
 
 def test_every_link_is_found_from_the_id(lab: Lab) -> None:
-    chain = lab.tracer.by_id("id-1")
+    chain = lab.resolver.by_id("id-1")
 
     assert chain.missing == ()
     assert chain.function is not None
@@ -201,18 +201,18 @@ def test_a_version_that_was_released_again_is_traced_to_the_release_of_that_time
         record = replace(step, release_id=release, at=at).dump()
         lab.store.put(step_key(release, 1, "route"), record)
 
-    assert [step["release_id"] for step in lab.tracer.by_id("id-1").release] == [again]
+    assert [step["release_id"] for step in lab.resolver.by_id("id-1").release] == [again]
 
 
 def test_what_else_lies_in_a_releases_folder_is_passed_over(lab: Lab) -> None:
     for name in ("page.html", "trials/20261120T091600000000Z.npz", "notices/start-sns.json"):
         lab.store.put(f"releases/{RELEASE}/{name}", b"\x00 no JSON")
 
-    assert [step["name"] for step in lab.tracer.by_id("id-1").release] == ["route"]
+    assert [step["name"] for step in lab.resolver.by_id("id-1").release] == ["route"]
 
 
 def test_a_user_and_a_time_lead_to_the_same_chain(lab: Lab) -> None:
-    assert lab.tracer.by_user(7, AT + timedelta(hours=2)) == lab.tracer.by_id("id-1")
+    assert lab.resolver.by_user(7, AT + timedelta(hours=2)) == lab.resolver.by_id("id-1")
 
 
 def test_untouched_data_passes_every_check(lab: Lab) -> None:
@@ -239,7 +239,7 @@ def test_data_that_upkeep_has_taken_is_said_to_be_gone_and_not_to_differ(
     table.optimize.compact()
     table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
 
-    checks = lab.tracer.verify(lab.tracer.by_id("id-1"))
+    checks = lab.resolver.verify(lab.resolver.by_id("id-1"))
 
     (gone,) = [check for check in checks if not check.ok]
     assert (gone.name, gone.gone) == ("events at version 1", True)
@@ -265,7 +265,7 @@ def test_a_list_that_the_model_would_not_give_is_found_out(lab: Lab) -> None:
     rows = served(lab.movies[::-1], recommendation_id=["id-2"])
     lab.lake.append("served", [rows], transactions={"proxy": 2})
 
-    checks = lab.tracer.verify(lab.tracer.by_id("id-2"))
+    checks = lab.resolver.verify(lab.resolver.by_id("id-2"))
 
     assert [check.name for check in checks if not check.ok] == ["the model's answer"]
 
@@ -274,7 +274,7 @@ def test_a_fallback_of_the_proxy_ends_the_chain_and_says_so(lab: Lab) -> None:
     blank = {"recommendation_id": ["id-2"], "function_version": [""], "source": ["fallback"]}
     lab.lake.append("served", [served(["y"], **blank)], transactions={"proxy": 2})
 
-    chain = lab.tracer.by_id("id-2")
+    chain = lab.resolver.by_id("id-2")
 
     assert chain.function is None
     assert any("the proxy answered" in text for text in chain.missing)
@@ -286,7 +286,7 @@ def test_what_was_deleted_since_is_named(lab: Lab) -> None:
     lab.lake.append("served", [served(lab.movies, **blank)], transactions={"proxy": 2})
     del lab.store.objects[datasets.key(lab.dataset_id, sealed_folder.MANIFEST_FILE)]
 
-    chain = lab.tracer.by_id("id-2")
+    chain = lab.resolver.by_id("id-2")
 
     assert (chain.function, chain.dataset) == (None, None)
     assert [text.split(":")[0] for text in chain.missing] == ["the function", "the data set"]
@@ -295,19 +295,19 @@ def test_what_was_deleted_since_is_named(lab: Lab) -> None:
 @pytest.mark.parametrize("unknown", ["id-9", "", "' or 1=1 --", "id-1' or 'a'='a"])
 def test_an_unknown_id_is_refused_with_what_to_check(lab: Lab, unknown: str) -> None:
     with pytest.raises(UsageError, match="check the id"):
-        lab.tracer.by_id(unknown)
+        lab.resolver.by_id(unknown)
 
 
 def test_a_user_who_got_nothing_that_day_is_refused(lab: Lab) -> None:
     with pytest.raises(UsageError, match="user 7 was served nothing"):
-        lab.tracer.by_user(7, AT + timedelta(days=9))
+        lab.resolver.by_user(7, AT + timedelta(days=9))
     with pytest.raises(UsageError, match="user 8 was served nothing"):
-        lab.tracer.by_user(8, AT)
+        lab.resolver.by_user(8, AT)
 
 
 def test_an_empty_lake_knows_no_recommendation(tmp_path: Path) -> None:
     api: Any = Lambda()
-    tracer = LineageResolver(DeltaLake(str(tmp_path)), MemoryStore(), "movierec-api", api)
+    resolver = LineageResolver(DeltaLake(str(tmp_path)), MemoryStore(), "movierec-api", api)
 
     with pytest.raises(UsageError, match="check the id"):
-        tracer.by_id("id-1")
+        resolver.by_id("id-1")

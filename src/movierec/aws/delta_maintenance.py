@@ -49,7 +49,7 @@ _RESERVE_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Maintained:
     """What was done to one table; `error` is empty, or what ended it."""
 
     table: str
@@ -75,14 +75,14 @@ class LakeMaintainer:
     pause: Callable[[float], object]
     time_left_s: Callable[[], float]
 
-    def keep(self) -> list[Kept]:
+    def maintain(self) -> list[Maintained]:
         """Do what is due, table by table; one that fails does not keep the next from its turn.
 
         Raises UnavailableError when nobody answers.
         """
-        return list(self._keep_all())
+        return list(self._maintain_all())
 
-    def _keep_all(self) -> Iterator[Kept]:
+    def _maintain_all(self) -> Iterator[Maintained]:
         for table in TABLES.values():
             try:
                 delta = self.lake.open(table.name)
@@ -90,12 +90,12 @@ class LakeMaintainer:
                 continue
             counts, error = Counter[str](), ""
             try:
-                self._keep(table, delta, counts)
+                self._maintain(table, delta, counts)
             except LakeError as exc:
                 error = str(exc)
-            yield Kept(table.name, int(delta.version()), **counts, error=error)
+            yield Maintained(table.name, int(delta.version()), **counts, error=error)
 
-    def _keep(self, table: Table, delta: DeltaTable, counts: Counter[str]) -> None:
+    def _maintain(self, table: Table, delta: DeltaTable, counts: Counter[str]) -> None:
         before = delta.version()
         self._set_retention(table, delta)
         counts["rows_deleted"] += self._delete(table, delta)

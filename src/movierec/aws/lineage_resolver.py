@@ -1,4 +1,4 @@
-"""Reads the links of `movierec.provenance.chain` from the lake, the artifacts bucket and Lambda."""
+"""The links of a lineage, read from the lake, the artifacts bucket and Lambda."""
 
 import hashlib
 import tempfile
@@ -29,8 +29,7 @@ from movierec.model import artifact, dataset, sealed_folder
 from movierec.model.ranking import Recommender
 from movierec.model.sealed_folder import MANIFEST_FILE
 from movierec.ports import ObjectStore
-from movierec.provenance import chain as provenance
-from movierec.provenance.chain import SITE_CLOCK_WITHIN, Function, Lineage
+from movierec.provenance import lineage as provenance
 from movierec.provenance.checks import (
     Check,
     check_answer,
@@ -40,6 +39,7 @@ from movierec.provenance.checks import (
     check_offsets,
     check_rows,
 )
+from movierec.provenance.lineage import SITE_CLOCK_WITHIN, Function, Lineage
 from movierec.releases.log import ReleaseLog
 from movierec.runtime.clock import SystemClock
 
@@ -76,7 +76,7 @@ class LineageResolver:
                 f"no recommendation {recommendation_id!r} in the lake: check the id; the proxy "
                 "writes to the lake in batches, so a fresh one takes some seconds to arrive"
             )
-        return self._chain(rows[0])
+        return self._lineage(rows[0])
 
     def by_user(self, user_id: int, at: datetime) -> Lineage:
         """Return the chain of what a user got nearest to a time, within a day of it."""
@@ -84,7 +84,7 @@ class LineageResolver:
         found = provenance.nearest(rows, at)
         if found is None:
             raise UsageError(f"user {user_id} was served nothing within a day of {at.isoformat()}")
-        return self._chain(found)
+        return self._lineage(found)
 
     def verify(self, chain: Lineage) -> tuple[Check, ...]:
         """Read the data again, at the versions that the manifests name, and compare."""
@@ -103,7 +103,7 @@ class LineageResolver:
 
     # Links ------------------------------------------------------------------------------
 
-    def _chain(self, found: Served) -> Lineage:
+    def _lineage(self, found: Served) -> Lineage:
         missing: list[str] = []
         event = provenance.site_event(found, self._site_rows(found))
         if event is None:

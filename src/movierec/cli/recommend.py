@@ -10,13 +10,14 @@ from urllib.parse import quote
 import typer
 
 from movierec import settings
+from movierec.api_contract import RECOMMEND_PATH, RECOMMENDATION_ID
 from movierec.aws.lineage_resolver import LineageResolver
 from movierec.cli import context as contexts
 from movierec.cli import http_client, progress_display
 from movierec.errors import ArtifactError, UnavailableError, UsageError, VersionNotFoundError
 from movierec.provenance import report
-from movierec.provenance.chain import Lineage
 from movierec.provenance.checks import Check
+from movierec.provenance.lineage import Lineage
 from movierec.runtime.clock import SystemClock
 
 # The site itself gives up after 800 ms; a person may wait a little longer.
@@ -29,7 +30,8 @@ def recommend(
     """Ask for a user's recommendations, as the site does, and show who answered."""
     here = contexts.of(context)
     here.enter()
-    url = f"{settings.require(os.environ, settings.PROXY_URL)}/recommend/{quote(user, safe='')}"
+    proxy = settings.require(os.environ, settings.PROXY_URL)
+    url = f"{proxy}{RECOMMEND_PATH}{quote(user, safe='')}"
     body, headers = _get(url)
     movies = body.strip().split(",")
     if here.as_json:
@@ -60,7 +62,7 @@ def _get(url: str) -> tuple[str, dict[str, str]]:
 def provenance(
     context: typer.Context,
     recommendation: Annotated[
-        str | None, typer.Argument(help="The recommendation's id (header X-Recommendation-Id).")
+        str | None, typer.Argument(help=f"The recommendation's id (header {RECOMMENDATION_ID}).")
     ] = None,
     *,
     user: Annotated[int | None, typer.Option(help="Or: the user,", min=1)] = None,
@@ -72,12 +74,12 @@ def provenance(
     """Show what a recommendation came from: model, code, dataset, lake versions, Kafka offsets."""
     here = contexts.of(context)
     here.enter()
-    tracer = LineageResolver.from_env(
+    resolver = LineageResolver.from_env(
         os.environ, settings.require(os.environ, settings.API_FUNCTION)
     )
     with progress_display.progress() as progress, progress.step("tracing"):
-        chain = _chain(tracer, recommendation, user, at)
-        checks = tracer.verify(chain) if verify else ()
+        chain = _lineage(resolver, recommendation, user, at)
+        checks = resolver.verify(chain) if verify else ()
     if here.as_json:
         progress_display.say_json(
             {**report.to_json(chain), "checks": [asdict(check) for check in checks]}
@@ -92,15 +94,15 @@ def provenance(
         raise VersionNotFoundError(f"cannot be checked any more: {'; '.join(gone)}")
 
 
-def _chain(
-    tracer: LineageResolver, recommendation: str | None, user: int | None, at: datetime | None
+def _lineage(
+    resolver: LineageResolver, recommendation: str | None, user: int | None, at: datetime | None
 ) -> Lineage:
     if (recommendation is None) == (user is None):
         raise UsageError("name one recommendation: its id, or --user USER [--at TIME]")
     if recommendation is not None:
-        return tracer.by_id(recommendation)
+        return resolver.by_id(recommendation)
     moment = at.replace(tzinfo=UTC) if at else SystemClock().now()
-    return tracer.by_user(user or 0, moment)
+    return resolver.by_user(user or 0, moment)
 
 
 def _print_chain(chain: Lineage, checks: tuple[Check, ...]) -> None:

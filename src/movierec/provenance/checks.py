@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from movierec.lake.served import Served
 from movierec.model.ranking import Ranked
-from movierec.provenance.chain import Facts, Function, Lineage
+from movierec.provenance.lineage import Facts, Function, Lineage
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from movierec.lake import log_lines
 from movierec.lake.served import Served, from_microseconds, utc
-from movierec.provenance.chain import Facts, Function, Lineage
 from movierec.provenance.checks import offsets_text, rows_by_kind
+from movierec.provenance.lineage import Facts, Function, Lineage
 from movierec.releases.traffic_split import TrafficSplit, describe
 
 

@@ -8,11 +8,11 @@ from aws_lambda_powertools import Logger, Metrics
 from functions.lake_maintenance import handler
 from functions.lake_maintenance.handler import Dependencies, keep_lake
 from movierec import metrics as live_metrics
-from movierec.aws.delta_maintenance import Kept
+from movierec.aws.delta_maintenance import Maintained
 from movierec.errors import ConfigError, LakeError
 
-EVENTS = Kept("events", 9, 100, 12, 3, 40, 1)
-SERVED = Kept("served", 4, files_removed=5, files_added=1)
+EVENTS = Maintained("events", 9, 100, 12, 3, 40, 1)
+SERVED = Maintained("served", 4, files_removed=5, files_added=1)
 
 
 def deps_of(*tables):
@@ -49,7 +49,7 @@ def test_each_table_is_answered_and_their_sums_are_metrics(capsys):
 
 
 def test_a_table_that_was_not_kept_is_named_when_the_others_are_told(capsys):
-    broken = Kept("quarantine", 2, error="a conflict that did not end")
+    broken = Maintained("quarantine", 2, error="a conflict that did not end")
 
     with pytest.raises(LakeError, match="quarantine was not kept: a conflict that did not end"):
         keep_lake(deps_of(EVENTS, broken), lambda: 900.0)

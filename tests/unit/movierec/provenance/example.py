@@ -5,7 +5,7 @@ from typing import Any
 
 from movierec.lake.served import Served, microseconds
 from movierec.model import sealed_folder
-from movierec.provenance.chain import Function, Lineage
+from movierec.provenance.lineage import Function, Lineage
 
 AT = datetime(2026, 11, 20, 10, 15, 0, 250_000, tzinfo=UTC)
 MOVIES = ("a+1999", "b+2000")

@@ -7,8 +7,8 @@ import pytest
 from movierec.model import sealed_folder
 from movierec.model.ranking import Ranked
 from movierec.provenance import checks
-from movierec.provenance.chain import Function, Lineage
 from movierec.provenance.checks import Check
+from movierec.provenance.lineage import Function, Lineage
 from tests.unit.movierec.provenance.example import (
     CHAIN,
     DATASET_MANIFEST,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from movierec.provenance import report
-from movierec.provenance.chain import Lineage
+from movierec.provenance.lineage import Lineage
 from tests.unit.movierec.provenance.example import CHAIN, MODEL, SERVED
 
 

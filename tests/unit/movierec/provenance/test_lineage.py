@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from movierec.lake.served import Served, microseconds
-from movierec.provenance import chain
+from movierec.provenance import lineage
 from tests.unit.movierec.provenance.example import AT, SERVED, event
 
 
@@ -33,7 +33,7 @@ OLD, NEW = release("old", "2026-11-19T09:00"), release("new", "2026-11-20T10:00"
 def test_the_release_is_the_last_that_sent_users_to_the_version(
     newest_first: list[tuple[Any, ...]], expected: str | None
 ) -> None:
-    found = chain.release_behind(SERVED, "12", newest_first)
+    found = lineage.release_behind(SERVED, "12", newest_first)
     assert {step["release_id"] for step in found} == ({expected} if expected else set())
 
 
@@ -57,12 +57,12 @@ def test_a_step_sends_users_to_a_version_that_had_none(
     name: str, version: str, before: Any, after: Any, sends: bool
 ) -> None:
     step = {"name": name, "version": version, "before": before, "after": after, "at": "then"}
-    assert chain.first_exposure([step], "12") == ("then" if sends else None)
+    assert lineage.first_exposure([step], "12") == ("then" if sends else None)
 
 
 def test_no_more_releases_are_read_than_needed() -> None:
     read = iter([NEW, OLD])
-    chain.release_behind(SERVED, "12", read)
+    lineage.release_behind(SERVED, "12", read)
     assert next(read) is OLD
 
 
@@ -72,12 +72,12 @@ def test_the_recommendation_nearest_in_time_is_taken() -> None:
         for s in (-9, 4)
     )
 
-    assert chain.nearest([early, late], AT) is late
-    assert chain.nearest([], AT) is None
+    assert lineage.nearest([early, late], AT) is late
+    assert lineage.nearest([], AT) is None
 
 
 def test_the_sites_line_is_the_nearest_that_shows_the_same_list() -> None:
     other, later, right = event(0, ("x",)), event(90), event(-2)
 
-    assert chain.site_event(SERVED, [other, later, right]) is right
-    assert chain.site_event(SERVED, [other]) is None
+    assert lineage.site_event(SERVED, [other, later, right]) is right
+    assert lineage.site_event(SERVED, [other]) is None
