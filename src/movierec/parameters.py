@@ -12,6 +12,8 @@ def read_parameters[T](cls: type[T], values: Mapping[str, Any]) -> T:
 
     Raises UsageError.
     """
+    if not isinstance(values, Mapping):
+        raise UsageError(f"parameters are {values!r}: expected an object")
     fields = {f.name: f.type for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is one
     unknown = sorted(set(values) - set(fields))
     if unknown:

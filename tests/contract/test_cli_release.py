@@ -180,6 +180,15 @@ def test_a_release_is_started_under_its_own_name(site: dict[str, str], cli: Cli)
     assert release_execution.is_driven(release)
 
 
+def test_what_step_functions_refuses_of_a_release_is_a_release_error(
+    site: dict[str, str], cli: Cli
+) -> None:
+    release = cli("start", "--no-watch", "--model", M2)["release_id"]
+
+    with pytest.raises(ReleaseError, match="ExecutionAlreadyExists"):
+        release_execution.begin(release, {"release_id": release, "request": {"code": True}})
+
+
 def test_a_release_is_of_a_model_or_of_code(site: dict[str, str], cli: Cli) -> None:
     with pytest.raises(UsageError, match="--model and --code"):
         cli("start", "--model", M1, "--code")

@@ -99,7 +99,7 @@ def after_step(found: ReleaseState, step: Step) -> ReleaseState:
 def _stored_policy(first: Step) -> Policy:
     try:
         return Policy.read(first.facts.get("policy", {}))
-    except (UsageError, TypeError) as exc:
+    except UsageError as exc:
         raise ReleaseError(
             f"release {first.release_id}: the policy that it was started with cannot be read "
             f"({exc}): it was written by other code; roll it back, and start another release"

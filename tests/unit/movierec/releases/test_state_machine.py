@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from movierec import settings
 from movierec.errors import ArtifactError, ReleaseError
 from movierec.releases import state_machine
 from movierec.releases.evaluation import Evaluation
@@ -41,6 +42,16 @@ def step(
 BEGUN = Step(RELEASE, "f", None, STABLE, "start", at=stamp(START), facts={"policy": POLICY_FACTS})
 TESTED = (BEGUN, step("gate", 1), step("cut", 2), step("smoke", 3))
 EXPOSED = (*TESTED, step("weigh", 4, canary(5)))
+
+
+@pytest.mark.parametrize("stored", [{"margin": "wide"}, {"no_such_rule": 1}, ["dwell_s"]])
+def test_a_stored_policy_that_cannot_be_read_is_the_releases_failure(stored: Any) -> None:
+    """It was read from the log: no environment variable is to blame."""
+    bad = replace(BEGUN, facts={"policy": stored})
+
+    with pytest.raises(ReleaseError, match=f"release {RELEASE}: the policy") as caught:
+        state_of((bad,))
+    assert settings.RELEASE_POLICY not in str(caught.value)
 
 
 @pytest.mark.parametrize(
