@@ -134,7 +134,7 @@ evidence: setup ## Play four releases on the real loop, three of them bad: docs/
 
 .PHONY: docs
 docs: setup ## Make docs/benchmarks.md from build/bench
-	$(VENV)/python -m bench.page
+	$(VENV)/python -m bench.benchmarks_page
 
 .PHONY: clean
 clean: ## Remove build products and caches; environments and runs stay

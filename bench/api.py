@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench import load
-from bench.load import Call, Load
-from bench.report import Row, publish
-from bench.stack import playing
+from bench import closed_loop_load
+from bench.benchmark_report import Row, publish
+from bench.closed_loop_load import Call, Load
+from bench.running_stack import playing
 from movierec.aws.session import client
 from movierec.errors import ReleaseError
 from movierec.releases import smoke_test
@@ -87,8 +87,8 @@ def _endpoints(given: argparse.Namespace) -> Mapping[str, str]:
 
 def _rows(callers: int, endpoints: Mapping[str, str], given: argparse.Namespace) -> list[Row]:
     def measured(call: Any) -> Load:  # noqa: ANN401
-        load.run(call, callers=callers, calls=2 * callers, users=given.users)  # warm
-        return load.run(call, callers=callers, calls=given.calls, users=given.users)
+        closed_loop_load.run(call, callers=callers, calls=2 * callers, users=given.users)  # warm
+        return closed_loop_load.run(call, callers=callers, calls=given.calls, users=given.users)
 
     api = measured(lambda: _getting(endpoints["api"], "/recommend/{}"))
     direct = measured(lambda: _invoking(given.function))

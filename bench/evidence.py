@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.faults import Code
-from bench.report import ROOT, Row, publish, table
-from bench.stack import Stack, command, playing
+from bench.benchmark_report import ROOT, Row, publish, table
+from bench.faulty_api import Code
+from bench.running_stack import Stack, command, playing
 from movierec import settings
 from movierec.aws.release_factory import open_releases
 from movierec.aws.s3_store import S3Store

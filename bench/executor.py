@@ -26,10 +26,10 @@ import chalice
 import numpy as np
 import psutil
 
-from bench import load
-from bench.functions import archive, create, invoke, wait
-from bench.load import Call, Load
-from bench.report import ROOT, Row, publish
+from bench import closed_loop_load
+from bench.benchmark_report import ROOT, Row, publish
+from bench.closed_loop_load import Call, Load
+from bench.emulated_functions import archive, create, invoke, wait
 from movierec import settings
 from movierec.aws.session import client
 from movierec.errors import MovierecError, ReleaseError
@@ -164,8 +164,8 @@ def _warm(calls: int) -> list[Row]:
 
 
 def _measured(connect: Callable[[], Call], calls: int, callers: int = 1) -> Load:
-    load.run(connect, callers=callers, calls=5 * callers, users=1)
-    return load.run(connect, callers=callers, calls=calls, users=1)
+    closed_loop_load.run(connect, callers=callers, calls=5 * callers, users=1)
+    return closed_loop_load.run(connect, callers=callers, calls=calls, users=1)
 
 
 def _invoking() -> Call:

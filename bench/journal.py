@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from bench.report import Row, publish
+from bench.benchmark_report import Row, publish
 from movierec.lake.schema import SERVED
 from movierec.lake.served import Served
 from movierec.testing.memory import MemoryLake

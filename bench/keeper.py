@@ -24,8 +24,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from bench.benchmark_report import ROOT, Row, publish
 from bench.keeper_resume import resumed
-from bench.report import ROOT, Row, publish
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.s3_store import S3Store

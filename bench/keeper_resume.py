@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.report import Row
-from bench.stack import command, playing, stop
+from bench.benchmark_report import Row
+from bench.running_stack import command, playing, stop
 from movierec.aws.session import client
 from movierec.stack import port_allocation, run_environment
 from movierec.stack.layout import Run

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 
-from bench.report import Row, publish
-from bench.stack import Stack, playing
+from bench.benchmark_report import Row, publish
+from bench.running_stack import Stack, playing
 from movierec import settings
 from movierec.stack import run_environment
 from movierec.stack.processes.supervisor import Supervisor

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import releases_page
+from bench.benchmark_report import Row, publish
 from bench.release_walk import End, Site, Walk, Walked
-from bench.report import Row, publish
 from movierec.releases.policy import Policy
 
 EQUAL = Site(0.10, 0.10)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.report import ROOT, Row, table
+from bench.benchmark_report import ROOT, Row, table
 from movierec.releases.policy import Policy
 from movierec.reports.svg_chart import Look, Mark, Point, Series, line_chart
 

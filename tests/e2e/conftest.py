@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bench.stack import playing
+from bench.running_stack import playing
 from movierec import settings
 from movierec.aws.release_factory import open_releases
 from movierec.aws.session import client

@@ -13,8 +13,8 @@ import psutil
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from bench.faults import Code
-from bench.stack import stop
+from bench.faulty_api import Code
+from bench.running_stack import stop
 from movierec import settings
 from movierec.aws import step_functions
 from movierec.aws.session import client

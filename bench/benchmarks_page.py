@@ -1,13 +1,13 @@
 """docs/benchmarks.md, made from the files in build/bench/.
 
-python -m bench.page
+python -m bench.benchmarks_page
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.report import ROOT
+from bench.benchmark_report import ROOT
 
 _HEAD = """\
 # Benchmarks
