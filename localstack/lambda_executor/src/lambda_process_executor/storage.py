@@ -11,12 +11,21 @@ import functools
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
+from typing import Final
+
+_MAKING: Final = threading.Lock()
+
+
+def own_folder() -> Path:
+    """Return this process's folder; the first call makes and locks it. Safe from any thread."""
+    with _MAKING:
+        return _made_folder()
 
 
 @functools.cache
-def own_folder() -> Path:
-    """Return this process's folder; the first call makes and locks it."""
+def _made_folder() -> Path:
     folder = _user_folder() / str(os.getpid())
     folder.mkdir(parents=True, exist_ok=True)
     hold(folder)

@@ -17,6 +17,15 @@ print(flush=True)
 input()
 """
 
+RACE = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from lambda_process_executor.storage import own_folder
+start = threading.Barrier(8)
+with ThreadPoolExecutor(8) as pool:
+    print(*pool.map(lambda _: start.wait() < 8 and own_folder(), range(8)))
+"""
+
 
 def test_what_a_killed_emulator_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
     folder = tmp_path / "4711"
@@ -43,3 +52,12 @@ def test_a_folder_is_held_once(tmp_path: Path) -> None:
         hold(tmp_path)
     os.close(descriptor)
     os.close(hold(tmp_path))
+
+
+def test_threads_that_come_first_get_one_folder(tmp_path: Path) -> None:
+    """LocalStack prepares several versions at once."""
+    source = str(Path(__file__).parents[2] / "src")
+    env = {"PYTHONPATH": source, "TMPDIR": str(tmp_path)}
+    folders = subprocess.check_output([sys.executable, "-c", RACE], env=env).split()
+    assert len(folders) == 8
+    assert len(set(folders)) == 1
