@@ -7,6 +7,7 @@ What this package adds is the place where a function runs:
     executor      LocalStack's interface on top of a sandbox
     invocation    what a sandbox runs, is asked, and answers
     sandbox       one execution environment: init, invoke, timeout, crash, stop
+    sandbox_registry  all of them, stopped together
     runtime_server, runtime_api  the Lambda Runtime API: whose turn it is; HTTP on a socket
     transcript    what the environment has written, event by event
     guard         memory and storage against the limits; `memory` and `disk` measure them
@@ -22,6 +23,7 @@ What this package adds is the place where a function runs:
     platform_log  START, END, REPORT and their relatives
     faults        what a caller is told when the function did not answer
     takeover      the functions of LocalStack that this package replaces
+    gateway_patches  its gateway: which address, and its end
     log_delivery  logs on their way to CloudWatch Logs
     emf           Embedded Metric Format: log lines into measurements
     measurements  measurements into CloudWatch's batches

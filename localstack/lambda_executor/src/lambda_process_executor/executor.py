@@ -19,7 +19,7 @@ from localstack.services.lambda_.invocation.lambda_models import (
 )
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
-from lambda_process_executor import holding, layers, places, storage
+from lambda_process_executor import holding, layers, places, sandbox_registry, storage
 from lambda_process_executor.environment import function_environment
 from lambda_process_executor.errors import ExecutorError
 from lambda_process_executor.hooks import shared_observer
@@ -65,6 +65,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
         except BaseException:
             give_back()
             raise
+        sandbox_registry.SHARED.add(self.sandbox)
         fault = self.sandbox.init()
         if fault is not None and _is_provisioned(env_vars):
             self.sandbox.stop(now=True)

@@ -41,7 +41,7 @@ class Sandbox:
         self._on_close = on_close
         self._busy = threading.Lock()
         self._stopping = False
-        self._stopping_now = False
+        self._killed = False
         self._closed = False
         _make_empty(spec.scratch)
         self._selector = selectors.DefaultSelector()
@@ -68,12 +68,17 @@ class Sandbox:
     def stop(self, *, now: bool) -> None:
         """End the environment: at once, or after the invocation that is running."""
         self._stopping = True
-        self._stopping_now = self._stopping_now or now
-        # In this order: whoever launches a process looks for the mark after it.
-        process = self._process
-        if now and process is not None:
-            process.let_go()
+        if now:
+            self.kill()
         self._close_if_stopping()
+
+    def kill(self) -> None:
+        """Have the processes killed, now and from now on, without waiting for their end."""
+        # In this order: whoever launches a process looks for the mark after it.
+        self._killed = True
+        process = self._process
+        if process is not None:
+            process.let_go()
 
     @property
     def warden_pid(self) -> int | None:
@@ -257,7 +262,7 @@ class Sandbox:
         self._process = process = FunctionProcess(self._spec.command(self._runtime.address))
         self._selector.register(process.output_fd, selectors.EVENT_READ, self._take_output)
         self._selector.register(process.control, selectors.EVENT_READ, self._take_control)
-        if self._stopping_now:
+        if self._killed:
             process.let_go()
 
     def _take_output(self) -> None:

@@ -16,6 +16,7 @@ the alias's own.
 
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -27,8 +28,10 @@ from localstack.aws.api.lambda_ import (
 )
 from localstack.aws.connect import connect_to
 from localstack.services.cloudwatch.cloudwatch_database_helper import CloudwatchDatabase
-from localstack.services.lambda_.invocation import version_manager
+from localstack.services.lambda_.invocation import execution_environment, version_manager
+from localstack.services.lambda_.invocation.event_manager import LambdaEventManager
 from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
+from localstack.services.lambda_.invocation.internal_sqs_queue import get_fake_sqs_client
 from localstack.services.lambda_.invocation.lambda_models import (
     AliasRoutingConfig,
     FunctionVersion,
@@ -45,7 +48,13 @@ from localstack.utils.aws.client_types import ServicePrincipal
 from localstack.utils.patch import patch
 from localstack.utils.threads import FuncThread
 
-from lambda_process_executor import alias_weights, client_context, holding, log_delivery
+from lambda_process_executor import (
+    alias_weights,
+    client_context,
+    holding,
+    log_delivery,
+    sandbox_registry,
+)
 from lambda_process_executor.hooks import shared_observer
 from lambda_process_executor.lambda_metrics import Caller
 from lambda_process_executor.log_delivery import Entry, Event
@@ -69,7 +78,10 @@ def take_over() -> None:
     """Put this module's functions in the place of LocalStack's. Once."""
     # That module's own name for it, which `patch` would not reach.
     version_manager.start_thread = functools.partial(_start_thread, version_manager.start_thread)
+    execution_environment.Timer = _daemon_timer
     patch(LambdaService.invoke)(_invoke_function)
+    patch(LambdaService.stop)(_stop_service)
+    patch(LambdaEventManager.stop)(_stop_event_manager)
     patch(LambdaVersionManager.invoke)(_invoke_version)
     patch(ExecutionEnvironment.invoke)(_invoke_environment)
     patch(ExecutionEnvironment.get_log_group_name)(_get_log_group_name)
@@ -86,6 +98,29 @@ def _start_thread(
     if str(kwargs.get("name")).startswith("record-cloudwatch-metric"):
         return None
     return original(*args, **kwargs)
+
+
+def _daemon_timer(*args: Any, **kwargs: Any) -> threading.Timer:  # noqa: ANN401
+    """Make a timer that does not keep the process: of a keep-alive, minutes may be left."""
+    timer = threading.Timer(*args, **kwargs)
+    timer.daemon = True
+    return timer
+
+
+def _stop_service(original: Callable[..., None], service: LambdaService) -> None:
+    # LocalStack stops a few versions at a time, for 5 s, and knows no environment still in init.
+    sandbox_registry.SHARED.close()
+    original(service)
+
+
+def _stop_event_manager(original: Callable[..., None], manager: LambdaEventManager) -> None:
+    with manager.lifecycle_lock:
+        if manager.poller is not None:
+            manager.poller.stop()
+            # The queue goes with its manager, and a poller waits for its messages up to 2 s.
+            queues = get_fake_sqs_client().queue_manager
+            queues.get_queue(manager.event_queue_url).shutdown()
+        original(manager)
 
 
 def _invoke_function(
