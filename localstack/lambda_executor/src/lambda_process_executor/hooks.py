@@ -12,7 +12,7 @@ from localstack.aws.connect import connect_to
 from localstack.runtime import hooks
 from localstack.utils.bootstrap import is_api_enabled
 
-from lambda_process_executor.publisher import Observer, Publisher
+from lambda_process_executor.metrics_publisher import Observer, Publisher
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from lambda_process_executor.places import SWITCH
+from lambda_process_executor.path_layout import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def test_the_process_executor_is_the_one_in_use(emulator: "Emulator") -> None:
         "    return open(f'/proc/{os.getppid()}/cmdline').read().split('\\0')\n",
     )
     assert any(
-        part.endswith("lambda_process_executor/warden.py")
+        part.endswith("lambda_process_executor/subreaper.py")
         for part in emulator.invoke("parent").payload
     )
     assert "Falling back" not in emulator.log()

@@ -1,6 +1,6 @@
-"""A file tree of a process's own: AWS's folders at AWS's paths, all else as the machine has it.
+"""A mount namespace for a function: AWS's folders at AWS's paths, all else as on the machine.
 
-Run in the warden's child before it becomes the function, so with few imports. A mount namespace
+Run in the subreaper's child before it becomes the function, so with few imports. A mount namespace
 (mount_namespaces(7)) is for root alone; everybody else gets one within a user namespace of their
 own (user_namespaces(7)), where the kernel's settings allow it.
 

@@ -1,10 +1,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from lambda_process_executor.environment import function_environment
-from lambda_process_executor.places import AWS_SCRATCH, Place
+from lambda_process_executor.environment_variables import function_environment
+from lambda_process_executor.path_layout import AWS_SCRATCH, Layout
 
-PLACE = Place(
+PLACE = Layout(
     task=Path("/t"),
     layers=None,
     runtime=Path("/r"),
@@ -17,10 +17,10 @@ PLACE = Place(
 def environment(
     given: dict[str, object] | None = None,
     own: dict[str, str] | None = None,
-    place: Place = PLACE,
+    layout: Layout = PLACE,
 ) -> dict[str, str]:
     return function_environment(
-        given or {}, own or {}, place, runtime="python3.13", api="127.0.0.1:9"
+        given or {}, own or {}, layout, runtime="python3.13", api="127.0.0.1:9"
     )
 
 
@@ -35,11 +35,11 @@ def test_the_folders_of_aws_are_named() -> None:
 
 
 def test_only_another_folder_than_tmp_has_to_be_named() -> None:
-    assert "TMPDIR" not in environment(place=replace(PLACE, scratch=AWS_SCRATCH))
+    assert "TMPDIR" not in environment(layout=replace(PLACE, scratch=AWS_SCRATCH))
 
 
 def test_layers_come_before_the_runtime_and_after_the_code() -> None:
-    env = environment(place=replace(PLACE, layers=Path("/o")))
+    env = environment(layout=replace(PLACE, layers=Path("/o")))
     assert env["PYTHONPATH"] == "/o/python/lib/python3.13/site-packages:/o/python:/r"
     assert env["LD_LIBRARY_PATH"] == "/t:/t/lib:/o/lib"
     assert env["PATH"].endswith(":/o/bin")

@@ -1,4 +1,4 @@
-"""Measurements into CloudWatch's batches (AWS: API reference, PutMetricData)."""
+"""Batches of measurements for CloudWatch (AWS: API reference, PutMetricData)."""
 
 import math
 from collections.abc import Iterator

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lambda_process_executor.errors import ExecutorError
-from lambda_process_executor.interpreters import find, probe
+from lambda_process_executor.python_interpreters import find, probe
 
 
 def python(folder: Path, version: str, name: str = "python") -> Path:

@@ -1,4 +1,4 @@
-"""A function's process tree, seen from the emulator."""
+"""A function's process tree: start, output, exit code, kill."""
 
 import os
 import socket
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-WARDEN: Final = Path(__file__).with_name("warden.py")
+SUBREAPER: Final = Path(__file__).with_name("subreaper.py")
 
 # Imported, not run as a script, which would be compiled anew for each function: 5 ms.
 _LOADER: Final = (
     "import os, sys; sys.path.append(os.path.dirname(os.path.dirname(sys.argv[1]))); "
-    "from lambda_process_executor.warden import main; main(sys.argv[2:])"
+    "from lambda_process_executor.subreaper import main; main(sys.argv[2:])"
 )
 
 # A killed process is gone within milliseconds unless it waits on a device.
@@ -45,7 +45,7 @@ class Tree:
 
     @property
     def arguments(self) -> list[str]:
-        """What the warden needs to know of it."""
+        """What the subreaper needs to know of it."""
         parts = [(m.mode, m.source or "", m.target) for m in self.mounts]
         return [str(self.root), *(str(part) for mount in parts for part in mount)]
 
@@ -54,8 +54,8 @@ class Tree:
 class Command:
     """What to run: program and arguments, in which folder, with which variables and no others.
 
-    Paths are those of `tree`, the machine's own if there is none. `niceness` is how far it steps
-    back for others: 0 is not at all, 19 most.
+    Paths are those of `tree`, the machine's own if there is none. `niceness` is its nice
+    value: 0 is the usual priority, 19 the lowest.
     """
 
     argv: tuple[str, ...]
@@ -68,7 +68,7 @@ class Command:
 class FunctionProcess:
     """A running function and all processes below it, with both outputs in one pipe.
 
-    `control` and `output_fd` are there to be selected on; `take_control` and `take_output` read
+    `control` and `output_fd` are there to be selected on; `read_control` and `read_output` read
     what is there without waiting. `exit_code` is None while the process runs; a negative one is
     the signal that ended it.
     """
@@ -82,7 +82,7 @@ class FunctionProcess:
         self.control.setblocking(False)
         self._unread = b""
         try:
-            self._warden = _spawn(command, theirs, write_fd)
+            self._subreaper = _spawn(command, theirs, write_fd)
         except BaseException:
             self.control.close()
             os.close(self.output_fd)
@@ -92,12 +92,12 @@ class FunctionProcess:
             os.close(write_fd)
 
     @property
-    def warden_pid(self) -> int:
+    def subreaper_pid(self) -> int:
         """The process that all others of this function are below."""
-        return self._warden.pid
+        return self._subreaper.pid
 
-    def take_control(self) -> None:
-        """Read the warden's messages: the process's id, its exit code."""
+    def read_control(self) -> None:
+        """Read the subreaper's messages: the process's id, its exit code."""
         try:
             data = self.control.recv(_CHUNK_BYTES)
         except BlockingIOError:
@@ -105,12 +105,12 @@ class FunctionProcess:
         except ConnectionError:
             data = b""
         if not data and self.exit_code is None:
-            self.exit_code = -9  # the warden itself was killed
+            self.exit_code = -9  # the subreaper itself was killed
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
             self._note(line.decode())
 
-    def take_output(self) -> bytes:
+    def read_output(self) -> bytes:
         """Read what the function has written, 1 MB of it at most."""
         chunks = []
         for _ in range(_MAX_CHUNKS):
@@ -123,8 +123,8 @@ class FunctionProcess:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def let_go(self) -> None:
-        """Ask the warden to end everything, without waiting. Safe from any thread."""
+    def request_kill(self) -> None:
+        """Ask the subreaper to end everything, without waiting. Safe from any thread."""
         try:
             self.control.shutdown(socket.SHUT_WR)
         except OSError:
@@ -132,12 +132,12 @@ class FunctionProcess:
 
     def kill(self) -> None:
         """End the whole tree and wait until it is gone; its last output can still be taken."""
-        self.let_go()
+        self.request_kill()
         try:
-            self._warden.wait(KILL_WAIT_S)
+            self._subreaper.wait(KILL_WAIT_S)
         except subprocess.TimeoutExpired:
-            self._warden.kill()
-            self._warden.wait()
+            self._subreaper.kill()
+            self._subreaper.wait()
 
     def close(self) -> None:
         """Kill, and give back the descriptors."""
@@ -154,15 +154,15 @@ class FunctionProcess:
 
 
 def _spawn(command: Command, control: socket.socket, output_fd: int) -> subprocess.Popen[bytes]:
-    # The loader's variables are for the function: the warden must not load the function's
+    # The loader's variables are for the function: the subreaper must not load the function's
     # libraries, so it gets them as arguments.
     loader = [f"{k}={v}" for k, v in command.env.items() if k.startswith("LD_")]
     env = {k: v for k, v in command.env.items() if not k.startswith("LD_")}
     tree = command.tree.arguments if command.tree is not None else []
-    warden = [sys.executable, "-I", "-S", "-c", _LOADER, str(WARDEN)]
+    subreaper = [sys.executable, "-I", "-S", "-c", _LOADER, str(SUBREAPER)]
     place = [str(command.niceness), str(command.folder)]
     return subprocess.Popen(
-        [*warden, *place, *tree, "--", *loader, "--", *command.argv],
+        [*subreaper, *place, *tree, "--", *loader, "--", *command.argv],
         stdin=control.fileno(),
         stdout=output_fd,
         stderr=output_fd,

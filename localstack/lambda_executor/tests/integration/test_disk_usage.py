@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lambda_process_executor.disk import used_bytes
+from lambda_process_executor.disk_usage import used_bytes
 
 MIB = 1024 * 1024
 

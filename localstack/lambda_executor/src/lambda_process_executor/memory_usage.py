@@ -1,4 +1,4 @@
-"""What a process tree uses, from /proc (proc_pid_status(5))."""
+"""Memory usage of a process tree, from /proc (proc_pid_status(5))."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

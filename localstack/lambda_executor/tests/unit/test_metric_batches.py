@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from lambda_process_executor.measurements import MAX_DATA, Batch, Measurement, Series
+from lambda_process_executor.metric_batches import MAX_DATA, Batch, Measurement, Series
 
 
 def series(name: str = "N", namespace: str = "shop") -> Series:

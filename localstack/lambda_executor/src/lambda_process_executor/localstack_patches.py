@@ -1,10 +1,10 @@
-"""Where LocalStack leaves metrics, log delivery and payload limits to this package.
+"""Patches of LocalStack's Lambda: metrics, log delivery, payload limits, stop, and repairs.
 
 LocalStack publishes each metric from a new thread that it never forgets, by FunctionName alone; it
 delivers each invocation's log by itself; it takes payloads of any size and drops what a caller
 sends as client context; and a throttled invocation never reaches an executor. And it takes a
 metric's dimensions for a search: asked for FunctionName=f it adds up f, f2 and every set that f is
-part of, so that a version's alarm hears other versions.
+part of, so that a version's alarm sees other versions.
 
 It removes a function's unpacked code when the function is updated, under an invocation that runs.
 
@@ -51,14 +51,14 @@ from localstack.utils.threads import FuncThread
 from lambda_process_executor import (
     alias_weights,
     client_context,
-    holding,
+    code_references,
     log_delivery,
     sandbox_registry,
 )
 from lambda_process_executor.hooks import shared_observer
 from lambda_process_executor.lambda_metrics import Caller
+from lambda_process_executor.log_buffer import Log, Segment
 from lambda_process_executor.log_delivery import Entry, Event
-from lambda_process_executor.transcript import Log, Segment
 
 LOG = logging.getLogger(__name__)
 
@@ -74,8 +74,8 @@ LogsClient = Any
 
 
 @functools.cache
-def take_over() -> None:
-    """Put this module's functions in the place of LocalStack's. Once."""
+def apply_patches() -> None:
+    """Replace functions of LocalStack by those of this module. Once."""
     # That module's own name for it, which `patch` would not reach.
     version_manager.start_thread = functools.partial(_start_thread, version_manager.start_thread)
     execution_environment.Timer = _daemon_timer
@@ -252,7 +252,7 @@ def _get_metric_data_stat(
 
 
 def _destroy_cached(_original: object, code: S3Code) -> None:
-    holding.SHARED.remove(holding.folder_of(code))
+    code_references.SHARED.remove(code_references.folder_of(code))
 
 
 def _create_routing_config_model(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lambda_process_executor.holding import Holding
+from lambda_process_executor.code_references import CodeReferences
 
 
 @pytest.fixture
@@ -16,33 +16,33 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_that_nobody_uses_goes_at_once(folder: Path) -> None:
-    holding = Holding()
-    holding.take([folder])
-    holding.give_back([folder])
+    references = CodeReferences()
+    references.acquire([folder])
+    references.release([folder])
     assert folder.exists()
-    holding.remove(folder)
+    references.remove(folder)
     assert not folder.exists()
 
 
 def test_a_folder_in_use_goes_with_its_last_user(folder: Path) -> None:
-    holding = Holding()
-    holding.take([folder])
-    holding.take([folder])
-    holding.remove(folder)
-    holding.give_back([folder])
+    references = CodeReferences()
+    references.acquire([folder])
+    references.acquire([folder])
+    references.remove(folder)
+    references.release([folder])
     assert folder.exists()
-    holding.give_back([folder])
+    references.release([folder])
     assert not folder.exists()
 
 
 def test_a_folder_that_is_filled_again_stays(folder: Path) -> None:
-    holding = Holding()
-    holding.take([folder])
-    holding.remove(folder)
-    holding.keep([folder])
-    holding.give_back([folder])
+    references = CodeReferences()
+    references.acquire([folder])
+    references.remove(folder)
+    references.retain([folder])
+    references.release([folder])
     assert folder.exists()
 
 
 def test_a_folder_that_is_not_there_is_no_trouble(tmp_path: Path) -> None:
-    Holding().remove(tmp_path / "never")
+    CodeReferences().remove(tmp_path / "never")

@@ -7,9 +7,9 @@ import pytest
 
 from lambda_process_executor.invocation import Outcome
 from lambda_process_executor.lambda_metrics import Caller
+from lambda_process_executor.log_buffer import Log
+from lambda_process_executor.metrics_publisher import Observer, Publisher
 from lambda_process_executor.platform_log import Report
-from lambda_process_executor.publisher import Observer, Publisher
-from lambda_process_executor.transcript import Log
 
 CALLER = Caller("000000000000", "us-east-1", "f", "f:live", "3")
 LINE = json.dumps(

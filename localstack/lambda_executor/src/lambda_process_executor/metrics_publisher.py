@@ -1,4 +1,4 @@
-"""Measurements on their way to CloudWatch, off the invocations' path."""
+"""Publish metrics to CloudWatch from a background thread."""
 
 import logging
 import threading
@@ -12,7 +12,7 @@ from lambda_process_executor import emf, lambda_metrics
 from lambda_process_executor.emf import Invalid
 from lambda_process_executor.invocation import Outcome
 from lambda_process_executor.lambda_metrics import Caller, Finished, Throttled
-from lambda_process_executor.measurements import Batch, Measurement
+from lambda_process_executor.metric_batches import Batch, Measurement
 
 LOG = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Publisher:
 
 
 class Observer:
-    """Watches invocations and offers what it saw to a publisher."""
+    """Turns invocations into metric events for a publisher."""
 
     def __init__(self, publisher: Publisher, now: Callable[[], float] = time.time) -> None:
         self._publisher = publisher

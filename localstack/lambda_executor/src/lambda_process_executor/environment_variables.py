@@ -1,4 +1,4 @@
-"""The variables that a function sees (AWS: "Using Lambda environment variables").
+"""Environment variables of a function (AWS: "Using Lambda environment variables").
 
 Nothing of the emulator's own environment is among them.
 """
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from lambda_process_executor.places import AWS_SCRATCH, Place
-from lambda_process_executor.warden import TELEMETRY
+from lambda_process_executor.path_layout import AWS_SCRATCH, Layout
+from lambda_process_executor.subreaper import TELEMETRY
 
 # Between LocalStack and the init program of its containers; AWS's functions see none of these.
 _INTERNAL: Final = frozenset(
@@ -28,7 +28,7 @@ _INTERNAL: Final = frozenset(
 
 
 def function_environment(
-    given: Mapping[str, object], own: Mapping[str, str], place: Place, *, runtime: str, api: str
+    given: Mapping[str, object], own: Mapping[str, str], layout: Layout, *, runtime: str, api: str
 ) -> dict[str, str]:
     """Return the whole environment of a function's process.
 
@@ -43,15 +43,15 @@ def function_environment(
         "_LAMBDA_TELEMETRY_LOG_FD": str(TELEMETRY),
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{runtime}",
         "AWS_LAMBDA_RUNTIME_API": api,
-        "LAMBDA_RUNTIME_DIR": str(place.runtime),
-        "LAMBDA_TASK_ROOT": str(place.task),
+        "LAMBDA_RUNTIME_DIR": str(layout.runtime),
+        "LAMBDA_TASK_ROOT": str(layout.task),
     }
-    return _defaults(place, runtime) | prepared | dict(own) | reserved
+    return _defaults(layout, runtime) | prepared | dict(own) | reserved
 
 
-def _defaults(place: Place, runtime: str) -> dict[str, str]:
-    task, layers = place.task, place.layers
-    programs = [place.programs, Path("/usr/local/bin"), Path("/usr/bin"), Path("/bin")]
+def _defaults(layout: Layout, runtime: str) -> dict[str, str]:
+    task, layers = layout.task, layout.layers
+    programs = [layout.programs, Path("/usr/local/bin"), Path("/usr/bin"), Path("/bin")]
     libraries = [task, task / "lib"]
     modules: list[Path] = []
     if layers is not None:
@@ -59,14 +59,14 @@ def _defaults(place: Place, runtime: str) -> dict[str, str]:
         libraries.append(layers / "lib")
         modules = [layers / "python/lib" / runtime / "site-packages", layers / "python"]
     # Where /tmp is not the function's own, it has to be told of the folder that is.
-    scratch = {} if place.scratch == AWS_SCRATCH else {"TMPDIR": str(place.scratch)}
+    scratch = {} if layout.scratch == AWS_SCRATCH else {"TMPDIR": str(layout.scratch)}
     return scratch | {
         # A function must not read the settings and credentials of whoever started the emulator.
-        "HOME": str(place.scratch),
+        "HOME": str(layout.scratch),
         "LANG": "en_US.UTF-8",
         "LD_LIBRARY_PATH": _path(libraries),
         "PATH": _path(programs),
-        "PYTHONPATH": _path([*modules, place.runtime]),
+        "PYTHONPATH": _path([*modules, layout.runtime]),
         "TZ": ":UTC",
     }
 

@@ -1,6 +1,6 @@
-"""Where a function's things are: at AWS's paths, or where this machine has them.
+"""Paths that a function sees: AWS's (/var/task, /opt, /tmp and so on), or this machine's own.
 
-AWS's paths take a mount namespace (`file_tree`). Where the kernel gives none, as in most
+AWS's paths take a mount namespace (`mount_namespace`). Where the kernel gives none, as in most
 containers, a function finds the same folders under other paths.
 """
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lambda_process_executor import storage
-from lambda_process_executor.interpreters import Interpreter
-from lambda_process_executor.process import Command, FunctionProcess, Mount, Tree
+from lambda_process_executor import work_folder
+from lambda_process_executor.function_process import Command, FunctionProcess, Mount, Tree
+from lambda_process_executor.python_interpreters import Interpreter
 
 LOG = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ _PROBE_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a function finds its things.
+class Layout:
+    """The paths that a function sees.
 
     `layers` is None for a function that has none and does not see the empty folder that AWS has
     then; `python` is the interpreter and `bootstrap` the program that starts the runtime client.
@@ -55,7 +55,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Folders:
+class HostFolders:
     """Where this machine has a function's code, its merged layers (or none) and its /tmp."""
 
     task: Path
@@ -63,9 +63,9 @@ class Folders:
     scratch: Path
 
 
-def here(folders: Folders, interpreter: Interpreter) -> Place:
-    """Return the place of a function that sees this machine's paths."""
-    return Place(
+def host_layout(folders: HostFolders, interpreter: Interpreter) -> Layout:
+    """Return the layout of a function that sees this machine's paths."""
+    return Layout(
         folders.task,
         folders.layers,
         interpreter.packages,
@@ -75,8 +75,8 @@ def here(folders: Folders, interpreter: Interpreter) -> Place:
     )
 
 
-def as_on_aws(folders: Folders, interpreter: Interpreter) -> tuple[Place, Tree]:
-    """Return the place of a function that sees AWS's paths, and the tree that makes it so.
+def aws_layout(folders: HostFolders, interpreter: Interpreter) -> tuple[Layout, Tree]:
+    """Return the layout of a function that sees AWS's paths, and the tree that makes it so.
 
     Code and layers are read-only. Interpreter and runtime client stay as writable as they are:
     uncompiled ones are compiled at the first import.
@@ -89,31 +89,31 @@ def as_on_aws(folders: Folders, interpreter: Interpreter) -> tuple[Place, Tree]:
         Mount("ro", BOOTSTRAP, _BOOTSTRAP),
         Mount("rw", folders.scratch, AWS_SCRATCH),
     )
-    place = Place(
+    layout = Layout(
         _TASK, _LAYERS, _RUNTIME, AWS_SCRATCH,
         _LANGUAGE / interpreter.program, _BOOTSTRAP / "bootstrap.py",
     )  # fmt: skip
-    return place, Tree(_mount_point(), mounts)
+    return layout, Tree(_mount_point(), mounts)
 
 
-def can_be_as_on_aws(interpreter: Interpreter, env: Mapping[str, str]) -> bool:
+def aws_layout_works(interpreter: Interpreter, env: Mapping[str, str]) -> bool:
     """Tell whether functions of an interpreter can have AWS's paths, and log why not."""
     return env.get(SWITCH, "1") != "0" and _works(interpreter)
 
 
 @functools.cache
 def _works(interpreter: Interpreter) -> bool:
-    """Start the interpreter once in such a tree, and see whether it finds the runtime client."""
+    """Start the interpreter once in such a tree, and try to import the runtime client."""
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder)
-        place, tree = as_on_aws(Folders(empty, None, empty), interpreter)
-        argv = (str(place.python), "-c", "import awslambdaric")
-        command = Command(argv, place.task, {"PYTHONPATH": str(place.runtime)}, tree)
-        code, said = _run(command)
+        layout, tree = aws_layout(HostFolders(empty, None, empty), interpreter)
+        argv = (str(layout.python), "-c", "import awslambdaric")
+        command = Command(argv, layout.task, {"PYTHONPATH": str(layout.runtime)}, tree)
+        code, output = _run(command)
     if code != 0:
         LOG.warning(
             "functions see this machine's paths, not /var/task, /opt and /tmp: %s",
-            said.strip() or f"{interpreter.executable} ended with {code}",
+            output.strip() or f"{interpreter.executable} ended with {code}",
         )
     return code == 0
 
@@ -124,13 +124,13 @@ def _run(command: Command) -> tuple[int | None, str]:
     try:
         while process.exit_code is None and time.monotonic() < deadline:
             select.select([process.control], [], [], deadline - time.monotonic())
-            process.take_control()
-        return process.exit_code, process.take_output().decode(errors="replace")
+            process.read_control()
+        return process.exit_code, process.read_output().decode(errors="replace")
     finally:
         process.close()
 
 
 def _mount_point() -> Path:
-    folder = storage.own_folder() / "root"
+    folder = work_folder.own_folder() / "root"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

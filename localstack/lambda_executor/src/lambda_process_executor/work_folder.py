@@ -1,4 +1,4 @@
-"""Where this package puts things on disk, and what is left there by an emulator that was killed.
+"""The emulator's work folder, and removal of those that killed emulators have left.
 
 lambda-process-<user>/<emulator>/   locked while the emulator lives (flock(2))
 environments/<id>/              an environment's /tmp
@@ -28,11 +28,11 @@ def own_folder() -> Path:
 def _made_folder() -> Path:
     folder = _user_folder() / str(os.getpid())
     folder.mkdir(parents=True, exist_ok=True)
-    hold(folder)
+    lock(folder)
     return folder
 
 
-def hold(folder: Path) -> int:
+def lock(folder: Path) -> int:
     """Lock a folder until the process ends, and return the descriptor that does it.
 
     Raises BlockingIOError if it is locked.
@@ -46,11 +46,11 @@ def hold(folder: Path) -> int:
     return descriptor
 
 
-def remove_left_over(folder: Path | None = None) -> None:
+def remove_stale(folder: Path | None = None) -> None:
     """Remove what emulators of the same user have left that could not remove it themselves."""
     for left in (folder or _user_folder()).glob("*"):
         try:
-            descriptor = hold(left)
+            descriptor = lock(left)
         except OSError:  # its emulator lives, or another removes it
             continue
         shutil.rmtree(left, ignore_errors=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from lambda_process_executor.storage import hold, remove_left_over
+from lambda_process_executor.work_folder import lock, remove_stale
 
 HOLDER = """
 import sys, pathlib
-from lambda_process_executor.storage import hold
-hold(pathlib.Path(sys.argv[1]))
+from lambda_process_executor.work_folder import lock
+lock(pathlib.Path(sys.argv[1]))
 print(flush=True)
 input()
 """
@@ -20,7 +20,7 @@ input()
 RACE = """
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from lambda_process_executor.storage import own_folder
+from lambda_process_executor.work_folder import own_folder
 start = threading.Barrier(8)
 with ThreadPoolExecutor(8) as pool:
     print(*pool.map(lambda _: start.wait() < 8 and own_folder(), range(8)))
@@ -39,19 +39,19 @@ def test_what_a_killed_emulator_left_is_removed_and_a_living_ones_is_not(tmp_pat
     ) as emulator:
         assert emulator.stdout is not None
         emulator.stdout.readline()
-        remove_left_over(tmp_path)
+        remove_stale(tmp_path)
         assert (folder / "environments/id").exists()
         emulator.kill()
-    remove_left_over(tmp_path)
+    remove_stale(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_is_held_once(tmp_path: Path) -> None:
-    descriptor = hold(tmp_path)
+def test_a_folder_is_locked_once(tmp_path: Path) -> None:
+    descriptor = lock(tmp_path)
     with pytest.raises(BlockingIOError):
-        hold(tmp_path)
+        lock(tmp_path)
     os.close(descriptor)
-    os.close(hold(tmp_path))
+    os.close(lock(tmp_path))
 
 
 def test_threads_that_come_first_get_one_folder(tmp_path: Path) -> None:

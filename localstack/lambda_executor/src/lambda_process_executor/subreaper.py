@@ -1,13 +1,13 @@
-"""Hold one function's processes together, and let none outlive the emulator.
+"""Subreaper of one function: starts it, reaps its processes, and kills them with the emulator.
 
 A process of its own, isolated and with few imports, because its start is part of every cold start
 (pathlib alone would be a third of it). Its arguments:
 
     <niceness> <folder> [<root> <mount> ...] -- [NAME=value ...] -- <program> [argument ...]
 
-`root` and mounts are what `file_tree` takes; without them the program sees the machine's own tree.
-Standard input is a control socket. The warden writes `pid <n>` once the function's process runs
-and `exit <n>` when it has ended (negative: the signal). It kills every process below it when the
+`root` and mounts are what `mount_namespace` takes; without them the program sees the machine's own
+tree. Standard input is a control socket. The subreaper writes `pid <n>` once the function runs and
+`exit <n>` when it has ended (negative: the signal). It kills every process below it when the
 function's process ends, or when the other side of the socket closes, which the kernel sees to
 however the emulator ends. Processes that daemonise themselves stay below it, because it is their
 subreaper (prctl(2), PR_SET_CHILD_SUBREAPER).
@@ -20,7 +20,7 @@ import select
 import signal
 import time
 
-from lambda_process_executor import file_tree
+from lambda_process_executor import mount_namespace
 
 CONTROL = 0
 PR_SET_PDEATHSIG = 1
@@ -43,7 +43,7 @@ def prctl(option: int, value: int) -> None:
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def become(
+def exec_function(
     folder: str, tree: list[str], variables: list[str], command: list[str], parent: int
 ) -> None:
     """Turn this fresh child into the function's process; never returns."""
@@ -66,10 +66,10 @@ def become(
 
 
 def enter(tree: list[str]) -> None:
-    """See the function's own file tree, and have its own count of processes. Raises OSError."""
+    """Enter the function's own file tree and its own count of processes. Raises OSError."""
     root, *rest = tree
     mounts = [(rest[i], rest[i + 1], rest[i + 2]) for i in range(0, len(rest), 3)]
-    file_tree.enter(root, mounts)
+    mount_namespace.enter(root, mounts)
     # Processes are counted by user and user namespace: without one of our own, everything else
     # that the user runs would count.
     if os.geteuid():
@@ -83,8 +83,8 @@ def limit(kind: int, most: int) -> None:
     resource.setrlimit(kind, (most, most))
 
 
-def step_back(niceness: int) -> None:
-    """Have the processors go to others first (nice(2)), from this process on and all below it.
+def lower_priority(niceness: int) -> None:
+    """Lower the priority of this process and of all below it (nice(2)).
 
     The session too, where the kernel divides time among sessions: there a process's own niceness
     counts within its session alone, and this one has the function and nobody else.
@@ -115,8 +115,8 @@ def reap() -> dict[int, int]:
         ended[pid] = os.waitstatus_to_exitcode(status)
 
 
-def watch(function: int, woken: int) -> int | None:
-    """Wait for the function's process to end, or for the emulator to let go.
+def wait_for_end(function: int, woken: int) -> int | None:
+    """Wait until the function's process ends, or the emulator closes the socket.
 
     Returns its exit code, or None when the control socket closed first.
     """
@@ -156,7 +156,7 @@ def kill_all() -> None:
             return
 
 
-def tell(message: str) -> None:
+def report(message: str) -> None:
     """Write one line to the control socket, if anybody is left to read it."""
     try:
         os.write(CONTROL, f"{message}\n".encode())
@@ -168,7 +168,7 @@ def main(arguments: list[str]) -> None:
     """Start the function's process and stay until it is over."""
     niceness, folder, *rest = arguments
     if int(niceness):
-        step_back(int(niceness))
+        lower_priority(int(niceness))
     split = rest.index("--")
     tree, rest = rest[:split], rest[split + 1 :]
     split = rest.index("--")
@@ -180,8 +180,8 @@ def main(arguments: list[str]) -> None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     function = os.fork()
     if function == 0:
-        become(folder, tree, rest[:split], rest[split + 1 :], me)
-    tell(f"pid {function}")
-    code = watch(function, woken)
+        exec_function(folder, tree, rest[:split], rest[split + 1 :], me)
+    report(f"pid {function}")
+    code = wait_for_end(function, woken)
     kill_all()
-    tell(f"exit {-signal.SIGKILL if code is None else code}")
+    report(f"exit {-signal.SIGKILL if code is None else code}")

@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from lambda_process_executor import faults
+from lambda_process_executor import error_responses
 
 
 def test_a_timeout_names_request_and_seconds_in_answer_and_log() -> None:
-    fault = faults.timed_out("r1", 3.0, "2026-01-02T03:04:05.678Z")
+    fault = error_responses.timed_out("r1", 3.0, "2026-01-02T03:04:05.678Z")
     assert json.loads(fault.payload) == {
         "errorType": "Sandbox.Timedout",
         "errorMessage": "RequestId: r1 Error: Task timed out after 3.00 seconds",
@@ -25,7 +25,7 @@ def test_a_timeout_names_request_and_seconds_in_answer_and_log() -> None:
     ],
 )
 def test_an_exit_says_how_the_process_ended(code: int, said: str) -> None:
-    fault = faults.exited("r1", code)
+    fault = error_responses.exited("r1", code)
     assert json.loads(fault.payload) == {
         "errorType": "Runtime.ExitError",
         "errorMessage": f"RequestId: r1 Error: {said}",
@@ -34,15 +34,18 @@ def test_an_exit_says_how_the_process_ended(code: int, said: str) -> None:
 
 
 def test_running_out_of_memory_has_a_type_of_its_own() -> None:
-    assert json.loads(faults.out_of_memory("r1").payload)["errorType"] == "Runtime.OutOfMemory"
+    assert (
+        json.loads(error_responses.out_of_memory("r1").payload)["errorType"]
+        == "Runtime.OutOfMemory"
+    )
 
 
 def test_an_init_error_is_handed_on_as_the_runtime_reported_it() -> None:
-    fault = faults.init_failed("Runtime.ImportModuleError", b'{"errorType": "x"}')
+    fault = error_responses.init_failed("Runtime.ImportModuleError", b'{"errorType": "x"}')
     assert fault.payload == b'{"errorType": "x"}'
 
 
 def test_a_too_large_answer_names_both_sizes() -> None:
-    said = json.loads(faults.response_too_large(7, 6).payload)["errorMessage"]
+    said = json.loads(error_responses.response_too_large(7, 6).payload)["errorMessage"]
     assert "7 bytes" in said
     assert "6 bytes" in said

@@ -1,4 +1,4 @@
-from lambda_process_executor.interpreters import variable_for
+from lambda_process_executor.python_interpreters import variable_for
 
 
 def test_the_variable_follows_the_version() -> None:

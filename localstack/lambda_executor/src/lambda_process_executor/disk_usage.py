@@ -1,4 +1,4 @@
-"""What a folder holds on disk."""
+"""Disk usage of a folder."""
 
 import os
 from pathlib import Path

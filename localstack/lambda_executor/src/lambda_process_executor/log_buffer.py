@@ -1,4 +1,4 @@
-"""What an environment has written: the function's output and the platform's lines, event by event.
+"""Log of an environment: the function's output and the platform's lines, event by event.
 
 A managed runtime frames each record of its logger (awslambdaric: FramedTelemetryLogSink), so that a
 record of several lines stays one event with its own time. Frames and prints come through one pipe
@@ -65,8 +65,8 @@ class Log(str):
                     yield LogEvent(segment.epoch_ms, line + "\n")
 
 
-class Transcript:
-    """Gathers what is written until `end` takes it. `now` returns seconds since the epoch."""
+class LogBuffer:
+    """Collects what is written until it is taken. `now` returns seconds since the epoch."""
 
     def __init__(self, now: Callable[[], float], *, limit_bytes: int = MAX_BYTES) -> None:
         self._now = now
@@ -89,8 +89,8 @@ class Transcript:
             self._end_line()
             self._add(text, self._now_ms())
 
-    def take_in(self, data: bytes) -> None:
-        """Add what the function has written: text, with framed records in between."""
+    def feed(self, data: bytes) -> None:
+        """Add output of the function: text, with framed records in between."""
         data, self._unread = self._unread + data, b""
         begin = 0
         while (frame := _FRAME.search(data, begin)) is not None:
@@ -104,15 +104,15 @@ class Transcript:
         self._take_text(data[begin:end])
         self._unread = data[end:]
 
-    def end(self) -> tuple[Log, str]:
-        """Return the whole log, and of it what the function itself wrote; begin anew."""
+    def take(self) -> tuple[Log, str]:
+        """Return the whole log and the function's own part of it, and start again."""
         self.end_output()
         log, output = Log.of(self._segments), "".join(self._output)
         self._begin()
         return log, output
 
     def recent(self) -> str:
-        """Return what has been written since the last end."""
+        """Return what has been written since the last `take`."""
         return "".join([*(segment.text for segment in self._segments), *self._line])
 
     def end_output(self) -> None:

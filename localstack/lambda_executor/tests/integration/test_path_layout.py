@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lambda_process_executor.interpreters import find
-from lambda_process_executor.places import SWITCH, can_be_as_on_aws
+from lambda_process_executor.path_layout import SWITCH, aws_layout_works
+from lambda_process_executor.python_interpreters import find
 
 
 def test_an_interpreter_that_does_not_start_there_leaves_this_machines_paths(
@@ -14,12 +14,12 @@ def test_an_interpreter_that_does_not_start_there_leaves_this_machines_paths(
 ) -> None:
     found = find("python3.13", {"LAMBDA_PROCESS_PYTHON_3_13": str(runtime)})
     without_client = replace(found, packages=tmp_path)
-    assert not can_be_as_on_aws(without_client, {})
-    assert not can_be_as_on_aws(without_client, {})
+    assert not aws_layout_works(without_client, {})
+    assert not aws_layout_works(without_client, {})
     [record] = caplog.records
     assert "functions see this machine's paths" in record.getMessage()
 
 
 def test_the_switch_leaves_this_machines_paths(runtime: Path) -> None:
     found = find("python3.13", {"LAMBDA_PROCESS_PYTHON_3_13": str(runtime)})
-    assert not can_be_as_on_aws(found, {SWITCH: "0"})
+    assert not aws_layout_works(found, {SWITCH: "0"})

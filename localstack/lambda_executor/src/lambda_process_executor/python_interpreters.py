@@ -1,4 +1,4 @@
-"""Which Python runs which runtime."""
+"""Find the Python interpreter for a Lambda runtime."""
 
 import functools
 import re
@@ -67,7 +67,7 @@ def find(runtime: str, env: Mapping[str, str]) -> Interpreter:
     version = match[1]
     variable = variable_for(version)
     if named := env.get(variable):
-        return _demand(Path(named), version, variable)
+        return _require(Path(named), version, variable)
     for candidate in _candidates(version, env):
         found = probe(candidate)
         if found is not None and found.version == version:
@@ -81,14 +81,14 @@ def find(runtime: str, env: Mapping[str, str]) -> Interpreter:
 def probe(executable: Path) -> Interpreter | None:
     """Ask an interpreter for its version and for awslambdaric; None when it has not got it."""
     try:
-        return _ask(executable)
+        return _query(executable)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
 
 # What fails is not remembered: it may be installed meanwhile.
 @functools.cache
-def _ask(executable: Path) -> Interpreter:
+def _query(executable: Path) -> Interpreter:
     done = subprocess.run(
         [executable, "-I", "-c", _PROBE],
         capture_output=True, text=True, env={}, timeout=_PROBE_S, check=True,
@@ -98,7 +98,7 @@ def _ask(executable: Path) -> Interpreter:
     return Interpreter(executable, version, Path(packages), Path(base), relative)
 
 
-def _demand(executable: Path, version: str, variable: str) -> Interpreter:
+def _require(executable: Path, version: str, variable: str) -> Interpreter:
     found = probe(executable)
     if found is None:
         raise ExecutorError(f"{variable}={executable}: not a Python that has awslambdaric")

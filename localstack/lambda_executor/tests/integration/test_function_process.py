@@ -1,4 +1,4 @@
-"""The warden and the tree that it holds together, with nothing of Lambda."""
+"""The subreaper and the tree that it holds together, with nothing of Lambda."""
 
 import os
 import select
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lambda_process_executor.process import Command, FunctionProcess
+from lambda_process_executor.function_process import Command, FunctionProcess
 
 PATIENCE_S = 20
 
@@ -44,7 +44,7 @@ def wait_for_exit(process: FunctionProcess) -> int:
     while process.exit_code is None:
         ready, _, _ = select.select([process.control], [], [], PATIENCE_S)
         assert ready, "the process did not end"
-        process.take_control()
+        process.read_control()
     return process.exit_code
 
 
@@ -53,7 +53,7 @@ def read_line(process: FunctionProcess) -> str:
     while not text.endswith(b"\n"):
         ready, _, _ = select.select([process.output_fd], [], [], PATIENCE_S)
         assert ready, f"no line but {text!r}"
-        text += process.take_output()
+        text += process.read_output()
     return text.decode().strip()
 
 
@@ -98,7 +98,7 @@ def test_a_program_that_cannot_run_says_so(stack: ExitStack, tmp_path: Path) -> 
     process = FunctionProcess(Command(("/no/such/program",), tmp_path, {}))
     stack.callback(process.close)
     assert wait_for_exit(process) == 127
-    assert "cannot run /no/such/program" in process.take_output().decode()
+    assert "cannot run /no/such/program" in process.read_output().decode()
 
 
 def test_a_killed_process_leaves_its_last_output(stack: ExitStack, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_killed_process_leaves_its_last_output(stack: ExitStack, tmp_path: Pat
     process = start(stack, tmp_path, code)
     select.select([process.output_fd], [], [], PATIENCE_S)
     process.kill()
-    assert process.take_output() == b"here\n"
+    assert process.read_output() == b"here\n"
 
 
 def test_killing_reaches_a_daemonised_grandchild(stack: ExitStack, tmp_path: Path) -> None:
@@ -123,17 +123,17 @@ def test_an_exit_takes_a_daemonised_grandchild_along(stack: ExitStack, tmp_path:
     wait_until_gone(daemon)
 
 
-def test_a_killed_warden_takes_the_function_along(stack: ExitStack, tmp_path: Path) -> None:
+def test_a_killed_subreaper_takes_the_function_along(stack: ExitStack, tmp_path: Path) -> None:
     process = start(
         stack, tmp_path, "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     )
     function = int(read_line(process))
-    os.kill(process.warden_pid, signal.SIGKILL)
+    os.kill(process.subreaper_pid, signal.SIGKILL)
     wait_until_gone(function)
     assert wait_for_exit(process) == -9
 
 
-def test_a_warden_that_cannot_start_leaves_no_descriptor(tmp_path: Path) -> None:
+def test_a_subreaper_that_cannot_start_leaves_no_descriptor(tmp_path: Path) -> None:
     """More than the kernel takes as arguments (execve(2), E2BIG)."""
     descriptors = Path("/proc/self/fd")
     before = len(list(descriptors.iterdir()))

@@ -1,4 +1,4 @@
-"""The Runtime API's side of an environment: its port, its connections, and whose turn it is."""
+"""Server of the Runtime API for one environment: port, connections, protocol state."""
 
 import selectors
 import socket
@@ -12,7 +12,7 @@ ANSWER_S: Final = 5.0
 
 
 class RuntimeServer:
-    """Listens for one function's runtime, on a selector that somebody else turns.
+    """Listens for one function's runtime, on a selector that somebody else runs.
 
     `is_waiting` says that the runtime has asked for an event, `init_error` is what it reported of
     its init, and `result` its answer to the event that `send` gave it.
@@ -71,7 +71,7 @@ class RuntimeServer:
     def _accept(self) -> None:
         try:
             sock, _ = self._listener.accept()
-        except OSError:  # gone again, before its turn came
+        except OSError:  # gone again
             return
         sock.settimeout(ANSWER_S)
         connection = Connection(sock, self._limit_bytes)

@@ -1,4 +1,4 @@
-"""Folders of code that environments use: their removal waits for the last of them.
+"""Reference counts of unpacked code: a folder is removed after its last user.
 
 An update of a function removes its former code at once, while an invocation may be running that has
 modules still to import.
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from localstack.services.lambda_.invocation.lambda_models import ArchiveCode
 
 
-class Holding:
-    """Who uses which folder. Safe from any thread."""
+class CodeReferences:
+    """Counts the environments that use a folder. Safe from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users: Counter[Path] = Counter()
-        self._to_go: set[Path] = set()
+        self._to_remove: set[Path] = set()
 
-    def take(self, folders: Iterable[Path]) -> None:
-        """Note a user of some folders."""
+    def acquire(self, folders: Iterable[Path]) -> None:
+        """Count one more user of some folders."""
         with self._lock:
             self._users.update(folders)
 
-    def give_back(self, folders: Iterable[Path]) -> None:
-        """Note that a user is gone, and remove what was to go and has no other."""
+    def release(self, folders: Iterable[Path]) -> None:
+        """Count one user less, and remove the folders that waited for it."""
         with self._lock:
             self._users.subtract(folders)
             self._users = +self._users
@@ -38,21 +38,21 @@ class Holding:
     def remove(self, folder: Path) -> None:
         """Remove a folder: now, or after its last user."""
         with self._lock:
-            self._to_go.add(folder)
+            self._to_remove.add(folder)
             self._sweep()
 
-    def keep(self, folders: Iterable[Path]) -> None:
-        """Have folders stay that were to go: they are filled again."""
+    def retain(self, folders: Iterable[Path]) -> None:
+        """Cancel the removal of folders: they are filled again."""
         with self._lock:
-            self._to_go.difference_update(folders)
+            self._to_remove.difference_update(folders)
 
     def _sweep(self) -> None:
-        for folder in self._to_go - self._users.keys():
-            self._to_go.remove(folder)
+        for folder in self._to_remove - self._users.keys():
+            self._to_remove.remove(folder)
             shutil.rmtree(folder, ignore_errors=True)
 
 
-SHARED = Holding()
+SHARED = CodeReferences()
 
 
 def folder_of(code: "ArchiveCode") -> Path:
