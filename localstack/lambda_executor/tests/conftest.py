@@ -23,8 +23,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from lambda_process_executor.interpreters import find
-from lambda_process_executor.places import SWITCH, can_be_as_on_aws
+from lambda_process_executor.path_layout import SWITCH, aws_layout_works
+from lambda_process_executor.python_interpreters import find
 
 EMULATOR_FOLDER = Path(__file__).parents[2]
 SOURCES = Path(__file__).parents[1] / "src"
@@ -298,7 +298,7 @@ def is_ready(emulator: Emulator) -> bool:
 def aws_paths(runtime: Path) -> bool:
     """Whether functions see AWS's paths on this machine."""
     interpreter = find("python3.13", {"LAMBDA_PROCESS_PYTHON_3_13": str(runtime)})
-    return can_be_as_on_aws(interpreter, os.environ)
+    return aws_layout_works(interpreter, os.environ)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What Lambda checks in an alias's weights.
+"""Validate the routing weights of an alias, as Lambda does.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_AliasRoutingConfiguration.html
 """

@@ -1,4 +1,4 @@
-"""What a caller sends along for the context object.
+"""Client context of an invocation: decode what the caller sent.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html, X-Amz-Client-Context
 """

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
-from lambda_process_executor.measurements import Dimensions, Measurement, Series
+from lambda_process_executor.metric_batches import Dimensions, Measurement, Series
 
 MAX_DIMENSIONS: Final = 30
 MAX_METRICS: Final = 100

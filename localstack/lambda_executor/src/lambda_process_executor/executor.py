@@ -19,25 +19,31 @@ from localstack.services.lambda_.invocation.lambda_models import (
 )
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
-from lambda_process_executor import holding, layers, places, storage
-from lambda_process_executor.environment import function_environment
+from lambda_process_executor import (
+    code_references,
+    layers,
+    path_layout,
+    sandbox_registry,
+    work_folder,
+)
+from lambda_process_executor.environment_variables import function_environment
 from lambda_process_executor.errors import ExecutorError
+from lambda_process_executor.function_process import Command
 from lambda_process_executor.hooks import shared_observer
-from lambda_process_executor.interpreters import find
 from lambda_process_executor.invocation import INIT_TIMEOUT_S, Invocation, Spec
 from lambda_process_executor.lambda_metrics import Caller
-from lambda_process_executor.places import Folders, Place
+from lambda_process_executor.path_layout import HostFolders, Layout
 from lambda_process_executor.platform_log import Json, PlatformLog, Text
-from lambda_process_executor.process import Command
+from lambda_process_executor.python_interpreters import find
 from lambda_process_executor.sandbox import Sandbox
 
 LOG = logging.getLogger(__name__)
 
-# Nobody waits at a door for what may take longer: API Gateway gives up after half of it. On AWS it
-# has processors of its own; here it would take them from functions that are waited for.
-_PATIENCE_S: Final = 60
-# A third of another's share (sched(7)): the median of who is waited for is then nearly what it is
-# with nothing beside it, and a long function still gets on when all the others are busy.
+# No client waits for what may take longer: API Gateway gives up after half of it. On AWS it has
+# processors of its own; here it would take them from functions that a client waits for.
+_CLIENT_TIMEOUT_S: Final = 60
+# A third of another's share (sched(7)): the median of short functions is then nearly what it is
+# with nothing beside them, and a long function still gets on when all the others are busy.
 _NICENESS: Final = 5
 
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not listened on
@@ -48,7 +54,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
 
     sandbox: Sandbox | None = None
     client_context = ""
-    """JSON that the invocation's caller gave, set for each by `takeover`."""
+    """JSON that the invocation's caller gave, set for each by `localstack_patches`."""
 
     def start(self, env_vars: dict[str, object]) -> None:
         """Start the function's process and wait for its init to end.
@@ -57,14 +63,15 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
         with the error and its log. Provisioned concurrency alone wants to know at once.
         """
         used = _folders(self.function_version)
-        holding.SHARED.take(used)
-        give_back = partial(holding.SHARED.give_back, used)
+        code_references.SHARED.acquire(used)
+        release = partial(code_references.SHARED.release, used)
         try:
             spec = _spec(self.id, self.function_version, env_vars)
-            self.sandbox = Sandbox(spec, give_back)
+            self.sandbox = Sandbox(spec, release)
         except BaseException:
-            give_back()
+            release()
             raise
+        sandbox_registry.SHARED.add(self.sandbox)
         fault = self.sandbox.init()
         if fault is not None and _is_provisioned(env_vars):
             self.sandbox.stop(now=True)
@@ -121,18 +128,18 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
         if settings.package_type != PackageType.Zip or settings.code is None:
             raise ExecutorError("container images cannot run without Docker: deploy a zip")
         interpreter = find(settings.runtime, os.environ)
-        holding.SHARED.keep(_folders(function_version))
+        code_references.SHARED.retain(_folders(function_version))
         settings.code.prepare_for_execution()
         for layer in settings.layers:
             layer.code.prepare_for_execution()
         _layers_folder(function_version)
-        places.can_be_as_on_aws(interpreter, os.environ)  # once, and not in a cold start
+        path_layout.aws_layout_works(interpreter, os.environ)  # once, and not in a cold start
         LOG.debug("%s runs on %s", function_version.qualified_arn, interpreter.executable)
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
         """Remove the version's merged layers once nobody uses them."""
-        holding.SHARED.remove(_version_folder(function_version))
+        code_references.SHARED.remove(_version_folder(function_version))
 
     @classmethod
     def validate_environment(cls) -> bool:
@@ -148,14 +155,14 @@ def _is_provisioned(env_vars: dict[str, object]) -> bool:
 def _version_folder(function_version: FunctionVersion) -> Path:
     # The revision changes with every change of code or settings; one may be of two versions.
     name = f"{function_version.config.internal_revision}-{function_version.id.qualifier}"
-    return storage.own_folder() / "versions" / name
+    return work_folder.own_folder() / "versions" / name
 
 
 def _folders(function_version: FunctionVersion) -> tuple[Path, ...]:
     """Return what goes when a version does, and is to stay while its code runs."""
     settings = function_version.config
     codes = (settings.code, *(layer.code for layer in settings.layers))
-    unpacked = (holding.folder_of(code) for code in codes)
+    unpacked = (code_references.folder_of(code) for code in codes)
     return (*unpacked, _version_folder(function_version))
 
 
@@ -179,7 +186,7 @@ def _platform_log(function_version: FunctionVersion, given: dict[str, object]) -
 def _spec(sandbox_id: str, function_version: FunctionVersion, given: dict[str, object]) -> Spec:
     settings = function_version.config
     timeout_s = float(settings.timeout)
-    scratch = storage.own_folder() / "environments" / sandbox_id
+    scratch = work_folder.own_folder() / "environments" / sandbox_id
     # AWS, "Init phase": 130 s with provisioned concurrency, or the function's timeout if longer.
     init_timeout_s = max(130.0, timeout_s) if _is_provisioned(given) else INIT_TIMEOUT_S
     return Spec(
@@ -205,22 +212,22 @@ def _commands(
     settings = function_version.config
     interpreter = find(settings.runtime, os.environ)
     code = Path(settings.code.get_unzipped_code_location())
-    folders = Folders(code, _layers_folder(function_version), scratch)
-    if places.can_be_as_on_aws(interpreter, os.environ):
-        place, tree = places.as_on_aws(folders, interpreter)
+    folders = HostFolders(code, _layers_folder(function_version), scratch)
+    if path_layout.aws_layout_works(interpreter, os.environ):
+        layout, tree = path_layout.aws_layout(folders, interpreter)
     else:
-        place, tree = places.here(folders, interpreter), None
+        layout, tree = path_layout.host_layout(folders, interpreter), None
     own = settings.environment or {}
-    niceness = _NICENESS if settings.timeout > _PATIENCE_S else 0
+    niceness = _NICENESS if settings.timeout > _CLIENT_TIMEOUT_S else 0
 
     def command(api: str) -> Command:
-        env = function_environment(given, own, place, runtime=settings.runtime, api=api)
-        return Command(_argv(place, env), place.task, env, tree, niceness)
+        env = function_environment(given, own, layout, runtime=settings.runtime, api=api)
+        return Command(_argv(layout, env), layout.task, env, tree, niceness)
 
     return command
 
 
-def _argv(place: Place, env: Mapping[str, str]) -> tuple[str, ...]:
+def _argv(layout: Layout, env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the runtime's command; a wrapper script gets it as its arguments."""
     wrapper = env.get("AWS_LAMBDA_EXEC_WRAPPER")
-    return (*([wrapper] if wrapper else []), str(place.python), str(place.bootstrap))
+    return (*([wrapper] if wrapper else []), str(layout.python), str(layout.bootstrap))

@@ -1,15 +1,18 @@
-"""What the emulator has one of: the publisher, the observer, and the flush at its end.
+"""What the emulator has one of, and what is done at its start and its end.
 
-LocalStack imports this module whenever it stops, so nothing heavy is imported here.
+LocalStack imports this module whenever it starts, so nothing heavy is imported here.
 """
 
+import atexit
 import functools
+import gc
 
+from localstack import config
 from localstack.aws.connect import connect_to
 from localstack.runtime import hooks
 from localstack.utils.bootstrap import is_api_enabled
 
-from lambda_process_executor.publisher import Observer, Publisher
+from lambda_process_executor.metrics_publisher import Observer, Publisher
 
 
 @functools.cache
@@ -22,6 +25,21 @@ def shared_publisher() -> Publisher:
 def shared_observer() -> Observer:
     """Return the emulator's one observer."""
     return Observer(shared_publisher())
+
+
+def _is_in_use() -> bool:
+    return bool(config.LAMBDA_RUNTIME_EXECUTOR == "process" and config.GATEWAY_SERVER == "twisted")
+
+
+@hooks.on_infra_start(should_load=_is_in_use)
+def patch_gateway() -> None:
+    """Bind the gateway to its host; its server is made after this."""
+    from lambda_process_executor import gateway_patches  # noqa: PLC0415 - see above
+
+    gateway_patches.apply()
+    # At its end the interpreter collects garbage again and again: 1 to 2 s, for memory that goes
+    # with the process.
+    atexit.register(gc.freeze)
 
 
 @hooks.on_infra_shutdown(priority=100)

@@ -1,13 +1,13 @@
-"""What a sandbox runs, what it is asked, what came of it."""
+"""Values of a sandbox: its specification, an invocation, the outcome."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lambda_process_executor.function_process import Command
+from lambda_process_executor.log_buffer import Log
 from lambda_process_executor.platform_log import PlatformLog, Report
-from lambda_process_executor.process import Command
-from lambda_process_executor.transcript import Log
 
 # AWS: "The Init phase is limited to 10 seconds"; then it is tried again under the function's
 # own timeout, at the first invocation.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from lambda_process_executor.measurements import Dimensions, Measurement, Series
+from lambda_process_executor.metric_batches import Dimensions, Measurement, Series
 
 NAMESPACE: Final = "AWS/Lambda"
 

@@ -1,4 +1,4 @@
-"""/opt: a function's layers, laid over one another."""
+"""Merge a function's layers into one /opt."""
 
 import os
 import shutil

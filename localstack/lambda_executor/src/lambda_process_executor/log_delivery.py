@@ -1,4 +1,4 @@
-"""Logs on their way to CloudWatch Logs, gathered, off the invocations' path.
+"""Batch logs of invocations into PutLogEvents requests, off the invocations' path.
 
 LocalStack makes one PutLogEvents call an invocation, 5 ms of the interpreter's time each, which
 the next invocation then waits for.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import Any, Final
 
-from lambda_process_executor.transcript import Log
+from lambda_process_executor.log_buffer import Log
 
 # Short against the seconds that AWS takes. Each environment has a stream of its own and each stream
 # takes a request: four times a second, that was a ninth of the interpreter's time under load.

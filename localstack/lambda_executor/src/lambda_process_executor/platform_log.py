@@ -1,4 +1,4 @@
-r"""The lines that the platform writes around a function's own output.
+r"""Platform log lines around a function's own output: START, END, REPORT and their relatives.
 
 `Text` writes the classic START/END/REPORT lines, `Json` the platform events of Lambda's JSON log
 format (AWS: "Lambda Telemetry API Event schema reference"). A line is returned with its newline.
@@ -6,9 +6,10 @@ format (AWS: "Lambda Telemetry API Event schema reference"). A line is returned 
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, Protocol, get_args
+from typing import Final, Literal, get_args
 
 Phase = Literal["init", "invoke"]
 Status = Literal["success", "error", "timeout"]
@@ -36,30 +37,6 @@ class Report:
     def billed_duration_ms(self) -> int:
         """Whole milliseconds; since August 2025 AWS bills the init phase with the invocation."""
         return max(1, math.ceil(self.duration_ms + (self.init_duration_ms or 0)))
-
-
-class PlatformLog(Protocol):
-    """Writes the platform's lines in one format."""
-
-    def init_start(self, runtime: str, runtime_arn: str) -> str:
-        """Say that a process is being started, and on which version of the runtime."""
-        ...
-
-    def init_report(self, duration_ms: float, phase: Phase, status: Status, error_type: str) -> str:
-        """Say how an init phase ended; the text format tells failures only."""
-        ...
-
-    def start(self, request_id: str, version: str) -> str:
-        """Say that an invocation begins."""
-        ...
-
-    def end(self, request_id: str, report: Report) -> str:
-        """Say that an invocation is over."""
-        ...
-
-    def report(self, request_id: str, report: Report) -> str:
-        """Say what an invocation took."""
-        ...
 
 
 def timestamp(epoch_s: float) -> str:
@@ -119,7 +96,11 @@ class Json:
     """
 
     def __init__(
-        self, now: "Now", *, level: SystemLevel = "INFO", initialisation: str = "on-demand"
+        self,
+        now: Callable[[], float],
+        *,
+        level: SystemLevel = "INFO",
+        initialisation: str = "on-demand",
     ) -> None:
         self._now = now
         self._least = _LEVELS.index(level)
@@ -176,12 +157,7 @@ class Json:
         return json.dumps(event) + "\n"
 
 
-class Now(Protocol):
-    """A clock: seconds since the epoch."""
-
-    def __call__(self) -> float:
-        """Return the time."""
-        ...
+PlatformLog = Text | Json
 
 
 def _level(status: Status) -> SystemLevel:

@@ -12,9 +12,9 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):
     def load(self, *_args: object, **_kwargs: object) -> type[RuntimeExecutor]:
         """Return the executor's class; imported here, because listing plugins must stay cheap."""
         from lambda_process_executor.executor import ProcessRuntimeExecutor  # noqa: PLC0415
-        from lambda_process_executor.storage import remove_left_over  # noqa: PLC0415
-        from lambda_process_executor.takeover import take_over  # noqa: PLC0415
+        from lambda_process_executor.localstack_patches import apply_patches  # noqa: PLC0415
+        from lambda_process_executor.work_folder import remove_stale  # noqa: PLC0415
 
-        remove_left_over()
-        take_over()
+        remove_stale()
+        apply_patches()
         return ProcessRuntimeExecutor

@@ -16,16 +16,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from lambda_process_executor import faults, platform_log
+from lambda_process_executor import error_responses, platform_log
+from lambda_process_executor.error_responses import ErrorResponse
 from lambda_process_executor.errors import ExecutorError
-from lambda_process_executor.faults import Fault
-from lambda_process_executor.guard import Excess, Guard
+from lambda_process_executor.function_process import FunctionProcess
 from lambda_process_executor.invocation import Invocation, Outcome, Spec
+from lambda_process_executor.limit_monitor import Excess, LimitMonitor
+from lambda_process_executor.log_buffer import LogBuffer
 from lambda_process_executor.platform_log import Phase, Report, Status
-from lambda_process_executor.process import FunctionProcess
 from lambda_process_executor.runtime_api import Call, Kind, event_headers
-from lambda_process_executor.runtime_server import RuntimeServer
-from lambda_process_executor.transcript import Transcript
+from lambda_process_executor.runtime_api_server import RuntimeServer
 
 _SUCCESS: Final[Status] = "success"
 
@@ -41,51 +41,56 @@ class Sandbox:
         self._on_close = on_close
         self._busy = threading.Lock()
         self._stopping = False
-        self._stopping_now = False
+        self._killed = False
         self._closed = False
         _make_empty(spec.scratch)
         self._selector = selectors.DefaultSelector()
         self._runtime = RuntimeServer(self._selector, spec.payload_limit_bytes)
-        self._guard = Guard(spec.memory_mb, spec.disk_mb, spec.scratch)
-        self._transcript = Transcript(time.time)
+        self._limits = LimitMonitor(spec.memory_mb, spec.disk_mb, spec.scratch)
+        self._log_buffer = LogBuffer(time.time)
         self._process: FunctionProcess | None = None
         self._init_duration_ms: float | None = None
 
-    def init(self) -> Fault | None:
+    def init(self) -> ErrorResponse | None:
         """Start the function ahead of its first invocation.
 
         A failure is returned and logged, and the first invocation tries again, as on AWS.
         """
-        return self._alone(self._init)
+        return self._exclusively(self._init)
 
     def invoke(self, invocation: Invocation) -> Outcome:
         """Run one invocation to its end, which the function's timeout bounds.
 
         Raises ExecutorError when the environment has been stopped.
         """
-        return self._alone(lambda: self._invoke(invocation))
+        return self._exclusively(lambda: self._invoke(invocation))
 
     def stop(self, *, now: bool) -> None:
         """End the environment: at once, or after the invocation that is running."""
         self._stopping = True
-        self._stopping_now = self._stopping_now or now
-        # In this order: whoever launches a process looks for the mark after it.
-        process = self._process
-        if now and process is not None:
-            process.let_go()
+        if now:
+            self.kill()
         self._close_if_stopping()
 
+    def kill(self) -> None:
+        """Have the processes killed, now and from now on, without waiting for their end."""
+        # In this order: a launch reads the flag after it has set the process.
+        self._killed = True
+        process = self._process
+        if process is not None:
+            process.request_kill()
+
     @property
-    def warden_pid(self) -> int | None:
+    def subreaper_pid(self) -> int | None:
         """The process above all of the function's, while there is one."""
         process = self._process
-        return process.warden_pid if process is not None else None
+        return process.subreaper_pid if process is not None else None
 
     def recent_log(self) -> str:
         """Return what has been written since the last invocation's end."""
-        return self._transcript.recent()
+        return self._log_buffer.recent()
 
-    def _alone[T](self, work: Callable[[], T]) -> T:
+    def _exclusively[T](self, work: Callable[[], T]) -> T:
         try:
             with self._busy:
                 if self._closed:
@@ -107,70 +112,70 @@ class Sandbox:
 
     # --- phases -----------------------------------------------------------------------------
 
-    def _init(self) -> Fault | None:
+    def _init(self) -> ErrorResponse | None:
         started = time.monotonic()
-        fault = self._initialise(started + self._spec.init_timeout_s, "init", "")
-        if fault is None:
+        error = self._initialise(started + self._spec.init_timeout_s, "init", "")
+        if error is None:
             self._init_duration_ms = (time.monotonic() - started) * 1000
-        return fault
+        return error
 
     def _invoke(self, invocation: Invocation) -> Outcome:
         started = time.monotonic()
         deadline = started + self._spec.timeout_s
-        fault = self._ready(deadline, invocation)
-        self._transcript.write(self._spec.log.start(invocation.request_id, self._spec.version))
-        fault = fault or self._handle(invocation, deadline)
-        return self._conclude(invocation, fault, (time.monotonic() - started) * 1000)
+        error = self._ready(deadline, invocation)
+        self._log_buffer.write(self._spec.log.start(invocation.request_id, self._spec.version))
+        error = error or self._handle(invocation, deadline)
+        return self._outcome(invocation, error, (time.monotonic() - started) * 1000)
 
-    def _ready(self, deadline: float, invocation: Invocation) -> Fault | None:
+    def _ready(self, deadline: float, invocation: Invocation) -> ErrorResponse | None:
         if self._process is not None:
-            self._turn(0)
+            self._serve_ready(0)
             if self._process.exit_code is None:
                 return None
             self._end_process()
         return self._initialise(deadline, "invoke", invocation.request_id)
 
-    def _initialise(self, deadline: float, phase: Phase, request_id: str) -> Fault | None:
+    def _initialise(self, deadline: float, phase: Phase, request_id: str) -> ErrorResponse | None:
         started = time.monotonic()
         spec = self._spec
-        self._transcript.write(spec.log.init_start(spec.runtime, spec.runtime_arn))
+        self._log_buffer.write(spec.log.init_start(spec.runtime, spec.runtime_arn))
         self._launch()
-        self._pump(deadline, self._is_initialised)
-        fault = None if self._runtime.is_waiting else self._init_fault(request_id)
-        if fault is not None:
+        self._run_until(deadline, self._is_initialised)
+        error = None if self._runtime.is_waiting else self._init_error(request_id)
+        if error is not None:
             self._end_process()
         duration_ms = (time.monotonic() - started) * 1000
-        status, error_type = (fault.status, fault.error_type) if fault else (_SUCCESS, "")
-        self._transcript.write(spec.log.init_report(duration_ms, phase, status, error_type))
-        return fault
+        status, error_type = (error.status, error.error_type) if error else (_SUCCESS, "")
+        self._log_buffer.write(spec.log.init_report(duration_ms, phase, status, error_type))
+        return error
 
     def _is_initialised(self) -> bool:
         return self._runtime.is_waiting or self._runtime.init_error is not None or self._has_ended()
 
-    def _init_fault(self, request_id: str) -> Fault:
+    def _init_error(self, request_id: str) -> ErrorResponse:
         reported = self._runtime.init_error
         if reported is not None:
-            return faults.init_failed(_error_type(reported), reported.body)
-        return self._process_fault(request_id)
+            return error_responses.init_failed(_error_type(reported), reported.body)
+        return self._process_error(request_id)
 
-    def _handle(self, invocation: Invocation, deadline: float) -> Fault | None:
+    def _handle(self, invocation: Invocation, deadline: float) -> ErrorResponse | None:
         runtime, limit_bytes = self._runtime, self._spec.payload_limit_bytes
-        self._pump(deadline, lambda: runtime.is_waiting or self._has_ended())
+        self._run_until(deadline, lambda: runtime.is_waiting or self._has_ended())
         if runtime.is_waiting:
             self._send(invocation, deadline)
-            self._pump(deadline, lambda: runtime.result is not None or self._has_ended())
+            self._run_until(deadline, lambda: runtime.result is not None or self._has_ended())
         result = runtime.result
         if result is None:
-            fault: Fault | None = self._process_fault(invocation.request_id)
+            error: ErrorResponse | None = self._process_error(invocation.request_id)
         elif result.streamed:
-            fault = faults.streamed()
+            error = error_responses.streamed()
         elif result.size_bytes > limit_bytes:
             # The runtime takes the refusal for a fatal error and exits, here as on AWS.
-            fault = faults.response_too_large(result.size_bytes, limit_bytes)
+            error = error_responses.response_too_large(result.size_bytes, limit_bytes)
         else:
             return None
         self._end_process()
-        return fault
+        return error
 
     def _send(self, invocation: Invocation, deadline: float) -> None:
         left_s = deadline - time.monotonic()
@@ -183,69 +188,71 @@ class Sandbox:
         )
         self._runtime.send(invocation.request_id, headers, invocation.payload, left_s)
 
-    def _process_fault(self, request_id: str) -> Fault:
+    def _process_error(self, request_id: str) -> ErrorResponse:
         """Tell why there is no answer: memory, storage, an exit, or else the time is up."""
-        if self._guard.excess is Excess.MEMORY:
-            return faults.out_of_memory(request_id)
-        if self._guard.excess is Excess.DISK:
-            return faults.disk_full(request_id, self._spec.disk_mb)
+        if self._limits.excess is Excess.MEMORY:
+            return error_responses.out_of_memory(request_id)
+        if self._limits.excess is Excess.DISK:
+            return error_responses.disk_full(request_id, self._spec.disk_mb)
         code = self._process.exit_code if self._process is not None else 1
         if code is not None:
-            return faults.exited(request_id, code)
-        return faults.timed_out(
+            return error_responses.exited(request_id, code)
+        return error_responses.timed_out(
             request_id, self._spec.timeout_s, platform_log.timestamp(time.time())
         )
 
-    def _conclude(self, invocation: Invocation, fault: Fault | None, took_ms: float) -> Outcome:
-        self._take_output()
-        transcript, log = self._transcript, self._spec.log
-        transcript.end_output()
-        if fault is not None and fault.notice:
-            transcript.write(fault.notice + "\n")
+    def _outcome(
+        self, invocation: Invocation, error: ErrorResponse | None, took_ms: float
+    ) -> Outcome:
+        self._read_output()
+        log_buffer, log = self._log_buffer, self._spec.log
+        log_buffer.end_output()
+        if error is not None and error.notice:
+            log_buffer.write(error.notice + "\n")
         result = self._runtime.take_result()
-        report = self._report(fault, result, took_ms)
-        transcript.write(log.end(invocation.request_id, report))
-        transcript.write(log.report(invocation.request_id, report))
-        whole, output = transcript.end()
-        if fault is not None or result is None:
-            payload = fault.payload if fault is not None else b""
+        report = self._report(error, result, took_ms)
+        log_buffer.write(log.end(invocation.request_id, report))
+        log_buffer.write(log.report(invocation.request_id, report))
+        whole, output = log_buffer.take()
+        if error is not None or result is None:
+            payload = error.payload if error is not None else b""
             return Outcome(payload, is_error=True, log=whole, output=output, report=report)
         is_error = result.kind is Kind.ERROR
         return Outcome(result.body, is_error=is_error, log=whole, output=output, report=report)
 
-    def _report(self, fault: Fault | None, result: Call | None, took_ms: float) -> Report:
+    def _report(self, error: ErrorResponse | None, result: Call | None, took_ms: float) -> Report:
         if self._process is not None:
-            self._guard.note(self._process.pid)
+            self._limits.record_peak(self._process.pid)
         init_ms, self._init_duration_ms = self._init_duration_ms, None
-        size_mb, used_mb = self._spec.memory_mb, self._guard.used_mb
-        if fault is None:
+        size_mb, used_mb = self._spec.memory_mb, self._limits.used_mb
+        if error is None:
             error_type = _function_error_type(result)
             return Report(took_ms, size_mb, used_mb, init_ms, function_error_type=error_type)
-        if fault.status == "timeout":
+        if error.status == "timeout":
             took_ms = self._spec.timeout_s * 1000
-        return Report(took_ms, size_mb, used_mb, init_ms, fault.status, fault.error_type)
+        return Report(took_ms, size_mb, used_mb, init_ms, error.status, error.error_type)
 
     # --- the loop ---------------------------------------------------------------------------
 
-    def _pump(self, deadline: float, done: Callable[[], bool]) -> None:
+    def _run_until(self, deadline: float, done: Callable[[], bool]) -> None:
         """Serve everything that happens until `done`, or until the deadline."""
-        check_at = time.monotonic() + self._guard.pause_s
+        check_at = time.monotonic() + self._limits.pause_s
         while not done():
             now = time.monotonic()
             if now >= deadline:
                 return
             if now >= check_at:
-                self._look(now)
-                check_at = now + self._guard.pause_s
-            self._turn(min(deadline, check_at) - now)
+                self._check_limits(now)
+                check_at = now + self._limits.pause_s
+            self._serve_ready(min(deadline, check_at) - now)
 
-    def _turn(self, timeout_s: float) -> None:
+    def _serve_ready(self, timeout_s: float) -> None:
         for key, _ in self._selector.select(timeout_s):
             key.data()
 
-    def _look(self, now: float) -> None:
-        if self._process is not None and self._guard.look(self._process.warden_pid, now):
-            self._process.let_go()
+    def _check_limits(self, now: float) -> None:
+        if self._process is not None and self._limits.check(self._process.subreaper_pid, now):
+            self._process.request_kill()
 
     def _has_ended(self) -> bool:
         return self._process is None or self._process.exit_code is not None
@@ -253,47 +260,47 @@ class Sandbox:
     # --- the process ------------------------------------------------------------------------
 
     def _launch(self) -> None:
-        self._guard.begin()
+        self._limits.reset()
         self._process = process = FunctionProcess(self._spec.command(self._runtime.address))
-        self._selector.register(process.output_fd, selectors.EVENT_READ, self._take_output)
-        self._selector.register(process.control, selectors.EVENT_READ, self._take_control)
-        if self._stopping_now:
-            process.let_go()
+        self._selector.register(process.output_fd, selectors.EVENT_READ, self._read_output)
+        self._selector.register(process.control, selectors.EVENT_READ, self._read_control)
+        if self._killed:
+            process.request_kill()
 
-    def _take_output(self) -> None:
+    def _read_output(self) -> None:
         if self._process is None:
             return
-        data = self._process.take_output()
+        data = self._process.read_output()
         if data:
-            self._transcript.take_in(data)
+            self._log_buffer.feed(data)
         elif self._process.exit_code is not None:
-            self._forget(self._process.output_fd)
+            self._unregister(self._process.output_fd)
 
-    def _take_control(self) -> None:
+    def _read_control(self) -> None:
         if self._process is None:
             return
-        self._process.take_control()
+        self._process.read_control()
         if self._process.exit_code is not None:
-            self._forget(self._process.control)
+            self._unregister(self._process.control)
 
     def _end_process(self) -> None:
         process = self._process
         if process is None:
             return
-        self._guard.note(process.pid)
+        self._limits.record_peak(process.pid)
         process.kill()
-        self._take_output()
-        self._transcript.end_output()
-        self._forget(process.output_fd)
-        self._forget(process.control)
+        self._read_output()
+        self._log_buffer.end_output()
+        self._unregister(process.output_fd)
+        self._unregister(process.control)
         self._runtime.reset()
         self._process = None
         process.close()
-        if self._guard.excess is Excess.DISK:
+        if self._limits.excess is Excess.DISK:
             # On AWS the folder outlasts a reset; full, it would be the end of every later call.
             _make_empty(self._spec.scratch)
 
-    def _forget(self, file: int | socket.socket) -> None:
+    def _unregister(self, file: int | socket.socket) -> None:
         if file in self._selector.get_map():
             self._selector.unregister(file)
 

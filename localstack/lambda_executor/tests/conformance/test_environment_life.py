@@ -328,7 +328,7 @@ def test_a_version_keeps_its_code_and_settings(emulator: "Emulator") -> None:
 def test_a_deleted_functions_environment_ends(emulator: "Emulator") -> None:
     """What is in /tmp lasts as long as the execution environment, and goes with it.
 
-    https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-work_folder.html
     """
     code = "import os\ndef handler(e, c):\n    return [os.getpid(), c.log_stream_name]\n"
     emulator.create("deleted", code)

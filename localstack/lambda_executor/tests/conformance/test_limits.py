@@ -58,7 +58,7 @@ def test_too_much_memory_is_killed(emulator: "Emulator") -> None:
 def test_memory_is_that_of_the_whole_tree(emulator: "Emulator") -> None:
     """The memory setting is what all of the function's processes have together.
 
-    https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory_usage.html
     """
     code = """
         import subprocess, sys
@@ -74,7 +74,7 @@ def test_memory_is_that_of_the_whole_tree(emulator: "Emulator") -> None:
 def test_the_temporary_folders_size_is_the_functions_setting(emulator: "Emulator") -> None:
     """The folder /tmp holds 512 MB, or what EphemeralStorage says; more is refused.
 
-    https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-work_folder.html
     """
     code = """
         import os, tempfile, time

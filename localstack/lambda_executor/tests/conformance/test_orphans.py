@@ -112,7 +112,7 @@ def in_the_middle_of_an_invocation(emulator: "Emulator") -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_process_outlives_the_emulator(start_emulator: "Start", number: signal.Signals) -> None:
-    """At an environment's end its processes are killed within 2 s: function, warden, daemons.
+    """At an environment's end its processes are killed within 2 s: function, subreaper, daemons.
 
     In the middle of an invocation and between two. What was measured just before is in CloudWatch
     where LocalStack was asked to stop.

@@ -1,14 +1,16 @@
 """What this package is in LocalStack, and what it repairs there."""
 
 import os
+import socket
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from lambda_process_executor.places import SWITCH
+from lambda_process_executor.path_layout import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,7 @@ def test_the_process_executor_is_the_one_in_use(emulator: "Emulator") -> None:
         "    return open(f'/proc/{os.getppid()}/cmdline').read().split('\\0')\n",
     )
     assert any(
-        part.endswith("lambda_process_executor/warden.py")
+        part.endswith("lambda_process_executor/subreaper.py")
         for part in emulator.invoke("parent").payload
     )
     assert "Falling back" not in emulator.log()
@@ -34,6 +36,20 @@ def test_the_process_executor_is_the_one_in_use(emulator: "Emulator") -> None:
 def test_the_listed_plugin_is_this_one() -> None:
     [found] = entry_points(group="localstack.lambda.runtime_executor", name="process")
     assert found.load().__name__ == "ProcessExecutorPlugin"
+
+
+def test_nothing_is_listened_on_but_the_host_that_gateway_listen_names(
+    emulator: "Emulator",
+) -> None:
+    """Whoever reaches the emulator can have any code run here."""
+    emulator.create("open", "def handler(e, c):\n    return e\n")
+    emulator.invoke("open")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", emulator.port), timeout=5)
+    connections = psutil.Process(emulator.runtime_pid()).net_connections("inet")
+    listening = [found.laddr for found in connections if not found.raddr]
+    assert emulator.port in {address.port for address in listening}
+    assert {address.ip for address in listening} == {"127.0.0.1"}
 
 
 def test_a_function_reaches_the_emulator_with_boto3_and_no_setting(emulator: "Emulator") -> None:

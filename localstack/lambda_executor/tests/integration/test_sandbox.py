@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lambda_process_executor.environment import function_environment
+from lambda_process_executor.environment_variables import function_environment
 from lambda_process_executor.errors import ExecutorError
-from lambda_process_executor.interpreters import Interpreter, find
+from lambda_process_executor.function_process import Command
 from lambda_process_executor.invocation import Invocation, Outcome, Spec
-from lambda_process_executor.places import Folders, here
+from lambda_process_executor.path_layout import HostFolders, host_layout
 from lambda_process_executor.platform_log import PlatformLog, Report, Text
-from lambda_process_executor.process import Command
+from lambda_process_executor.python_interpreters import Interpreter, find
 from lambda_process_executor.sandbox import Sandbox
 
 Make = Callable[..., Sandbox]
@@ -39,7 +39,7 @@ def make(tmp_path: Path, interpreter: Interpreter) -> Iterator[Make]:
             log: PlatformLog | None = None,
         ) -> Sandbox:
             (tmp_path / "app.py").write_text(code)
-            place = here(Folders(tmp_path, None, tmp_path / "tmp"), interpreter)
+            layout = host_layout(HostFolders(tmp_path, None, tmp_path / "tmp"), interpreter)
 
             def command(api: str) -> Command:
                 given = {
@@ -47,8 +47,8 @@ def make(tmp_path: Path, interpreter: Interpreter) -> Iterator[Make]:
                     "AWS_LAMBDA_FUNCTION_VERSION": "3",
                     "_HANDLER": "app.handler",
                 }
-                env = function_environment(given, {}, place, runtime="python3.13", api=api)
-                argv = (str(place.python), str(place.bootstrap))
+                env = function_environment(given, {}, layout, runtime="python3.13", api=api)
+                argv = (str(layout.python), str(layout.bootstrap))
                 return Command(argv, tmp_path, env)
 
             spec = Spec(
@@ -108,8 +108,8 @@ def test_a_process_that_died_between_two_calls_is_replaced(make: Make) -> None:
     sandbox = make("import os, threading\n" + code)
     sandbox.init()
     assert answer(invoke(sandbox)) == 1
-    assert sandbox.warden_pid is not None
-    wait_for_end(sandbox.warden_pid)
+    assert sandbox.subreaper_pid is not None
+    wait_for_end(sandbox.subreaper_pid)
     assert answer(invoke(sandbox)) == 1
 
 
@@ -174,7 +174,7 @@ def test_an_environment_that_was_stopped_runs_nothing(make: Make) -> None:
     sandbox.stop(now=False)
     with pytest.raises(ExecutorError, match="has ended"):
         invoke(sandbox)
-    assert sandbox.warden_pid is None
+    assert sandbox.subreaper_pid is None
 
 
 def test_a_stop_in_the_moment_of_the_answer_is_not_forgotten(make: Make, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_stop_in_the_moment_of_the_answer_is_not_forgotten(make: Make, tmp_pat
 
     sandbox = make(COUNT, log=Stopping())
     assert answer(invoke(sandbox)) == 1
-    assert sandbox.warden_pid is None
+    assert sandbox.subreaper_pid is None
     assert not (tmp_path / "tmp").exists()
 
 

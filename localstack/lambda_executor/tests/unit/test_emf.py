@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lambda_process_executor import emf
 from lambda_process_executor.emf import UNITS, Invalid
-from lambda_process_executor.measurements import Measurement, Series
+from lambda_process_executor.metric_batches import Measurement, Series
 
 
 def document(

@@ -1,7 +1,7 @@
 from queue import Queue
 
+from lambda_process_executor.log_buffer import Log, Segment
 from lambda_process_executor.log_delivery import MAX_BYTES, MAX_EVENTS, Entry, gather, requests
-from lambda_process_executor.transcript import Log, Segment
 
 
 def entry(text: str, stream: str = "s") -> Entry:
