@@ -37,7 +37,8 @@ from movierec.stack.processes import child_environment
 from movierec.stack.processes.supervisor import Supervisor
 from movierec.stack.services import emulator
 
-SLOWER_GOAL: Final = 1.15
+PUT_GOAL: Final = 1.4
+APPEND_GOAL: Final = 1.15
 GROWTH_GOAL_MB: Final = 200.0
 
 PUT_BYTES: Final = 100_000
@@ -73,8 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with beside_each_other() as stands:
         rows = [
-            *_in_turns("put of 100 kB", stands, _putting, given.puts),
-            *_in_turns("Delta append of 100,000 rows", stands, _appending, given.appends),
+            *_in_turns("put of 100 kB", stands, _putting, given.puts, PUT_GOAL),
+            *_in_turns(
+                "Delta append of 100,000 rows", stands, _appending, given.appends, APPEND_GOAL
+            ),
             _growth(stands, given.gigabytes),
         ]
     rows += resumed(given.events, given.models, given.rounds)
@@ -116,7 +119,11 @@ def _stand(supervisor: Supervisor, **extra: str) -> Stand:
 
 
 def _in_turns(
-    what: str, stands: Stands, make: Callable[[Stand], Callable[[int], None]], times: int
+    what: str,
+    stands: Stands,
+    make: Callable[[Stand], Callable[[int], None]],
+    times: int,
+    goal: float,
 ) -> list[Row]:
     """Do the same to all, each time in another order, and compare the medians.
 
@@ -134,8 +141,8 @@ def _in_turns(
     multiple = "as a multiple of the plain one's"
     return [
         Row(f"{what}, median", kept_ms, "ms", rival="the plain emulator", rival_value=plain_ms),
-        Row(f"{what}, {multiple}", kept_ms / plain_ms, "", goal=SLOWER_GOAL),
-        Row(f"{what}, {multiple}, KEEPER_SYNC=0", unsynced_ms / plain_ms, "", goal=SLOWER_GOAL),
+        Row(f"{what}, {multiple}", kept_ms / plain_ms, "", goal=goal),
+        Row(f"{what}, {multiple}, KEEPER_SYNC=0", unsynced_ms / plain_ms, "", goal=goal),
     ]
 
 

@@ -29,7 +29,7 @@ from localstack.aws.protocol.serializer import create_serializer
 from localstack.aws.spec import get_service_catalog
 
 import localstack_keeper.hooks
-import localstack_keeper.keeper
+import localstack_keeper.persistence
 import localstack_keeper.s3_provider  # noqa: F401 - as all of these
 
 PR_SET_PDEATHSIG = 1

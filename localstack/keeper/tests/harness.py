@@ -105,12 +105,12 @@ class Emulator:
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
                 )  # fmt: skip
         log.touch()
-        asked, told = self._forks.stdin, self._forks.stdout
-        assert asked is not None
-        assert told is not None
-        asked.write(f"{log}\n")
-        asked.flush()
-        return Fork(int(told.readline()), log)
+        requests, replies = self._forks.stdin, self._forks.stdout
+        assert requests is not None
+        assert replies is not None
+        requests.write(f"{log}\n")
+        requests.flush()
+        return Fork(int(replies.readline()), log)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it, supervisor and all, and return its exit code."""
@@ -255,10 +255,10 @@ def _group(group: int) -> list[int]:
     return found
 
 
-def wait_until(look: Callable[[], object], what: str, timeout_s: float = 30) -> None:
-    """Ask `look` again and again until it finds something, or the deadline has come."""
+def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 30) -> None:
+    """Wait until a condition holds. Fails after the deadline."""
     deadline = time.monotonic() + timeout_s
-    while not look():
+    while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s"
         time.sleep(0.05)
 

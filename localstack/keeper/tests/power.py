@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from localstack_keeper.files import Disk
+from localstack_keeper.disk import Disk
 
 _BLOCK_BYTES = 4096
 
@@ -29,13 +29,13 @@ class Power:
         self._dropped: dict[Path, list[tuple[int, bytes]]] = defaultdict(list)
         """The same of writes that no sync will ever bring to the disk, since one has failed."""
         self._sizes: dict[Path, int] = {}
-        """Of each file whose size was changed since its last sync: what it was."""
+        """Of each file that was written to since its last sync: its size then."""
         self._left: int | None = None
         self._is_off = False
 
     def disk(self) -> Disk:
         """Return the disk."""
-        return Disk(self._write, self._sync, self._allocate)
+        return Disk(self._write, self._sync)
 
     def fail_sometimes(self, share: float) -> None:
         """Have so large a part of all writes and syncs fail from now, while there is power."""
@@ -62,6 +62,7 @@ class Power:
                 file.seek(offset)
                 before = file.read(len(data)).ljust(len(data), b"\0")
             self._before[path].append((offset, before))
+            self._sizes.setdefault(path, os.fstat(fd).st_size)
             self._operation()
             self._dropped[path] = [
                 part
@@ -83,12 +84,6 @@ class Power:
                 self._before[path] = unsynced
                 raise
             self._sizes.pop(path, None)
-
-    def _allocate(self, fd: int, offset: int, size_bytes: int) -> None:
-        with self._guard:
-            self._operation()
-            self._sizes.setdefault(_path(fd), os.fstat(fd).st_size)
-            os.posix_fallocate(fd, offset, size_bytes)
 
     def cut(self) -> None:
         """Have the power go, and each block that was not synced be as it was at some time."""

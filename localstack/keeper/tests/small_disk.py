@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Sequence
 
-from localstack_keeper.files import Disk
+from localstack_keeper.disk import Disk
 
 
 class SmallDisk:
@@ -19,15 +19,7 @@ class SmallDisk:
 
     def disk(self) -> Disk:
         """Return it as the code under test takes it."""
-        return Disk(self._write, self._sync, self._allocate)
-
-    def _allocate(self, fd: int, offset: int, size_bytes: int) -> None:
-        there = os.fstat(fd).st_size
-        more = min(max(0, offset + size_bytes - there), self.room_bytes)
-        os.posix_fallocate(fd, 0, there + more or 1)
-        self.room_bytes -= more
-        if there + more < offset + size_bytes:  # as ext4 does, which keeps what it got
-            raise OSError(errno.ENOSPC, "No space left on device")
+        return Disk(self._write, self._sync)
 
     def _write(self, fd: int, parts: Sequence[memoryview], offset: int) -> int:
         data = b"".join(parts)

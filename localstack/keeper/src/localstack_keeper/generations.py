@@ -1,10 +1,10 @@
-"""Generations: whole states of all services but S3, one folder each, the last two kept.
+"""Generations: snapshots of all services but S3, one folder each, the last two kept.
 
     generations/00000007/manifest.json     versions, services, containers, sizes, checksums
                          lambda.0.state    one file, or one folder of assets, a container
-    generations/next/                      one in the making; without meaning after a crash
+    generations/next/                      a draft; without meaning after a crash
 
-A generation is made beside the others and switched to by one rename.
+A generation is published by one rename.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from localstack_keeper.disk import Disk, remove_tree
 from localstack_keeper.errors import DamagedError
-from localstack_keeper.files import Disk, remove_tree
-from localstack_keeper.folder import Folder, Writer
+from localstack_keeper.state_folder import StateFolder, Writer
 
 LOG = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Manifest:
 
 
 class Draft:
-    """A generation in the making."""
+    """A generation that is being written."""
 
     def __init__(self, path: Path, disk: Disk) -> None:
         self.path = path
@@ -95,26 +95,29 @@ class Draft:
 
     def add_bytes(self, service: str, index: int, kind: str, data: bytes) -> None:
         """Add a container that is one file."""
-        named = Container(service, index, kind, ())
-        self._disk.write_file(self.path / named.name, data)
-        part = Part(named.name, len(data), hashlib.sha256(data).hexdigest())
-        self.containers.append(Container(service, index, kind, (part,)))
+        container = Container(service, index, kind, ())
+        self._disk.write_file(self.path / container.name, data)
+        part = Part(container.name, len(data), hashlib.sha256(data).hexdigest())
+        self.containers.append(replace(container, parts=(part,)))
 
-    def add_folder(self, service: str, index: int, kind: str) -> Path:
-        """Return a new folder to fill, for `close_folder`."""
-        target = self.path / Container(service, index, kind, ()).name
+    def add_folder(self, service: str, index: int, kind: str, source: Path) -> None:
+        """Add a container that is a copy of a folder."""
+        container = Container(service, index, kind, ())
+        target = self.path / container.name
         target.mkdir()
-        return target
+        copy_assets(source, target)
+        self._disk.sync_tree(target)
+        parts = tuple(_part(path, self.path) for path in _files(target))
+        self.containers.append(replace(container, parts=parts))
 
-    def close_folder(self, service: str, index: int, kind: str) -> None:
-        """Add what the folder holds."""
-        folder = self.path / Container(service, index, kind, ()).name
-        self._disk.sync_tree(folder)
-        parts = tuple(_part(path, self.path) for path in _files(folder))
-        self.containers.append(Container(service, index, kind, parts))
+    def discard(self, service: str) -> None:
+        """Delete what was added of a service."""
+        self.containers = [kept for kept in self.containers if kept.service != service]
+        for path in self.path.glob(f"{service}.*"):
+            remove_tree(path) if path.is_dir() else path.unlink()
 
-    def take_over(self, before: Path, containers: tuple[Container, ...]) -> None:
-        """Add containers that have not changed, as further names of the same files."""
+    def link(self, before: Path, containers: tuple[Container, ...]) -> None:
+        """Add unchanged containers, as hard links to the same files."""
         for container in containers:
             for part in container.parts:
                 target = self.path / part.path
@@ -123,14 +126,14 @@ class Draft:
             if not container.parts:
                 (self.path / container.name).mkdir()  # a folder of nothing
             for base, _, _ in os.walk(self.path / container.name):
-                self._disk.sync_folder(Path(base))
+                self._disk.sync_path(Path(base))
             self.containers.append(container)
 
 
 class Generations:
     """The generations of a folder."""
 
-    def __init__(self, folder: Folder, writer: Writer, disk: Disk) -> None:
+    def __init__(self, folder: StateFolder, writer: Writer, disk: Disk) -> None:
         self.root = folder.path / "generations"
         disk.make_folder(self.root)
         self._folder = folder
@@ -146,8 +149,12 @@ class Generations:
         """Return the folder of a generation."""
         return self.root / f"{number:08d}"
 
+    def nothing(self) -> Manifest:
+        """Return the manifest of no generation."""
+        return Manifest(0, self._writer, (), ())
+
     def read(self, number: int) -> Manifest:
-        """Return a generation's manifest; `check` tells of its files. Raises DamagedError."""
+        """Return a generation's manifest; `check` reads its files. Raises DamagedError."""
         try:
             return Manifest.load((self.path(number) / "manifest.json").read_bytes())
         except (OSError, ValueError, KeyError, TypeError) as exc:
@@ -165,7 +172,7 @@ class Generations:
                 raise DamagedError(f"{part.path} is not what was written")
 
     def newest(self) -> Iterator[tuple[int, Manifest]]:
-        """Yield what has a manifest, the newest first; what has none is set aside, and said."""
+        """Yield what has a manifest, the newest first; set aside and log what has none."""
         for number in self.numbers():
             try:
                 manifest = self.read(number)
@@ -192,23 +199,20 @@ class Generations:
         remove_tree(self.root / "next")
 
     def publish(self, draft: Draft, services: tuple[str, ...]) -> Manifest:
-        """Switch to a draft, and delete what is older than the last two.
-
-        A crash before the rename leaves the generation before, one after it the new one.
-        """
+        """Make a draft the newest generation, and delete those older than the last two."""
         number = max(self.numbers(), default=0) + 1
         manifest = Manifest(number, self._writer, services, tuple(draft.containers))
         self._disk.write_file(draft.path / "manifest.json", manifest.dump())
-        self._disk.sync_folder(draft.path)
+        self._disk.sync_path(draft.path)
         draft.path.rename(self.path(number))
-        self._disk.sync_folder(self.root)
+        self._disk.sync_path(self.root)
         for old in self.numbers()[KEPT:]:
             remove_tree(self.path(old))
         return manifest
 
-    def saved_at_s(self, number: int) -> float:
+    def saved_at_s(self, number: int) -> float | None:
         """Return when a generation was made, in Unix seconds."""
-        return (self.path(number) / "manifest.json").stat().st_mtime
+        return (self.path(number) / "manifest.json").stat().st_mtime if number else None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,12 +1,12 @@
-"""An append-only journal in segments, and checkpoints that stand for all before a segment.
+"""An append-only journal in segments, and checkpoints that replace all segments before one.
 
     journal-00000003.log      records, in the order in which they were appended
     checkpoint-00000003       records that say the same as all segments before 3
 
 What is written at once is one record of the file: a crash may tear it, then all of it is gone, and
-whatever stands before it is on the disk. Appending never fails and touches no disk; `commit` does.
-So the order of records is the order of appends, whoever commits first, and a record that a full
-disk refused is written before all later ones, or never.
+what stands before it is durable. Appending never fails and touches no disk; `commit` does. So the
+order of records is the order of appends, whoever commits first, and a record that a full disk
+refused is written before all later ones, or never.
 """
 
 import itertools
@@ -15,31 +15,23 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final
 
+from localstack_keeper.disk import Disk, opened
 from localstack_keeper.errors import DamagedError
-from localstack_keeper.files import Disk
-from localstack_keeper.folder import Folder
-from localstack_keeper.records import frame, join, read, split
+from localstack_keeper.record_framing import frame, join, read, split
+from localstack_keeper.state_folder import StateFolder
 
 LOG = logging.getLogger(__name__)
 
 KEPT: Final = 2
-_COPY_BYTES: Final = 1 << 20
-
-
-def _name(number: int) -> str:
-    return f"journal-{number:08d}.log"
+_BATCH: Final = 1000
+"""Records of a checkpoint that are written at once."""
 
 
 def _segment(root: Path, number: int) -> Path:
-    return root / _name(number)
-
-
-def is_segment(path: str) -> bool:
-    """Return whether a file is a segment of a journal, by its name."""
-    return PurePath(path).match("journal-*.log")
+    return root / f"journal-{number:08d}.log"
 
 
 def _checkpoint(root: Path, number: int) -> Path:
@@ -52,53 +44,34 @@ def _numbers(root: Path, pattern: str) -> list[int]:
     )
 
 
-Put = Callable[[str, int, bytes], bool]
-"""Has what records are about on the disk, and the records: segment, offset, bytes.
-
-Returns False if the journal is to put its records there itself. Raises OSError; then the same place
-is given once more, later.
-"""
-
-
 class Journal:
     """The segment that is being written."""
 
     def __init__(
-        self, root: Path, number: int, disk: Disk, *, put: Put = lambda *_write: False
+        self, root: Path, number: int, disk: Disk, *, before: Callable[[], None] = lambda: None
     ) -> None:
         self.root = root
         self.number = number
-        self._put = put
+        self._before = before
+        """Syncs what records are about; raises OSError."""
         self._disk = disk
-        self._fd = self._create(number)
-        self._size_bytes = 0
+        self._fd = disk.create_file(_segment(root, number))
+        self.size_bytes = 0
+        """How much of the segment is durable."""
+        self.appended = 0
+        """How many records this object was given."""
+        self.durable = 0
+        """How many of them are durable."""
         self._pending: list[bytes] = []
-        self._appended = 0
-        self._durable = 0
         self._guard = threading.Lock()
         self._writing = threading.Lock()
-
-    @property
-    def size_bytes(self) -> int:
-        """How large the segment is, with what its file will have after its next sync."""
-        return self._size_bytes
-
-    @property
-    def durable(self) -> int:
-        """How many records are on the disk, of all that this object was given."""
-        return self._durable
-
-    @property
-    def appended(self) -> int:
-        """How many records this object was given."""
-        return self._appended
 
     def append(self, payload: bytes) -> int:
         """Take a record and return its number, for `commit`."""
         with self._guard:
             self._pending.append(payload)
-            self._appended += 1
-            return self._appended
+            self.appended += 1
+            return self.appended
 
     def commit(self, number: int | None = None) -> None:
         """Wait until a record and all before it are on the disk; by default all.
@@ -106,62 +79,40 @@ class Journal:
         One caller writes what all have appended meanwhile. Raises OSError; the records stay, and
         the next commit writes them.
         """
-        upto = self._appended if number is None else number
+        upto = self.appended if number is None else number
         with self._writing:
-            if self._durable < upto:
+            if self.durable < upto:
                 self._flush()
 
     def rotate(self) -> int:
         """Commit all, go on in a new segment, and return its number. Raises OSError."""
         with self._writing:
             self._flush()
-            fd = self._create(self.number + 1)
+            fd = self._disk.create_file(_segment(self.root, self.number + 1))
             os.close(self._fd)
-            self._fd, self._size_bytes, self.number = fd, 0, self.number + 1
+            self._fd, self.size_bytes, self.number = fd, 0, self.number + 1
             return self.number
-
-    def at_rest(self, do: Callable[[], None]) -> None:
-        """Commit all, and do something while nobody commits. Raises OSError."""
-        with self._writing:
-            self._flush()
-            do()
-
-    def close(self) -> None:
-        """Commit all and write no more. Raises OSError."""
-        self.commit()
-        os.close(self._fd)
 
     def _flush(self) -> None:
         with self._guard:
-            batch, upto = list(self._pending), self._appended
+            batch, upto = list(self._pending), self.appended
         if not batch:
             return
         data = frame(join(batch))
+        self._before()
         # After a failure the same bytes go to the same place: what a first try left behind is a
         # part of them, or beyond the end that a reader sees.
-        if not self._put(_name(self.number), self._size_bytes, data):
-            self._disk.write_all(self._fd, self._size_bytes, data)
-            self._disk.sync_data(self._fd)
+        self._disk.write_all(self._fd, self.size_bytes, data)
+        self._disk.sync_data(self._fd)
         with self._guard:
             del self._pending[: len(batch)]
-        self._size_bytes += len(data)
-        self._durable = upto
-
-    def _create(self, number: int) -> int:
-        path = _segment(self.root, number)
-        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        try:
-            self._disk.sync_folder(self.root)
-        except OSError:
-            os.close(fd)
-            path.unlink()
-            raise
-        return fd
+        self.size_bytes += len(data)
+        self.durable = upto
 
 
 @dataclass(frozen=True)
 class History:
-    """All that a journal says."""
+    """All records of a journal."""
 
     payloads: list[bytes]
     next_segment: int
@@ -171,11 +122,11 @@ class History:
     """How much of the last segment was torn, and is cut."""
 
 
-def recover(root: Path, folder: Folder, disk: Disk) -> History:
+def recover(root: Path, folder: StateFolder, disk: Disk) -> History:
     """Read what there is, from the newest checkpoint that is whole.
 
-    A torn tail is cut, kept aside and said. Raises DamagedError for what no crash explains: records
-    missing, or broken in the middle. Nothing is changed then.
+    A torn tail is cut, logged and set aside. Raises DamagedError for what no crash explains:
+    records missing, or broken in the middle. Nothing is changed then.
     """
     for part in root.glob("*.part"):
         part.unlink()
@@ -191,7 +142,10 @@ def recover(root: Path, folder: Folder, disk: Disk) -> History:
         journal_bytes += intact_bytes
         cut_bytes += torn_bytes
     for path in damaged:
-        _set_aside(path, folder)
+        LOG.error(
+            "keeper: %s is not what was written: set aside as %s, the one before is used",
+            path, folder.set_aside(path),
+        )  # fmt: skip
     if later:
         _cut(_segment(root, later[-1]), intact_bytes, folder, disk)
     following = max([start - 1, *segments]) + 1
@@ -199,7 +153,7 @@ def recover(root: Path, folder: Folder, disk: Disk) -> History:
 
 
 def _newest_checkpoint(root: Path, segments: list[int]) -> tuple[int, list[bytes], list[Path]]:
-    """Return where it ends, what it says, and the newer ones that are not whole."""
+    """Return its segment, its records, and the newer checkpoints that are damaged."""
     damaged: list[Path] = []
     for number in reversed(_numbers(root, "checkpoint-*")):
         data = _checkpoint(root, number).read_bytes()
@@ -216,13 +170,6 @@ def _newest_checkpoint(root: Path, segments: list[int]) -> tuple[int, list[bytes
     return 1, [], damaged
 
 
-def _set_aside(path: Path, folder: Folder) -> None:
-    LOG.error(
-        "keeper: %s is not what was written: set aside as %s, the one before is used",
-        path, folder.set_aside(path),
-    )  # fmt: skip
-
-
 def _check_gaps(root: Path, segments: list[int], start: int) -> None:
     for number, expected in zip(segments, itertools.count(start), strict=False):
         if number != expected:
@@ -233,7 +180,7 @@ def _check_gaps(root: Path, segments: list[int], start: int) -> None:
 
 
 def _read_segment(path: Path, *, is_last: bool) -> tuple[list[bytes], int, int]:
-    """Return what a segment says, how much of it is intact, and how much is torn."""
+    """Return a segment's records, how much of it is intact, and how much is torn."""
     data = path.read_bytes()
     reading = read(data)
     torn_bytes = len(data[reading.intact_bytes :].rstrip(b"\0"))
@@ -249,33 +196,27 @@ def _read_segment(path: Path, *, is_last: bool) -> tuple[list[bytes], int, int]:
     return payloads, reading.intact_bytes, torn_bytes
 
 
-def _cut(path: Path, whole_bytes: int, folder: Folder, disk: Disk) -> None:
+def _cut(path: Path, whole_bytes: int, folder: StateFolder, disk: Disk) -> None:
     """Cut a segment's end: without a sync it could be there again when others follow."""
-    with path.open("rb") as file:
-        file.seek(whole_bytes)
-        tail = file.read()
+    tail = path.read_bytes()[whole_bytes:]
     torn = tail.rstrip(b"\0")
     if torn:
-        _keep_tail(path, torn, folder)
+        copy = path.with_name(f"{path.name}.tail")
+        try:
+            copy.write_bytes(torn)
+            folder.set_aside(copy)
+        except OSError as exc:  # a full disk: the tail is worth less than a start
+            copy.unlink(missing_ok=True)
+            LOG.warning("keeper: what is cut from %s is not kept: %s", path, exc)
+        LOG.warning(
+            "keeper: %d bytes of a write that was not finished are cut from %s", len(torn), path
+        )
     if tail:
-        disk.cut(path, whole_bytes)
-
-
-def _keep_tail(path: Path, torn: bytes, folder: Folder) -> None:
-    copy = path.with_name(f"{path.name}.tail")
-    try:
-        copy.write_bytes(torn)
-        folder.set_aside(copy)
-    except OSError as exc:  # a full disk: the tail is worth less than a start
-        copy.unlink(missing_ok=True)
-        LOG.warning("keeper: what is cut from %s is not kept: %s", path, exc)
-    LOG.warning(
-        "keeper: %d bytes of a write that was not finished are cut from %s", len(torn), path
-    )
+        disk.truncate(path, whole_bytes)
 
 
 def write_checkpoint(root: Path, number: int, payloads: Iterable[bytes], disk: Disk) -> int:
-    """Write a checkpoint for all before a segment, delete what it makes useless, return its size.
+    """Write a checkpoint for all before a segment, delete what it replaces, return its size.
 
     A crash before the rename leaves the one before and all segments since. The last record says
     that it is whole. Raises OSError.
@@ -287,11 +228,11 @@ def write_checkpoint(root: Path, number: int, payloads: Iterable[bytes], disk: D
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    disk.sync_folder(root)
+    disk.sync_path(root)
     checkpoints = _numbers(root, "checkpoint-*")
     for old in checkpoints[:-KEPT]:
         _checkpoint(root, old).unlink()
-    needed = checkpoints[-KEPT:][0] if len(checkpoints) >= KEPT else 1
+    needed = checkpoints[-KEPT] if len(checkpoints) >= KEPT else 1
     for old in _numbers(root, "journal-*.log"):
         if old < needed:
             _segment(root, old).unlink()
@@ -299,16 +240,11 @@ def write_checkpoint(root: Path, number: int, payloads: Iterable[bytes], disk: D
 
 
 def _write_records(path: Path, payloads: Iterable[bytes], disk: Disk) -> int:
-    fd = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        offset, buffer = 0, bytearray()
-        for payload in payloads:
-            buffer += frame(payload)
-            if len(buffer) >= _COPY_BYTES:
-                disk.write_all(fd, offset, bytes(buffer))
-                offset, buffer = offset + len(buffer), bytearray()
-        disk.write_all(fd, offset, bytes(buffer))
+    offset = 0
+    with opened(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY) as fd:
+        for batch in itertools.batched(payloads, _BATCH, strict=False):
+            data = b"".join(map(frame, batch))
+            disk.write_all(fd, offset, data)
+            offset += len(data)
         disk.sync(fd)
-        return offset + len(buffer)
-    finally:
-        os.close(fd)
+    return offset

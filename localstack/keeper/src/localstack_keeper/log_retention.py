@@ -1,7 +1,6 @@
 """How many of CloudWatch Logs' events stay: a group's retention is a number to LocalStack, no more.
 
-An invocation logs a kilobyte: a function that is asked twenty times a second more than a gigabyte a
-day, all of it in memory and in each save.
+An invocation logs a kilobyte; twenty a second are more than a gigabyte a day, in memory too.
 """
 
 import sys

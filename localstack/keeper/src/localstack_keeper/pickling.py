@@ -1,13 +1,12 @@
-"""How services' state becomes bytes, and bytes state.
+"""Serialization of services' state.
 
 The standard library's pickler, in C, and dill for what it cannot do: functions and classes that no
 module has by name. LocalStack's own pickler is dill throughout, in Python: a new account's IAM,
 3 MB of managed policies, then takes 1 s and not 0.05 s, each time anything in it changes.
 
-Some classes are written otherwise than they would have it. Locks come back free: dill restores even
-a free `RLock` of Python 3.13 as one that nobody can take. Threads and clients are not written at
-all; a Step Functions execution would drag along its whole interpreter; and moto has defaultdicts
-that cannot be made the usual way.
+Some classes have reducers here. Locks come back free: dill restores a free `RLock` of Python 3.13
+as a held one. Threads and clients become None, a Step Functions execution leaves out its
+interpreter, and moto has defaultdicts that cannot be made the usual way.
 """
 
 import importlib
@@ -25,10 +24,7 @@ _LOCKS: Final = {type(threading.Lock()): threading.Lock, type(threading.RLock())
 
 
 def dumps(state: object) -> bytes:
-    """Return a pickle.
-
-    Raises what the state's classes raise, and RuntimeError if it changes meanwhile.
-    """
+    """Return a pickle. Raises what classes raise, and RuntimeError if the state changes."""
     buffer = io.BytesIO()
     _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(state)
     return buffer.getvalue()
@@ -36,7 +32,7 @@ def dumps(state: object) -> bytes:
 
 def loads(data: bytes) -> Any:  # noqa: ANN401 - whatever was written
     """Return what was pickled. Raises whatever its classes raise."""
-    return pickle.loads(data)  # noqa: S301 - of our own folder
+    return _Unpickler(io.BytesIO(data)).load()
 
 
 class _Pickler(pickle.Pickler):
@@ -55,6 +51,11 @@ class _Pickler(pickle.Pickler):
             if isinstance(obj, base):
                 return reduce(obj)
         return NotImplemented
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str, /) -> Any:  # noqa: ANN401 - as pickle has it
+        return super().find_class(_FORMER_MODULES.get(module, module), name)
 
 
 def _is_named(obj: Any) -> bool:  # noqa: ANN401 - a function or a class
@@ -92,9 +93,16 @@ _REDUCERS: Final[dict[type, Any]] = {
 
 # In modules of their own, since what they import is large, and mostly not loaded.
 _LATE_REDUCERS: Final = {
-    "cryptography.hazmat.bindings._rust": "localstack_keeper.keys",
-    "moto.logs.models": "localstack_keeper.log_streams",
+    "cryptography.hazmat.bindings._rust": "localstack_keeper.key_pickling",
+    "moto.logs.models": "localstack_keeper.log_stream_pickling",
     "localstack.services.stepfunctions.backend.execution": (
-        "localstack_keeper.revivals.stepfunctions"
+        "localstack_keeper.rehydration.stepfunctions"
     ),
+}
+
+# What these modules are called in pickles of former versions.
+_FORMER_MODULES: Final = {
+    "localstack_keeper.keys": "localstack_keeper.key_pickling",
+    "localstack_keeper.log_streams": "localstack_keeper.log_stream_pickling",
+    "localstack_keeper.revivals.stepfunctions": "localstack_keeper.rehydration.stepfunctions",
 }

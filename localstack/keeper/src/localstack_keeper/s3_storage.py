@@ -1,8 +1,8 @@
-"""LocalStack's S3 storage on files that are written once.
+"""LocalStack's S3 storage interface on immutable bodies.
 
 Upstream rewrites one file for each key and version, under a lock that readers and writers share.
-Here a writer makes a new body, so readers need no lock, a refused write harms nothing, and writers
-still wait for each other: LocalStack checks conditional writes inside that lock.
+Here a writer makes a new body, so readers need no lock and a refused write harms nothing. Writers
+of a key still exclude each other: LocalStack checks conditional writes inside that lock.
 """
 
 import base64
@@ -11,7 +11,8 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Final, Literal
+from weakref import WeakValueDictionary
 
 from localstack.aws.api.s3 import NoSuchKey
 from localstack.services.s3.constants import S3_CHUNK_SIZE
@@ -25,66 +26,62 @@ from localstack.services.s3.storage.core import (
 )
 from localstack.services.s3.utils import ObjectRange, get_s3_checksum
 
-from localstack_keeper.bodies import Draft
-from localstack_keeper.s3_log import S3Log, adopt_body
-from localstack_keeper.s3_records import TAKEN, body_of, find_bucket
+from localstack_keeper.object_bodies import Draft
+from localstack_keeper.s3_journal_records import STORED, body_of, find_bucket, set_body
+from localstack_keeper.s3_persistence import S3Persistence
 
 Mode = Literal["r", "w"]
+_NO_LOCK: Final = contextlib.nullcontext()
 
 
-class Places:
-    """One lock for each place that is being written to, and none for others."""
+class KeyedLocks:
+    """A lock for each key that is being written to, and none for others."""
 
     def __init__(self) -> None:
-        self._locks: dict[object, tuple[threading.RLock, int]] = {}
+        self._locks: WeakValueDictionary[object, threading.RLock] = WeakValueDictionary()
         self._guard = threading.Lock()
 
-    @contextlib.contextmanager
-    def taken(self, place: object) -> Iterator[None]:
-        """Be the only one to write there."""
+    def hold(self, key: object) -> threading.RLock:
+        """Return a key's lock, which is there while somebody has it or waits for it."""
         with self._guard:
-            lock, users = self._locks.get(place, (threading.RLock(), 0))
-            self._locks[place] = lock, users + 1
-        try:
-            with lock:
-                yield
-        finally:
-            with self._guard:
-                lock, users = self._locks.pop(place)
-                if users > 1:
-                    self._locks[place] = lock, users - 1
+            return self._locks.setdefault(key, threading.RLock())
 
 
-class KeyLocks:
-    """`Places` as LocalStack's provider asks for locks: `locks[bucket][key]`.
+class PreconditionLocks:
+    """`KeyedLocks` as LocalStack's provider asks for them: `locks[bucket][key]`.
 
     Upstream's are made when they are first asked for, by two at once two different ones, and are
     never deleted but while somebody has them.
     """
 
-    def __init__(self, places: Places, bucket: str | None = None) -> None:
-        self._places = places
+    def __init__(self, locks: KeyedLocks, *bucket: str) -> None:
+        self._locks = locks
         self._bucket = bucket
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - a bucket's locks, or one of them
-        """Return the locks of a bucket, or of one of its keys."""
-        if self._bucket is None:
-            return KeyLocks(self._places, name)
-        return self._places.taken((self._bucket, name))
+        """Return the locks of a bucket, or the lock of one of its keys."""
+        if self._bucket:
+            return self._locks.hold((*self._bucket, name))
+        return PreconditionLocks(self._locks, name)
 
-    def pop(self, name: str, default: object = None) -> object:
+    def pop(self, _name: str, default: object = None) -> object:
         """Do nothing: a lock is there only while somebody has it."""
-        del name
         return default
 
 
 class StoredBody(S3StoredObject):
     """An object's or a part's body, opened to read or to be written anew."""
 
-    def __init__(self, log: S3Log, thing: S3Object | S3Part, mode: Mode, lock: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        s3: S3Persistence,
+        thing: S3Object | S3Part,
+        mode: Mode = "r",
+        lock: Any = _NO_LOCK,  # noqa: ANN401 - a context manager
+    ) -> None:
         super().__init__(s3_object=thing, mode=mode)
         self.closed: bool = False
-        self._log = log
+        self._s3 = s3
         self._cleanup = contextlib.ExitStack()
         self._cleanup.enter_context(lock)
         self._file: BinaryIO | None = None
@@ -99,33 +96,38 @@ class StoredBody(S3StoredObject):
         etag = hashlib.md5(usedforsecurity=False)
         algorithm = thing.checksum_algorithm
         checksum = get_s3_checksum(algorithm) if algorithm else None
-        draft = self._log.bodies.draft()
-        with _dropped_on_error(draft):
+        with self._new_body() as draft:
             while s is not None and (data := s.read(S3_CHUNK_SIZE)):
                 draft.write(data)
                 etag.update(data)
                 if checksum:
                     checksum.update(data)
-        self._adopt(draft)
         self._etag = thing.etag = etag.hexdigest()
         self._checksum = base64.b64encode(checksum.digest()).decode() if checksum else None
         return draft.size_bytes
 
     def assemble(self, parts: list[str]) -> None:
         """Make a new body of other bodies, in order. Raises OSError."""
-        draft = self._log.bodies.draft()
-        with _dropped_on_error(draft):
+        with self._new_body() as draft:
             for name in parts:
-                with self._log.bodies.open(name) as file:
+                with self._s3.bodies.open(name) as file:
                     while data := file.read(S3_CHUNK_SIZE):
                         draft.write(data)
-        self._adopt(draft)
 
-    def _adopt(self, draft: Draft) -> None:
+    @contextlib.contextmanager
+    def _new_body(self) -> Iterator[Draft]:
+        """Give the object the body that the caller writes."""
+        draft = self._s3.bodies.draft()
+        try:
+            yield draft
+        except BaseException:
+            draft.drop()
+            raise
+        draft.finish()
         before = body_of(self.s3_object)
-        adopt_body(self.s3_object, draft.name)
+        set_body(self.s3_object, draft.name)
         if isinstance(self.s3_object, S3Object):
-            self._log.discard(before)
+            self._s3.discard(before)
         self.s3_object.size = draft.size_bytes
         self.s3_object.internal_last_modified = time.time_ns()
         self._file = None
@@ -139,7 +141,7 @@ class StoredBody(S3StoredObject):
             name = body_of(self.s3_object)
             if name is None:
                 raise NoSuchKey("The specified key does not exist.", Key=self.s3_object.key)
-            self._file = self._cleanup.enter_context(self._log.bodies.open(name))
+            self._file = self._cleanup.enter_context(self._s3.bodies.open(name))
         return self._file
 
     def read(self, s: int | None = -1) -> bytes:
@@ -147,18 +149,18 @@ class StoredBody(S3StoredObject):
         return self._open().read(-1 if s is None else s)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place in the body."""
+        """Set the position in the body."""
         return self._open().seek(offset, whence)
 
     def close(self) -> None:
-        """Let others write; delete the body if nobody took it."""
+        """Release the lock; delete the body if no bucket has got its object."""
         if self.closed:
             return
         self.closed = True
         self._cleanup.close()
-        is_taken = hasattr(self.s3_object, TAKEN)
-        if self._mode == "w" and isinstance(self.s3_object, S3Object) and not is_taken:
-            self._log.discard(body_of(self.s3_object))
+        is_stored = hasattr(self.s3_object, STORED)
+        if self._mode == "w" and isinstance(self.s3_object, S3Object) and not is_stored:
+            self._s3.discard(body_of(self.s3_object))
 
     @property
     def last_modified(self) -> int:
@@ -171,41 +173,28 @@ class StoredBody(S3StoredObject):
         """The checksum of the body, by the object's algorithm; None without one."""
         algorithm = self.s3_object.checksum_algorithm
         if algorithm and self._checksum is None:
-            made = get_s3_checksum(algorithm)
-            for data in self._all():
-                made.update(data)
-            self._checksum = base64.b64encode(made.digest()).decode()
+            digest = self._digest(get_s3_checksum(algorithm))
+            self._checksum = base64.b64encode(digest.digest()).decode()
         return self._checksum
 
     @property
     def etag(self) -> str:
         """The MD5 of the body."""
         if self._etag is None:
-            made = hashlib.md5(usedforsecurity=False)
-            for data in self._all():
-                made.update(data)
-            self._etag = made.hexdigest()
+            self._etag = self._digest(hashlib.md5(usedforsecurity=False)).hexdigest()
         return self._etag
 
-    def _all(self) -> Iterator[bytes]:
+    def _digest(self, digest: Any) -> Any:  # noqa: ANN401 - a hash, or a checksum
         before = self.seek(0, 1)
         self.seek(0)
-        yield from self
+        for data in self:
+            digest.update(data)
         self.seek(before)
+        return digest
 
     def __iter__(self) -> Iterator[bytes]:
         while data := self.read(S3_CHUNK_SIZE):
             yield data
-
-
-@contextlib.contextmanager
-def _dropped_on_error(draft: Draft) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        draft.drop()
-        raise
-    draft.finish()
 
 
 class StoredUpload(S3StoredMultipart):
@@ -216,20 +205,19 @@ class StoredUpload(S3StoredMultipart):
     def open(self, s3_part: S3Part, mode: Mode = "r") -> StoredBody:
         """Return a part's body."""
         store = self._s3_store
-        place = (self.bucket, self.s3_multipart.id, s3_part.part_number)
-        lock = store.places.taken(place) if mode == "w" else contextlib.nullcontext()
-        return StoredBody(store.log, s3_part, mode, lock)
+        if mode == "r":
+            return StoredBody(store.s3, s3_part)
+        key = (self.bucket, self.s3_multipart.id, s3_part.part_number)
+        return StoredBody(store.s3, s3_part, mode, store.locks.hold(key))
 
     def remove_part(self, s3_part: S3Part) -> None:
         """Forget a part that was refused."""
-        self._s3_store.log.discard(body_of(s3_part))
+        self._s3_store.s3.discard(body_of(s3_part))
 
     def complete_multipart(self, parts: list[S3Part]) -> None:
         """Make the object's body of its parts."""
         thing = self.s3_multipart.object
-        StoredBody(self._s3_store.log, thing, "w", contextlib.nullcontext()).assemble(
-            [body_of(part) or "" for part in parts]
-        )
+        StoredBody(self._s3_store.s3, thing, "w").assemble([body_of(part) or "" for part in parts])
 
     def close(self) -> None:
         """Do nothing: no file is open."""
@@ -254,29 +242,29 @@ class StoredUpload(S3StoredMultipart):
 class FileObjectStore(S3ObjectStore):
     """All bodies of S3."""
 
-    def __init__(self, log: S3Log) -> None:
-        self.log = log
-        self.places = Places()
+    def __init__(self, s3: S3Persistence) -> None:
+        self.s3 = s3
+        self.locks = KeyedLocks()
 
     def open(self, bucket: str, s3_object: S3Object, mode: Mode = "r") -> StoredBody:
         """Return an object's body."""
         if mode == "w":
-            place = (bucket, s3_object.key, s3_object.version_id or "null")
-            return StoredBody(self.log, s3_object, mode, self.places.taken(place))
+            key = (bucket, s3_object.key, s3_object.version_id or "null")
+            return StoredBody(self.s3, s3_object, mode, self.locks.hold(key))
         try:
-            return StoredBody(self.log, s3_object, mode, contextlib.nullcontext())
+            return StoredBody(self.s3, s3_object)
         except FileNotFoundError:
-            return StoredBody(self.log, _current(bucket, s3_object), mode, contextlib.nullcontext())
+            return StoredBody(self.s3, _current(bucket, s3_object))
 
     def remove(self, bucket: str, s3_object: S3Object | list[S3Object]) -> None:
-        """Do nothing: a body goes when its object leaves its bucket, or when nobody takes it."""
+        """Do nothing: a body is deleted when its object leaves its bucket, or gets into none."""
 
     def copy(
         self, src_bucket: str, src_object: S3Object, dest_bucket: str, dest_object: S3Object
     ) -> StoredBody:
         """Give an object the body of another; the same file if it takes that one's place."""
         if should_copy_in_place(src_bucket, src_object, dest_bucket, dest_object):
-            adopt_body(dest_object, body_of(src_object) or "")
+            set_body(dest_object, body_of(src_object) or "")
             dest_object.internal_last_modified = src_object.internal_last_modified
             return self.open(dest_bucket, dest_object)
         with self.open(src_bucket, src_object) as source:
@@ -293,7 +281,7 @@ class FileObjectStore(S3ObjectStore):
         return StoredUpload(self, bucket, upload_id)
 
     def remove_multipart(self, bucket: str, s3_multipart: S3Multipart) -> None:
-        """Do nothing: parts go when their upload leaves its bucket."""
+        """Do nothing: parts are deleted when their upload leaves its bucket."""
 
 
 def _current(bucket: str, thing: S3Object) -> Any:  # noqa: ANN401

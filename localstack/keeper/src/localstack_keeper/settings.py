@@ -1,4 +1,4 @@
-"""What the environment says."""
+"""Settings, from the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +19,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings | None":
-        """Return the settings; None without KEEPER_FOLDER, which means: keep nothing.
-
-        Raises RefusedError if one cannot be read.
-        """
+        """Return the settings, None without KEEPER_FOLDER. Raises RefusedError for a bad one."""
         folder = environ.get("KEEPER_FOLDER", "")
         if not folder:
             return None

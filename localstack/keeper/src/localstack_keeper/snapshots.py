@@ -1,25 +1,24 @@
-"""Saving all services' state, again and again, and giving it back."""
+"""Periodic snapshots of all services' state, and their restore."""
 
 import errno
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from localstack_keeper import pickling, visitors
-from localstack_keeper.changes import Changes
+from localstack_keeper import pickling, state_visitor
+from localstack_keeper.dirty_services import DirtyServices
 from localstack_keeper.errors import DamagedError
-from localstack_keeper.generations import Container, Draft, Generations, Manifest, copy_assets
+from localstack_keeper.generations import Container, Draft, Generations, Manifest
 
 LOG = logging.getLogger(__name__)
 
 # Saving takes the interpreter from requests: a tenth of the time at most.
 LARGEST_SHARE: Final = 0.1
-# What no request told of is found at the latest then.
+# A change that no request made is found at the latest then.
 FULL_S: Final = 60.0
 # A store that changes while it is pickled is pickled again.
 TRIES: Final = 10
@@ -30,24 +29,10 @@ Service = Any
 """LocalStack's Service."""
 
 States = dict[str, dict[int, tuple[str, Any]]]
-"""Kind and state of each service's containers, by their place."""
+"""Kind and state of each service's containers, by their place; of a folder, its name."""
 
-
-class Services(Protocol):
-    """What is needed of LocalStack's service manager."""
-
-    def list_active_services(self) -> list[str]:
-        """Return the names of the services that run."""
-        ...
-
-    def get_service(self, name: str) -> Service:
-        """Return a service."""
-        ...
-
-    def require(self, name: str) -> Service:
-        """Return a service, started if need be."""
-        ...
-
+Services = Any
+"""LocalStack's service manager."""
 
 # Functions come after what their code and queues are in, and before those who call them.
 _LATE: Final = ("lambda", "apigateway", "stepfunctions", "sns", "events", "scheduler", "cloudwatch")
@@ -59,14 +44,6 @@ def restore_order(services: Iterable[str]) -> list[str]:
     return sorted(services, key=lambda name: (rank.get(name, -1), name))
 
 
-@dataclass(frozen=True)
-class Restored:
-    """What came back."""
-
-    generation: int
-    services: tuple[str, ...]
-
-
 class Snapshots:
     """The state of all services, in generations."""
 
@@ -75,21 +52,21 @@ class Snapshots:
         generations: Generations,
         services: Services,
         *,
-        busy: Callable[[], Iterable[str]],
+        in_flight: Callable[[], Iterable[str]],
         clock: Callable[[], float],
     ) -> None:
-        self.changes = Changes()
+        self.dirty = DirtyServices()
         self._generations = generations
         self._services = services
-        self._busy = busy
+        self._in_flight = in_flight
         self._clock = clock
-        self._last: Manifest | None = None
+        self._last = generations.nothing()
         self._full_at = clock()
         self._being_saved: set[str] = set()
-        self._were_busy: set[str] = set()
-        self._said: set[str] = set()
-        self._left: set[str] = set()
-        """Services that have not come back: what is kept of them must not be written over."""
+        self._were_in_flight: set[str] = set()
+        self._logged: set[str] = set()
+        self._unrestored: set[str] = set()
+        """Services that could not be restored: their saved state must not be overwritten."""
         self._lost: set[str] = set()
 
     def save(self, *, everything: bool = False) -> bool:
@@ -102,44 +79,44 @@ class Snapshots:
         try:
             return bool(names) and self._save(names)
         except OSError:
-            self.changes.mark_all(names)
+            self.dirty.mark_all(names)
             self._generations.abandon()
             raise
         finally:
             self._being_saved = set()
 
     def status(self) -> dict[str, object]:
-        """Return the newest generation, its age, whom it may be behind, and who did not come back.
+        """Return the newest generation, its age, what it may be behind, and what was not restored.
 
-        `unsaved` is without services that have something under way, which is never saved for good.
+        `unsaved` leaves out services with something in flight, which are never saved for good.
         """
         # In the order in which a service passes from one set to the next.
-        unsaved = self._were_busy - set(self._busy())
-        unsaved |= self.changes.pending() & set(self._services.list_active_services())
+        unsaved = self._were_in_flight - set(self._in_flight())
+        unsaved |= self.dirty.pending() & set(self._services.list_active_services())
         unsaved |= self._being_saved
-        newest = self._last
         return {
-            "generation": newest.number if newest else 0,
-            "saved_at_s": self._generations.saved_at_s(newest.number) if newest else None,
+            "generation": self._last.number,
+            "saved_at_s": self._generations.saved_at_s(self._last.number),
             "unsaved": sorted(unsaved),
             "lost": sorted(self._lost),
         }
 
     def _due(self, *, everything: bool) -> set[str]:
         active = set(self._services.list_active_services())
-        busy = set(self._busy())
-        self.changes.mark_all(self._were_busy - busy)
-        self._were_busy = busy
+        in_flight = set(self._in_flight())
+        self.dirty.mark_all(self._were_in_flight - in_flight)
+        self._were_in_flight = in_flight
         if everything or self._clock() - self._full_at >= FULL_S:
             self._full_at = self._clock()
-            self.changes.take()
+            self.dirty.take()
             return active
-        return (self.changes.take() | busy) & active
+        return (self.dirty.take() | in_flight) & active
 
     def _save(self, names: set[str]) -> bool:
         draft = self._generations.draft()
         changed = False
-        for name in restore_order(set(self._services.list_active_services()) | self._known()):
+        active = self._services.list_active_services()
+        for name in restore_order({*active, *self._last.services}):
             changed |= self._save_service(draft, name, due=name in names)
         if not changed:
             self._generations.abandon()
@@ -148,86 +125,66 @@ class Snapshots:
         self._last = self._generations.publish(draft, saved)
         return True
 
-    def _known(self) -> set[str]:
-        return set(self._last.services) if self._last else set()
-
     def _save_service(self, draft: Draft, name: str, *, due: bool) -> bool:
         """Add a service to a draft; return whether it differs from the last generation."""
-        before = self._before(name)
-        if not due or name in self._left:
-            self._take_over(draft, before)
+        before = tuple(kept for kept in self._last.containers if kept.service == name)
+        if not due or name in self._unrestored:
+            draft.link(self._generations.path(self._last.number), before)
             return False
         service = self._services.get_service(name)
         taken = len(draft.containers)
         try:
-            self._hook(service, "on_before_state_save")
-            for visited in visitors.containers(service, lambda c: self._unknown(name, c)):
-                self._add(draft, name, visited)
-            self._hook(service, "on_after_state_save")
+            service.lifecycle_hook.on_before_state_save()
+            for visited in self._containers(name, service):
+                _add(draft, name, visited)
+            service.lifecycle_hook.on_after_state_save()
         except Exception as exc:
             # A service's edge: any class of any service may be what cannot be pickled.
             if isinstance(exc, OSError) and exc.errno in _DISK:
                 raise
-            if self._is_news(f"unsaved {name}"):
+            if self._is_first(f"unsaved {name}"):
                 LOG.exception("keeper: %s is not saved", name)
-            del draft.containers[taken:]
-            _discard(draft, name)
-            self._take_over(draft, before)
+            draft.discard(name)
+            draft.link(self._generations.path(self._last.number), before)
             return False
         return tuple(draft.containers[taken:]) != before
 
-    def _before(self, name: str) -> tuple[Container, ...]:
-        containers = self._last.containers if self._last else ()
-        return tuple(container for container in containers if container.service == name)
+    def _containers(self, name: str, service: Service) -> list[state_visitor.Visited]:
+        known, unknown = state_visitor.containers(service)
+        for what in unknown:
+            if self._is_first(f"unknown {name} {what}"):
+                LOG.warning(
+                    "keeper: %s keeps state in a container of no known kind: %s", name, what
+                )
+        return known
 
-    def _take_over(self, draft: Draft, containers: tuple[Container, ...]) -> None:
-        if self._last:
-            draft.take_over(self._generations.path(self._last.number), containers)
+    def _is_first(self, what: str) -> bool:
+        is_first = what not in self._logged
+        self._logged.add(what)
+        return is_first
 
-    def _add(self, draft: Draft, name: str, visited: visitors.Visited) -> None:
-        if visited.kind == visitors.ASSETS:
-            target = draft.add_folder(name, visited.index, visited.kind)
-            copy_assets(Path(visited.container.path), target)
-            draft.close_folder(name, visited.index, visited.kind)
-        else:
-            draft.add_bytes(name, visited.index, visited.kind, _pickled(visited))
+    def restore(self) -> Manifest | None:
+        """Give all services the newest state that loads; return what was restored.
 
-    def _hook(self, service: Service, name: str) -> None:
-        getattr(service.lifecycle_hook, name)()
-
-    def _unknown(self, name: str, container: object) -> None:
-        what = visitors.describe(container)
-        if self._is_news(f"unknown {name} {what}"):
-            LOG.warning("keeper: %s keeps state in a container of no known kind: %s", name, what)
-
-    def _is_news(self, what: str) -> bool:
-        is_news = what not in self._said
-        self._said.add(what)
-        return is_news
-
-    def restore(self) -> Restored | None:
-        """Give all services the newest state that loads; None if there is none.
-
-        If every generation has a service that does not load, the newest comes back without it: what
-        has not changed is one file of two generations, and damaged in both.
+        If every generation has a service that does not load, the newest comes back without it: an
+        unchanged container is one file of two generations, and damaged in both.
         """
-        partial: tuple[Manifest, States] | None = None
+        partial: tuple[Manifest, States, Path] | None = None
         for number, manifest in self._generations.newest():
             states, failed = self._load(manifest)
             if not failed:
                 self._last = manifest
-                return self._put_all_back(manifest, states)
+                return self._restore_all(manifest, states, self._generations.path(number))
             aside = self._generations.reject(number, "; ".join(failed))
-            partial = partial or (manifest, _moved(states, aside))
+            partial = partial or (manifest, states, aside)
         if partial is None:
             return None
-        manifest, states = partial
-        LOG.error("keeper: no generation loads whole: what loads of %d is used", manifest.number)
-        restored = self._put_all_back(manifest, states)
-        self.changes.mark_all(restored.services)
+        LOG.error("keeper: no generation loads whole: what loads of %d is used", partial[0].number)
+        restored = self._restore_all(*partial)
+        self.dirty.mark_all(restored.services)
         return restored
 
-    def _load(self, manifest: Manifest) -> "tuple[States, list[str]]":
+    def _load(self, manifest: Manifest) -> tuple[States, list[str]]:
         """Return all containers before any is put back, and what does not load."""
         path = self._generations.path(manifest.number)
         states: States = {name: {} for name in manifest.services}
@@ -242,20 +199,20 @@ class Snapshots:
                 states.pop(container.service, None)
         return states, failed
 
-    def _put_all_back(self, manifest: Manifest, states: "States") -> Restored:
+    def _restore_all(self, manifest: Manifest, states: States, path: Path) -> Manifest:
         names = restore_order(states)
-        back = tuple(name for name in names if self._put_back(name, states[name]))
-        self._lost = set(manifest.services) - set(back)
-        return Restored(manifest.number, back)
+        restored = tuple(name for name in names if self._restore(name, states[name], path))
+        self._lost = set(manifest.services) - set(restored)
+        return replace(manifest, services=restored)
 
-    def _put_back(self, name: str, states: dict[int, tuple[str, Any]]) -> bool:
+    def _restore(self, name: str, states: dict[int, tuple[str, Any]], path: Path) -> bool:
         try:
             service = self._services.require(name)
-            self._hook(service, "on_before_state_load")
-            for visited in visitors.containers(service, lambda c: self._unknown(name, c)):
+            service.lifecycle_hook.on_before_state_load()
+            for visited in self._containers(name, service):
                 kind, state = states.get(visited.index, (None, None))
                 if kind == visited.kind:
-                    visitors.put_back(visited, state)
+                    visited.restore(state, path)
         except Exception:
             # A service's edge: the others come back all the same, and its state stays on the disk.
             LOG.exception(
@@ -263,31 +220,19 @@ class Snapshots:
                 "start brings it back",
                 name,
             )
-            self._left.add(name)
+            self._unrestored.add(name)
             return False
         return True
 
 
-def _discard(draft: Draft, name: str) -> None:
-    for path in draft.path.glob(f"{name}.*"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+def _add(draft: Draft, name: str, visited: state_visitor.Visited) -> None:
+    if visited.kind == state_visitor.ASSETS:
+        draft.add_folder(name, visited.index, visited.kind, Path(visited.container.path))
+    else:
+        draft.add_bytes(name, visited.index, visited.kind, _pickled(visited))
 
 
-def _moved(states: States, to: Path) -> States:
-    """Return states whose folders are in another generation's folder."""
-    return {
-        name: {
-            index: (kind, to / state.name if kind == visitors.ASSETS else state)
-            for index, (kind, state) in containers.items()
-        }
-        for name, containers in states.items()
-    }
-
-
-def _pickled(visited: visitors.Visited) -> bytes:
+def _pickled(visited: state_visitor.Visited) -> bytes:
     for _ in range(TRIES - 1):
         try:
             return pickling.dumps(visited.state())
@@ -297,8 +242,8 @@ def _pickled(visited: visitors.Visited) -> bytes:
 
 
 def _state(path: Path, container: Container) -> Any:  # noqa: ANN401 - of any service
-    if container.kind == visitors.ASSETS:
-        return path / container.name
+    if container.kind == state_visitor.ASSETS:
+        return container.name
     try:
         return pickling.loads((path / container.name).read_bytes())
     except Exception as exc:
@@ -306,8 +251,8 @@ def _state(path: Path, container: Container) -> Any:  # noqa: ANN401 - of any se
         raise DamagedError(f"{container.name}: {type(exc).__name__}: {exc}") from exc
 
 
-class Loop:
-    """Saves every so often, in a thread of its own."""
+class SaveLoop:
+    """Saves periodically, in a thread of its own."""
 
     def __init__(self, save: Callable[[], object], *, interval_s: float) -> None:
         self._save = save

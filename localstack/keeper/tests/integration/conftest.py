@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tests.small_disk import SmallDisk
 
-from localstack_keeper.files import Disk
-from localstack_keeper.folder import Folder, Writer
+from localstack_keeper.disk import Disk
+from localstack_keeper.state_folder import StateFolder, Writer
 
 WRITER = Writer("4.14.0", "0.1.0")
 
@@ -18,7 +18,7 @@ def small_disk() -> SmallDisk:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    folder = Folder.take(tmp_path / "state", WRITER, Disk())
+def folder(tmp_path: Path) -> Iterator[StateFolder]:
+    folder = StateFolder.take(tmp_path / "state", WRITER, Disk())
     yield folder
     folder.release()

@@ -4,30 +4,31 @@ import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from tests.small_disk import SmallDisk
 
+from localstack_keeper.disk import Disk
 from localstack_keeper.errors import DamagedError
-from localstack_keeper.files import Disk
-from localstack_keeper.folder import Folder, Writer
 from localstack_keeper.generations import Generations, copy_assets
+from localstack_keeper.state_folder import StateFolder, Writer
 
 WRITER = Writer("4.14.0", "0.1.0")
 
 
 @pytest.fixture
-def generations(folder: Folder) -> Generations:
+def generations(folder: StateFolder) -> Generations:
     return Generations(folder, WRITER, Disk())
 
 
 def publish(generations: Generations, text: bytes) -> int:
     draft = generations.draft()
     draft.add_bytes("sqs", 0, "store", text)
-    assets = draft.add_folder("cloudwatch", 1, "assets")
-    (assets / "deep").mkdir()
-    (assets / "deep/file").write_bytes(text)
-    draft.close_folder("cloudwatch", 1, "assets")
+    with TemporaryDirectory() as assets:
+        Path(assets, "deep").mkdir()
+        Path(assets, "deep/file").write_bytes(text)
+        draft.add_folder("cloudwatch", 1, "assets", Path(assets))
     return generations.publish(draft, ("sqs", "cloudwatch")).number
 
 
@@ -57,7 +58,7 @@ def damage(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["cut", "flipped", "gone"])
 def test_without_its_manifest_a_generation_is_set_aside_and_the_one_before_used(
-    generations: Generations, folder: Folder, how: str, caplog: pytest.LogCaptureFixture
+    generations: Generations, folder: StateFolder, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(generations, b"old")
     damage(generations.path(publish(generations, b"new")) / "manifest.json", how)
@@ -87,7 +88,7 @@ def test_damage_of_a_container_is_seen_in_that_container(
 def test_what_has_not_changed_is_the_same_file(generations: Generations) -> None:
     publish(generations, b"same")
     draft = generations.draft()
-    draft.take_over(generations.path(1), generations.read(1).containers)
+    draft.link(generations.path(1), generations.read(1).containers)
     generations.publish(draft, ("sqs", "cloudwatch"))
     first, second = (generations.path(number) / "sqs.0.store" for number in (1, 2))
     assert first.stat().st_ino == second.stat().st_ino
@@ -95,7 +96,7 @@ def test_what_has_not_changed_is_the_same_file(generations: Generations) -> None
 
 
 def test_a_full_disk_leaves_the_generation_before(
-    folder: Folder, generations: Generations, small_disk: SmallDisk
+    folder: StateFolder, generations: Generations, small_disk: SmallDisk
 ) -> None:
     publish(generations, b"old")
     small_disk.room_bytes = 100

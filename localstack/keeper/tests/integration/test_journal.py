@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from tests.small_disk import SmallDisk
 
+from localstack_keeper.disk import Disk
 from localstack_keeper.errors import DamagedError
-from localstack_keeper.files import Disk
-from localstack_keeper.folder import Folder
 from localstack_keeper.journal import Journal, recover, write_checkpoint
+from localstack_keeper.state_folder import StateFolder
 
 
 @pytest.fixture
-def root(folder: Folder) -> Path:
+def root(folder: StateFolder) -> Path:
     root = folder.path / "s3"
     root.mkdir()
     return root
@@ -24,15 +24,17 @@ def write(root: Path, number: int, *payloads: bytes) -> None:
     journal = Journal(root, number, Disk())
     for payload in payloads:
         journal.commit(journal.append(payload))
-    journal.close()
+    journal.commit()
 
 
-def test_nothing_is_a_history_too(root: Path, folder: Folder) -> None:
+def test_nothing_is_a_history_too(root: Path, folder: StateFolder) -> None:
     history = recover(root, folder, Disk())
     assert (history.payloads, history.next_segment, history.cut_bytes) == ([], 1, 0)
 
 
-def test_committed_records_come_back_in_order_over_all_segments(root: Path, folder: Folder) -> None:
+def test_committed_records_come_back_in_order_over_all_segments(
+    root: Path, folder: StateFolder
+) -> None:
     journal = Journal(root, 1, Disk())
     journal.append(b"a")
     journal.append(b"b")
@@ -45,7 +47,7 @@ def test_committed_records_come_back_in_order_over_all_segments(root: Path, fold
 
 
 def test_a_commit_waits_for_its_own_record_and_takes_all_others_along(
-    root: Path, folder: Folder
+    root: Path, folder: StateFolder
 ) -> None:
     journal = Journal(root, 1, Disk())
     numbers = [journal.append(b"%d" % n) for n in range(3)]
@@ -55,7 +57,9 @@ def test_a_commit_waits_for_its_own_record_and_takes_all_others_along(
     assert len(recover(root, folder, Disk()).payloads) == 3
 
 
-def test_many_committers_share_a_write(root: Path, folder: Folder, small_disk: SmallDisk) -> None:
+def test_many_committers_share_a_write(
+    root: Path, folder: StateFolder, small_disk: SmallDisk
+) -> None:
     journal = Journal(root, 1, small_disk.disk())
     before = small_disk.syncs
     ready = threading.Barrier(8)
@@ -79,14 +83,14 @@ def test_many_committers_share_a_write(root: Path, folder: Folder, small_disk: S
     assert small_disk.syncs - before <= 160
 
 
-def test_what_is_committed_at_once_is_there_or_not_at_all(root: Path, folder: Folder) -> None:
+def test_what_is_committed_at_once_is_there_or_not_at_all(root: Path, folder: StateFolder) -> None:
     write(root, 1, b"before")
     path = root / "journal-00000001.log"
     whole_bytes = path.stat().st_size
     journal = Journal(root, 2, Disk())
     for payload in (b"one", b"two", b"three"):
         journal.append(payload)
-    journal.close()
+    journal.commit()
     path.write_bytes(path.read_bytes() + (root / "journal-00000002.log").read_bytes())
     (root / "journal-00000002.log").unlink()
     data = bytearray(path.read_bytes())
@@ -97,7 +101,7 @@ def test_what_is_committed_at_once_is_there_or_not_at_all(root: Path, folder: Fo
 
 @pytest.mark.parametrize("lost_bytes", [1, 5, 8, 15])
 def test_a_torn_tail_is_cut_counted_and_kept_aside(
-    root: Path, folder: Folder, lost_bytes: int
+    root: Path, folder: StateFolder, lost_bytes: int
 ) -> None:
     write(root, 1, b"kept", b"torn in the middle")
     path = root / "journal-00000001.log"
@@ -113,7 +117,7 @@ def test_a_torn_tail_is_cut_counted_and_kept_aside(
 
 @pytest.mark.parametrize("at", [0, 4, 8, 12, 16])
 def test_damage_in_the_middle_is_refused_and_said_what_to_do(
-    root: Path, folder: Folder, at: int
+    root: Path, folder: StateFolder, at: int
 ) -> None:
     """Wherever it is: in the mark, the length, the checksum or the payload."""
     write(root, 1, b"one", b"two", b"three")
@@ -126,7 +130,7 @@ def test_damage_in_the_middle_is_refused_and_said_what_to_do(
     assert path.read_bytes() == data
 
 
-def test_a_missing_segment_is_refused(root: Path, folder: Folder) -> None:
+def test_a_missing_segment_is_refused(root: Path, folder: StateFolder) -> None:
     for number in (1, 2, 3):
         write(root, number, b"%d" % number)
     (root / "journal-00000002.log").unlink()
@@ -135,7 +139,7 @@ def test_a_missing_segment_is_refused(root: Path, folder: Folder) -> None:
 
 
 def test_a_full_disk_loses_no_record_and_no_order(
-    root: Path, folder: Folder, small_disk: SmallDisk
+    root: Path, folder: StateFolder, small_disk: SmallDisk
 ) -> None:
     journal = Journal(root, 1, small_disk.disk())
     journal.commit(journal.append(b"before"))
@@ -152,14 +156,16 @@ def test_a_full_disk_loses_no_record_and_no_order(
     assert recover(root, folder, Disk()).payloads == [b"before", b"refused at first", b"later"]
 
 
-def test_a_checkpoint_stands_for_what_came_before(root: Path, folder: Folder) -> None:
+def test_a_checkpoint_stands_for_what_came_before(root: Path, folder: StateFolder) -> None:
     write(root, 1, b"long", b"story")
     write(root, 2, b"new")
     write_checkpoint(root, 2, [b"short"], Disk())
     assert recover(root, folder, Disk()).payloads == [b"short", b"new"]
 
 
-def test_two_checkpoints_are_kept_with_all_that_the_older_needs(root: Path, folder: Folder) -> None:
+def test_two_checkpoints_are_kept_with_all_that_the_older_needs(
+    root: Path, folder: StateFolder
+) -> None:
     for number in (1, 2, 3, 4):
         write(root, number, b"%d" % number)
         write_checkpoint(root, number + 1, [b"all to %d" % number], Disk())
@@ -171,7 +177,7 @@ def test_two_checkpoints_are_kept_with_all_that_the_older_needs(root: Path, fold
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(
-    root: Path, folder: Folder
+    root: Path, folder: StateFolder
 ) -> None:
     for number in (1, 2):
         write(root, number, b"%d" % number)
@@ -185,7 +191,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(
-    root: Path, folder: Folder, small_disk: SmallDisk
+    root: Path, folder: StateFolder, small_disk: SmallDisk
 ) -> None:
     write(root, 1, b"one")
     small_disk.room_bytes = 5
@@ -196,7 +202,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 
 
 def test_without_any_checkpoint_that_loads_nothing_is_changed_and_nobody_starts_empty(
-    root: Path, folder: Folder
+    root: Path, folder: StateFolder
 ) -> None:
     write(root, 1, b"one")
     write_checkpoint(root, 2, [b"short"], Disk())
@@ -212,7 +218,7 @@ def test_without_any_checkpoint_that_loads_nothing_is_changed_and_nobody_starts_
 
 
 def test_a_tail_is_cut_for_good_before_anything_follows_it(
-    root: Path, folder: Folder, small_disk: SmallDisk
+    root: Path, folder: StateFolder, small_disk: SmallDisk
 ) -> None:
     """A cut that a power cut takes back would be damage in the middle."""
     write(root, 1, b"kept", b"torn")
@@ -222,7 +228,7 @@ def test_a_tail_is_cut_for_good_before_anything_follows_it(
     assert small_disk.syncs == 1
 
 
-def test_a_tail_is_cut_even_if_it_cannot_be_kept(root: Path, folder: Folder) -> None:
+def test_a_tail_is_cut_even_if_it_cannot_be_kept(root: Path, folder: StateFolder) -> None:
     write(root, 1, b"kept", b"torn")
     path = root / "journal-00000001.log"
     path.write_bytes(path.read_bytes()[:-1])
@@ -231,7 +237,7 @@ def test_a_tail_is_cut_even_if_it_cannot_be_kept(root: Path, folder: Folder) -> 
 
 
 def test_zeros_behind_the_end_are_no_torn_write(
-    root: Path, folder: Folder, caplog: pytest.LogCaptureFixture
+    root: Path, folder: StateFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A power cut may leave a file as long as it was to be, and nothing in it."""
     write(root, 1, b"0", b"1")
@@ -243,7 +249,9 @@ def test_zeros_behind_the_end_are_no_torn_write(
     assert not (folder.path / "set-aside").exists()
 
 
-def test_a_segment_that_could_not_be_made_can_be_made_later(root: Path, folder: Folder) -> None:
+def test_a_segment_that_could_not_be_made_can_be_made_later(
+    root: Path, folder: StateFolder
+) -> None:
     fails = [False]
 
     def sync(_fd: int) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from moto.logs.models import LogEvent, LogsBackend
 
 from localstack_keeper import pickling
-from localstack_keeper.log_streams import ROWS
+from localstack_keeper.log_stream_pickling import ROWS
 
 
 def back(state: Any) -> Any:  # noqa: ANN401 - anything

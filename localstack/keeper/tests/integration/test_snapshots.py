@@ -13,10 +13,10 @@ from localstack.services.stores import AccountRegionBundle, BaseStore, LocalAttr
 from localstack.state import AssetDirectory, StateLifecycleHook
 from tests.small_disk import SmallDisk
 
-from localstack_keeper.files import Disk
-from localstack_keeper.folder import Folder, Writer
+from localstack_keeper.disk import Disk
 from localstack_keeper.generations import Generations
 from localstack_keeper.snapshots import FULL_S, Snapshots
+from localstack_keeper.state_folder import StateFolder, Writer
 
 WRITER = Writer("4.14.0", "0.1.0")
 ACCOUNT, REGION = "000000000000", "us-east-1"
@@ -83,13 +83,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(folder: Folder, clock: Clock) -> Make:
+def make(folder: StateFolder, clock: Clock) -> Make:
     """Return what makes an emulator's services, and snapshots of them."""
 
     def make(*names: str, disk: Disk | None = None) -> tuple[Services, Snapshots]:
         services = Services({name: Service("sqs") for name in names})
         generations = Generations(folder, WRITER, disk or Disk())
-        return services, Snapshots(generations, services, busy=set, clock=clock)
+        return services, Snapshots(generations, services, in_flight=set, clock=clock)
 
     return make
 
@@ -113,7 +113,7 @@ def test_nothing_is_written_while_nothing_changes(make: Make, clock: Clock) -> N
     services, snapshots = make("one")
     services["one"].things["k"] = 1
     assert not snapshots.save()
-    snapshots.changes.mark("one", "PutThing")
+    snapshots.dirty.mark("one", "PutThing")
     assert snapshots.status()["unsaved"] == ["one"]
     assert snapshots.save()
     assert not snapshots.save()  # twice looked at, and the same
@@ -196,7 +196,7 @@ def test_a_store_is_saved_while_it_changes(make: Make) -> None:
 def test_a_full_disk_is_told_and_tried_again(make: Make, small_disk: SmallDisk) -> None:
     services, snapshots = make("one", disk=small_disk.disk())
     services["one"].things["k"] = "v" * 1000
-    snapshots.changes.mark("one", "PutThing")
+    snapshots.dirty.mark("one", "PutThing")
     small_disk.room_bytes = 500
     with pytest.raises(OSError, match="No space") as caught:
         snapshots.save()
@@ -239,14 +239,14 @@ def all_but_bad(make: Make, caplog: pytest.LogCaptureFixture) -> tuple[Services,
     with caplog.at_level(logging.ERROR):
         restored = restoring.restore()
     assert restored is not None
-    assert (restored.generation, restored.services) == (2, ("good",))
+    assert (restored.number, restored.services) == (2, ("good",))
     assert restoring.status()["lost"] == ["bad"]
     return after, restoring
 
 
 @pytest.mark.usefixtures("_not_loading")
 def test_a_service_that_loads_nowhere_does_not_keep_the_others_away(
-    make: Make, folder: Folder, caplog: pytest.LogCaptureFixture
+    make: Make, folder: StateFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     services, snapshots = make("bad", "good")
     services["bad"].things["k"] = OnlyOnce()
@@ -261,13 +261,13 @@ def test_a_service_that_loads_nowhere_does_not_keep_the_others_away(
 
 
 def test_damage_of_what_two_generations_share_costs_no_other_service(
-    make: Make, folder: Folder, caplog: pytest.LogCaptureFixture
+    make: Make, folder: StateFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     services, snapshots = make("bad", "good")
     services["bad"].things["k"] = services["good"].things["k"] = 1
     snapshots.save(everything=True)
     services["good"].things["k"] = 2
-    snapshots.changes.mark("good", "PutThing")
+    snapshots.dirty.mark("good", "PutThing")
     assert snapshots.save()
     first, second = (folder.path / f"generations/0000000{n}/bad.0.store" for n in (1, 2))
     assert first.stat().st_ino == second.stat().st_ino

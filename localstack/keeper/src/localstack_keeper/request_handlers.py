@@ -1,0 +1,76 @@
+"""Handlers in LocalStack's request chain, and how its server buffers requests."""
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from localstack import config
+from localstack.utils.patch import patch
+
+from localstack_keeper.dirty_services import DirtyServices
+from localstack_keeper.object_bodies import PACKED_BYTES
+
+Model = Any
+"""One of LocalStack's, which have no types of their own."""
+
+
+class StartupBarrier:
+    """Holds requests from outside until services are restored.
+
+    Services call each other meanwhile: what LocalStack marks as internal passes.
+    """
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+
+    def open(self) -> None:
+        """Let all requests pass."""
+        self._open.set()
+
+    def __call__(self, _chain: object, context: Any, _response: object) -> None:  # noqa: ANN401
+        """Handle a request, as LocalStack calls it."""
+        if not self._open.is_set() and not context.is_internal_call:
+            self._open.wait()
+
+
+def wait_until_loaded(
+    original: Callable[..., None], loader: Model, chain: object, context: Model, response: object
+) -> None:
+    """Load a service, and wait until it has all of its operations.
+
+    Upstream takes a service for loaded before its operations are known, and answers 500 to those
+    who come second. After a restart clients are many, and all come at once.
+    """
+    original(loader, chain, context, response)
+    if context.service:
+        with loader.service_locks[context.service.service_name]:
+            pass
+
+
+class ChangeObserver:
+    """Marks services that requests may have changed."""
+
+    def __init__(self, dirty: DirtyServices) -> None:
+        self._dirty = dirty
+
+    def __call__(self, _chain: object, context: Any, _response: object) -> None:  # noqa: ANN401
+        """Handle a response, as LocalStack calls it."""
+        if context.service and context.operation:
+            self._dirty.mark(context.service.service_name, context.operation.name)
+
+
+def buffer_in_memory() -> None:
+    """Have small requests' bodies in memory, where they are read from anyway.
+
+    Twisted puts 100,000 bytes and more into a temporary file: for every put it is created, written
+    and deleted, and the put's own fsync writes that to the disk.
+    """
+    if config.GATEWAY_SERVER == "twisted":
+        from twisted.web import http  # noqa: PLC0415 - LocalStack needs no Twisted for other servers
+
+        patch(http._getContentFile)(_content)  # noqa: SLF001 - nothing public decides it
+
+
+def _content(in_file: Callable[[int | None], BinaryIO], length: int | None) -> BinaryIO:
+    return io.BytesIO() if length is not None and length <= PACKED_BYTES else in_file(length)
