@@ -4,6 +4,9 @@ A canary's alarm calls it through SNS. It sends everybody back to the stable ver
 people; it needs no state machine, and a call that comes twice, late or for a version that is no
 canary any more changes nothing. What fails is retried by Lambda, twice, and then shows in the
 function's own alarm: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+
+The page that its notice links to is drawn by functions/rollout, asked asynchronously at the end:
+when that fails, the rollback stands and the page tells of it at the next action of the release.
 """
 
 import json
@@ -13,13 +16,15 @@ from typing import Any, Final, Self
 
 from aws_lambda_powertools import Logger
 
+from movierec import settings
 from movierec.aws.cloudwatch_alarms import version_in
+from movierec.aws.lambda_async_invoker import LambdaAsyncInvoker
 from movierec.aws.lambda_handler import Context, lambda_handler
 from movierec.aws.release_factory import open_releases
-from movierec.errors import UsageError
+from movierec.errors import MovierecError, UsageError
 from movierec.releases.context import Releases
+from movierec.releases.ports import AsyncInvoker
 from movierec.releases.rollback import close, roll_back
-from movierec.reports.release_report import publish_page
 
 SERVICE: Final = "movierec-rollback"
 
@@ -29,12 +34,15 @@ class Dependencies:
     """What the function needs of the world."""
 
     releases: Releases
+    rollout: AsyncInvoker
     logger: Logger
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Return the real ones. Raises ConfigError."""
-        return cls(open_releases(env), Logger(service=SERVICE))
+        # Without its name only the page is missing: no reason to refuse a rollback.
+        rollout = LambdaAsyncInvoker(env.get(settings.ROLLOUT_FUNCTION, ""))
+        return cls(open_releases(env), rollout, Logger(service=SERVICE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +68,16 @@ def handle_alarm(alarm: Alarm, deps: Dependencies) -> str | None:
     if alias and alias.release_id:
         # It does nothing to a release that goes on: the alarm may be of an earlier one, and late.
         close(deps.releases, alias.release_id)
-        # Its notice links to it, and the state machine, which else writes it, may have died.
-        publish_page(deps.releases.log, alias.release_id)
+        request_page(alias.release_id, deps)
     return version if was_canary else None
+
+
+def request_page(release_id: str, deps: Dependencies) -> None:
+    """Have a release's page published. The state machine, which else does it, may have died."""
+    try:
+        deps.rollout.invoke({"action": "publish_page", "release_id": release_id})
+    except MovierecError as exc:
+        deps.logger.warning("page_not_requested", extra={"error": str(exc)})
 
 
 def alarms(event: Mapping[str, Any]) -> Iterator[Alarm]:

@@ -2,7 +2,8 @@
 
 Event:
 
-    {"action": "begin" | "check" | "cut" | "test" | "advance" | "close" | "abort",
+    {"action": "begin" | "check" | "cut" | "test" | "advance" | "close" | "abort"
+               | "publish_page",
      "release_id": "<id>",          "" at "begin": named after `started_at`
      "started_at": "<ISO 8601>",
      "request": {"model_version": "", "code": false, "again": false},   at "begin"
@@ -17,6 +18,9 @@ Answer:
 
 Every action can be repeated: a release's log says what has been done. An action that is refused
 because somebody else moved the alias raises ReleaseConflictError, and is retried.
+
+A step is followed by the release's page. "publish_page" publishes it and does nothing else:
+functions/rollback asks for it, asynchronously, and needs nothing that draws pages itself.
 """
 
 import json
@@ -73,7 +77,7 @@ def act(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
         "release_acted",
         extra={"release_id": release_id, "action": event["action"], "state": found.state},
     )
-    if deps.releases.log.last(release_id).name != "hold":
+    if action is not _publish_page and deps.releases.log.last(release_id).name != "hold":
         publish_page(deps.releases.log, release_id)
     return _answer(found, following, deps)
 
@@ -136,6 +140,11 @@ def _close(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Ne
     return "closed"
 
 
+def _publish_page(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Next:
+    publish_page(deps.releases.log, release_id)
+    return "closed" if deps.releases.state_of(release_id).closed else "go"
+
+
 def _abort(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Next:
     Orchestrator(deps.releases).end(
         release_id, _words(str(event.get("reason") or "the state machine failed"))
@@ -167,6 +176,7 @@ _ACTIONS: Final[Mapping[str, Action]] = {
     "advance": _advance,
     "close": _close,
     "abort": _abort,
+    "publish_page": _publish_page,
 }
 
 

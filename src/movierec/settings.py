@@ -75,6 +75,9 @@ API_FUNCTION: Final = "MOVIEREC_API_FUNCTION"
 REST_API: Final = "MOVIEREC_REST_API"
 """Id of the API's REST API in API Gateway."""
 
+ROLLOUT_FUNCTION: Final = "MOVIEREC_ROLLOUT_FUNCTION"
+"""Name of the Lambda function that carries out releases and publishes their pages."""
+
 RELEASE_POLICY: Final = "MOVIEREC_RELEASE_POLICY"
 """JSON object of what differs from `movierec.releases.policy.Policy`; none if unset."""
 

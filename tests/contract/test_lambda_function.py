@@ -1,7 +1,8 @@
-"""The API's function, its canary's alarms and the notices' topic: in memory and on the emulator."""
+"""The ports of releases in memory and on the emulator: function, alarms, topic, invocations."""
 
 import io
 import json
+import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,14 +13,20 @@ import pytest
 
 from movierec import settings
 from movierec.aws.cloudwatch_alarms import CloudWatchAlarms, version_in
+from movierec.aws.lambda_async_invoker import LambdaAsyncInvoker
 from movierec.aws.lambda_function import LambdaFunction
 from movierec.aws.session import client
 from movierec.aws.sns_topic import SnsTopic
 from movierec.errors import ReleaseConflictError, ReleaseError, ReleaseNotFoundError
 from movierec.releases import smoke_test
-from movierec.releases.ports import CanaryAlarms, NotificationTopic, ServedFunction
+from movierec.releases.ports import AsyncInvoker, CanaryAlarms, NotificationTopic, ServedFunction
 from movierec.releases.traffic_split import TrafficSplit
-from movierec.testing.releases import MemoryAlarms, MemoryFunction, MemoryTopic
+from movierec.testing.releases import (
+    MemoryAlarms,
+    MemoryAsyncInvoker,
+    MemoryFunction,
+    MemoryTopic,
+)
 
 M1, M2 = "20261120T101500Z-abc-def", "20261121T101500Z-abc-def"
 RELEASE, LATER = "20261120T101500123Z", "20261120T101600123Z"
@@ -29,6 +36,7 @@ HANDLER = """
 import os
 CODE = {number}
 def handler(event, context):
+    print("asked", event.get("action"))
     version, model = os.environ["AWS_LAMBDA_FUNCTION_VERSION"], os.environ.get("MODEL_VERSION", "")
     headers = {{"X-Function-Version": version, "X-Model-Version": model}}
     return {{"statusCode": 200, "headers": headers, "body": "a,b"}}
@@ -279,3 +287,50 @@ def test_a_topic_that_is_not_there_is_said_in_our_words(emulated_aws: Any) -> No
 
     with pytest.raises(ReleaseError, match=r"publish to .*nobody-subscribes"):
         SnsTopic(gone).publish("started", "release x", {})
+
+
+# Asynchronous invocations
+
+WITHIN_S = 30
+
+
+@pytest.fixture(params=["memory", "lambda"])
+def invoker(request: pytest.FixtureRequest) -> Iterator[AsyncInvoker]:
+    if request.param == "memory":
+        yield MemoryAsyncInvoker()
+        return
+    request.getfixturevalue("emulated_aws")
+    name = f"rollout-{uuid.uuid4().hex[:8]}"
+    _create(name)
+    yield LambdaAsyncInvoker(name)
+    client("lambda").delete_function(FunctionName=name)
+
+
+def asked(invoker: AsyncInvoker) -> list[str]:
+    """Return the actions that a function was asked for so far."""
+    if isinstance(invoker, MemoryAsyncInvoker):
+        return [event["action"] for event in invoker.events]
+    assert isinstance(invoker, LambdaAsyncInvoker)
+    group = f"/aws/lambda/{invoker.name}"
+    try:
+        found = client("logs").filter_log_events(logGroupName=group)
+    except client("logs").exceptions.ResourceNotFoundException:  # before the first call
+        return []
+    words = [event["message"].split() for event in found["events"]]
+    return [said[1] for said in words if said[:1] == ["asked"]]
+
+
+def test_each_event_reaches_the_function_though_nobody_waits(invoker: AsyncInvoker) -> None:
+    for action in ("one", "two"):
+        invoker.invoke({"action": action})
+
+    deadline_s = time.monotonic() + WITHIN_S
+    while len(asked(invoker)) < 2 and time.monotonic() < deadline_s:
+        time.sleep(0.2)
+    assert sorted(asked(invoker)) == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", ["nobody-is-called-so", ""])
+def test_a_function_that_is_not_there_is_a_failure_of_ours(emulated_aws: Any, name: str) -> None:
+    with pytest.raises(ReleaseError):
+        LambdaAsyncInvoker(name).invoke({"action": "one"})

@@ -203,6 +203,7 @@ def test_a_release_goes_its_way_by_itself_and_all_that_tells_of_it_agrees(
     assert all(each["ok"] for each in decided)
     assert any(each["verdict"] == "fine" for each in decided) or watched.returncode
     until(lambda: told(releases, release) == {"start", names[-1]})
+    until(lambda: end["reason"] in get(shown["page"], "")[2])
     status, _, page = get(shown["page"], "")
     assert (status, release in page, end["reason"] in page) == (200, True, True)
     began, ended = (said["text"] for said in channel.taken if release in said["text"])

@@ -1,6 +1,7 @@
 """What Terraform would make is what the code counts on."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -204,7 +205,8 @@ def test_the_functions_are_the_ones_that_are_written(of):
         function = functions[EXPECTED["function_names"][folder]]
         module, _, attribute = function["handler"].rpartition(".")
         source = ROOT / f"{module.replace('.', '/')}.py"
-        assert f"def {attribute}(" in source.read_text(encoding="utf-8")
+        text = source.read_text(encoding="utf-8")
+        assert re.search(rf"^(def {attribute}\(|{attribute} = )", text, re.MULTILINE)
         assert function["runtime"] == "python3.13"
         assert function["reserved_concurrent_executions"] == 1
         assert 0 < function["timeout"] <= 900
@@ -397,3 +399,18 @@ def test_the_brake_calls_the_rollback_and_the_notices_call_the_chat(of):
 
     assert subscriptions == {("lambda", arns["rollback"]), ("lambda", arns["notify"])}
     assert allowed == {(names[name], "sns.amazonaws.com") for name in ("rollback", "notify")}
+
+
+def test_the_rollback_may_invoke_rollout_for_its_page_and_nothing_else(of):
+    functions = {values["function_name"]: values for values in of("aws_lambda_function").values()}
+    (environment,) = functions[EXPECTED["function_names"]["rollback"]]["environment"]
+    statements = json.loads(of("aws_iam_role_policy")[role_policy("rollback")]["policy"])
+    invoked = [
+        one["Resource"]
+        for one in statements["Statement"]
+        if "lambda:InvokeFunction" in one["Action"]
+    ]
+
+    assert invoked == [[EXPECTED["function_arns"]["rollout"]]]
+    name = environment["variables"][settings.ROLLOUT_FUNCTION]
+    assert name == EXPECTED["function_names"]["rollout"]

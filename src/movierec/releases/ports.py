@@ -1,4 +1,4 @@
-"""Ports of a release: the API's function, its canary's alarms, the topic for notifications."""
+"""Ports of a release: the API's function, its canary's alarms, the topic, and who draws pages."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -64,6 +64,14 @@ class CanaryAlarms(Protocol):
 
     def delete(self, version: str) -> None:
         """Watch a version no more."""
+        ...
+
+
+class AsyncInvoker(Protocol):
+    """A function that is called without waiting for its answer."""
+
+    def invoke(self, event: Mapping[str, Any]) -> None:
+        """Queue an event. Raises ReleaseError, UnavailableError, ConfigError when it is refused."""
         ...
 
 

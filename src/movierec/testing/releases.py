@@ -1,4 +1,4 @@
-"""In-memory ports of releases: the API's function, its canary's alarms, and the notices' topic.
+"""In-memory ports of releases: the API's function, its canary's alarms, the topic, invocations.
 
 One contract suite runs on them and on AWS's.
 """
@@ -114,6 +114,21 @@ class MemoryAlarms:
         """Watch a version no more."""
         self.armed.discard(version)
         self.expecting.discard(version)
+
+
+@dataclass(slots=True)
+class MemoryAsyncInvoker:
+    """What a function was asked to do. The next `fail` events are refused."""
+
+    events: list[Mapping[str, Any]] = field(default_factory=list)
+    fail: int = 0
+
+    def invoke(self, event: Mapping[str, Any]) -> None:
+        """Queue an event."""
+        if self.fail > 0:
+            self.fail -= 1
+            raise UnavailableError("the function: failed on request of the test")
+        self.events.append(event)
 
 
 @dataclass(slots=True)

@@ -22,6 +22,8 @@ locals {
   api_role_arn  = "arn:aws:iam::${var.account_id}:role/${local.api_name}"
   release_name  = "${local.name}-release"
   release_arn   = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.release_name}"
+  rollout_name  = "${local.name}-rollout"
+  rollout_arn   = "arn:aws:lambda:${var.region}:${var.account_id}:function:${local.rollout_name}"
   api_arn       = "arn:aws:lambda:${var.region}:${var.account_id}:function:${local.api_name}"
   retrain_arn   = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.retrain_name}"
   function_name = { for key in keys(local.functions) : key => "${local.name}-${replace(key, "_", "-")}" }
@@ -128,8 +130,12 @@ locals {
     }
     rollback = {
       description = "Takes a canary's users away when its alarm says so."
-      environment = local.releasing_environment
-      statements  = local.releasing
+      environment = merge(local.releasing_environment, {
+        MOVIEREC_ROLLOUT_FUNCTION = local.rollout_name
+      })
+      statements = concat(local.releasing, [
+        { sid = "RequestPages", actions = ["lambda:InvokeFunction"], resources = [local.rollout_arn] },
+      ])
     }
     evaluate_online = {
       description = "Compares what users did with the lists of canary and stable version."

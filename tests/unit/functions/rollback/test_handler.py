@@ -7,11 +7,13 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from functions.rollback.handler import Alarm, Dependencies, alarms, handle_alarm
+from functions.rollout import handler as rollout_handler
 from movierec.errors import UnavailableError, UsageError
 from movierec.releases.log import page_key
 from movierec.releases.rollback import roll_back
 from movierec.releases.traffic_split import TrafficSplit
-from tests.unit.movierec.releases.release_lab import M1, M3, Lab, put_model
+from movierec.testing.releases import MemoryAsyncInvoker
+from tests.unit.movierec.releases.release_lab import M1, M3, POLICY, Lab, put_model
 
 ALARM = Alarm("movierec-canary-2-errors", "ALARM", "3 errors")
 
@@ -24,8 +26,13 @@ def lab() -> Lab:
 
 
 @pytest.fixture
-def deps(lab: Lab) -> Dependencies:
-    return Dependencies(lab.releases, Logger(service="test", level=logging.CRITICAL))
+def rollout() -> MemoryAsyncInvoker:
+    return MemoryAsyncInvoker()
+
+
+@pytest.fixture
+def deps(lab: Lab, rollout: MemoryAsyncInvoker) -> Dependencies:
+    return Dependencies(lab.releases, rollout, Logger(service="test", level=logging.CRITICAL))
 
 
 def test_an_alarm_takes_the_canarys_users_away_and_people_hear_of_it(
@@ -43,13 +50,40 @@ def test_an_alarm_takes_the_canarys_users_away_and_people_hear_of_it(
 
 
 def test_the_page_that_people_are_sent_to_tells_of_it_without_a_state_machine(
-    lab: Lab, deps: Dependencies
+    lab: Lab, deps: Dependencies, rollout: MemoryAsyncInvoker
 ) -> None:
     release = lab.exposed()
 
     handle_alarm(ALARM, deps)
 
+    [event] = rollout.events
+    logger = Logger(service="test", level=logging.CRITICAL)
+    answer = rollout_handler.act(event, rollout_handler.Dependencies(lab.releases, POLICY, logger))
+    assert answer["state"] == "rolled back"
     assert b"3 errors" in lab.store.get(page_key(release))
+
+
+def test_a_page_that_cannot_be_asked_for_stops_no_rollback(
+    lab: Lab, deps: Dependencies, rollout: MemoryAsyncInvoker
+) -> None:
+    lab.exposed()
+    rollout.fail = 1
+
+    assert handle_alarm(ALARM, deps) == "2"
+    assert lab.releases.split() == TrafficSplit("1")
+    assert lab.topic.sent[-1][2]["event"] == "rollback"
+
+
+def test_the_page_is_asked_for_when_people_have_been_told(
+    lab: Lab, deps: Dependencies, rollout: MemoryAsyncInvoker
+) -> None:
+    lab.exposed()
+    lab.topic.fail = 1
+
+    with pytest.raises(UnavailableError):
+        handle_alarm(ALARM, deps)
+
+    assert rollout.events == []
 
 
 def test_an_alarm_that_comes_twice_rolls_back_once(lab: Lab, deps: Dependencies) -> None:

@@ -160,6 +160,21 @@ def test_the_page_is_written_at_every_step_and_not_at_every_look(machine: Machin
     assert b"rolled back" in machine.store.get(key)
 
 
+def test_a_page_is_published_on_request_whatever_the_last_step_was(machine: Machine) -> None:
+    machine.until_users()
+    machine.clock.advance(1)
+    machine.act("advance", evaluation=None)
+    assert machine.log.last(RELEASE).name == "hold"
+    key, written = log.page_key(RELEASE), machine.steps(RELEASE)
+    machine.store.put(key, b"an older page")
+
+    for _ in range(2):
+        assert machine.act("publish_page")["state"] == "exposed"
+
+    assert b"exposed at 5%" in machine.store.get(key)
+    assert machine.steps(RELEASE) == written
+
+
 @pytest.mark.parametrize(
     "event",
     [
