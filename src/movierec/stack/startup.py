@@ -28,7 +28,7 @@ from movierec.stack import options as run_options
 from movierec.stack import port_allocation, restarter, run_environment
 from movierec.stack.deploy import chalice_api, deployed_state, terraform
 from movierec.stack.options import Options
-from movierec.stack.packaging import lambda_packages, package_files
+from movierec.stack.packaging import import_closure, lambda_packages, package_files
 from movierec.stack.packaging.build_record import Built
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.programs import Spec
@@ -275,10 +275,8 @@ class Startup:
     def _start_worker(self, spec: Spec, folder: str) -> None:
         """Start a worker, in the place of one of other code, or that knows another emulator."""
         root = self.run.project.root
-        code = {
-            **package_files.sources(root / folder, f"{folder}/"),
-            **lambda_packages.library_files(root),
-        }
+        own = package_files.sources(root / folder, f"{folder}/")
+        code = {**own, **import_closure.library_files(root, own)}
         parts = {
             "code": package_files.digest(code),
             "command": " ".join(spec.command),

@@ -1,9 +1,10 @@
 """Lambda packages: the same bytes from the same inputs, and nothing to do when they are there.
 
-A function's zip holds its locked requirements, the `movierec` wheel and its own folder under its
-own path. The API's `vendor/` holds the same for Chalice, which makes its zip itself. Both are
-keyed by a hash of what they are made from, kept in `build/packages/<name>.json` beside sizes and
-checksum; a build that finds its key there does nothing.
+A function's zip holds its locked requirements, its own folder under its own path, and of the
+library the modules that it imports. The API's `vendor/` holds the same for Chalice, which makes its
+zip itself. Both are keyed by a hash of what they are made from, kept in
+`build/packages/<name>.json` beside sizes and checksum; a build that finds its key there does
+nothing.
 
 The requirements are the slow part (60 MB to compress), so they are packed once for each lock file
 into `build/packages/cache/`, and a change of code appends to a copy of that.
@@ -34,7 +35,7 @@ from typing import Final
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack.layout import Project, find_project
-from movierec.stack.packaging import package_files
+from movierec.stack.packaging import import_closure, package_files
 from movierec.stack.packaging.build_record import Built, measured, recorded, write_down
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.programs import Spec, Stream, alone
@@ -71,10 +72,6 @@ _KEPT: Final = frozenset(
 )
 
 _VENDOR: Final = "vendor"
-
-# Of the library, what no deployable may import: a change of it changes no package.
-_OPERATORS: Final = ("movierec/cli/", "movierec/stack/")
-
 
 # A Ctrl-C in the terminal ends what this module as a program has started.
 _alone: Final = functools.partial(alone, own_session=False)
@@ -161,7 +158,8 @@ def _put_into(folder: Path, built: Built) -> Built:
 def _build_function(shop: _Shop) -> Built:
     project, name = shop.project, shop.name
     lock = project.root / "functions" / name / "requirements.txt"
-    key = _digest(_inputs(project.root, name, lock))
+    code = _function_code(project.root, name)
+    key = _digest({"lock": lock, **code})
     target = _folder(project) / f"{name}.zip"
     found = recorded(_folder(project), target, name, key)
     if found is not None and target.is_file() and target.stat().st_size == found.zipped_bytes:
@@ -170,15 +168,14 @@ def _build_function(shop: _Shop) -> Built:
     with _scratch(project) as scratch:
         draft = Path(shutil.copyfile(requirements, scratch / target.name))
         own = scratch / "own"
-        code = _function_files(project.root, name)
-        package_files.lay_out({**_library(shop, scratch), **code}, own)
+        package_files.lay_out(code, own)
         _compile(shop, own)
         with zipfile.ZipFile(draft, "a") as archive:
             package_files.add(archive, package_files.below(own))
         built = _checked(measured(draft, target, name, key))
         draft.replace(target)
     # Somebody who edits meanwhile gets another build, not a package that passes for the new code.
-    unchanged = _digest(_inputs(project.root, name, lock)) == key
+    unchanged = _digest({"lock": lock, **_function_code(project.root, name)}) == key
     return write_down(_folder(project), built) if unchanged else built
 
 
@@ -203,7 +200,8 @@ def _build_vendor(shop: _Shop) -> Built:
     project = shop.project
     lock = project.root / "chalice_app" / "vendor.txt"
     target = lock.parent / _VENDOR
-    key = _digest({"lock": lock, **library_files(project.root)})
+    library = _api_library(project.root)
+    key = _digest({"lock": lock, **library})
     found = recorded(_folder(project), target, _VENDOR, key)
     there = package_files.extent(package_files.below(target))
     if found is not None and (found.files, found.unzipped_bytes) == there:
@@ -211,7 +209,7 @@ def _build_vendor(shop: _Shop) -> Built:
     with _scratch(project) as scratch:
         site = _installed(shop, lock, scratch / "site")
         own, vendor = scratch / "own", scratch / _VENDOR
-        package_files.lay_out(_library(shop, scratch), own)
+        package_files.lay_out(library, own)
         _compile(shop, own)
         package_files.lay_out({**site, **package_files.below(own)}, vendor)
         if target.is_dir():  # renamed first: removed in place, it would be half there for a while
@@ -260,33 +258,20 @@ def _compile(shop: _Shop, folder: Path) -> None:
     shop.run("compile", command, failed=f"{folder.name} cannot be compiled")
 
 
-def _inputs(root: Path, name: str, lock: Path) -> package_files.Files:
-    return {"lock": lock, **_function_files(root, name), **library_files(root)}
-
-
-def _function_files(root: Path, name: str) -> package_files.Files:
+def _function_code(root: Path, name: str) -> package_files.Files:
+    """Return a function's own folder, and what it reaches of the library."""
     files = package_files.sources(root / "functions" / name, f"functions/{name}/")
     init = root / "functions" / "__init__.py"
     shared = {"functions/__init__.py": init} if init.is_file() else {}
-    return {k: v for k, v in {**shared, **files}.items() if placed(k) and not _LOCK.search(k)}
+    own = {k: v for k, v in {**shared, **files}.items() if placed(k) and not _LOCK.search(k)}
+    return {**own, **import_closure.library_files(root, own)}
 
 
-def library_files(root: Path) -> package_files.Files:
-    """Return the modules of the library that any deployable may import."""
-    files = package_files.sources(root / "src" / "movierec", "movierec/")
-    return {k: v for k, v in files.items() if placed(k) and not k.startswith(_OPERATORS)}
-
-
-def _library(shop: _Shop, scratch: Path) -> package_files.Files:
-    """Build the wheel and return its modules, without the metadata, which differs every time."""
-    how = ("build", "-t", "wheel", "-d", str(scratch / "wheel"))
-    command = (sys.executable, "-m", "hatchling", *how)
-    shop.run("wheel", command, failed="the movierec wheel cannot be built")
-    (wheel,) = (scratch / "wheel").glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(scratch / "library")
-    files = package_files.below(scratch / "library" / "movierec", "movierec/")
-    return {k: v for k, v in files.items() if placed(k) and not k.startswith(_OPERATORS)}
+def _api_library(root: Path) -> package_files.Files:
+    """Return what the API reaches of the library; its own modules Chalice packs."""
+    files = package_files.sources(root / "chalice_app", "")
+    own = {k: v for k, v in files.items() if not k.startswith(f"{_VENDOR}/")}
+    return import_closure.library_files(root, own)
 
 
 def _packed_requirements(shop: _Shop, lock: Path) -> Path:
