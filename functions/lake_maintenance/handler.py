@@ -1,4 +1,4 @@
-"""Lambda `movierec-keep-lake`: delete old rows, join small files, take away past ones.
+"""Lambda `movierec-lake-maintenance`: delete old rows, join small files, take away past ones.
 
 Event: none of it is read. Answer, for each table that there is:
 
@@ -30,7 +30,7 @@ from movierec.errors import LakeError
 from movierec.lake.maintenance import Policy
 from movierec.runtime.clock import SystemClock
 
-SERVICE: Final = "movierec-keep-lake"
+SERVICE: Final = "movierec-lake-maintenance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Dependencies:
         )
 
 
-def keep_lake(deps: Dependencies, time_left_s: Callable[[], float]) -> dict[str, Any]:
+def maintain_lake(deps: Dependencies, time_left_s: Callable[[], float]) -> dict[str, Any]:
     """Keep every table; see the module's head. Raises LakeError, UnavailableError."""
     tables = deps.maintain(time_left_s)
     _tell(deps, tables)
@@ -87,7 +87,7 @@ def _tell(deps: Dependencies, tables: Sequence[Maintained]) -> None:
 
 
 def _respond(_event: Mapping[str, Any], found: Dependencies, context: Context) -> dict[str, Any]:
-    return keep_lake(found, lambda: context.get_remaining_time_in_millis() / 1000)
+    return maintain_lake(found, lambda: context.get_remaining_time_in_millis() / 1000)
 
 
 handler = lambda_handler(Dependencies.from_env, _respond)

@@ -86,7 +86,7 @@ UPKEEP_METRICS: Final = (
     LAKE_FILES_VACUUMED,
     LAKE_PARTITIONS_LEFT,
 )
-"""Of keep_lake, once a run, all tables together, by dimension `service`."""
+"""Of lake_maintenance, once a run, all tables together, by dimension `service`."""
 
 INGEST_LAG: Final = Metric("IngestLag", "Count")
 INGEST_LAG_SECONDS: Final = Metric("IngestLagSeconds", "Seconds")

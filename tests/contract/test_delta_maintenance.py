@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from deltalake import DeltaTable
 
-from functions.lake_maintenance.handler import Dependencies, keep_lake
+from functions.lake_maintenance.handler import Dependencies, maintain_lake
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.delta_maintenance import LakeMaintainer
 from movierec.errors import ConflictError, LakeError, VersionNotFoundError
@@ -315,7 +315,7 @@ def test_the_function_keeps_the_lake_that_its_environment_names(emulated_aws, bu
     for n in range(4):
         append(lake, events(1, "2020-02-20"), events(1, kind="rate"), upto=n)
 
-    answer = keep_lake(Dependencies.from_env(env), lambda: 900.0)
+    answer = maintain_lake(Dependencies.from_env(env), lambda: 900.0)
 
     assert answer["tables"]["events"]["rows_deleted"] == 4
     assert answer["tables"]["events"]["files_added"] == 1

@@ -332,7 +332,9 @@ def test_what_has_changed_is_deployed_and_nothing_else(movierec, stack, variable
         for message in messages
         if message["type"] == "apply_start"
     }
-    assert touched == {'module.platform.module.function["keep_lake"].aws_lambda_function.this'}
+    assert touched == {
+        'module.platform.module.function["lake_maintenance"].aws_lambda_function.this'
+    }
 
 
 def test_an_emulator_and_a_broker_that_are_killed_come_back_and_users_are_answered_meanwhile(

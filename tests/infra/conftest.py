@@ -22,7 +22,7 @@ SOURCE = ROOT / "infra" / "terraform"
 FUNCTIONS = (
     "build_dataset",
     "evaluate_online",
-    "keep_lake",
+    "lake_maintenance",
     "notify",
     "rollback",
     "rollout",
@@ -94,25 +94,43 @@ class _Validator(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def plan(tmp_path_factory, stage, run_terraform):
-    """Return the plan of envs/local on an empty account, as `terraform show -json` has it."""
+def plan_of(stage, run_terraform):
+    """Return a function that plans envs/local with these zips, as `terraform show -json` has it.
+
+    What there is already says `state`, the text of a state file; nobody is asked.
+    """
+
+    def make(folder, packages, state=None):
+        with ThreadingHTTPServer(("127.0.0.1", 0), _Validator) as server:
+            _Validator.calls.clear()
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            url = f"http://127.0.0.1:{server.server_address[1]}"
+            paths = {name: str(path) for name, path in packages.items()}
+            workspace = stage(folder, endpoint_url=url, package_paths=paths)
+            if state is not None:
+                (workspace.root / "terraform.tfstate").write_text(state, encoding="utf-8")
+            command = ("plan", "-refresh=false", "-out=plan", "-no-color")
+            made = run_terraform(workspace.root, *command, env=workspace.env)
+            server.shutdown()
+        assert made.returncode == 0, made.stderr
+        # It needs no account: all that it asks is whether a state machine's definition is valid.
+        assert set(_Validator.calls) <= {"AWSStepFunctions.ValidateStateMachineDefinition"}
+        shown = run_terraform(workspace.root, "show", "-json", "plan", env=workspace.env)
+        return json.loads(shown.stdout)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def plan(tmp_path_factory, plan_of):
+    """Return the plan of envs/local on an empty account."""
     folder = tmp_path_factory.mktemp("plan")
     packages = {name: folder / f"{name}.zip" for name in FUNCTIONS}
     for path in packages.values():
         path.write_bytes(path.name.encode())
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Validator) as server:
-        _Validator.calls.clear()
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        paths = {name: str(path) for name, path in packages.items()}
-        workspace = stage(folder, endpoint_url=url, package_paths=paths)
-        made = run_terraform(workspace.root, "plan", "-out=plan", "-no-color", env=workspace.env)
-        server.shutdown()
-    assert made.returncode == 0, made.stderr
-    # A plan of an empty state needs no account: what it asks is whether the definition is valid.
-    assert set(_Validator.calls) == {"AWSStepFunctions.ValidateStateMachineDefinition"}
-    shown = run_terraform(workspace.root, "show", "-json", "plan", env=workspace.env)
-    return json.loads(shown.stdout)
+    found = plan_of(folder, packages)
+    assert _Validator.calls
+    return found
 
 
 @pytest.fixture(scope="session")

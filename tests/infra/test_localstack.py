@@ -29,7 +29,7 @@ def handler(event, context):
         raise ValueError("no lake")
     return {"dataset_id": "d1", "given": event}
 """,
-    "keep_lake": """
+    "lake_maintenance": """
 import os
 
 def handler(event, context):
@@ -184,7 +184,7 @@ def test_a_failed_retraining_says_why_on_the_topic(client):
 
 
 def test_upkeep_is_told_which_lake_and_how_long_things_are_kept(client):
-    answer = client("lambda").invoke(FunctionName=EXPECTED["function_names"]["keep_lake"])
+    answer = client("lambda").invoke(FunctionName=EXPECTED["function_names"]["lake_maintenance"])
 
     assert json.loads(answer["Payload"].read()) == {
         "MOVIEREC_LAKE_BUCKET": "movierec-lake",
@@ -199,7 +199,7 @@ def test_schedules_may_call_their_functions_and_do(client):
     The emulator takes a rule's schedule when targets are put: so they are put again.
     """
     events = client("events")
-    functions = {"movierec-upkeep": "keep_lake", "movierec-evaluate": "evaluate_online"}
+    functions = {"movierec-upkeep": "lake_maintenance", "movierec-evaluate": "evaluate_online"}
     before = {name: invocations(client, function) for name, function in functions.items()}
     for name in functions:
         events.put_rule(Name=name, ScheduleExpression="rate(1 minute)", State="ENABLED")

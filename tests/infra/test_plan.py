@@ -145,7 +145,7 @@ def test_only_who_builds_datasets_reads_the_lake_and_only_upkeep_changes_it(of):
     assert may == {
         role_policy("build_dataset"): {"s3:GetObject"},
         role_policy("evaluate_online"): {"s3:GetObject"},
-        role_policy("keep_lake"): write,
+        role_policy("lake_maintenance"): write,
     }
 
 
@@ -154,7 +154,7 @@ def role_policy(function):
 
 
 def test_upkeep_touches_the_lake_and_nothing_else(of):
-    statements = json.loads(of("aws_iam_role_policy")[role_policy("keep_lake")]["policy"])
+    statements = json.loads(of("aws_iam_role_policy")[role_policy("lake_maintenance")]["policy"])
 
     resources = {name for one in statements["Statement"] for name in one["Resource"]}
     lake = "arn:aws:s3:::movierec-lake"
@@ -288,15 +288,15 @@ def test_the_lake_is_kept_every_five_minutes_by_a_function_that_lets_the_schedul
     permission = permissions["module.platform.module.upkeep_schedule.aws_lambda_permission.this[0]"]
 
     assert (rule["schedule_expression"], rule["state"]) == ("rate(5 minutes)", "ENABLED")
-    assert target["arn"] == EXPECTED["function_arns"]["keep_lake"]
-    assert permission["function_name"] == EXPECTED["function_names"]["keep_lake"]
+    assert target["arn"] == EXPECTED["function_arns"]["lake_maintenance"]
+    assert permission["function_name"] == EXPECTED["function_names"]["lake_maintenance"]
     assert permission["principal"] == "events.amazonaws.com"
     assert permission["action"] == "lambda:InvokeFunction"
 
 
 def test_upkeep_is_told_by_the_names_that_the_code_reads(of):
     functions = {values["function_name"]: values for values in of("aws_lambda_function").values()}
-    (environment,) = functions[EXPECTED["function_names"]["keep_lake"]]["environment"]
+    (environment,) = functions[EXPECTED["function_names"]["lake_maintenance"]]["environment"]
 
     told = Policy.from_env(environment["variables"])
     names = {settings.WATCH_RETENTION_DAYS, settings.VACUUM_RETENTION_HOURS, settings.LAKE_BUCKET}

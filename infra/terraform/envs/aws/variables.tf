@@ -13,13 +13,13 @@ variable "package_paths" {
   type        = map(string)
   description = "Each function's zip on this machine, by the function's folder."
   default = {
-    build_dataset   = "../../../../build/packages/build_dataset.zip"
-    train_als       = "../../../../build/packages/train_als.zip"
-    keep_lake       = "../../../../build/packages/keep_lake.zip"
-    rollout         = "../../../../build/packages/rollout.zip"
-    rollback        = "../../../../build/packages/rollback.zip"
-    evaluate_online = "../../../../build/packages/evaluate_online.zip"
-    notify          = "../../../../build/packages/notify.zip"
+    build_dataset    = "../../../../build/packages/build_dataset.zip"
+    train_als        = "../../../../build/packages/train_als.zip"
+    lake_maintenance = "../../../../build/packages/lake_maintenance.zip"
+    rollout          = "../../../../build/packages/rollout.zip"
+    rollback         = "../../../../build/packages/rollback.zip"
+    evaluate_online  = "../../../../build/packages/evaluate_online.zip"
+    notify           = "../../../../build/packages/notify.zip"
   }
 }
 
@@ -36,13 +36,13 @@ variable "sizes" {
   }))
   description = "What each function gets, by its folder. 10240 MB is AWS's most, and six cores."
   default = {
-    build_dataset   = { memory_mb = 10240, ephemeral_mb = 4096 }
-    train_als       = { memory_mb = 10240, ephemeral_mb = 4096 }
-    keep_lake       = { memory_mb = 3072 }
-    rollout         = { memory_mb = 3008, timeout_s = 300 }
-    rollback        = { memory_mb = 1769, timeout_s = 60 }
-    evaluate_online = { memory_mb = 10240, timeout_s = 900 }
-    notify          = { memory_mb = 256, timeout_s = 60 }
+    build_dataset    = { memory_mb = 10240, ephemeral_mb = 4096 }
+    train_als        = { memory_mb = 10240, ephemeral_mb = 4096 }
+    lake_maintenance = { memory_mb = 3072 }
+    rollout          = { memory_mb = 3008, timeout_s = 300 }
+    rollback         = { memory_mb = 1769, timeout_s = 60 }
+    evaluate_online  = { memory_mb = 10240, timeout_s = 900 }
+    notify           = { memory_mb = 256, timeout_s = 60 }
   }
 }
 

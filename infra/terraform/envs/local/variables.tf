@@ -16,13 +16,13 @@ variable "sizes" {
   }))
   description = "What each function gets, by its folder. AWS's most, 10240 MB, is more than the machine may have."
   default = {
-    build_dataset   = { memory_mb = 4096, ephemeral_mb = 2048 }
-    train_als       = { memory_mb = 4096, ephemeral_mb = 2048 }
-    keep_lake       = { memory_mb = 2048 }
-    rollout         = { memory_mb = 2048, timeout_s = 300 }
-    rollback        = { memory_mb = 512, timeout_s = 60 }
-    evaluate_online = { memory_mb = 3008, timeout_s = 300 }
-    notify          = { memory_mb = 256, timeout_s = 60 }
+    build_dataset    = { memory_mb = 4096, ephemeral_mb = 2048 }
+    train_als        = { memory_mb = 4096, ephemeral_mb = 2048 }
+    lake_maintenance = { memory_mb = 2048 }
+    rollout          = { memory_mb = 2048, timeout_s = 300 }
+    rollback         = { memory_mb = 512, timeout_s = 60 }
+    evaluate_online  = { memory_mb = 3008, timeout_s = 300 }
+    notify           = { memory_mb = 256, timeout_s = 60 }
   }
 }
 

@@ -83,14 +83,14 @@ locals {
         },
       ]
     }
-    keep_lake = {
+    lake_maintenance = {
       description = "Deletes old rows of the lake, joins small files, takes away past ones."
       environment = {
         MOVIEREC_WATCH_RETENTION_DAYS   = tostring(var.watch_retention_days)
         MOVIEREC_VACUUM_RETENTION_HOURS = tostring(var.vacuum_retention_hours)
       }
       statements = [
-        { sid = "KeepLake", actions = concat(local.write, local.delete), resources = ["${local.s3.lake}/*"] },
+        { sid = "MaintainLake", actions = concat(local.write, local.delete), resources = ["${local.s3.lake}/*"] },
         { sid = "ListLake", actions = ["s3:ListBucket"], resources = [local.s3.lake] },
       ]
     }
@@ -204,6 +204,11 @@ module "function" {
   })
 }
 
+moved {
+  from = module.function["keep_lake"]
+  to   = module.function["lake_maintenance"]
+}
+
 module "retrain" {
   source = "../retrain"
 
@@ -272,8 +277,8 @@ module "upkeep_schedule" {
   description   = "Starts the lake's upkeep."
   schedule      = var.upkeep_schedule
   enabled       = var.upkeep_enabled
-  target_arn    = local.function_arn.keep_lake
-  function_name = module.function["keep_lake"].name
+  target_arn    = local.function_arn.lake_maintenance
+  function_name = module.function["lake_maintenance"].name
   account_id    = var.account_id
 }
 

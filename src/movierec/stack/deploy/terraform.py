@@ -104,7 +104,7 @@ def expected_outputs(
     folders = (
         "build_dataset",
         "evaluate_online",
-        "keep_lake",
+        "lake_maintenance",
         "notify",
         "rollback",
         "rollout",

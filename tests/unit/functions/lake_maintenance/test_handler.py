@@ -6,7 +6,7 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.lake_maintenance import handler
-from functions.lake_maintenance.handler import Dependencies, keep_lake
+from functions.lake_maintenance.handler import Dependencies, maintain_lake
 from movierec import metrics as live_metrics
 from movierec.aws.delta_maintenance import Maintained
 from movierec.errors import ConfigError, LakeError
@@ -27,7 +27,7 @@ def emitted(capsys):
 
 
 def test_each_table_is_answered_and_their_sums_are_metrics(capsys):
-    answer = keep_lake(deps_of(EVENTS, SERVED), lambda: 900.0)
+    answer = maintain_lake(deps_of(EVENTS, SERVED), lambda: 900.0)
 
     assert list(answer["tables"]) == ["events", "served"]
     assert answer["tables"]["events"] == {
@@ -52,7 +52,7 @@ def test_a_table_that_was_not_kept_is_named_when_the_others_are_told(capsys):
     broken = Maintained("quarantine", 2, error="a conflict that did not end")
 
     with pytest.raises(LakeError, match="quarantine was not kept: a conflict that did not end"):
-        keep_lake(deps_of(EVENTS, broken), lambda: 900.0)
+        maintain_lake(deps_of(EVENTS, broken), lambda: 900.0)
 
     assert emitted(capsys)[0]["LakeRowsDeleted"] == [100]
 
@@ -65,7 +65,7 @@ def test_the_keeper_is_told_how_much_time_is_left():
         asked.append(time_left_s())
         return ()
 
-    keep_lake(Dependencies(keep, deps.logger, deps.metrics), lambda: 12.5)
+    maintain_lake(Dependencies(keep, deps.logger, deps.metrics), lambda: 12.5)
 
     assert asked == [12.5]
 
