@@ -49,6 +49,9 @@ SERVICE: Final = "movierec-rollout"
 
 Next = Literal["go", "wait", "look", "closed"]
 
+Outcome = tuple[Next, ReleaseState | None]
+"""What comes next, and the release's state where the action knows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
@@ -71,8 +74,8 @@ def act(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     if action is None:
         raise UsageError(f"action is {event.get('action')!r}: expected {', '.join(_ACTIONS)}")
     release_id = _release_id(event)
-    following = action(release_id, event, deps)
-    found = deps.releases.state_of(release_id)
+    following, reached = action(release_id, event, deps)
+    found = reached or deps.releases.state_of(release_id)
     deps.logger.info(
         "release_acted",
         extra={"release_id": release_id, "action": event["action"], "state": found.state},
@@ -107,7 +110,7 @@ def _release_id(event: Mapping[str, Any]) -> str:
         ) from exc
 
 
-def _begin(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Next:
+def _begin(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Outcome:
     request = Request.read(event.get("request") or {})
     policy = Policy.read(asdict(deps.policy) | (event.get("policy") or {}))
     turn = Orchestrator(deps.releases).begin(release_id, request, policy)
@@ -116,40 +119,41 @@ def _begin(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Nex
     except (ReleaseError, UnavailableError) as exc:
         # It is told again when the release ends; a release does not wait for mail.
         deps.logger.warning("notice_not_sent", extra={"error": str(exc)})
-    following: Next = "go" if turn == "now" else turn
-    return following
+    return ("go" if turn == "now" else turn), None
 
 
 def _step(step: Callable[[Orchestrator, str], ReleaseState]) -> "Action":
-    def action(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Next:
-        return "closed" if step(Orchestrator(deps.releases), release_id).closed else "go"
+    def action(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Outcome:
+        found = step(Orchestrator(deps.releases), release_id)
+        return ("closed" if found.closed else "go"), found
 
     return action
 
 
-def _advance(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Next:
+def _advance(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Outcome:
     given = event.get("evaluation")
     found = Orchestrator(deps.releases).advance(
         release_id, Evaluation.from_json(given) if given else None
     )
-    return "closed" if found.closed else "look"
+    return ("closed" if found.closed else "look"), found
 
 
-def _close(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Next:
+def _close(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Outcome:
     close(deps.releases, release_id)
-    return "closed"
+    return "closed", None
 
 
-def _publish_page(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Next:
+def _publish_page(release_id: str, _event: Mapping[str, Any], deps: Dependencies) -> Outcome:
     publish_page(deps.releases.log, release_id)
-    return "closed" if deps.releases.state_of(release_id).closed else "go"
+    found = deps.releases.state_of(release_id)
+    return ("closed" if found.closed else "go"), found
 
 
-def _abort(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Next:
+def _abort(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Outcome:
     Orchestrator(deps.releases).end(
         release_id, _words(str(event.get("reason") or "the state machine failed"))
     )
-    return "closed"
+    return "closed", None
 
 
 def _words(cause: str) -> str:
@@ -166,7 +170,7 @@ def _words(cause: str) -> str:
     )
 
 
-Action = Callable[[str, Mapping[str, Any], Dependencies], Next]
+Action = Callable[[str, Mapping[str, Any], Dependencies], Outcome]
 
 _ACTIONS: Final[Mapping[str, Action]] = {
     "begin": _begin,
