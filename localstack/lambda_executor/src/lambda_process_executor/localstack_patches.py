@@ -27,6 +27,7 @@ from localstack.aws.api.lambda_ import (
     TooManyRequestsException,
 )
 from localstack.aws.connect import connect_to
+from localstack.runtime import events as runtime_events
 from localstack.services.cloudwatch.cloudwatch_database_helper import CloudwatchDatabase
 from localstack.services.lambda_.invocation import execution_environment, version_manager
 from localstack.services.lambda_.invocation.event_manager import LambdaEventManager
@@ -109,7 +110,11 @@ def _daemon_timer(*args: Any, **kwargs: Any) -> threading.Timer:  # noqa: ANN401
 
 def _stop_service(original: Callable[..., None], service: LambdaService) -> None:
     # LocalStack stops a few versions at a time, for 5 s, and knows no environment still in init.
-    sandbox_registry.SHARED.close()
+    # And it stops the service before it resets or loads its state, too: then others follow.
+    if runtime_events.infra_stopping.is_set():
+        sandbox_registry.SHARED.close()
+    else:
+        sandbox_registry.SHARED.stop_all()
     original(service)
 
 

@@ -24,9 +24,14 @@ class SandboxRegistry:
             sandbox.stop(now=True)
 
     def close(self) -> None:
-        """Stop all sandboxes, now and from now on. All are killed before any is waited for."""
+        """Stop all sandboxes, now and from now on."""
         with self._lock:
             self._is_closed = True
+        self.stop_all()
+
+    def stop_all(self) -> None:
+        """Stop the sandboxes that there are. All are killed before any is waited for."""
+        with self._lock:
             sandboxes = list(self._sandboxes)
         for sandbox in sandboxes:
             sandbox.kill()

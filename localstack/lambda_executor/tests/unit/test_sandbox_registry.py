@@ -46,6 +46,17 @@ def test_a_sandbox_that_comes_after_the_end_is_stopped_at_once() -> None:
     assert calls == ["stop"]
 
 
+def test_a_sandbox_that_comes_after_a_stop_of_those_before_it_is_left_alone() -> None:
+    """LocalStack stops its Lambda service before it loads state, and goes on."""
+    before: list[str] = []
+    after: list[str] = []
+    registry, earlier, late = SandboxRegistry(), fake(before), fake(after)
+    registry.add(earlier)
+    registry.stop_all()
+    registry.add(late)
+    assert (before, after) == (["kill", "stop"], [])
+
+
 def test_a_sandbox_that_nobody_uses_any_more_is_forgotten() -> None:
     calls: list[str] = []
     registry = SandboxRegistry()
