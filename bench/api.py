@@ -33,7 +33,7 @@ from movierec.stack import run_environment, run_status
 from movierec.stack.deploy.chalice_api import FUNCTION
 from movierec.stack.layout import find_project
 from movierec.stack.processes import child_environment
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 
 CONNECTIONS = (1, 8, 32)
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not given.run and not given.api:
             played = stack.enter_context(playing("--events=200000"))
             # Its live traffic would be measured, too.
-            Supervisor(played.run).stop("live")
+            Client(played.run).stop("live")
             given.run = played.run.name
         return _measure(given)
 
@@ -79,7 +79,7 @@ def _endpoints(given: argparse.Namespace) -> Mapping[str, str]:
     if given.aws and given.api:
         return {"aws": given.aws, "api": given.api, "proxy": given.proxy}
     run = find_project(os.environ, Path.cwd()).run(given.run)
-    found: Mapping[str, str] = run_status.observe(run)["endpoints"]
+    found: Mapping[str, str] = run_status.collect(run)["endpoints"]
     if not found.get("api"):
         raise SystemExit(f"run {given.run} has no API: `movierec up`, or give --aws and --api")
     return found

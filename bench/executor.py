@@ -39,7 +39,7 @@ from movierec.stack import run_environment
 from movierec.stack.layout import Project, Run
 from movierec.stack.packaging import lambda_packages
 from movierec.stack.processes import child_environment
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 from movierec.stack.services import emulator
 
 EMPTY, HEAVY, ROUTE, API = "bench-empty", "bench-heavy", "bench-route", "bench-api"
@@ -123,9 +123,9 @@ def running(project: Project, extra: Mapping[str, str]) -> Iterator[str]:
     """
     with tempfile.TemporaryDirectory(prefix="movierec-bench-") as folder:
         run = Run(project, Path(folder) / "bench-executor").create()
-        with Supervisor(run) as supervisor:
+        with Client(run) as daemon:
             spec = emulator.spec(run, os.environ)
-            supervisor.start(replace(spec, env={**spec.env, **extra}))
+            daemon.start(replace(spec, env={**spec.env, **extra}))
             url = f"http://{spec.env['GATEWAY_LISTEN']}"
             run_environment.adopt(child_environment.emulated_aws(url))
             yield url

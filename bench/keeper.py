@@ -34,7 +34,8 @@ from movierec.lake.schema import EVENTS, Columns
 from movierec.stack import run_environment
 from movierec.stack.layout import Project, Run
 from movierec.stack.processes import child_environment
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
+from movierec.stack.processes.peak_memory import resident_mb
 from movierec.stack.services import emulator
 
 PUT_GOAL: Final = 1.4
@@ -53,13 +54,13 @@ class Stand:
     """One of the emulators, and doors of this process to it."""
 
     name: str
-    supervisor: Supervisor
+    daemon: Client
     store: S3Store
     lake: DeltaLake
 
     def resident_mb(self) -> float:
         """Return the resident memory of all its processes, in MiB."""
-        return self.supervisor.rss_mb()[emulator.NAME]
+        return resident_mb(self.daemon.running())[emulator.NAME]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,21 +99,21 @@ def beside_each_other() -> Iterator[Stands]:
     """Run three emulators: one keeps its state, one does not sync it, one forgets."""
     with tempfile.TemporaryDirectory(prefix="movierec-bench-") as folder, ExitStack() as stack:
         runs = [Run(Project(ROOT), Path(folder) / name).create() for name in Stands._fields]
-        kept, unsynced, plain = (stack.enter_context(Supervisor(run)) for run in runs)
+        kept, unsynced, plain = (stack.enter_context(Client(run)) for run in runs)
         yield Stands(
             _stand(kept), _stand(unsynced, KEEPER_SYNC="0"), _stand(plain, KEEPER_FOLDER="")
         )
 
 
-def _stand(supervisor: Supervisor, **extra: str) -> Stand:
-    spec = emulator.spec(supervisor.run, os.environ)
-    supervisor.start(replace(spec, env={**spec.env, **extra}))
+def _stand(daemon: Client, **extra: str) -> Stand:
+    spec = emulator.spec(daemon.run, os.environ)
+    daemon.start(replace(spec, env={**spec.env, **extra}))
     aws = child_environment.emulated_aws(f"http://{spec.env['GATEWAY_LISTEN']}")
     run_environment.adopt(aws)
     client.cache_clear()
     client("s3").create_bucket(Bucket=_BUCKET)
     lake = DeltaLake.from_env({**aws, settings.LAKE_BUCKET: _BUCKET})
-    return Stand(supervisor.run.name, supervisor, S3Store(_BUCKET), lake)
+    return Stand(daemon.run.name, daemon, S3Store(_BUCKET), lake)
 
 
 # In turns -----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from bench.benchmark_report import Row, publish
 from bench.running_stack import Stack, playing
 from movierec import settings
 from movierec.stack import run_environment
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 
 # Warm; from a fresh clone it may take 360 s, downloads included.
 TOTAL_GOAL_S = 180.0
@@ -35,7 +35,7 @@ def main() -> int:
     """Measure, print, write build/bench/loop.json."""
     with playing() as stack:
         # Its live traffic would share the cores with what is measured now.
-        Supervisor(stack.run).stop("live")
+        Client(stack.run).stop("live")
         variables = run_environment.load(stack.run)
         rows = _rows(stack, variables)
     publish("loop", rows, phases_s=stack.summary["phases_s"], peaks=stack.summary["peak_rss_mb"])

@@ -12,7 +12,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ingest_worker.batcher import Records
 from movierec.errors import UnavailableError
-from movierec.runtime.json_logging import PARTITIONS_TAKEN
+from movierec.runtime import entrypoint
 
 log = logging.getLogger(__name__)
 
@@ -174,4 +174,5 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self._owner.assigned(partitions)
         self._consumer.resume(*new)
         # Also of none, where there are more workers than partitions: this one stands by.
-        log.info(PARTITIONS_TAKEN, extra={"topic": self.topic, "partitions": partitions})
+        log.info("partitions_taken", extra={"topic": self.topic, "partitions": partitions})
+        entrypoint.notify_ready()  # from here on, lines reach the lake

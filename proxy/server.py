@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from movierec import api_contract
 from movierec.errors import UsageError
+from movierec.runtime import entrypoint
 from proxy.answers import Answer
 from proxy.handler import RecommendHandler
 from proxy.metrics import CONTENT_TYPE, Metrics
@@ -108,7 +109,13 @@ class HttpServer:
         """Listen, and return the port (the assigned one, for 0). Raises UsageError if taken."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._connection, host, port, backlog=1024)
+            # One that was handed over is older than this process: nobody was refused meanwhile.
+            inherited = entrypoint.inherited_socket()
+            if inherited is None:
+                listening = loop.create_server(self._connection, host, port, backlog=1024)
+            else:
+                listening = loop.create_server(self._connection, sock=inherited, backlog=1024)
+            self._server = await listening
         except OSError as exc:
             raise UsageError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
         return int(self._server.sockets[0].getsockname()[1])

@@ -7,7 +7,16 @@ import time
 import psutil
 
 from movierec.stack.processes import child_environment
-from movierec.stack.processes.programs import Spec
+from movierec.stack.processes.spec import Readiness, Spec
+
+SAYS_SO = Readiness()
+"""How a child is ready that calls `ready()`; see NOTIFYING."""
+
+NOTIFYING = """
+import os, pathlib
+def ready():
+    pathlib.Path(os.environ["MOVIEREC_READY_FILE"]).touch()
+"""
 
 
 def spec(run, name, code, **settings):
@@ -17,6 +26,24 @@ def spec(run, name, code, **settings):
 
 def waiting(run, name="sleeper"):
     return spec(run, name, "import time; time.sleep(600)")
+
+
+def lives(pid):
+    return not gone(pid)
+
+
+def of_run(run):
+    """Return every process that a run's folder is known to: daemon, inits, programs, and below."""
+    folder = str(run.folder)
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            known = [*process.cmdline(), *process.environ().values(), process.cwd()]
+        except (psutil.Error, OSError):
+            continue
+        if process.pid != os.getpid() and any(folder in each for each in known):
+            found.add(process.pid)
+    return found
 
 
 def eventually(condition, within_s=20.0):

@@ -11,7 +11,7 @@ from localstack_client.session import Session
 from movierec.aws.session import client
 from movierec.stack.layout import Project, find_project
 from movierec.stack.processes import child_environment
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 from movierec.stack.services import emulator
 
 
@@ -20,9 +20,9 @@ def emulator_url():
     """Run LocalStack on a free port and in a folder of its own; return its address."""
     project = find_project({}, Path(__file__).parent)
     run = project.run(f"contract-{uuid.uuid4().hex[:8]}").create()
-    with Supervisor(run) as supervisor:
+    with Client(run) as daemon:
         spec = emulator.spec(run, os.environ)
-        supervisor.start(spec)
+        daemon.start(spec)
         yield f"http://{spec.env['GATEWAY_LISTEN']}"
     shutil.rmtree(run.folder)
 
@@ -53,8 +53,7 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def supervisor(run):
-    """Return the run's supervisor; what it leaves running is stopped."""
-    supervisor = Supervisor(run)
-    yield supervisor
-    supervisor.stop_all()
+def daemon(run):
+    """Return a client of the run's daemon; what it leaves running is stopped."""
+    with Client(run) as client:
+        yield client

@@ -9,7 +9,7 @@ import pytest
 from movierec.errors import ConfigError, UnavailableError
 from movierec.stack.deploy import chalice_api
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 
 ROLE = "arn:aws:iam::000000000000:role/movierec-api"
 TEMPLATE = (Path(__file__).parents[2] / "chalice_app" / ".chalice" / "config.json").read_text()
@@ -55,13 +55,14 @@ def run(tmp_path: Path) -> Run:
 
 
 def deploy(run: Run, rest_api_id: str | None = None, **env: str) -> chalice_api.Deployed:
-    return chalice_api.deploy(
-        Supervisor(run),
-        {"PATH": "/usr/local/bin:/usr/bin:/bin", **env},
-        role_arn=ROLE,
-        variables={"A": "1"},
-        find_rest_api={"movierec": rest_api_id}.__getitem__,
-    )
+    with Client(run) as client:
+        return chalice_api.deploy(
+            client,
+            {"PATH": "/usr/local/bin:/usr/bin:/bin", **env},
+            role_arn=ROLE,
+            variables={"A": "1"},
+            find_rest_api={"movierec": rest_api_id}.__getitem__,
+        )
 
 
 def test_a_deployment_says_what_it_made(run: Run) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from movierec.cli import simulate
 from movierec.stack.layout import Project
-from movierec.stack.processes.programs import Spec
+from movierec.stack.processes.spec import Spec
 from tests.contract.children import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ WATCHING = """
 import os, pathlib, sys
 from movierec.cli import simulate
 from movierec.stack.layout import Project
-from movierec.stack.processes.programs import Spec
+from movierec.stack.processes.spec import Spec
 folder = pathlib.Path(sys.argv[1])
 said = folder / "pid"
 code = f"import os, pathlib; pathlib.Path('{said}').write_text(str(os.getpid()))"

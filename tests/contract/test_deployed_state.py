@@ -68,9 +68,9 @@ def test_where_nothing_was_made_the_emulator_need_not_save(run):
 def test_what_a_part_has_told_is_known_to_the_next_command(run):
     changes = Changes(run)
     changes.has("api", "a1", NOTHING)
-    changes.tell({"URL": "http://there"})
+    changes.add_outputs({"URL": "http://there"})
     changes.finish(lambda: SAVED)
-    assert Changes(run).told == {"URL": "http://there"}
+    assert Changes(run).outputs == {"URL": "http://there"}
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"generation": 1, "others": {}}'])

@@ -58,15 +58,19 @@ def in_the_background():
     code = "import signal; print(*(signal.getsignal(n) for n in (2, 3)))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
+def ready():
+    entrypoint.notify_ready()
+    print(entrypoint.inherited_socket())
+
 sys.exit(entrypoint.run("worker", globals()[sys.argv[1]]))
 """
 
 
-def start(work):
+def start(work, **env):
     return subprocess.Popen(
         [sys.executable, "-c", PROCESS, work],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -121,3 +125,10 @@ def test_what_a_background_job_ignores_its_children_do_not():
     # Python's own handler, which it installs where SIGINT is not ignored; and the default.
     assert said == "<built-in function default_int_handler> 0\n"
     assert process.returncode == 0
+
+
+def test_a_process_that_is_ready_says_so_to_whom_wants_to_know(tmp_path):
+    file = tmp_path / "ready"
+    assert start("ready", MOVIEREC_READY_FILE=str(file)).communicate(timeout=60) == ("None\n", "")
+    assert file.exists()
+    assert start("ready").communicate(timeout=60) == ("None\n", "")

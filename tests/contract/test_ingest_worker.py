@@ -19,7 +19,7 @@ from movierec.aws.delta_lake import DeltaLake
 from movierec.kafka import topics
 from movierec.metrics import INGEST_DIMENSIONS, INGEST_METRICS, NAMESPACE, QUARANTINE_RATE
 from movierec.stack.layout import Run, find_project
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 from movierec.stack.services import kafka_broker, workers
 
 ROOT = Path(__file__).parents[2]
@@ -31,8 +31,8 @@ WITHIN_S = 60
 def kafka():
     """Run a broker of its own; return its bootstrap servers."""
     run = find_project({}, ROOT).run(f"ingest-{uuid.uuid4().hex[:8]}").create()
-    with Supervisor(run) as supervisor:
-        yield kafka_broker.start(supervisor, dict(os.environ))
+    with Client(run) as client:
+        yield kafka_broker.start(client, dict(os.environ))
     shutil.rmtree(run.folder)
 
 
@@ -55,7 +55,7 @@ def line(n):
 
 
 @pytest.fixture
-def surroundings(kafka, topic, emulated_aws, bucket):
+def environment(kafka, topic, emulated_aws, bucket):
     """Return the environment of a worker on that topic, with an empty lake."""
     return {
         **emulated_aws,
@@ -67,14 +67,14 @@ def surroundings(kafka, topic, emulated_aws, bucket):
 
 
 @pytest.fixture
-def start(surroundings):
+def start(environment):
     """Return a function that starts a worker; what still runs at the end is killed."""
     started = []
 
     def one(*arguments):
         command = [sys.executable, "-m", "ingest_worker", "--max-lines=500", *arguments]
         worker = subprocess.Popen(
-            command, cwd=ROOT, env=surroundings, stderr=subprocess.PIPE, text=True
+            command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
         )
         started.append(worker)
         return worker
@@ -98,7 +98,7 @@ def rows(lake, table):
     return lake.count(table).get("", 0)
 
 
-def assert_each_line_once(lake, surroundings):
+def assert_each_line_once(lake, environment):
     offsets: Counter[tuple[int, int]] = Counter()
     for table in ("events", "quarantine"):
         sql = f"select kafka_partition p, kafka_offset o from {table}"  # noqa: S608  names of ours
@@ -110,8 +110,8 @@ def assert_each_line_once(lake, surroundings):
     assert lake.count("quarantine", by="reason") == {"unknown_request": LINES // 10}
 
 
-def test_a_worker_that_is_killed_is_continued_exactly(start, surroundings):
-    lake = DeltaLake.from_env(surroundings)
+def test_a_worker_that_is_killed_is_continued_exactly(start, environment):
+    lake = DeltaLake.from_env(environment)
     first = start()
     wait_until(lambda: rows(lake, "events") > 0, first)
     first.kill()
@@ -120,11 +120,11 @@ def test_a_worker_that_is_killed_is_continued_exactly(start, surroundings):
     wait_until(lambda: rows(lake, "events") + rows(lake, "quarantine") >= LINES, second)
     second.terminate()
     assert second.wait(WITHIN_S) == 0
-    assert_each_line_once(lake, surroundings)
+    assert_each_line_once(lake, environment)
 
 
-def test_two_workers_share_the_partitions_and_the_survivor_takes_over(start, surroundings):
-    lake = DeltaLake.from_env(surroundings)
+def test_two_workers_share_the_partitions_and_the_survivor_takes_over(start, environment):
+    lake = DeltaLake.from_env(environment)
     first, second = start(), start()
     wait_until(lambda: rows(lake, "events") > 0, first)
     first.terminate()
@@ -132,7 +132,7 @@ def test_two_workers_share_the_partitions_and_the_survivor_takes_over(start, sur
     wait_until(lambda: rows(lake, "events") + rows(lake, "quarantine") >= LINES, second)
     second.terminate()
     assert second.wait(WITHIN_S) == 0
-    assert_each_line_once(lake, surroundings)
+    assert_each_line_once(lake, environment)
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_two_workers_share_the_partitions_and_the_survivor_takes_over(start, sur
         ({settings.LAKE_BUCKET: "no-such-bucket-here"}, 1, "no-such-bucket-here"),
     ],
 )
-def test_what_is_not_there_is_said_in_one_line(start, surroundings, change, code, words):
-    surroundings |= change
+def test_what_is_not_there_is_said_in_one_line(start, environment, change, code, words):
+    environment |= change
     worker = start()
     _, said = worker.communicate(timeout=WITHIN_S)
     last = said.splitlines()[-1]
@@ -155,13 +155,13 @@ def test_what_is_not_there_is_said_in_one_line(start, surroundings, change, code
     assert "Traceback" not in said
 
 
-def test_a_worker_is_ready_when_the_lake_has_told_it_where_to_go_on(surroundings, topic, tmp_path):
+def test_a_worker_is_ready_when_the_lake_has_told_it_where_to_go_on(environment, topic, tmp_path):
     """As `movierec up` starts it: from then on it is the partitions' owner."""
     checkout = find_project({}, ROOT)
     run = Run(checkout, tmp_path / "run").create()
-    with Supervisor(run) as supervisor:
-        supervisor.start(workers.ingest(run, surroundings, dict(os.environ)))
-        lake = DeltaLake.from_env(surroundings)
+    with Client(run) as client:
+        client.start(workers.ingest(run, environment, dict(os.environ)))
+        lake = DeltaLake.from_env(environment)
         owned = [lake.transaction("events", f"{topic}-{p}:term") for p in range(2)]
     assert None not in owned
 

@@ -17,8 +17,9 @@ from movierec.settings import KAFKA_BOOTSTRAP, kafka_options
 from movierec.stack import port_allocation
 from movierec.stack.layout import Project, Run, find_project
 from movierec.stack.processes import sockets
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 from movierec.stack.services import kafka_broker
+from tests.contract.children import eventually
 
 TOPIC = "movielog1"
 
@@ -79,19 +80,18 @@ def consume(servers, count):
 
 def test_messages_and_the_topic_survive_a_kill(run):
     """Started again on the same folder, the broker has every message that was acknowledged."""
-    with Supervisor(run) as supervisor:
-        servers = kafka_broker.start(supervisor, os.environ)
+    with Client(run) as client:
+        servers = kafka_broker.start(client, os.environ)
         options = kafka_options({KAFKA_BOOTSTRAP: servers})
         assert topics.ensure(options, TOPIC, 2) == kafka_broker.DEFAULT_PARTITIONS
         produce(servers, range(1000))
 
-        process = supervisor.find("kafka")
+        process = client.find("kafka")
         assert process is not None
         os.kill(process.pid, signal.SIGKILL)
-        while supervisor.is_alive(process):
-            pass
+        eventually(lambda: client.find("kafka") != process)
 
-        assert kafka_broker.start(supervisor, os.environ) == servers
+        assert kafka_broker.start(client, os.environ) == servers
         assert topics.ensure(options, TOPIC, 7) == kafka_broker.DEFAULT_PARTITIONS
         produce(servers, range(1000, 1100))
         assert consume(servers, 1100) == list(range(1100))
@@ -99,18 +99,18 @@ def test_messages_and_the_topic_survive_a_kill(run):
         with pytest.raises(UsageError, match="Topic name is invalid"):
             topics.ensure(options, "two words", 2)
         with pytest.raises(ConfigError, match="1 node"):
-            kafka_broker.start(supervisor, os.environ, nodes=3)
-        kafka_broker.stop(supervisor)
-        assert supervisor.running() == ()
+            kafka_broker.start(client, os.environ, nodes=3)
+        kafka_broker.stop(client)
+        assert client.running() == ()
         assert "shut down completed" in (run.logs / "kafka.log").read_text()
 
 
 def test_three_nodes_lose_one_and_go_on(run):
-    with Supervisor(run) as supervisor:
-        servers = kafka_broker.start(supervisor, os.environ, nodes=3)
+    with Client(run) as client:
+        servers = kafka_broker.start(client, os.environ, nodes=3)
         topics.ensure(kafka_options({KAFKA_BOOTSTRAP: servers}), TOPIC, 2)
         produce(servers, range(100))
-        lost = supervisor.find("kafka-2")
+        lost = client.find("kafka-2")
         assert lost is not None
         os.kill(lost.pid, signal.SIGKILL)
         produce(servers, range(100, 200))
@@ -119,16 +119,16 @@ def test_three_nodes_lose_one_and_go_on(run):
 
 def test_a_port_in_use_is_named_before_anything_is_started(run):
     port = port_allocation.ports(run)[port_allocation.KAFKA]
-    with socket.create_server((sockets.HOST, port)), Supervisor(run) as supervisor:
+    with socket.create_server((sockets.HOST, port)), Client(run) as client:
         with pytest.raises(UnavailableError, match=f"port {port}, wanted by kafka"):
-            kafka_broker.start(supervisor, os.environ)
-        assert supervisor.running() == ()
+            kafka_broker.start(client, os.environ)
+        assert client.running() == ()
 
 
 def test_a_checkout_without_kafka_says_what_to_run(tmp_path):
     run = Project(tmp_path).run("test")
     with pytest.raises(ConfigError, match="make setup"):
-        kafka_broker.start(Supervisor(run), os.environ)
+        kafka_broker.start(Client(run), os.environ)
 
 
 def test_brokers_that_do_not_answer_are_named():

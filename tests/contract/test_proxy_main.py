@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -55,6 +56,31 @@ def test_it_serves_ships_and_ends_with_0_on_sigterm(tmp_path, environment):
     assert json.loads(log.splitlines()[-1])["event"] == "stopped"
     lake = DeltaLake.from_env(environment)
     assert lake.count("served", by="source") == {"fallback": 1}
+
+
+def test_who_connects_while_it_is_restarted_waits_and_is_answered(tmp_path, environment):
+    """The socket is its supervisor's, and is handed to each proxy in turn."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def start():
+            return subprocess.Popen(
+                [sys.executable, "-m", "proxy", "--folder", str(tmp_path)],
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**environment, "MOVIEREC_LISTEN_FD": str(listening.fileno())},
+                pass_fds=[listening.fileno()],
+                cwd=ROOT,
+            )
+
+        with start() as first:
+            assert listening_port(first.stderr) == port
+            first.kill()
+        with socket.create_connection(("127.0.0.1", port)) as early:
+            early.sendall(b"GET /version HTTP/1.1\r\nHost: site\r\n\r\n")
+            with start() as second:
+                assert early.recv(100).startswith(b"HTTP/1.1 200 OK")
+                second.kill()
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, environment):

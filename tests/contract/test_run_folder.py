@@ -12,7 +12,6 @@ from movierec.errors import ConfigError, UnavailableError
 from movierec.stack import port_allocation, run_record
 from movierec.stack.layout import HOME, Project, find_project
 from movierec.stack.processes import sockets
-from movierec.stack.run_record import Process
 
 
 @pytest.fixture
@@ -119,15 +118,14 @@ def test_a_server_that_does_not_speak_http_does_not_answer(busy_port):
 
 def test_concurrent_writers_of_the_record_lose_nothing(run):
     def add(number):
-        process = Process(str(number), str(number), number, 0.0, "", ())
-        run_record.update(run, lambda before: before.with_process(process))
+        run_record.update(run, lambda before: before.with_ports({str(number): number}))
 
     threads = [threading.Thread(target=add, args=(n,)) for n in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert {p.pid for p in run_record.load(run).processes} == set(range(20))
+    assert set(run_record.load(run).ports.values()) == set(range(20))
 
 
 def test_an_unreadable_record_is_a_sentence(run):

@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from movierec.kafka import topics
 from movierec.settings import KAFKA_BOOTSTRAP, kafka_options
 from movierec.stack.layout import Run, find_project
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 from movierec.stack.services import kafka_broker
 from simulator import backfill
 from simulator.backfill import Backfill, BackfillJob
@@ -32,12 +32,12 @@ def options(tmp_path_factory):
     if not (project.kafka / "libs").is_dir():
         pytest.skip("Kafka is not installed: make setup")
     run = Run(project, tmp_path_factory.mktemp("broker") / "run").create()
-    with Supervisor(run) as supervisor:
-        servers = kafka_broker.start(supervisor, os.environ)
+    with Client(run) as daemon:
+        servers = kafka_broker.start(daemon, os.environ)
         found = kafka_options({KAFKA_BOOTSTRAP: servers})
         topics.ensure(found, TOPIC, PARTITIONS)
         yield found
-        kafka_broker.stop(supervisor)
+        kafka_broker.stop(daemon)
 
 
 def consumed(options):

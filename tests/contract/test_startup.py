@@ -8,20 +8,19 @@ import pytest
 from movierec import settings
 from movierec.aws.session import client
 from movierec.errors import UnavailableError
-from movierec.stack import port_allocation, restarter, run_environment, run_record, run_status
+from movierec.stack import port_allocation, run_environment, run_record, run_status
 from movierec.stack.deploy import deployed_state
 from movierec.stack.deploy.deployed_state import Deployment
 from movierec.stack.options import external_kafka
 from movierec.stack.processes import sockets
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 from movierec.stack.progress import quiet
 from movierec.stack.startup import Startup
-from tests.contract.children import gone, waiting
 
 
 @pytest.fixture(autouse=True)
 def environment_as_before():
-    """Undo what a run that comes up does: its surroundings are this process's own."""
+    """Undo what a run that comes up does: its environment is this process's own."""
     before = dict(os.environ)
     yield
     os.environ.clear()
@@ -40,11 +39,11 @@ def busy_port():
 @pytest.mark.parametrize("part", [port_allocation.EMULATOR, port_allocation.PROXY])
 def test_a_port_that_is_taken_is_refused_before_anything_is_started(run, busy_port, part):
     run_record.update(run, lambda before: before.with_ports({part: busy_port}))
-    with Supervisor(run) as supervisor:
-        with pytest.raises(UnavailableError, match=f"port {busy_port}, wanted by {part}"):
-            Startup(supervisor, quiet(), {})
-        assert supervisor.running() == ()
-    assert run_record.load(run).processes == ()
+    with Client(run) as client:
+        coming = Startup(client, quiet(), {})
+        with pytest.raises(UnavailableError, match=f"port {busy_port}, wanted by {part}"), coming:
+            pytest.fail("it began")
+        assert client.processes() == ()
 
 
 def test_a_cluster_that_the_environment_names_is_taken(run):
@@ -54,7 +53,7 @@ def test_a_cluster_that_the_environment_names_is_taken(run):
     assert external_kafka(run, {}) is None
 
 
-def test_a_shell_with_the_runs_own_surroundings_names_no_other_cluster(run):
+def test_a_shell_with_the_runs_own_environment_names_no_other_cluster(run):
     """After `eval "$(movierec env)"`, `movierec up` must start the run's own again."""
     run_record.update(run, lambda before: before.with_ports({port_allocation.KAFKA: 9092}))
     own = {settings.KAFKA_BOOTSTRAP: "127.0.0.1:9092"}
@@ -70,9 +69,9 @@ DEPLOYED = {
 }
 
 
-def come_up(run, supervisor):
+def come_up(client):
     """Begin to come up in a checkout that has nothing to start; return what the run then knows."""
-    with Startup(supervisor, quiet(), {}) as startup:
+    with Startup(client, quiet(), {}) as startup:
         with pytest.raises(Exception, match="is not installed"):
             startup.kafka.result()
         return startup.variables
@@ -81,24 +80,25 @@ def come_up(run, supervisor):
 def test_what_an_earlier_up_has_deployed_is_still_known_while_the_next_one_is_under_way(run):
     deployed_state.save(run, Deployment(generation=7, told=DEPLOYED))
     run_environment.save(run, {settings.TOPIC: "another"})
-    with Supervisor(run) as supervisor:
-        known = come_up(run, supervisor)
+    with Client(run) as client:
+        known = come_up(client)
     assert known.items() >= DEPLOYED.items()
     assert known[settings.TOPIC] == settings.DEFAULT_TOPIC
 
 
 def test_a_new_run_knows_of_nothing_that_is_deployed(run):
-    with Supervisor(run) as supervisor:
-        known = come_up(run, supervisor)
+    with Client(run) as client:
+        known = come_up(client)
     assert not known.keys() & DEPLOYED.keys()
 
 
-def test_nobody_starts_what_this_command_starts(run):
-    """The supervisor of an earlier `up` would, at the same time."""
-    with Supervisor(run) as supervisor:
-        earlier = supervisor.start(waiting(run, restarter.NAME))
-        come_up(run, supervisor)
-        assert gone(earlier.pid)
+def test_what_was_not_entered_has_begun_nothing(run):
+    run_environment.save(run, {})
+    with Client(run) as client:
+        Startup(client, quiet(), {})
+        assert client.processes() == ()
+    assert run_environment.load(run) == {}
+    assert settings.LAKE_BUCKET not in os.environ
 
 
 def with_kafka_at(run, servers):
@@ -106,7 +106,7 @@ def with_kafka_at(run, servers):
     local = "http://127.0.0.1:1"
     urls = ("AWS_ENDPOINT_URL", settings.PROXY_URL, settings.SITE_URL)
     run_environment.save(run, {**dict.fromkeys(urls, local), settings.KAFKA_BOOTSTRAP: servers})
-    return run_status.observe(run)["parts"]["kafka"]
+    return run_status.collect(run)["parts"]["kafka"]
 
 
 def test_a_cluster_that_is_not_the_runs_own_is_external_and_up_if_it_answers(run, busy_port):

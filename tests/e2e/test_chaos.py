@@ -20,15 +20,16 @@ from pathlib import Path
 import pytest
 
 from movierec import settings
+from movierec.aws import session
 from movierec.aws.delta_lake import DeltaLake
-from movierec.aws.session import client
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
-from movierec.stack import port_allocation, restarter, run_environment
+from movierec.stack import options as run_options
+from movierec.stack import port_allocation, run_environment
 from movierec.stack.layout import find_project
 from movierec.stack.options import Options
-from movierec.stack.options import surroundings as expected_surroundings
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
+from movierec.stack.processes.spec import BackOff
 from movierec.stack.services import emulator, kafka_broker, workers
 
 CRASHES = int(os.environ.get("MOVIEREC_CRASHES", "3"))
@@ -39,7 +40,7 @@ WRITER = (sys.executable, "-m", "tests.e2e.site_writer")
 PARTS = (emulator.NAME, port_allocation.KAFKA, workers.INGEST)
 
 # Who is killed again and again is started at once all the same.
-AT_ONCE = restarter.BackOff(first_s=0.1, longest_s=0.1)
+AT_ONCE = BackOff(first_s=0.1, longest_s=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -50,25 +51,30 @@ def run():
 
 
 @pytest.fixture(scope="module")
-def variables(run):
-    """Start an emulator, a broker and an ingest worker; return their surroundings."""
+def client(run):
+    with Client(run, AT_ONCE) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def variables(run, client):
+    """Start an emulator, a broker and an ingest worker; return their environment."""
     inherited = dict(os.environ)
-    with Supervisor(run) as supervisor:
-        supervisor.start(emulator.spec(run, inherited))
-        servers = kafka_broker.start(supervisor, inherited)
-        known = expected_surroundings(run, {}, Options())
-        assert known[settings.KAFKA_BOOTSTRAP] == servers
-        topics.ensure(settings.kafka_options(known), known[settings.TOPIC], 2)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in known.items():
-                patch.setenv(name, value)
-            client.cache_clear()
-            client("s3").create_bucket(Bucket=known[settings.LAKE_BUCKET])
-            client.cache_clear()
-        # The proxy is none of the parts here, and nobody asks it.
-        run_environment.save(run, {**known, settings.API_URL: "http://127.0.0.1:1"})
-        supervisor.start(workers.ingest(run, known, inherited))
-        yield known
+    client.start(emulator.spec(run, inherited))
+    servers = kafka_broker.start(client, inherited)
+    known = run_options.variables(run, {}, Options())
+    assert known[settings.KAFKA_BOOTSTRAP] == servers
+    topics.ensure(settings.kafka_options(known), known[settings.TOPIC], 2)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in known.items():
+            patch.setenv(name, value)
+        session.client.cache_clear()
+        session.client("s3").create_bucket(Bucket=known[settings.LAKE_BUCKET])
+        session.client.cache_clear()
+    # The proxy is none of the parts here, and nobody asks it.
+    run_environment.save(run, {**known, settings.API_URL: "http://127.0.0.1:1"})
+    client.start(workers.ingest(run, known, inherited))
+    return known
 
 
 class Site:
@@ -110,11 +116,10 @@ class Site:
         return before is not None and self._before > before
 
 
-def until(condition, meanwhile):
+def until(condition):
     deadline = time.monotonic() + WITHIN_S
     while not condition():
         assert time.monotonic() < deadline, "it did not come"
-        meanwhile()
         time.sleep(0.1)
 
 
@@ -124,37 +129,28 @@ def lines_in(lake):
     return Counter(zip(rows.column("p").to_pylist(), rows.column("o").to_pylist(), strict=True))
 
 
-@pytest.fixture
-def supervisor(run, variables):
-    """Return what starts again, as another process would, what was started before."""
-    found = Supervisor(run)
-    yield found
-    found.stop_all()
-
-
-def test_every_line_is_in_the_lake_once_whatever_dies_meanwhile(run, variables, supervisor):
+def test_every_line_is_in_the_lake_once_whatever_dies_meanwhile(variables, client):
     chance = random.Random(SEED)
-    watch = restarter.Watch(supervisor, restarter.watched(run, os.environ), AT_ONCE)
     lake = DeltaLake.from_env(variables)
     for _ in range(CRASHES):
         with Site(variables) as site:
-            until(site.goes_on, watch.look)
+            until(site.goes_on)
             time.sleep(chance.uniform(0.0, 3.0))  # the moment is what is tried
             for victim in chance.sample(PARTS, chance.choice((1, 1, 1, 2, 3))):
-                kill(supervisor, victim)
-            until(lambda: all(map(supervisor.find, PARTS)), watch.look)
-            until(site.goes_on, watch.look)
-        until(functools.partial(caught_up, lake, variables, site), watch.look)
+                kill(client, victim)
+            until(lambda: all(map(client.find, PARTS)))
+            until(site.goes_on)
+        until(functools.partial(caught_up, lake, variables, site))
         found = lines_in(lake)
         assert set(found.values()) == {1}
         assert site.acknowledged <= found.keys()
 
 
-def kill(supervisor, name):
-    process = supervisor.find(name)
+def kill(client, name):
+    process = client.find(name)
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
-    until(lambda: supervisor.find(name) is None, lambda: None)
+    until(lambda: client.find(name) != process)
 
 
 def caught_up(lake, variables, site):

@@ -22,7 +22,9 @@ from movierec.releases.log import page_key
 from movierec.releases.notifications import record_key
 from movierec.stack import run_environment, run_record
 from movierec.stack.deploy import terraform
-from movierec.stack.processes import child_environment, trees
+from movierec.stack.processes import child_environment
+from movierec.stack.processes.client import Client
+from tests.contract.children import of_run
 
 WITHIN_S = 60
 
@@ -73,7 +75,8 @@ def test_both_models_answered_users_from_the_model(stack):
 
 def test_functions_ran_as_processes_not_in_docker(stack):
     """LocalStack only warns about an executor that it does not know, and takes Docker."""
-    (emulator,) = (p for p in run_record.load(stack.run).processes if p.name == "emulator")
+    emulator = Client(stack.run).find("emulator")
+    assert emulator is not None
     commands = [
         " ".join(p.cmdline()) for p in psutil.Process(emulator.pid).children(recursive=True)
     ]
@@ -265,17 +268,17 @@ def assert_users_are_answered(variables):
 
 
 def assert_nothing_is_left(run, before):
-    assert before.processes
-    assert trees.marked(str(run.folder)) == frozenset()
-    assert not [p for p in before.processes if psutil.pid_exists(p.pid)]
-    for port in before.ports.values():
+    assert before
+    assert of_run(run) == set()
+    assert not [process for process in before if psutil.pid_exists(process.pid)]
+    for port in run_record.load(run).ports.values():
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
 def test_ctrl_c_stops_everything(stack):
     """From here on the run is down, until a test has it resumed."""
-    before = run_record.load(stack.run)
+    before = Client(stack.run).running()
     stop(stack.process)
     assert_nothing_is_left(stack.run, before)
 
@@ -341,7 +344,7 @@ def test_an_emulator_and_a_broker_that_are_killed_come_back_and_users_are_answer
     movierec, stack, variables
 ):
     names = {"emulator", "kafka"}
-    killed = {p.name: p for p in run_record.load(stack.run).processes if p.name in names}
+    killed = {p.name: p for p in Client(stack.run).running() if p.name in names}
     for process in killed.values():
         os.kill(process.pid, signal.SIGKILL)
     until(
@@ -356,7 +359,7 @@ def test_an_emulator_and_a_broker_that_are_killed_come_back_and_users_are_answer
 
 
 def test_down_stops_everything_and_says_what_is_kept_and_where(movierec, stack):
-    before = run_record.load(stack.run)
+    before = Client(stack.run).running()
     said = movierec("down").stdout
     assert "stopped: supervisor, proxy, ingest," in said
     assert f"kept in {stack.run.folder}" in said

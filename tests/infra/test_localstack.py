@@ -15,7 +15,7 @@ from movierec.errors import ConfigError
 from movierec.stack.deploy import terraform
 from movierec.stack.deploy.terraform import PLATFORM, STORAGE_READY
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 from movierec.stack.services import emulator
 
 EXPECTED = terraform.expected_outputs("000000000000")
@@ -62,8 +62,8 @@ def endpoint_url(tmp_path_factory, request):
         spec = emulator.spec(run, os.environ)
     except ConfigError as exc:
         pytest.skip(str(exc))
-    with Supervisor(run) as supervisor:
-        supervisor.start(spec)
+    with Client(run) as client:
+        client.start(spec)
         yield f"http://{spec.env['GATEWAY_LISTEN']}"
 
 

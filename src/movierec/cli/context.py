@@ -24,7 +24,7 @@ class Context:
     """Whether the run was named on the command line, and not by an environment variable."""
 
     def enter(self) -> None:
-        """Have this process work in the run's surroundings. Raises UnavailableError.
+        """Have this process work in the run's environment. Raises UnavailableError.
 
         A run that is named goes before what the shell has of `movierec env`, of another run maybe.
         """

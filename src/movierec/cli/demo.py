@@ -31,9 +31,10 @@ from movierec.releases.by_hand import ByHand
 from movierec.stack import port_allocation, run_record
 from movierec.stack.layout import DEFAULT_RUN, DEMO_RUN, Run
 from movierec.stack.options import Options
+from movierec.stack.processes.client import Client
 from movierec.stack.processes.cpu_steal import Processors
-from movierec.stack.processes.peak_memory import PeakMemory
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.peak_memory import PeakMemory, resident_mb
+from movierec.stack.processes.spec import tail
 from movierec.stack.progress import Progress
 from movierec.stack.services import workers
 from movierec.stack.startup import Startup
@@ -94,11 +95,11 @@ def demo(
     here = replace(here, run=_fresh(here.run))
     with (
         run_record.exclusive(here.run.create(), "movierec demo"),
-        Supervisor(here.run) as supervisor,
-        PeakMemory(supervisor.rss_mb) as memory,
+        Client(here.run) as client,
+        PeakMemory(lambda: resident_mb(client.running())) as memory,
     ):
         with progress_display.progress() as progress:
-            play = _Play(supervisor, progress, scenario, memory)
+            play = _Play(client, progress, scenario, memory)
             found = play.whole()
         _deliver(here, found)
         if not once:
@@ -116,7 +117,7 @@ def _fresh(run: Run) -> Run:
         own = run.project.run(DEMO_RUN)
         if own.folder.is_dir():
             with run_record.exclusive(own, "movierec demo"):
-                Supervisor(own).stop_all()
+                Client(own).stop_all()
                 shutil.rmtree(own.folder)
         return own
     if run.record.exists():
@@ -144,10 +145,10 @@ class _Play:
     """One demo under way."""
 
     def __init__(
-        self, supervisor: Supervisor, progress: Progress, scenario: Scenario, memory: PeakMemory
+        self, client: Client, progress: Progress, scenario: Scenario, memory: PeakMemory
     ) -> None:
-        self._supervisor = supervisor
-        self._run: Run = supervisor.run
+        self._client = client
+        self._run: Run = client.run
         self._progress = progress
         self._scenario = scenario
         self._memory = memory
@@ -158,7 +159,7 @@ class _Play:
         """Play it, and return what came of it."""
         started_s, processors = time.monotonic(), Processors()
         options = Options(before_ingest=self._load_catalog)
-        with Startup(self._supervisor, self._progress, self._inherited, options) as startup:
+        with Startup(self._client, self._progress, self._inherited, options) as startup:
             self._start_site(startup)
             startup.kafka.result()
             self._backfill(startup)
@@ -187,7 +188,7 @@ class _Play:
 
     def linger(self) -> None:
         """Keep everything running, with live traffic, until Ctrl-C."""
-        self._supervisor.start(self._live_spec(dict(os.environ)))
+        self._client.start(self._live_spec(dict(os.environ)))
         where = settings.require(os.environ, settings.PROXY_URL)
         progress_display.note(
             f"running: the site asks {where} for recommendations; Ctrl-C stops it all"
@@ -205,7 +206,7 @@ class _Play:
             spec = workers.site(
                 self._run, self._scenario.world(), startup.variables, self._inherited
             )
-            self._supervisor.start(spec)
+            self._client.start(spec)
 
     def _load_catalog(self) -> None:
         site = settings.require(os.environ, settings.SITE_URL)
@@ -224,11 +225,15 @@ class _Play:
             self._run, _BACKFILL, arguments, startup.variables, self._inherited
         )
         with self._progress.step("backfill") as step:
-            process = self._supervisor.start(spec)
-            self._supervisor.join(
-                process,
-                lambda: step.update(self._ledger()["lines"]["total"], self._scenario.events),
+            code = self._client.call(
+                spec,
+                meanwhile=lambda: step.update(
+                    self._ledger()["lines"]["total"], self._scenario.events
+                ),
             )
+        if code != 0:
+            log = self._run.log(_BACKFILL)
+            raise UnavailableError(f"backfill: exit code {code}; its log ends:\n{tail(log)}")
 
     def _train(self, name: str) -> str:
         with self._progress.step(name):
@@ -242,7 +247,7 @@ class _Play:
     def _go_live(self, startup: Startup) -> None:
         # Before that the proxy has nothing to give to those whom the API leaves waiting.
         self._await("popular list", _popular_lists, 1, within_s=60)
-        self._supervisor.start(self._live_spec(startup.variables))
+        self._client.start(self._live_spec(startup.variables))
         self._await_requests("live traffic", self._scenario.requests)
 
     def _second_release(self, model: str) -> None:
@@ -255,7 +260,7 @@ class _Play:
 
     def _stop_live(self) -> None:
         with self._progress.step("site stops"):
-            self._supervisor.stop(_LIVE)
+            self._client.stop(_LIVE)
 
     def _live_spec(self, variables: Mapping[str, str]) -> Any:  # noqa: ANN401
         arguments = (

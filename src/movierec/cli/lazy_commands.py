@@ -35,7 +35,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "exit 3 unless all is up.",
     ),
     "env": Command(
-        "lifecycle:env", 'Print the run\'s surroundings for a shell: eval "$(movierec env)".'
+        "lifecycle:env", 'Print the run\'s environment for a shell: eval "$(movierec env)".'
     ),
     "simulate": Command(
         "simulate:simulate",

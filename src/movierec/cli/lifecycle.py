@@ -13,7 +13,8 @@ from movierec.cli import context as contexts
 from movierec.cli import progress_display, status_format
 from movierec.errors import UnavailableError
 from movierec.stack import run_environment, run_record, run_status
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.layout import Run
+from movierec.stack.processes.client import NAME, Client
 
 _SILENT = "silent"
 _UNREACHABLE = "unreachable"
@@ -49,11 +50,18 @@ def down(
 def _stop(here: contexts.Context, *, wipe: bool) -> tuple[str, ...]:
     with run_record.exclusive(here.run, "movierec down"), progress_display.progress() as progress:
         with progress.step("stopping"):
-            stopped = Supervisor(here.run).stop_all()
+            stopped = stop_all(here.run)
         run_environment.forget(here.run)
         if wipe:
             shutil.rmtree(here.run.folder)
     return stopped
+
+
+def stop_all(run: Run) -> tuple[str, ...]:
+    """Stop a run, and return the names of its parts that ran; the daemon restarts none then."""
+    client = Client(run)
+    daemon = (NAME,) if client.running() else ()
+    return (*daemon, *client.stop_all())
 
 
 def status(context: typer.Context) -> None:
@@ -62,7 +70,7 @@ def status(context: typer.Context) -> None:
 
 
 def env(context: typer.Context) -> None:
-    """Print the run's surroundings for a shell: eval "$(movierec env)"."""
+    """Print the run's environment for a shell: eval "$(movierec env)"."""
     here = contexts.of(context)
     variables = {contexts.RUN: here.run.name, **run_environment.load(here.run)}
     if here.as_json:
@@ -73,8 +81,8 @@ def env(context: typer.Context) -> None:
 
 
 def print_status(here: contexts.Context) -> None:
-    """Show a run's condition. Raises UnavailableError unless everything is up."""
-    found = run_status.observe(here.run)
+    """Show a run's status. Raises UnavailableError unless everything is up."""
+    found = run_status.collect(here.run)
     if here.as_json:
         progress_display.say_json(found)
     else:

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,8 +20,8 @@ from movierec.cli import context as contexts
 from movierec.cli import progress_display
 from movierec.stack import run_environment
 from movierec.stack.layout import Run
-from movierec.stack.processes.programs import Spec
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client, Program
+from movierec.stack.processes.spec import Spec
 from movierec.stack.progress import Step
 from movierec.stack.services import workers
 
@@ -118,31 +117,30 @@ def watch(run: Run, spec: Spec, watched: Watched) -> None:
     with (
         progress_display.progress() as progress,
         progress.step("simulating") as step,
-        Supervisor(run) as supervisor,
-        supervisor.stream(spec) as child,
-        _passing_signals_to(child),
+        Client(run) as client,
+        client.stream(spec) as program,
+        _passing_signals_to(program),
     ):
-        copy = threading.Thread(target=_copy, args=(child,), daemon=True)
+        copy = threading.Thread(target=_copy, args=(program,), daemon=True)
         copy.start()
-        while child.poll() is None:
+        while (code := program.poll()) is None:
             if found := account(watched.ledger, since_s=start_s):
                 show(step, watched, found)
             copy.join(_LOOK_EVERY_S)
         copy.join()
-        code = child.returncode
         if code:
             raise typer.Exit(code if code > 0 else 128 - code)  # as shells count signals
 
 
-def _copy(child: "subprocess.Popen[str]") -> None:
-    for line in child.stdout or ():
+def _copy(program: Program) -> None:
+    for line in program.stdout or ():
         progress_display.note(line.rstrip("\n"))
 
 
 @contextmanager
-def _passing_signals_to(child: "subprocess.Popen[str]") -> Iterator[None]:
+def _passing_signals_to(program: Program) -> Iterator[None]:
     def send(number: int, _frame: object) -> None:
-        child.send_signal(number)
+        program.send_signal(number)
 
     before = {number: signal.signal(number, send) for number in _PASSED_ON}
     try:

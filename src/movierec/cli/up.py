@@ -11,7 +11,7 @@ from movierec.cli import lifecycle, progress_display
 from movierec.errors import UsageError
 from movierec.stack import run_record
 from movierec.stack.options import Options
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
 from movierec.stack.services.kafka_broker import DEFAULT_PARTITIONS
 from movierec.stack.startup import Startup
 
@@ -44,9 +44,9 @@ def up(
     with (
         run_record.exclusive(here.run.create(), "movierec up"),
         progress_display.progress() as progress,
-        Supervisor(here.run) as supervisor,
-        Startup(supervisor, progress, dict(os.environ), options) as startup,
+        Client(here.run) as client,
+        Startup(client, progress, dict(os.environ), options) as startup,
     ):
         startup.wait()
-        supervisor.keep()
+        client.keep()
     lifecycle.print_status(here)

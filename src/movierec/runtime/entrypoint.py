@@ -6,17 +6,24 @@ def main(argv: Sequence[str]) -> int:
 
 import asyncio
 import logging
+import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, NoReturn
 
 from movierec.errors import MovierecError
 from movierec.runtime import json_logging
 
 log = logging.getLogger(__name__)
+
+# What whoever starts this process may set: a file to make, a socket that was handed over.
+_READY_FILE: Final = "MOVIEREC_READY_FILE"
+_LISTEN_FD: Final = "MOVIEREC_LISTEN_FD"
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -69,6 +76,18 @@ def async_stop_event() -> asyncio.Event:
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+def notify_ready() -> None:
+    """Tell whoever has started this process, and may wait for that, that it is ready."""
+    if file := os.environ.get(_READY_FILE):
+        Path(file).touch()
+
+
+def inherited_socket() -> socket.socket | None:
+    """Return the listening socket that this process was started with, None if there is none."""
+    descriptor = os.environ.pop(_LISTEN_FD, None)
+    return None if descriptor is None else socket.socket(fileno=int(descriptor))
 
 
 @contextmanager

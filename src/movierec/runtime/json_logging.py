@@ -4,11 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
-
-PARTITIONS_TAKEN: Final = "partitions_taken"
-"""The ingest worker's event that `movierec up` waits for: from here on, lines reach the lake."""
 
 # What a LogRecord carries by itself; everything else came in by `extra`.
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
@@ -30,16 +26,6 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
         return json.dumps(event, default=str)
-
-
-def tells(path: Path, event: str) -> bool:
-    """Say whether a log of ours, which may be growing, holds an event."""
-    told = f'"event": {json.dumps(event)}'
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            return any(told in line for line in lines)
-    except FileNotFoundError:
-        return False
 
 
 def to_stderr(*packages: str, level: int = logging.INFO) -> None:

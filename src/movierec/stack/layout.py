@@ -91,8 +91,18 @@ class Run:
 
     @property
     def record(self) -> Path:
-        """Ports and process ids; see `movierec.stack.run_record`."""
+        """Its ports; see `movierec.stack.run_record`."""
         return self.folder / "run.json"
+
+    @property
+    def daemon_socket(self) -> Path:
+        """Where the run's daemon answers."""
+        return self.folder / "daemon.sock"
+
+    @property
+    def daemon_lock(self) -> Path:
+        """Locked by the run's daemon, and by what is left of it when it was killed."""
+        return self.folder / "daemon.lock"
 
     @property
     def logs(self) -> Path:

@@ -1,4 +1,4 @@
-"""What a run is made of: what its commands are told, and the surroundings that follow from it."""
+"""Options of a run, and the environment variables derived from them."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ class Options:
 def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
     """Return the cluster that the environment names, None if there is none but the run's own.
 
-    In a shell that has the run's surroundings from `movierec env`, it names that.
+    In a shell that has the run's environment from `movierec env`, it names that.
     """
     named = inherited.get(settings.KAFKA_BOOTSTRAP, "")
     if inherited.get(settings.LAKE_BUCKET) and not port_allocation.are_foreign(run, named):
@@ -52,8 +52,8 @@ _PASSED_ON: Final = (
 )
 
 
-def surroundings(run: Run, inherited: Mapping[str, str], options: Options) -> dict[str, str]:
-    """Return a run's surroundings, as far as they are known before anything is deployed."""
+def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[str, str]:
+    """Return a run's environment, as far as it is known before anything is deployed."""
     ports = port_allocation.ports(run)
     outputs = expected()
     given = {name: value for name, value in inherited.items() if name.startswith(_PASSED_ON)}

@@ -1,4 +1,4 @@
-"""A run's surroundings: the environment in which any part of it, or a command, works.
+"""A run's environment variables: those that any part of it, or a command, works with.
 
 Kept in `var/<run>/settings.json`, and printed by `movierec env` for a shell. A machine that has no
 run (a laptop in front of AWS) sets the same variables by hand.
@@ -17,12 +17,12 @@ _MISLEADING = frozenset({"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
 
 
 def save(run: Run, variables: Mapping[str, str]) -> None:
-    """Keep a run's surroundings for the commands to come."""
+    """Keep a run's environment for the commands to come."""
     run_record.write_atomically(_path(run), json.dumps(dict(variables), indent=2) + "\n")
 
 
 def load(run: Run) -> dict[str, str]:
-    """Return a run's surroundings. Raises UnavailableError when it was never up."""
+    """Return a run's environment. Raises UnavailableError when it was never up."""
     try:
         found: dict[str, str] = json.loads(_path(run).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -35,12 +35,12 @@ def load(run: Run) -> dict[str, str]:
 
 
 def forget(run: Run) -> None:
-    """Drop a run's surroundings: what they point at is gone."""
+    """Drop a run's environment: what it points at is gone."""
     _path(run).unlink(missing_ok=True)
 
 
 def adopt(variables: Mapping[str, str], environ: MutableMapping[str, str] = os.environ) -> None:
-    """Have this process work in these surroundings, with the AWS clients that it makes from now on.
+    """Have this process work in this environment, with the AWS clients that it makes from now on.
 
     What the user exported for other tools (a profile, a certificate bundle, proxies) would send
     requests elsewhere: it goes.

@@ -1,4 +1,4 @@
-"""`run.json`: a run's ports and processes, as the next command finds them.
+"""`run.json`: a run's ports, as the next command finds them, and who uses the run now.
 
 Written whole and renamed into place, under a lock: a reader sees the old or the new one, and of
 two writers neither loses the other's change.
@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,58 +22,20 @@ _FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
-    """A started child, and the supervisor, its owner, that started it.
-
-    The pid alone would not do: pids are reused, a pid and a start time not.
-    """
-
-    name: str
-    group: str
-    pid: int
-    created_s: float
-    log: str
-    command: tuple[str, ...]
-    grace_s: float = 10.0
-    owner: str = ""
-    restarts: int = 0
-    """How often it was started again after it had died."""
-    stopping: bool = False
-    """Whether it is being stopped on purpose, so that nobody starts it again."""
-
-
-@dataclass(frozen=True, slots=True)
 class Record:
-    """What run.json holds; processes in the order in which they were first started."""
+    """What run.json holds."""
 
     ports: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    processes: tuple[Process, ...] = ()
+    processes: tuple[Mapping[str, Any], ...] = ()
+    """What a version without a daemon has started; see `movierec.stack.processes.former_run`."""
 
     def with_ports(self, ports: Mapping[str, int]) -> "Record":
         """Return a record with these ports added."""
         return replace(self, ports={**self.ports, **ports})
 
-    def with_process(self, process: Process) -> "Record":
-        """Return a record with the process added, or in the place of the one of that name."""
-        if all(p.name != process.name for p in self.processes):
-            return replace(self, processes=(*self.processes, process))
-        instead = (process if p.name == process.name else p for p in self.processes)
-        return replace(self, processes=tuple(instead))
-
-    def find(self, name: str) -> Process | None:
-        """Return the process of that name, dead or alive."""
-        return next((p for p in self.processes if p.name == name), None)
-
-    def stopping(self, *processes: Process) -> "Record":
-        """Return a record that says of these processes that they are being stopped."""
-        marked = (replace(p, stopping=True) if p in processes else p for p in self.processes)
-        return replace(self, processes=tuple(marked))
-
-    def without(self, *stopped: Process) -> "Record":
-        """Return a record without these processes; one that took a name over meanwhile stays."""
-        gone = {(p.name, p.pid, p.created_s) for p in stopped}
-        kept = (p for p in self.processes if (p.name, p.pid, p.created_s) not in gone)
-        return replace(self, processes=tuple(kept))
+    def without_processes(self) -> "Record":
+        """Return a record of a run in which nothing of before is left."""
+        return replace(self, processes=())
 
 
 def dump(record: Record) -> str:
@@ -81,7 +43,7 @@ def dump(record: Record) -> str:
     body = {
         "format": _FORMAT,
         "ports": dict(record.ports),
-        "processes": [asdict(process) for process in record.processes],
+        "processes": [dict(process) for process in record.processes],
     }
     return json.dumps(body, indent=2) + "\n"
 
@@ -93,13 +55,9 @@ def parse(text: str) -> Record:
         if body["format"] != _FORMAT:
             raise ValueError(f"format {body['format']}, not {_FORMAT}")
         ports = {str(name): int(port) for name, port in body["ports"].items()}
-        return Record(ports, tuple(_process(entry) for entry in body["processes"]))
+        return Record(ports, tuple(dict(entry) for entry in body["processes"]))
     except (KeyError, TypeError, AttributeError) as exc:
         raise ValueError(f"not a run record: {exc!r}") from exc
-
-
-def _process(entry: Mapping[str, Any]) -> Process:
-    return Process(**{**entry, "command": tuple(entry["command"])})
 
 
 def load(run: Run) -> Record:

@@ -1,4 +1,4 @@
-"""How a run is: what runs, where it answers, how far the lake is behind, who gets which model."""
+"""The status of a run: what runs, where it answers, the lake's lag, who gets which model."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
@@ -7,11 +7,12 @@ from typing import Any, Final
 from movierec import settings
 from movierec.errors import UnavailableError
 from movierec.kafka.connectivity import reachable
-from movierec.stack import port_allocation, restarter, run_environment
+from movierec.stack import port_allocation, run_environment
 from movierec.stack.layout import Run
 from movierec.stack.processes import sockets
-from movierec.stack.processes.supervisor import Supervisor
-from movierec.stack.run_record import Process
+from movierec.stack.processes.client import NAME as DAEMON
+from movierec.stack.processes.client import Client
+from movierec.stack.processes.spec import Process
 from movierec.stack.services import emulator, workers
 
 KAFKA: Final = "kafka"
@@ -22,7 +23,7 @@ _PARTS: Final[Mapping[str, str]] = {
     KAFKA: "kafka",
     workers.INGEST: "",
     workers.PROXY: "proxy",
-    restarter.NAME: "",
+    DAEMON: "",
 }
 
 # Of a cluster elsewhere, too.
@@ -35,8 +36,8 @@ _PATHS: Final[Mapping[str, str]] = {
 }
 
 
-def observe(run: Run) -> dict[str, Any]:
-    """Return a run's condition: `ok`, `endpoints`, `parts`, `state`, `facts`; all JSON.
+def collect(run: Run) -> dict[str, Any]:
+    """Return a run's status: `ok`, `endpoints`, `parts`, `state`, `facts`; all JSON.
 
     A part is `up` when its process runs and it answers. One that is `external`, Kafka servers that
     the user has named, has no process here. `state` is what the emulator has on the disk, None
@@ -48,8 +49,10 @@ def observe(run: Run) -> dict[str, Any]:
     except UnavailableError:
         variables = {}
     endpoints = _endpoints(run, variables)
-    running = Supervisor(run).running()
+    running = Client(run).running()
     parts = {name: _part(name, endpoints, running) for name in _PARTS}
+    if running:
+        parts[DAEMON] |= {"running": True, "up": True}
     run_environment.adopt(variables)
     if port_allocation.are_foreign(run, endpoints.get(_PARTS[KAFKA], "")):
         parts[KAFKA] = _foreign(KAFKA, endpoints)
@@ -60,7 +63,7 @@ def observe(run: Run) -> dict[str, Any]:
         "endpoints": endpoints,
         "parts": parts,
         "state": _state(endpoints) if emulator_is_up else None,
-        "facts": _facts(variables) if emulator_is_up else {},
+        "facts": _details(variables) if emulator_is_up else {},
     }
 
 
@@ -71,11 +74,11 @@ def _state(endpoints: Mapping[str, str]) -> dict[str, Any] | None:
         return None
 
 
-def _facts(variables: Mapping[str, str]) -> dict[str, Any]:
+def _details(variables: Mapping[str, str]) -> dict[str, Any]:
     # boto3, Delta Lake and Kafka take longer than all the rest: only a run that is up is asked.
-    from movierec.stack.status_details import facts  # noqa: PLC0415
+    from movierec.stack import status_details  # noqa: PLC0415
 
-    return facts(variables)
+    return status_details.collect(variables)
 
 
 def _part(name: str, endpoints: Mapping[str, str], running: Collection[Process]) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def _part(name: str, endpoints: Mapping[str, str], running: Collection[Process])
         "external": False,
         "endpoint": _PARTS[name],
         "restarts": sum(process.restarts for process in mine),
-        "started_at_s": max((process.created_s for process in mine), default=None),
+        "started_at_s": max((process.started_at_s for process in mine), default=None),
     }
 
 

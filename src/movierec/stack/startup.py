@@ -1,7 +1,7 @@
 """Bringing a run up: each part as soon as what it needs is there.
 
     packages ─┬─▶ terraform ─▶ buckets ─┬─▶ ingest ─┐
-    emulator ─┘                └─ role ─┼─▶ API ─▶ proxy ─▶ supervisor
+    emulator ─┘                └─ role ─┼─▶ API ─▶ proxy ─▶ saved
     kafka ──────────────────────────────┘
 
 The emulator comes back with all that it had. What was deployed from the same code, configuration
@@ -25,14 +25,14 @@ from movierec.errors import UnavailableError
 from movierec.kafka import topics
 from movierec.releases.traffic_split import ALIAS
 from movierec.stack import options as run_options
-from movierec.stack import port_allocation, restarter, run_environment
+from movierec.stack import port_allocation, run_environment
 from movierec.stack.deploy import chalice_api, deployed_state, terraform
 from movierec.stack.options import Options
 from movierec.stack.packaging import import_closure, lambda_packages, package_files
 from movierec.stack.packaging.build_record import Built
-from movierec.stack.processes import child_environment
-from movierec.stack.processes.programs import Spec
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes import child_environment, former_run
+from movierec.stack.processes.client import Client
+from movierec.stack.processes.spec import Spec
 from movierec.stack.progress import Progress
 from movierec.stack.services import emulator, kafka_broker, workers
 
@@ -44,35 +44,27 @@ _API: Final = "api"
 
 
 class Startup:
-    """A run coming up; as a context manager it abandons what is unfinished at the block's end.
-
-    It raises UnavailableError at once for a port that somebody else has.
+    """A run coming up; as a context manager it begins, and abandons at the end what is unfinished.
 
     Each part is a Future that others wait for: `kafka` (bootstrap servers), `lake` (the buckets
     are there), `retrain` (the state machine's ARN; every function is there too), `api` (its URL),
-    `ingest`, `proxy`, `terraform`, `supervision`.
+    `ingest`, `proxy`, `terraform`, `saved` (what was deployed is on the disk).
     """
 
     def __init__(
         self,
-        supervisor: Supervisor,
+        client: Client,
         progress: Progress,
         inherited: Mapping[str, str],
         options: Options | None = None,
     ) -> None:
-        self.supervisor = supervisor
-        self.run = supervisor.run.create()
+        self.client = client
+        self.run = client.run.create()
         self.options = options or Options()
-        # It would start, at the same time, what this command starts.
-        supervisor.stop(restarter.NAME)
-        self._claim_ports()
-        self._emulator_is_new = supervisor.find(emulator.NAME) is None
         self._deployment = deployed_state.Changes(self.run)
-        self._given = run_options.surroundings(self.run, inherited, self.options)
-        # Commands that run meanwhile go on by what an earlier `up` was told.
-        self.variables = {**self._given, **self._deployment.told}
-        ports = port_allocation.ports(self.run, (port_allocation.EMULATOR,))
-        self._emulator_port = ports[port_allocation.EMULATOR]
+        self._given = run_options.variables(self.run, inherited, self.options)
+        # Commands that run meanwhile go on by what an earlier `up` has deployed.
+        self.variables = {**self._given, **self._deployment.outputs}
         self._progress = progress
         self._inherited = inherited
         self._cleanup = ExitStack()
@@ -81,6 +73,12 @@ class Startup:
         self._abandoned = False
         # Most of the threads wait for another one; none of them computes.
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="startup")
+
+    def __enter__(self) -> Self:
+        """Begin. Raises UnavailableError at once for a port that somebody else has."""
+        former_run.stop(self.run)
+        self._claim_ports()
+        self._emulator_is_new = self.client.find(emulator.NAME) is None
         run_environment.adopt(self.variables)
         self.kafka = self._begin(self._start_kafka)
         self._kept = self._begin(self._start_emulator)
@@ -94,10 +92,7 @@ class Startup:
         self.ingest = self._begin(self._start_ingest)
         self.proxy = self._begin(self._start_proxy)
         self.terraform = self._begin(self._await_terraform)
-        self.supervision = self._begin(self._supervise)
-
-    def __enter__(self) -> Self:
-        """Go on; the work has begun already."""
+        self.saved = self._begin(self._save)
         return self
 
     def __exit__(
@@ -113,9 +108,9 @@ class Startup:
         self._cleanup.close()
 
     def wait(self) -> Mapping[str, str]:
-        """Return the run's surroundings when everything answers. Raises the first part's error."""
+        """Return the run's environment when everything answers. Raises the first part's error."""
         parts: list[Future[Any]] = [self.kafka, self._kept, self.lake, self.api, self.ingest]
-        parts += [self.proxy, self.terraform, self.supervision]
+        parts += [self.proxy, self.terraform, self.saved]
         done, _ = wait(parts, return_when=FIRST_EXCEPTION)
         for part in (part for part in parts if part in done):
             part.result()
@@ -127,9 +122,7 @@ class Startup:
             (emulator.NAME, port_allocation.EMULATOR),
             (workers.PROXY, port_allocation.PROXY),
         ):
-            if self.supervisor.find(name) is None:
-                # Killed outright, the emulator leaves its server behind, which holds the port.
-                self.supervisor.clear(name)
+            if not self.client.knows(name):
                 port_allocation.require_free(self.run, port)
 
     def _begin[T](self, work: Callable[[], T]) -> "Future[T]":
@@ -139,7 +132,7 @@ class Startup:
         with self._progress.step("kafka"):
             external = run_options.external_kafka(self.run, self._inherited)
             servers = external or kafka_broker.start(
-                self.supervisor, self._inherited, nodes=self.options.kafka_nodes
+                self.client, self._inherited, nodes=self.options.kafka_nodes
             )
             reach = {**self._inherited, settings.KAFKA_BOOTSTRAP: servers}
             options = settings.kafka_options(reach)
@@ -149,7 +142,7 @@ class Startup:
 
     def _start_emulator(self) -> emulator.Kept:
         with self._progress.step("localstack"):
-            self.supervisor.start(emulator.spec(self.run, self._inherited))
+            self.client.start(emulator.spec(self.run, self._inherited))
             kept = emulator.kept(self._emulator_port)
         if self._emulator_is_new and kept.generation == 0:
             # It has nothing, and a state that remembers would plan no changes.
@@ -161,14 +154,14 @@ class Startup:
             return lambda_packages.build_functions(
                 self.run.project,
                 self._tool_environment(),
-                stream=self.supervisor.stream,
+                stream=self.client.stream,
                 into=self.run.packages,
             )
 
     def _build_vendor(self) -> Built:
         with self._progress.step("API package"):
             return lambda_packages.build_vendor(
-                self.run.project, self._tool_environment(), stream=self.supervisor.stream
+                self.run.project, self._tool_environment(), stream=self.client.stream
             )
 
     def _prepare_terraform(self) -> terraform.Workspace:
@@ -178,7 +171,7 @@ class Startup:
             folder=self.run.terraform,
             env=terraform.configured(env, project.terraform_config),
             log=self.run.logs / "terraform.log",
-            stream=self.supervisor.stream,
+            stream=self.client.stream,
         )
         zips = {built.name: str(built.path) for built in self._functions.result()}
         code_version = self.variables[settings.CODE_VERSION]
@@ -240,7 +233,7 @@ class Startup:
             return self.variables[settings.API_URL]
         with self._progress.step("chalice deploy"):
             deployed = chalice_api.deploy(
-                self.supervisor,
+                self.client,
                 self._child_environment(),
                 role_arn=role_arn,
                 variables=variables,
@@ -250,13 +243,13 @@ class Startup:
             if LambdaFunction(deployed.function).alias() is not None:
                 Gateway().ensure_live_stage(deployed.rest_api_id)
         url = chalice_api.local_url(self.variables["AWS_ENDPOINT_URL"], deployed.rest_api_id, ALIAS)
-        told = {
+        outputs = {
             settings.API_FUNCTION: deployed.function,
             settings.REST_API: deployed.rest_api_id,
             settings.API_URL: url,
         }
-        self._deployment.tell(told)
-        self._learn(told)
+        self._deployment.add_outputs(outputs)
+        self._learn(outputs)
         return url
 
     def _start_ingest(self) -> None:
@@ -286,17 +279,19 @@ class Startup:
             if not self._deployment.has(
                 spec.name, package_files.fingerprint(parts), self._kept.result()
             ):
-                self.supervisor.stop(spec.name)
-            self.supervisor.start(spec)
+                self.client.stop(spec.name)
+            self.client.start(spec)
 
-    def _supervise(self) -> None:
-        """Have what is up looked after, and written down so that it need not be made again."""
+    def _save(self) -> None:
+        """Have all of it saved, and written down so that it need not be made again."""
         for part in (self.kafka, self.api, self.ingest, self.proxy, self.terraform):
             part.result()
         self._deployment.finish(lambda: emulator.save(self._emulator_port))
-        spec = restarter.spec(self.run, self.variables, self._inherited)
-        with self._progress.step(spec.name):
-            self.supervisor.start(spec)
+
+    @property
+    def _emulator_port(self) -> int:
+        name = port_allocation.EMULATOR
+        return port_allocation.ports(self.run, (name,))[name]
 
     def _learn(self, variables: Mapping[str, str]) -> None:
         with self._learning:

@@ -20,8 +20,8 @@ _KAFKA_WITHIN_MS: Final = 5_000
 Variables = Mapping[str, str]
 
 
-def facts(variables: Variables) -> dict[str, Any]:
-    """Return all facts, JSON each; what cannot be found out is said in its place."""
+def collect(variables: Variables) -> dict[str, Any]:
+    """Return all details, JSON each; what cannot be found out is said in its place."""
     asked: dict[str, Callable[[Variables], Any]] = {
         "events": events,
         "quarantined": quarantined,

@@ -26,8 +26,8 @@ from movierec.errors import ConfigError, UnavailableError
 from movierec.stack.layout import Project, Run
 from movierec.stack.packaging import lambda_packages, package_files
 from movierec.stack.packaging.build_record import Built
-from movierec.stack.processes.programs import Spec
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
+from movierec.stack.processes.spec import Spec
 
 APP: Final = "movierec"
 STAGE: Final = "api"
@@ -44,7 +44,7 @@ _STRAY: Final = frozenset({"__pycache__", ".chalice", ".gitignore"})
 # The newest few: this commit's, the last one's, and that of an edit in between.
 _KEPT_PACKAGES: Final = 3
 
-# A look costs a few milliseconds; AWS allows 100 a second.
+# A request costs a few milliseconds; AWS allows 100 a second.
 _POLL_S: Final = 0.1
 # As long as botocore waits.
 _ACTIVE_WITHIN_S: Final = 300.0
@@ -67,7 +67,7 @@ def local_url(endpoint_url: str, rest_api_id: str, stage: str) -> str:
 
 
 def deploy(
-    supervisor: Supervisor,
+    client: Client,
     env: Mapping[str, str],
     *,
     role_arn: str,
@@ -79,14 +79,14 @@ def deploy(
     `env` is the whole environment of the child; `role_arn` and `variables` are the function's role
     and environment. `find_rest_api` returns the id of the REST API with a given name, if there is
     one (`movierec.aws.api_gateway.Gateway.find`): it is then updated, not made a second time.
-    Chalice is a child of the supervisor's meanwhile. Raises ConfigError when something needed is
+    Chalice is a program of the run's daemon meanwhile. Raises ConfigError when something needed is
     missing, UnavailableError when Chalice fails.
     """
-    run = supervisor.run
+    run = client.run
     folder = stage(run, role_arn=role_arn, variables=variables, rest_api_id=find_rest_api(APP))
     packages, cache = folder / ".chalice" / "deployments", run.project.build / "chalice"
     _share(cache, packages)
-    _chalice_deploy(supervisor, folder, env)
+    _chalice_deploy(client, folder, env)
     _share(packages, cache)
     _prune(cache)
     return parse_deployed(_deployed_file(folder).read_text(encoding="utf-8"))
@@ -246,16 +246,16 @@ def _prune(cache: Path) -> None:
         package.unlink(missing_ok=True)
 
 
-def _chalice_deploy(supervisor: Supervisor, folder: Path, env: Mapping[str, str]) -> None:
-    log = supervisor.run.log(_CHALICE)
+def _chalice_deploy(client: Client, folder: Path, env: Mapping[str, str]) -> None:
+    log = client.run.log(_CHALICE)
     whole = {
         **env,
         "AWS_DATA_PATH": str(_data_path(folder)),
         # Compiled files would go into the package, and change its name each time.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    command = (str(_chalice(supervisor.run.project)), "deploy", "--stage", STAGE)
-    code = supervisor.call(Spec(_CHALICE, command, whole, folder), within_s=_TIMEOUT_S)
+    command = (str(_chalice(client.run.project)), "deploy", "--stage", STAGE)
+    code = client.call(Spec(_CHALICE, command, whole, folder), within_s=_TIMEOUT_S)
     if code != 0 or not _deployed_file(folder).is_file():
         raise UnavailableError(
             f"`chalice deploy` failed (exit {code}): {_last_line(log)}; see {log}"

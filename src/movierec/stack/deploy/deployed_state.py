@@ -24,8 +24,8 @@ class Deployment:
     """The first generation of the emulator's state that holds all of it."""
     made_from: Mapping[str, str] = field(default_factory=dict)
     """A fingerprint of what each part was made from."""
-    told: Mapping[str, str] = field(default_factory=dict)
-    """What only a deployment tells, by the names of settings: function, REST API, URL."""
+    told: Mapping[str, str] = field(default_factory=dict)  # stored under this name
+    """Its outputs, by the names of settings: function, REST API, URL."""
 
     def is_held_by(self, kept: Kept) -> bool:
         """Say whether an emulator with this state on the disk has all that was deployed."""
@@ -69,8 +69,8 @@ class Changes:
         self._lock = threading.Lock()
 
     @property
-    def told(self) -> Mapping[str, str]:
-        """What only a deployment tells, as far as it was told."""
+    def outputs(self) -> Mapping[str, str]:
+        """What only a deployment can say, as far as it has."""
         return self._known.told
 
     def has(self, part: str, made_from: str, kept: Kept) -> bool:
@@ -83,10 +83,10 @@ class Changes:
             save(self._run, self._known)
             return False
 
-    def tell(self, told: Mapping[str, str]) -> None:
-        """Add what a part has told that was made now."""
+    def add_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Add those of a part that was made now."""
         with self._lock:
-            self._known = replace(self._known, told={**self._known.told, **told})
+            self._known = replace(self._known, told={**self._known.told, **outputs})
 
     def finish(self, save_emulator: Callable[[], Kept]) -> None:
         """Write down that all is made, if anything was, when the emulator has saved it."""

@@ -31,7 +31,8 @@ from typing import IO, Any, Final, Self
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack.deploy.terraform_progress import Diagnostic, Progress, advance
 from movierec.stack.packaging import package_files
-from movierec.stack.processes.programs import Spec, Stream, alone
+from movierec.stack.processes.programs import Stream, unsupervised
+from movierec.stack.processes.spec import Spec
 
 PLATFORM: Final = "module.platform"
 """Address of the module that everything is in."""
@@ -79,14 +80,14 @@ def failure(command: str, errors: Collection[Diagnostic], log: Path) -> Movierec
     What was only called off, because something else had failed or somebody stopped it, is named
     when there is nothing else to name.
     """
-    told = [error.line for error in errors]
-    told = [line for line in told if not _CALLED_OFF.search(line)] or told or [_SILENT]
-    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    lines = [error.line for error in errors]
+    lines = [line for line in lines if not _CALLED_OFF.search(line)] or lines or [_SILENT]
+    more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
     for pattern, kind, remedy in _REMEDIES:
-        for line in told:
+        for line in lines:
             if pattern.search(line):
                 return kind(f"terraform {command}: {_short(line)}{more}; {remedy}; log: {log}")
-    return ConfigError(f"terraform {command}: {_short(told[0])}{more}; log: {log}")
+    return ConfigError(f"terraform {command}: {_short(lines[0])}{more}; log: {log}")
 
 
 def _short(line: str, limit: int = 300) -> str:
@@ -99,7 +100,7 @@ def expected_outputs(
     """Return what `Summary.outputs` will say, before anything is there.
 
     Names follow from the prefix alone, and the ARNs from names: who needs the API's role need not
-    wait until Terraform has ended and told its outputs.
+    wait for the outputs of Terraform's end.
     """
     folders = (
         "build_dataset",
@@ -204,12 +205,9 @@ class Apply:
 
     def stop(self) -> None:
         """Make it end, with its state saved; nothing happens when it has ended."""
-        with self._stopping:  # two who wait for it may; a second interrupt would cut it short
+        with self._stopping:  # two who wait for it may; a second signal would cut it short
             self._process.send_signal(signal.SIGINT)
             self._reader.join(_STOP_TIMEOUT_S)
-            if self._reader.is_alive():
-                self._process.kill()
-                self._reader.join()
             self._ending.close()
 
     def _is_settled(self, addresses: Collection[str]) -> bool:
@@ -225,7 +223,6 @@ class Apply:
                 with self._news:
                     self._progress = advance(self._progress, message)
                     self._news.notify_all()
-        self._process.wait()
         with self._news:
             self._over, self._ended_s = True, time.monotonic()
             self._news.notify_all()
@@ -248,14 +245,14 @@ def _messages(lines: IO[str], log: IO[str]) -> Iterator[Mapping[str, Any]]:
 class Workspace:
     """One run's Terraform: `folder` is its own, `env` its whole environment, `log` appended to.
 
-    `stream` starts it: a supervisor's ends it with the supervisor's other children.
+    `stream` starts it: a client's ends it with the client's other children.
     """
 
     folder: Path
     env: Mapping[str, str]
     log: Path
     target: str = "local"
-    stream: Stream = alone
+    stream: Stream = unsupervised
 
     @property
     def root(self) -> Path:
@@ -340,7 +337,7 @@ class Workspace:
             name="terraform",
             command=(terraform, f"-chdir={self.root}", *command),
             env={**self.env, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"},
-            cwd=Path(),
+            cwd=self.log.parent,
             grace_s=_STOP_TIMEOUT_S,
         )
 

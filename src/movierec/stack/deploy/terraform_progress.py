@@ -1,4 +1,4 @@
-"""How far a `terraform apply` is, as a value: what it has told so far, folded together.
+"""Progress of a `terraform apply`, reduced from its JSON event stream.
 
 Pure: `terraform.py` reads the messages. What they look like:
 https://developer.hashicorp.com/terraform/internals/machine-readable-ui
@@ -88,6 +88,6 @@ def advance(progress: Progress, message: Mapping[str, Any]) -> Progress:
             changes = {"errors": (*progress.errors, error)}
         case {"type": "outputs", "outputs": outputs}:
             # Told after the plan as well, without the values.
-            told = {name: output["value"] for name, output in outputs.items() if "value" in output}
-            changes = {"outputs": told}
+            values = {name: each["value"] for name, each in outputs.items() if "value" in each}
+            changes = {"outputs": values}
     return replace(progress, **changes)

@@ -38,7 +38,8 @@ from movierec.stack.layout import Project, find_project
 from movierec.stack.packaging import import_closure, package_files
 from movierec.stack.packaging.build_record import Built, measured, recorded, write_down
 from movierec.stack.processes import child_environment
-from movierec.stack.processes.programs import Spec, Stream, alone
+from movierec.stack.processes.programs import Stream, unsupervised
+from movierec.stack.processes.spec import Spec
 
 LIMIT_BYTES: Final = 262_144_000
 """What AWS allows a function's code and layers together, unzipped."""
@@ -74,7 +75,7 @@ _KEPT: Final = frozenset(
 _VENDOR: Final = "vendor"
 
 # A Ctrl-C in the terminal ends what this module as a program has started.
-_alone: Final = functools.partial(alone, own_session=False)
+_alone: Final = functools.partial(unsupervised, own_session=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,13 @@ class _Shop:
     def run(self, step: str, command: tuple[str, ...], *, failed: str) -> None:
         """Run a program to its end. Raises UnavailableError, beginning with `failed`."""
         spec = Spec(f"{self.name}-{step}", command, self.env, self.project.root)
-        with self.stream(spec) as child:
-            said, _ = child.communicate()
-        if child.returncode != 0:
+        with self.stream(spec) as program:
+            assert program.stdout is not None  # noqa: S101 (it was started with a pipe)
+            said = program.stdout.read()
+            code = program.wait()
+        if code != 0:
             lines = [re.sub(r"^\W+", "", line) for line in said.splitlines() if line.strip()]
-            why = ": ".join(lines[:2]) or f"{Path(command[0]).name} exit {child.returncode}"
+            why = ": ".join(lines[:2]) or f"{Path(command[0]).name} exit {code}"
             raise UnavailableError(f"{failed}: {why}; check the network and run `make setup`")
 
 

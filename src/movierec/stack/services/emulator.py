@@ -10,7 +10,7 @@ from movierec.errors import ConfigError, UnavailableError
 from movierec.stack import port_allocation
 from movierec.stack.layout import Run
 from movierec.stack.processes import child_environment, sockets
-from movierec.stack.processes.programs import Spec
+from movierec.stack.processes.spec import Readiness, Spec
 
 NAME: Final = "emulator"
 
@@ -88,9 +88,10 @@ def spec(run: Run, inherited: Mapping[str, str]) -> Spec:
         env=child_environment.basic(inherited, path=(program.parent,))
         | _settings(run, port, str(function_python)),
         cwd=run.emulator,
-        ready=lambda: sockets.answers(port, "/_localstack/health"),
+        ready=Readiness(port, "/_localstack/health"),
         ready_within_s=_READY_WITHIN_S,
         grace_s=_GRACE_S,
+        restart=True,
     )
 
 

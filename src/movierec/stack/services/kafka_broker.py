@@ -7,13 +7,13 @@ Its storage is in the run's folder and outlives its processes, `kill -9` include
 Kafka documentation, sections 6.8 (KRaft) and 3.1 (broker configs).
 """
 
-import functools
 import json
 import shutil
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,8 @@ from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.stack import port_allocation, run_record
 from movierec.stack.layout import Project, Run
 from movierec.stack.processes import child_environment, sockets
-from movierec.stack.processes.programs import Spec, tail
-from movierec.stack.processes.supervisor import Supervisor
+from movierec.stack.processes.client import Client
+from movierec.stack.processes.spec import Readiness, Spec, tail
 
 # Two: one would hide every mistake in keeping partitions apart (offsets, rebalances, transaction
 # names), and a small machine has no use for more. Scaling ingest means raising it.
@@ -120,47 +120,32 @@ def server_properties(node: Node, nodes: tuple[Node, ...], data: Path) -> str:
     return "".join(f"{name}={value}\n" for name, value in lines.items())
 
 
-def start(supervisor: Supervisor, inherited: Mapping[str, str], *, nodes: int = 1) -> str:
+def start(client: Client, inherited: Mapping[str, str], *, nodes: int = 1) -> str:
     """Start the run's cluster, wait until it takes connections, return its bootstrap servers.
 
     A cluster that runs already is kept. `inherited` is the environment to take PATH and the like
     from. Raises UsageError when `nodes` is neither 1 nor 3; ConfigError when Kafka is not
     installed, or the run holds a cluster of another size; UnavailableError when a port is taken or
-    a node does not come up (those that did are stopped again).
+    a node does not come up.
     """
-    run = supervisor.run.create()
+    run = client.run.create()
     java = _java(run.project)
     members = _members(run, nodes)
     cluster_id = _cluster_id(run, nodes)
     env = child_environment.basic(inherited)
     for node in members:
-        if supervisor.find(_name(node, nodes)) is None:
+        if not client.knows(_name(node, nodes)):
             _prepare(run, node, members)
-            _format(supervisor, java, node, cluster_id, env)
-    try:
-        _launch(supervisor, java, members, env)
-    except BaseException:
-        supervisor.stop_started(_GROUP)
-        raise
+            _format(client, java, node, cluster_id, env)
+    # All at once: no controller answers before a majority is there.
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(client.start, (_spec(run, java, n, nodes, env) for n in members)))
     return ",".join(node.address for node in members)
 
 
-def specs(run: Run, inherited: Mapping[str, str]) -> tuple[Spec, ...]:
-    """Return how to start each node of the cluster that the run's folder holds, none without one.
-
-    Raises ConfigError when the folder cannot be read, or Kafka is not installed.
-    """
-    if not _cluster_file(run).exists():
-        return ()
-    java = _java(run.project)
-    members = _members(run, _cluster(run)[1])
-    env = child_environment.basic(inherited)
-    return tuple(_spec(run, java, node, len(members), env) for node in members)
-
-
-def stop(supervisor: Supervisor) -> None:
+def stop(client: Client) -> None:
     """Stop the run's nodes, all at once, if there are any."""
-    supervisor.stop(_GROUP)
+    client.stop(_GROUP)
 
 
 def _members(run: Run, nodes: int) -> tuple[Node, ...]:
@@ -239,14 +224,14 @@ def _cluster(run: Run) -> tuple[str, int]:
 
 
 def _format(
-    supervisor: Supervisor,
+    client: Client,
     java: tuple[str, ...],
     node: Node,
     cluster_id: str,
     env: Mapping[str, str],
 ) -> None:
     """Format a node's storage, once. Killed half way, it is done again: the mark comes last."""
-    folder = _folder(supervisor.run, node)
+    folder = _folder(client.run, node)
     if (folder / "formatted").exists():
         return
     shutil.rmtree(folder / "data", ignore_errors=True)
@@ -254,23 +239,10 @@ def _format(
     options = (f"--cluster-id={cluster_id}", "--config=server.properties")
     tool = ("kafka.tools.StorageTool", "format", *options)
     spec = Spec(f"format-{folder.name}", (*java, *tool), env, folder)
-    if supervisor.call(spec, within_s=_FORMAT_WITHIN_S) != 0:
-        said = tail(supervisor.run.log(spec.name))
+    if client.call(spec, within_s=_FORMAT_WITHIN_S) != 0:
+        said = tail(client.run.log(spec.name))
         raise UnavailableError(f"Kafka cannot format {folder / 'data'}; its log ends:\n{said}")
     run_record.write_atomically(folder / "formatted", cluster_id + "\n")
-
-
-def _launch(
-    supervisor: Supervisor,
-    java: tuple[str, ...],
-    members: tuple[Node, ...],
-    env: Mapping[str, str],
-) -> None:
-    """Start all nodes, then wait for each: no controller answers before a majority is there."""
-    nodes = [_spec(supervisor.run, java, node, len(members), env) for node in members]
-    processes = [supervisor.start(replace(spec, ready=None)) for spec in nodes]
-    for spec, process in zip(nodes, processes, strict=True):
-        supervisor.wait(process, spec.ready, within_s=spec.ready_within_s)
 
 
 def _spec(run: Run, java: tuple[str, ...], node: Node, nodes: int, env: Mapping[str, str]) -> Spec:
@@ -290,8 +262,9 @@ def _spec(run: Run, java: tuple[str, ...], node: Node, nodes: int, env: Mapping[
         command=command,
         env=env,
         cwd=folder,
-        ready=functools.partial(sockets.is_open, node.port),
+        ready=Readiness(node.port),
         ready_within_s=_READY_WITHIN_S,
         grace_s=_GRACE_S,
         group=_GROUP,
+        restart=True,
     )

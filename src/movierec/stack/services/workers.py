@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 from movierec import settings
-from movierec.runtime import json_logging
 from movierec.stack import port_allocation
 from movierec.stack.layout import Run
 from movierec.stack.processes import child_environment, sockets
-from movierec.stack.processes.programs import Spec
+from movierec.stack.processes.spec import Readiness, Spec
 
 INGEST: Final = "ingest"
 PROXY: Final = "proxy"
@@ -25,18 +24,17 @@ _API_CALLS: Final = 2 * (os.cpu_count() or 1)
 
 
 def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
-    """Return how to start the ingest worker, which is ready when it has its partitions.
+    """Return how to start the ingest worker, which says itself when it has its partitions.
 
-    Its own word, not the consumer group's: the group counts a killed worker among its members for
-    ten seconds more, and this one before it knows from the lake where to go on.
+    The consumer group does not know: it counts a killed worker among its members for ten seconds
+    more, and this one before it has read in the lake where to go on.
     """
     started = _module(run, INGEST, "ingest_worker", (), _env(run, variables, inherited))
-    log = run.log(INGEST)
-    return replace(started, ready=lambda: json_logging.tells(log, json_logging.PARTITIONS_TAKEN))
+    return replace(started, ready=Readiness(), restart=True)
 
 
 def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
-    """Return how to start the front door."""
+    """Return how to start the proxy, behind a socket that outlives a restart of it."""
     port = port_allocation.ports(run, (port_allocation.PROXY,))[port_allocation.PROXY]
     host = variables.get(settings.LISTEN, sockets.HOST)
     arguments = (
@@ -46,7 +44,7 @@ def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) 
         f"--api-calls={_API_CALLS}",
     )
     started = _module(run, PROXY, "proxy", arguments, _env(run, variables, inherited))
-    return replace(started, ready=lambda: sockets.answers(port, "/healthz"))
+    return replace(started, ready=Readiness(port, "/healthz"), restart=True, listen=(host, port))
 
 
 def _module(
@@ -87,4 +85,4 @@ def site(
     port = port_allocation.ports(run, (port_allocation.SITE,))[port_allocation.SITE]
     whole = ("--site-only", f"--site-port={port}", *arguments)
     started = simulator(run, SITE, whole, variables, inherited)
-    return replace(started, ready=lambda: sockets.answers(port, "/user/1"))
+    return replace(started, ready=Readiness(port, "/user/1"))

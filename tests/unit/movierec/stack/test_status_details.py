@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movierec.stack.status_details import facts, lag
+from movierec.stack.status_details import collect, lag
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,6 @@ def test_lag_counts_each_line_that_kafka_holds_and_the_lake_lacks(oldest, count,
 
 
 def test_what_cannot_be_found_out_is_said_in_its_place():
-    found = facts({})
+    found = collect({})
     assert found
     assert all(str(value).startswith("unknown: ") for value in found.values())

@@ -1,0 +1,271 @@
+"""A child of the daemon: started, awaited until it is ready, restarted when it dies, stopped."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import closing, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from movierec.errors import ConfigError, MovierecError, UnavailableError
+from movierec.stack.layout import Run
+from movierec.stack.processes import control_socket, process_tree
+from movierec.stack.processes.sockets import HOST
+from movierec.stack.processes.spec import BackOff, Process, Readiness, Spec, open_log, tail
+
+_log = logging.getLogger(__name__)
+
+_POLL_S: Final = 0.05
+_ANSWERED_WITHIN_S: Final = 2.0
+# What outlives its parent gets this long to end itself.
+_ORPHANS_GRACE_S: Final = 2.0
+_READY_FILE: Final = "MOVIEREC_READY_FILE"
+_LISTEN_FD: Final = "MOVIEREC_LISTEN_FD"
+
+
+@dataclass(slots=True)
+class Subreaper:
+    """Starts the daemon's children, and ends what has lost its parent below them.
+
+    Only for the thread that lives as long as the daemon: a child ends with the thread that has
+    started it, and there is to be no other one when a process is forked.
+    """
+
+    run: Run
+    _started: set[int] = field(default_factory=set)
+
+    def start(
+        self, spec: Spec, output: int, listening: socket.socket | None
+    ) -> "subprocess.Popen[bytes]":
+        """Start a program that writes to an open file. Raises ConfigError."""
+        daemon = os.getpid()
+        ours = {"TMPDIR": str(self.run.tmp)}
+        if spec.ready == Readiness():
+            ours[_READY_FILE] = str(self.ready_file(spec))
+        if listening is not None:
+            ours[_LISTEN_FD] = str(listening.fileno())
+        try:
+            program = subprocess.Popen(
+                spec.command,
+                env={**ours, **spec.env},
+                cwd=spec.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=() if listening is None else (listening.fileno(),),
+                preexec_fn=lambda: process_tree.end_with_parent(daemon),  # noqa: PLW1509 (no threads)
+            )
+        except OSError as exc:
+            raise ConfigError(spec.not_started(exc.strerror or str(exc))) from exc
+        self._started.add(program.pid)
+        return program
+
+    def ready_file(self, spec: Spec) -> Path:
+        """Return the file that a program makes when it is ready, if it says so itself."""
+        return self.run.tmp / f"{spec.name}.ready"
+
+    async def ended(self, program: "subprocess.Popen[bytes]") -> int:
+        """Return a program's exit code when it has ended (negative: the signal)."""
+        handle = os.pidfd_open(program.pid)
+        try:
+            await control_socket.readable(handle)
+        finally:
+            os.close(handle)
+        self._started.discard(program.pid)
+        return program.wait()
+
+    async def end_orphans(self) -> None:
+        """End what has lost its parent below the daemon, which is its parent now."""
+        number, deadline_s = signal.SIGTERM, time.monotonic() + _ORPHANS_GRACE_S
+        signalled = set[int]()
+        while orphans := set(process_tree.children(os.getpid())) - self._started:
+            if time.monotonic() > deadline_s:
+                number, signalled = signal.SIGKILL, set()
+            for orphan in orphans - signalled:
+                process_tree.send_signal(number, orphan)
+            signalled |= orphans
+            for orphan in orphans:
+                os.waitpid(orphan, os.WNOHANG)  # noqa: ASYNC222 (it does not wait)
+            await asyncio.sleep(_POLL_S / 5)
+
+
+class Child:
+    """A program that is kept running, or one that runs to its end.
+
+    Raises ConfigError when it cannot be started, UnavailableError when its address is taken.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        subreaper: Subreaper,
+        back_off: BackOff,
+        *,
+        owner: str,
+        output: int | None = None,
+        restarts: int = 0,
+    ) -> None:
+        self.spec = spec
+        self.group = spec.group or spec.name
+        self.owner = owner
+        self.restarts = restarts
+        self.is_stopped = False
+        self.code: int | None = None
+        self._subreaper = subreaper
+        self._back_off = back_off
+        self._log = subreaper.run.log(spec.name)
+        self._listening = _bound(spec)
+        self._was_ready = False
+        self._stopping = asyncio.Event()
+        try:
+            self._start(output)
+        except BaseException:
+            self._stop_listening()
+            raise
+        self.task = asyncio.create_task(self._keep_running())
+
+    @property
+    def is_kept_running(self) -> bool:
+        """Whether it runs, or will be started again, and nobody is stopping it."""
+        return not self.is_stopped and (self.code is None or self._is_restarted())
+
+    def as_process(self) -> Process:
+        """Return what there is to say of it."""
+        return Process(
+            name=self.spec.name,
+            group=self.group,
+            pid=self.program.pid,
+            started_at_s=self._started_at_s,
+            restarts=self.restarts,
+            running=self.code is None,
+        )
+
+    async def ready(self, ready: Readiness | None, *, within_s: float) -> None:
+        """Return when it is ready.
+
+        Raises UnavailableError, with the end of its log, when it dies or takes too long.
+        """
+        name, deadline_s = self.spec.name, time.monotonic() + within_s
+        while self.code is not None or not await self._is_ready(ready):
+            if self.is_stopped:
+                raise UnavailableError(f"{name} was stopped: the run is being stopped")
+            if self.code is not None:
+                raise UnavailableError(f"{self._obituary()}; its log ends:\n{tail(self._log)}")
+            if time.monotonic() > deadline_s:
+                late = f"{name} is not ready after {within_s:g} s"
+                raise UnavailableError(f"{late}; its log ends:\n{tail(self._log)}")
+            await asyncio.sleep(_POLL_S)
+        self._was_ready = True
+
+    async def stop(self, grace_s: float) -> None:
+        """End it and everything it has started: SIGTERM, and SIGKILL when its grace is over."""
+        self._stopping.set()
+        if not self.is_stopped:  # a second signal would cut an orderly end short
+            self.is_stopped = True
+            if self.code is None:
+                self.program.terminate()
+        try:
+            async with asyncio.timeout(min(grace_s, self.spec.grace_s)):
+                await self.ended()
+        except TimeoutError:
+            if self.code is None:
+                self.program.kill()
+            await self.ended()
+
+    async def ended(self) -> None:
+        """Return when nothing of it is left, and nothing will be started again."""
+        await asyncio.shield(self.task)
+
+    def _start(self, output: int | None = None) -> None:
+        self._subreaper.ready_file(self.spec).unlink(missing_ok=True)
+        with open_log(self._log) if output is None else nullcontext(output) as file:
+            self.program = self._subreaper.start(self.spec, file, self._listening)
+        self.code, self._started_at_s = None, time.time()
+
+    async def _keep_running(self) -> None:
+        await self._live()
+        deaths, lived_s = 0, time.time() - self._started_at_s
+        while self._is_restarted():
+            deaths = self._back_off.deaths(deaths, lived_s)
+            pause_s = self._back_off.delay_s(deaths)
+            self._say_died(deaths, pause_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._stopping.wait()
+            lived_s = await self._live_again() if not self.is_stopped else 0.0
+        self._stop_listening()
+
+    async def _live(self) -> None:
+        self.code = await self._subreaper.ended(self.program)
+        await self._subreaper.end_orphans()
+
+    async def _live_again(self) -> float:
+        """Start it and return how long it has lived, in seconds."""
+        began_s = time.monotonic()
+        try:
+            self._start()
+        except (MovierecError, OSError) as exc:
+            # Tried again, as after any death: a full disk may be free in a minute.
+            _log.error("part_not_started", extra={"part": self.spec.name, "error": str(exc)})
+            return 0.0
+        self.restarts += 1
+        _log.warning("part_started", extra={"part": self.spec.name, "restarts": self.restarts})
+        await self._live()
+        return time.monotonic() - began_s
+
+    def _is_restarted(self) -> bool:
+        return self.spec.restart and self._was_ready and not self.is_stopped
+
+    async def _is_ready(self, ready: Readiness | None) -> bool:
+        if ready == Readiness():
+            return self._subreaper.ready_file(self.spec).exists()
+        return ready is None or await _answers(ready)
+
+    def _say_died(self, deaths: int, pause_s: float) -> None:
+        said = tail(self._log).splitlines()[-1].strip()
+        facts = {"part": self.spec.name, "deaths": deaths, "start_in_s": pause_s, "said": said}
+        _log.error("part_died", extra={**facts, "pid": self.program.pid})
+
+    def _obituary(self) -> str:
+        code = self.code or 0
+        how = f"ended with exit code {code}"
+        if code < 0:
+            how = f"was killed by {signal.Signals(-code).name}"
+        return f"{self.spec.name} {how} ({' '.join(self.spec.command)})"
+
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+
+
+def _bound(spec: Spec) -> socket.socket | None:
+    if spec.listen is None:
+        return None
+    host, port = spec.listen
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as exc:
+        raise UnavailableError(
+            f"{spec.name} cannot listen on {host}:{port}: {exc.strerror or exc}"
+        ) from exc
+
+
+async def _answers(ready: Readiness) -> bool:
+    try:
+        async with asyncio.timeout(_ANSWERED_WITHIN_S):
+            reader, writer = await asyncio.open_connection(HOST, ready.port)
+            with closing(writer):
+                if not ready.path:
+                    return True
+                request = f"GET {ready.path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"
+                writer.write(request.encode())
+                return b" 200 " in await reader.readline()
+    except OSError:
+        return False
