@@ -8,7 +8,7 @@ window and publishes the metrics. Event, in a release, at every look:
      "weights": [["2026-11-20T10:16:00Z", 5.0], ["2026-11-20T10:46:00Z", 25.0]],
      "policy": {...}}
 
-`weights` is the history of the canary's percent of users; `policy` is what the release is judged
+`weights` is the history of the canary's percent of requests; `policy` is what the release is judged
 by, the function's own if it is not given. The answer, `movierec.releases.evaluation`'s
 Evaluation as JSON, has in a release the verdict on the canary besides. Its trials are stored under
 `releases/<release_id>/trials/`, before the answer: a verdict that is acted on can be replayed.

@@ -27,7 +27,7 @@ Trial
     towards 0, and never makes one up, since who opens a window is the alias's dice alone.
 
 Weight
-    A trial's weight is the share of users that the alias sent to the canary at `served_at`. Left
+    A trial's weight is the share of requests that the alias sent to the canary at `served_at`. Left
     out of the verdict, not of the metrics, are trials from before the first weight, within
     `settle_s` of a change (the alias does not turn at one instant, and two clocks are compared),
     and at shares of 0 and 1, where nothing was left to chance.
@@ -183,7 +183,7 @@ def hits(n_lists: int, met: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The canary's share of users from each moment on; times ascend."""
+    """The canary's share of requests from each moment on; times ascend."""
 
     times: Sequence[int]
     percents: Sequence[float]

@@ -102,6 +102,11 @@ PROXY_URL: Final = "MOVIEREC_PROXY_URL"
 SITE_URL: Final = "MOVIEREC_SITE_URL"
 """Where the site answers `/user/<id>` and `/movie/<id>`, without a trailing slash."""
 
+SIMULATOR_USERS: Final = "MOVIEREC_SIMULATOR_USERS"
+SIMULATOR_MOVIES: Final = "MOVIEREC_SIMULATOR_MOVIES"
+SIMULATOR_EVENTS: Final = "MOVIEREC_SIMULATOR_EVENTS"
+"""How big a site `movierec simulate` is, for all of its processes, where arguments do not say."""
+
 
 def require(env: Mapping[str, str], name: str) -> str:
     """Return a variable's value. Raises ConfigError when it is unset or empty."""

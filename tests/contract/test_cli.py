@@ -240,6 +240,19 @@ def test_a_server_that_is_not_there_is_named_with_what_to_look_at(movierec, up, 
     assert "`movierec status`" in last
 
 
+def test_a_kafka_that_is_not_there_need_not_be_waited_for(movierec, up):
+    """Be it the run's own or another's: its address is named."""
+    _, variables = up
+    kafka = variables[settings.KAFKA_BOOTSTRAP]
+    code, _, err = movierec("retrain", "--run", "mine")
+    assert code == 3
+    assert f"kafka at {kafka}: no answer" in err.splitlines()[-1]
+    assert "`movierec retrain --no-wait`" in err.splitlines()[-1]
+    without = movierec("retrain", "--no-wait", "--run", "mine")[2].splitlines()[-1]
+    assert f"kafka at {kafka}" not in without
+    assert variables[settings.STATE_MACHINE] in without
+
+
 @pytest.mark.parametrize(
     ("variable", "line"),
     [

@@ -177,7 +177,7 @@ def test_a_release_is_started_under_its_own_name(site: dict[str, str], cli: Cli)
         "request": {"model_version": M2, "code": False, "again": False},
         "policy": {"on_busy": "replace"},
     }
-    assert release_execution.is_driven(release)
+    assert release_execution.has_running_execution(release)
 
 
 def test_what_step_functions_refuses_of_a_release_is_a_release_error(
@@ -201,12 +201,12 @@ def test_a_paused_release_goes_on_and_one_whose_machine_died_gets_another(
     cli("cut", "--model", M2, "--canary", "10")
     release = cli("pause", "--reason", "lunch")["release_id"]
     assert cli("list")[0]["paused"]
-    assert not release_execution.is_driven(release)
+    assert not release_execution.has_running_execution(release)
 
     assert not cli("resume", release)["paused"]
     machine = site[settings.RELEASE_MACHINE]
     assert step_functions.status(step_functions.arn_of(machine, release)) == "RUNNING"
-    assert release_execution.revive(release) is None
+    assert release_execution.restart_execution(release) is None
 
     client("stepfunctions").stop_execution(executionArn=step_functions.arn_of(machine, release))
     cli("resume", release)

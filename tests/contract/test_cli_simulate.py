@@ -1,18 +1,22 @@
 """The command line while a simulator runs: it is watched, interrupted, and never left behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import psutil
 import pytest
 import typer
 
+from movierec import settings
 from movierec.cli import simulate
+from movierec.stack import run_environment
 from movierec.stack.layout import Project
 from movierec.stack.processes.spec import Spec
 from tests.contract.children import eventually
@@ -107,13 +111,66 @@ def test_an_account_of_an_earlier_simulation_is_not_shown(tmp_path):
     assert simulate.account(ledger) is None
 
 
+MOVIEREC = Path(sys.executable).parent / "movierec"
+
+
 def test_help_for_simulate_is_the_simulators_own():
+    """Under the name that was typed, and with the options of every command."""
     ended = subprocess.run(
-        [sys.executable, "-m", "movierec.cli.main", "simulate", "--help"],
+        [MOVIEREC, "simulate", "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "--backfill DAYS" in ended.stdout
-    assert "usage: movierec simulate " in ended.stdout
+    assert ended.stdout.startswith("usage: movierec simulate ")
+    for option in ("--backfill DAYS", "--run NAME", "--json"):
+        assert option in ended.stdout
+
+
+@pytest.fixture
+def run():
+    found = Project(ROOT).run(f"simulated-{uuid.uuid4().hex[:8]}").create()
+    run_environment.save(found, {settings.SITE_URL: "http://127.0.0.1:1"})
+    yield found
+    shutil.rmtree(found.folder)
+
+
+def simulated(run, *arguments, **sizes):
+    return subprocess.run(
+        [MOVIEREC, "simulate", "--run", run.name, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **sizes},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_the_simulator_refuses_it_refuses_under_the_name_that_was_typed(run):
+    ended = simulated(run, "--nosuch")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.strip().endswith("see movierec simulate --help")
+    assert "python -m" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "argument"),
+    [
+        (settings.SIMULATOR_USERS, "--users"),
+        (settings.SIMULATOR_MOVIES, "--movies"),
+        (settings.SIMULATOR_EVENTS, "--events"),
+    ],
+)
+def test_the_environment_says_how_big_the_site_is_where_arguments_do_not(run, variable, argument):
+    refused = simulated(run, "--backfill=1", **{variable: "0"})
+    assert refused.returncode == 2
+    assert f"argument {argument}: 0 is not in" in refused.stderr
+    other = simulated(run, "--backfill=0", f"{argument}=1000", **{variable: "1000"})
+    assert "argument --backfill: 0 is not in" in other.stderr
+
+
+def test_a_movielens_site_has_its_own_size(run, tmp_path):
+    ended = simulated(run, f"--movielens={tmp_path}", **{settings.SIMULATOR_USERS: "1000"})
+    assert "leave out --users" not in ended.stderr
+    assert str(tmp_path) in ended.stderr

@@ -12,13 +12,14 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from movierec.errors import ConfigError, UnavailableError, UsageError
-from movierec.kafka import topics
+from movierec.kafka import offsets, topics
 from movierec.settings import KAFKA_BOOTSTRAP, kafka_options
 from movierec.stack import port_allocation
 from movierec.stack.layout import Project, Run, find_project
 from movierec.stack.processes import sockets
 from movierec.stack.processes.client import Client
 from movierec.stack.services import kafka_broker
+from movierec.testing.memory import MemoryLake
 from tests.contract.children import eventually
 
 TOPIC = "movielog1"
@@ -95,6 +96,8 @@ def test_messages_and_the_topic_survive_a_kill(run):
         assert topics.ensure(options, TOPIC, 7) == kafka_broker.DEFAULT_PARTITIONS
         produce(servers, range(1000, 1100))
         assert consume(servers, 1100) == list(range(1100))
+        assert offsets.missing_lines(MemoryLake(), TOPIC, offsets.of_topic(options, TOPIC)) == 1100
+        assert offsets.of_topic(options, "nosuch") == {}
 
         with pytest.raises(UsageError, match="Topic name is invalid"):
             topics.ensure(options, "two words", 2)
@@ -135,3 +138,5 @@ def test_brokers_that_do_not_answer_are_named():
     options = kafka_options({KAFKA_BOOTSTRAP: "127.0.0.1:1"})
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1"):
         topics.ensure(options, TOPIC, 2)
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1: no answer"):
+        offsets.of_topic(options, TOPIC)

@@ -1,17 +1,22 @@
-"""What every command knows: its run, and how to print."""
+"""What every command knows: its run, and how to print; and the options that say so."""
 
 import os
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from movierec import settings
 from movierec.stack import run_environment
-from movierec.stack.layout import Run
+from movierec.stack.layout import DEFAULT_RUN, Run, find_project
 
-RUN = "MOVIEREC_RUN"
+RUN: Final = "MOVIEREC_RUN"
 """Environment variable: which run, where the command line does not say."""
+
+_PANEL: Final = "Options of every command"
+_CHOSEN: Final = "movierec.cli"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +38,63 @@ class Context:
 
 
 def of(context: typer.Context) -> Context:
-    """Return what the callback put there."""
-    return cast("Context", context.obj)
+    """Return what the command line chose, at whichever level it said so.
+
+    Raises ConfigError without a checkout, UsageError for what is no run's name.
+    """
+    chosen = _chosen(context)
+    name = chosen.get("run") or os.environ.get(RUN) or DEFAULT_RUN
+    run = find_project(os.environ, Path.cwd()).run(name)
+    return Context(run, as_json=bool(chosen.get("json")), named="run" in chosen)
+
+
+def accept_everywhere(command: TyperCommand | TyperGroup) -> None:
+    """Have a command take the options of every command, and its subcommands too."""
+    command.params += options()
+    if isinstance(command, TyperGroup):
+        for below in command.commands.values():
+            accept_everywhere(below)  # type: ignore[arg-type]  # typer makes no other
+
+
+def options() -> list[Any]:
+    """Return the options as parameters of a command, made by typer from a signature."""
+    app = typer.Typer(add_completion=False)
+    app.command()(_signature)
+    return typer.main.get_command(app).params
+
+
+def _choose(context: typer.Context, param: typer.CallbackParam, value: Any) -> None:  # noqa: ANN401
+    """Keep what the command line says; what it says last, and further down, goes first."""
+    if value is not None and param.name is not None:
+        _chosen(context)[param.name] = value
+
+
+def _chosen(context: typer.Context) -> dict[str, Any]:
+    found: dict[str, Any] = context.meta.setdefault(_CHOSEN, {})
+    return found
+
+
+def _signature(
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Which run: its folder is var/<run>/; else ${RUN}, else {DEFAULT_RUN}.",
+            callback=_choose,
+            expose_value=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    *,
+    json: Annotated[
+        bool | None,
+        typer.Option(
+            "--json/--no-json",
+            help="Print results as JSON on standard output.",
+            show_default=False,
+            callback=_choose,
+            expose_value=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+) -> None: ...

@@ -83,7 +83,8 @@ def demo(
     ] = 600.0,
     requests: Annotated[int, typer.Option(help="Requests at each stage.", min=1)] = 150,
     canary: Annotated[
-        float, typer.Option(help="First share of the second model, percent.", min=0, max=100)
+        float,
+        typer.Option(help="First share of requests for the second model, percent.", min=0, max=100),
     ] = 10.0,
     movielens: Annotated[Path | None, typer.Option(help="A MovieLens folder as the site.")] = None,
 ) -> None:

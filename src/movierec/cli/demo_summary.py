@@ -1,4 +1,4 @@
-"""What a demo adds up to, as values: the account of the site held against that of the lake."""
+"""A demo's summary, as values: the site's account compared with the lake's rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -9,7 +9,7 @@ from urllib.error import HTTPError, URLError
 
 from movierec.errors import UnavailableError, UsageError
 
-# Without a proxy of the user's: the site and the front door are ours to reach directly.
+# Without a proxy of the user's: site and recommender are reached directly.
 _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from movierec.cli import context
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -35,7 +37,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "exit 3 unless all is up.",
     ),
     "env": Command(
-        "lifecycle:env", 'Print the run\'s environment for a shell: eval "$(movierec env)".'
+        "lifecycle:env",
+        'Print the run\'s environment variables for a shell: eval "$(movierec env)".',
     ),
     "simulate": Command(
         "simulate:simulate",
@@ -52,7 +55,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "Ask for a user's recommendations, as the site does, and show who answered.",
     ),
     "provenance": Command(
-        "recommend:provenance",
+        "provenance:provenance",
         "Show what a recommendation came from: model, code, dataset, lake versions, Kafka offsets.",
     ),
     "demo": Command("demo:demo", "Play the whole loop on this machine, and say what came of it."),
@@ -69,6 +72,12 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 def load(name: str) -> TyperCommand | TyperGroup:
     """Import a command and return it, ready to be called."""
+    command = _imported(name)
+    context.accept_everywhere(command)
+    return command
+
+
+def _imported(name: str) -> TyperCommand | TyperGroup:
     module, _, attribute = COMMANDS[name].place.partition(":")
     found = getattr(importlib.import_module(f"movierec.cli.{module}"), attribute)
     if isinstance(found, typer.Typer):
@@ -89,6 +98,7 @@ class Commands(TyperGroup):
         super().__init__(**settings)
         for name, command in COMMANDS.items():
             self.add_command(TyperCommand(name, help=command.summary))
+        self.params += context.options()
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401
         """Return the command that a command line calls, and what is left of the line."""

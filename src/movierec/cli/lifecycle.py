@@ -70,7 +70,7 @@ def status(context: typer.Context) -> None:
 
 
 def env(context: typer.Context) -> None:
-    """Print the run's environment for a shell: eval "$(movierec env)"."""
+    """Print the run's environment variables for a shell: eval "$(movierec env)"."""
     here = contexts.of(context)
     variables = {contexts.RUN: here.run.name, **run_environment.load(here.run)}
     if here.as_json:
@@ -125,21 +125,23 @@ def _print_table(found: dict[str, Any]) -> None:
             progress_display.say(f"{'':<{_WIDTH}} {line}")
     if found["facts"]:
         # boto3 takes a second, which only a run that is up need wait for.
-        from movierec.cli.release_execution import is_driven  # noqa: PLC0415
+        from movierec.cli.release_execution import has_running_execution  # noqa: PLC0415
 
-        for release in interrupted(found["facts"], is_driven):
+        for release in interrupted(found["facts"], has_running_execution):
             progress_display.note(
                 f"release {release}: its state machine has stopped, and nobody looks at its "
                 f"verdict: `movierec release resume {release}`"
             )
 
 
-def interrupted(facts: Mapping[str, Any], is_driven: Callable[[str], bool]) -> list[str]:
+def interrupted(
+    facts: Mapping[str, Any], has_running_execution: Callable[[str], bool]
+) -> list[str]:
     """Return the releases under way that an end of the emulator has left to themselves."""
     under_way = facts["releases_under_way"]
     if not isinstance(under_way, list):  # what could not be found out
         return []
-    return [release for release in under_way if not is_driven(release)]
+    return [release for release in under_way if not has_running_execution(release)]
 
 
 def _word(part: dict[str, Any]) -> tuple[str, str]:

@@ -2,17 +2,13 @@
 
 import os
 import sys
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from movierec.cli import context as contexts
 from movierec.cli import progress_display
 from movierec.cli.lazy_commands import Commands
 from movierec.errors import MovierecError
 from movierec.runtime import entrypoint
-from movierec.stack.layout import DEFAULT_RUN, find_project
 
 INTERRUPTED = 130  # as shells count SIGINT
 
@@ -27,19 +23,8 @@ app = typer.Typer(
 
 
 @app.callback()
-def root(
-    context: typer.Context,
-    run: Annotated[
-        str, typer.Option(envvar=contexts.RUN, help="Which run: its folder is var/<run>/.")
-    ] = DEFAULT_RUN,
-    *,
-    json: Annotated[bool, typer.Option(help="Print results as JSON on standard output.")] = False,
-) -> None:
-    """Find the checkout and the run that the command is about."""
-    project = find_project(os.environ, Path.cwd())
-    source = context.get_parameter_source("run")
-    named = source is not None and source.name == "COMMANDLINE"
-    context.obj = contexts.Context(project.run(run), as_json=json, named=named)
+def root() -> None:
+    """Take the options of every command; the commands are in `movierec.cli.lazy_commands`."""
 
 
 def main() -> None:

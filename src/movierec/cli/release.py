@@ -1,4 +1,4 @@
-"""`movierec release`: who gets which version of the API, and how the next one gets there."""
+"""`movierec release`: which versions of the API answer, and how the next one gets there."""
 
 import os
 from collections.abc import Mapping
@@ -30,9 +30,7 @@ app = typer.Typer(
 )
 
 _Reason = Annotated[str, typer.Option(help="Why; it is written down with the step.")]
-_Which = Annotated[
-    str | None, typer.Argument(help="The release; the one that is out if not given.")
-]
+_Which = Annotated[str | None, typer.Argument(help="The release; the one under way if not given.")]
 
 
 # Through the state machine --------------------------------------------------------------------
@@ -52,7 +50,7 @@ def start(
     watch: Annotated[bool, typer.Option(help="Follow it until it ends.")] = True,
     on_busy: Annotated[
         Literal["wait", "replace"] | None,
-        typer.Option(help="While another release is out: wait for its end, or roll it back."),
+        typer.Option(help="While another release is under way: wait for its end, or roll it back."),
     ] = None,
 ) -> None:
     """Release a model through gate, smoke test and canary; promoted or rolled back by itself."""
@@ -79,7 +77,7 @@ def watch(context: typer.Context, release: _Which = None) -> None:
     """Follow a release until it ends."""
     here = contexts.of(context)
     releases = _open(here)
-    _follow(here, releases, release or _the_open_one(releases))
+    _follow(here, releases, release or _open_release(releases))
 
 
 @app.command("list")
@@ -98,7 +96,7 @@ def list_all(context: typer.Context) -> None:
 
 @app.command()
 def show(context: typer.Context, release: _Which = None) -> None:
-    """Show a release's steps; without one, who gets which version, and what is being released."""
+    """Show a release's steps; without one, which versions answer, and what is being released."""
     here = contexts.of(context)
     releases = _open(here)
     if release is not None:
@@ -115,7 +113,7 @@ def pause(context: typer.Context, release: _Which = None, *, reason: _Reason = "
     """Have a release wait where it is; alarms and a bad verdict still roll it back."""
     here = contexts.of(context)
     releases = _open(here)
-    _say_standing(here, ByHand(releases).pause(release or _the_open_one(releases), reason))
+    _say_standing(here, ByHand(releases).pause(release or _open_release(releases), reason))
 
 
 @app.command()
@@ -123,8 +121,8 @@ def resume(context: typer.Context, release: _Which = None, *, reason: _Reason = 
     """Have a release go on: one that was paused, or one whose state machine has stopped."""
     here = contexts.of(context)
     releases = _open(here)
-    found = ByHand(releases).resume(release or _the_open_one(releases), reason)
-    if release_execution.revive(found.release_id):
+    found = ByHand(releases).resume(release or _open_release(releases), reason)
+    if release_execution.restart_execution(found.release_id):
         progress_display.note(
             f"release {found.release_id}: its state machine had stopped, and runs again"
         )
@@ -168,12 +166,12 @@ def cut(
     canary: Annotated[
         float | None,
         typer.Option(
-            help="Percent of users that get it first; everybody if not given.", min=0, max=100
+            help="Percent of requests that it answers first; all if not given.", min=0, max=100
         ),
     ] = None,
     reason: _Reason = "",
 ) -> None:
-    """Publish the API's code with a model as a new version, test it, and send users to it."""
+    """Publish the API's code with a model as a new version, test it, and send requests to it."""
     here = contexts.of(context)
     releases = _open(here)
     with progress_display.progress() as progress, progress.step("release"):
@@ -192,11 +190,11 @@ def weights(
     context: typer.Context,
     *,
     canary: Annotated[
-        float, typer.Option(help="Percent of users that get the canary.", min=0, max=100)
+        float, typer.Option(help="Percent of requests that the canary answers.", min=0, max=100)
     ],
     reason: _Reason = "",
 ) -> None:
-    """Send another share of users to the canary."""
+    """Send another share of requests to the canary."""
     here = contexts.of(context)
     releases = _open(here)
     _show(here, releases, ByHand(releases).set_weights(canary, reason))
@@ -204,11 +202,11 @@ def weights(
 
 @app.command()
 def promote(context: typer.Context, *, reason: _Reason = "") -> None:
-    """Make the canary stable, for everybody."""
+    """Make the canary stable: it answers every request."""
     here = contexts.of(context)
     releases = _open(here)
     _show(here, releases, ByHand(releases).promote(reason))
-    _tell(releases)
+    _publish_end(releases)
 
 
 @app.command()
@@ -220,11 +218,11 @@ def rollback(
     ] = None,
     reason: _Reason = "",
 ) -> None:
-    """Send everybody back to the stable version, or to an earlier one."""
+    """Send all requests back to the stable version, or to an earlier one."""
     here = contexts.of(context)
     releases = _open(here)
     _show(here, releases, _rolled_back(releases, to, reason))
-    _tell(releases)
+    _publish_end(releases)
 
 
 def release(releases: Releases, model: str, canary: float | None, reason: str) -> TrafficSplit:
@@ -259,7 +257,7 @@ def _rolled_back(releases: Releases, to: str | None, reason: str) -> TrafficSpli
         return found
 
 
-def _tell(releases: Releases) -> None:
+def _publish_end(releases: Releases) -> None:
     """Do what follows the end of a release: that its users are where they are does not wait."""
     alias = releases.function.alias()
     if alias is None or alias.release_id is None:
@@ -271,8 +269,8 @@ def _tell(releases: Releases) -> None:
         progress_display.note(f"nobody has been told yet: {exc}")
 
 
-def _the_open_one(releases: Releases) -> str:
-    """Return the release whose canary is out, or else the newest that has not ended."""
+def _open_release(releases: Releases) -> str:
+    """Return the release with the active canary, or else the newest that has not ended."""
     alias, waiting = releases.function.alias(), releases.log.open_releases()
     if alias and alias.split.canary and alias.release_id:
         return alias.release_id
@@ -286,7 +284,7 @@ def _follow(here: contexts.Context, releases: Releases, release_id: str) -> None
         found = release_execution.follow(
             releases,
             release_id,
-            driven=lambda: release_execution.is_driven(release_id),
+            running=lambda: release_execution.has_running_execution(release_id),
             ticker=ticker,
         )
     if found.state == "promoted":

@@ -39,10 +39,10 @@ def begin(release_id: str, event: dict[str, Any]) -> str:
     )
 
 
-def revive(release_id: str) -> str | None:
-    """Start another execution for a release that nobody drives; None if somebody does.
+def restart_execution(release_id: str) -> str | None:
+    """Start another execution for a release that has none running; None if one runs.
 
-    The first is named like the release, the second `<id>-2`: of two who revive it at once, Step
+    The first is named like the release, the second `<id>-2`: of two restarts at once, Step
     Functions refuses one.
     """
     for number in count(1):
@@ -58,7 +58,7 @@ def revive(release_id: str) -> str | None:
     raise AssertionError("numbers do not end")
 
 
-def is_driven(release_id: str) -> bool:
+def has_running_execution(release_id: str) -> bool:
     """Say whether an execution of a release is under way."""
     for number in count(1):
         status = _status_of(_named(release_id, number))
@@ -84,22 +84,22 @@ def follow(
     releases: Releases,
     release_id: str,
     *,
-    driven: Running,
+    running: Running,
     ticker: Ticker,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ReleaseState:
     """Show a release's steps as they are taken, and return where it stands when it has ended.
 
-    Raises ReleaseError when nobody drives it any more.
+    Raises ReleaseError when no execution runs any more.
     """
-    told = 0
+    shown = 0
     while True:
-        # Before the look: whoever ended meanwhile has written its last step by then.
-        alive = driven()
+        # Asked first: whoever ended meanwhile has written its last step by then.
+        alive = running()
         steps = _steps(releases, release_id)
-        for step in steps[told:]:
+        for step in steps[shown:]:
             ticker.say(release_format.timeline(step))
-        told = len(steps)
+        shown = len(steps)
         if steps:
             found = state_machine.state_of(steps)
             if found.closed:

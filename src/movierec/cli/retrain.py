@@ -1,21 +1,32 @@
-"""`movierec retrain`."""
+"""`movierec retrain`: once the lake has what was in Kafka, a data set and a model of it."""
 
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Final
 
 import typer
 
 from movierec import settings
 from movierec.aws import step_functions
+from movierec.aws.delta_lake import DeltaLake
 from movierec.cli import context as contexts
 from movierec.cli import progress_display
-from movierec.errors import TrainingError, UsageError
+from movierec.errors import ConfigError, TrainingError, UnavailableError, UsageError
+from movierec.kafka import offsets
+from movierec.stack.layout import Run
 from movierec.stack.progress import Progress
+from movierec.stack.services import workers
 
 # Two Lambdas of at most 15 minutes each, and their retries.
-_WITHIN_S = 3600.0
+_WITHIN_S: Final = 3600.0
+
+# The worker flushes every 5 s; one that died is started again, and takes over from its dead
+# predecessor, well within this.
+_STALLED_AFTER_S: Final = 60.0
+_POLL_S: Final = 0.5
 
 
 def retrain(
@@ -27,12 +38,20 @@ def retrain(
     training: Annotated[
         list[str] | None, typer.Option("--train", help="Training parameter, as NAME=VALUE.")
     ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            help="First wait until the lake has every line that Kafka has when this begins."
+        ),
+    ] = True,
 ) -> None:
     """Build a dataset from the lake and train a model on it; follow the state machine."""
     here = contexts.of(context)
     event = {"dataset": {"parameters": pairs(dataset)}, "model": {"parameters": pairs(training)}}
     here.enter()
     with progress_display.progress() as progress:
+        if wait:
+            _await_ingest(progress, here.run)
         trained = run(progress, event)
     if here.as_json:
         progress_display.say_json(dict(trained))
@@ -42,6 +61,50 @@ def retrain(
         progress_display.say(
             f"  {name} {value:.4f}" if isinstance(value, float) else f"  {name} {value}"
         )
+
+
+def _await_ingest(progress: Progress, run: Run) -> None:
+    """Wait until the lake has what is in Kafka now. Raises ConfigError, UnavailableError."""
+    topic = settings.require(os.environ, settings.TOPIC)
+    log = run.log(workers.INGEST)
+    try:
+        written = offsets.of_topic(settings.kafka_options(os.environ), topic)
+        missing = partial(offsets.missing_lines, DeltaLake.from_env(os.environ), topic, written)
+        if lines := missing():
+            progress_display.note(
+                f"waiting for the ingest worker: {lines:,} lines of {topic} are not in the lake "
+                "yet (--no-wait trains without them)"
+            )
+            await_none_missing(progress, missing)
+    except (ConfigError, UnavailableError) as exc:
+        where = f"; its log is {log}" if log.exists() else ""
+        raise type(exc)(
+            f"{exc}{where}; to train on what the lake has: `movierec retrain --no-wait`"
+        ) from exc
+
+
+def await_none_missing(
+    progress: Progress,
+    missing: Callable[[], int],
+    *,
+    clock_s: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until no line is missing from the lake; raise UnavailableError when none arrives."""
+    total = least = missing()
+    moved_s = clock_s()
+    with progress.step("ingest") as step:
+        while lines := missing():
+            if lines < least:
+                least, moved_s = lines, clock_s()
+            elif clock_s() - moved_s > _STALLED_AFTER_S:
+                raise UnavailableError(
+                    f"{lines:,} lines are not in the lake, and none has arrived there for "
+                    f"{_STALLED_AFTER_S:.0f} s: the ingest worker does not run, or cannot write; "
+                    "see `movierec status`"
+                )
+            step.update(total - lines, total, f"{lines:,} lines to go")
+            sleep(_POLL_S)
 
 
 def run(progress: Progress, event: Mapping[str, Any]) -> Mapping[str, Any]:

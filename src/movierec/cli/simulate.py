@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperOption
 
 from movierec import settings
 from movierec.cli import context as contexts
@@ -27,6 +29,8 @@ from movierec.stack.services import workers
 
 # The simulator's own default, said here so that a bar has an end.
 _EVENTS = 1_000_000
+_PROG = "--prog=movierec simulate"
+_SIZES = {"--users": settings.SIMULATOR_USERS, "--movies": settings.SIMULATOR_MOVIES}
 _LOOK_EVERY_S = 0.5
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -34,18 +38,20 @@ _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def simulate(
     context: typer.Context,
     arguments: Annotated[
-        list[str] | None, typer.Argument(help="As for python -m simulator; --help lists them.")
+        list[str] | None, typer.Argument(help="The simulator's; --help lists them.")
     ] = None,
 ) -> None:
     """Be the streaming site: users who watch and rate, and ask this run for recommendations."""
     here = contexts.of(context)
     given = [*(arguments or ()), *context.args]
-    wants_help = not {"-h", "--help"}.isdisjoint(given)
-    variables = {} if wants_help else run_environment.load(here.run)
-    given = [*_defaults(here.run, variables), *given]
+    if not {"-h", "--help"}.isdisjoint(given):
+        _help(context, here.run)
+        return
+    variables = run_environment.load(here.run)
+    given = [*_defaults(here.run, variables, given), *given]
     spec = workers.simulator(here.run, "simulate", given, variables, os.environ)
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-    if wants_help or not (on_terminal or here.as_json):
+    if not (on_terminal or here.as_json):
         # In this process's place: nothing is to be shown beside what it says itself.
         os.chdir(spec.cwd)
         os.execve(spec.command[0], list(spec.command), dict(spec.env))  # noqa: S606
@@ -98,14 +104,28 @@ def show(step: Step, watched: Watched, found: Mapping[str, Any]) -> None:
         step.update(min(lines, watched.events), watched.events, f"{lines:,} lines")
 
 
-def _defaults(run: Run, variables: Mapping[str, str]) -> list[str]:
-    port = variables.get(settings.SITE_URL, ":8080").rpartition(":")[2]
-    return [
-        "--prog=movierec simulate",
-        f"--site-port={port}",
-        f"--ledger={run.site / 'ledger.json'}",
-        f"--events={_EVENTS}",
-    ]
+def _help(context: typer.Context, run: Run) -> None:
+    """Print the simulator's help, and the options that it shares with every command."""
+    spec = workers.simulator(run, "simulate", [_PROG, "--help"], {}, os.environ)
+    subprocess.run(spec.command, cwd=spec.cwd, env=spec.env, check=True)
+    typer.echo("\noptions of every command:")
+    for option in context.command.params:
+        if isinstance(option, TyperOption):
+            names, text = option.get_help_record(context) or ("", "")
+            typer.echo(f"  {names:<21} {text}")
+
+
+def _defaults(run: Run, variables: Mapping[str, str], given: Sequence[str]) -> Iterator[str]:
+    """Yield the arguments that stand before those `given`, which therefore win."""
+    yield _PROG
+    yield f"--site-port={variables[settings.SITE_URL].rpartition(':')[2]}"
+    yield f"--ledger={run.site / 'ledger.json'}"
+    yield f"--events={os.environ.get(settings.SIMULATOR_EVENTS) or _EVENTS}"
+    if any(argument.startswith("--movielens") for argument in given):
+        return  # which brings its own
+    for name, variable in _SIZES.items():
+        if os.environ.get(variable):
+            yield f"{name}={os.environ[variable]}"
 
 
 def watch(run: Run, spec: Spec, watched: Watched) -> None:

@@ -25,7 +25,7 @@ class ByHand:
     releases: Releases
 
     def set_weights(self, canary_percent: float, reason: str = "") -> TrafficSplit:
-        """Send another share of users to the canary."""
+        """Send another share of requests to the canary."""
         return self._change("weigh", lambda r: traffic_split.weigh(r, canary_percent), reason)
 
     def promote(self, reason: str = "") -> TrafficSplit:
@@ -45,7 +45,7 @@ class ByHand:
     ) -> tuple[str, TrafficSplit]:
         """Publish a version, test it, and send users to it at once, without gate and schedule.
 
-        The first release gets everybody; later ones `canary_percent` of users, or everybody if it
+        The first release gets everybody; later ones `canary_percent` of requests, or all if it
         is None. A version that fails its smoke test is never routed to: ReleaseError says why.
         What is out already, to all or some, is not published again: only its share changes.
         Returns the release and the routing.
@@ -120,5 +120,5 @@ class ByHand:
 
 
 def _step_to(after: TrafficSplit, share: StepName) -> StepName:
-    """Return the step that leads to a routing: one to a share of users, or everybody's."""
+    """Return the step that leads to a routing: one to a share of requests, or all of them."""
     return share if after.canary else "promote"

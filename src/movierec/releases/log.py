@@ -33,7 +33,7 @@ StepName = Literal[
     "cut",  # a version is published
     "smoke",  # it answers as it should
     "route",  # the first users, by hand
-    "weigh",  # another share of users
+    "weigh",  # another share of requests
     "hold",  # looked at, nothing changed
     "pause",
     "resume",

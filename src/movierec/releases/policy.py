@@ -21,14 +21,17 @@ _MONTH_S: Final = 31 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a release is judged by. Shares of users are percent, rates 0 to 1, times seconds."""
+    """What a release is judged by. Shares of requests are percent, rates 0 to 1, times seconds.
+
+    Lambda's alias draws for each request: a user meets both versions.
+    """
 
     steps: tuple[float, ...] = (5.0, 25.0, 50.0, 100.0)
-    """Percent of users on the canary, step by step; the last is 100.
+    """Percent of requests that the canary answers, step by step; the last is 100.
 
-    The first step is where a bad canary is caught: 5 % keeps 19 of 20 users from it, and gives one
-    canary request a second on a site of 20. More would be caught no earlier in canary requests,
-    which is what a bad model costs. 25 % and 50 % are there for what grows with load.
+    The first step is where a bad canary is caught: 5 % keeps 19 of 20 requests from it, and
+    gives it one a second on a site of 20. More would be caught no earlier in canary requests, which
+    is what a bad model costs. 25 % and 50 % are there for what grows with load.
     """
 
     alpha: float = 0.05

@@ -177,7 +177,7 @@ def next_action(found: ReleaseState, verdict: Verdict, now: datetime) -> NextAct
 def next_action_at(
     percent: float, verdict: Verdict, in_step_s: float, policy: Policy
 ) -> NextAction:
-    """Return the next step of a canary that has had `percent` of users for some time.
+    """Return the next step of a canary that has had `percent` of requests for some time.
 
     A step lasts at least `dwell_s`, and ends when the canary is shown to be not worse by the
     margin. At 100 % nobody is left to compare with: only its time is waited for. A step without a
@@ -289,7 +289,7 @@ def _verdict_again(step: Step, policy: Policy, evaluation_of: EvaluationOf) -> V
 
 
 def _share(step: Step) -> float:
-    """Return the canary's percent of users after a step that was decided."""
+    """Return the canary's percent of requests after a step that was decided."""
     if step.name == "promote":
         return ALL_PERCENT
     split = step.after or step.before

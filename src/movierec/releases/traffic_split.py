@@ -17,7 +17,7 @@ ALL_PERCENT: Final = 100.0
 
 @dataclass(frozen=True, slots=True)
 class TrafficSplit:
-    """Which published versions users get: `canary_percent` of them the canary, if there is one.
+    """Which published versions answer: `canary_percent` of requests go to the canary, if any.
 
     Versions are Lambda's own: "1", "2", ... A canary may have 0 %: it exists, nobody is sent.
     """
@@ -29,9 +29,11 @@ class TrafficSplit:
     def __post_init__(self) -> None:
         """Raise ReleaseError for a split that makes no sense."""
         if not 0 <= self.canary_percent <= ALL_PERCENT:
-            raise ReleaseError(f"{self.canary_percent}% of users: choose 0 to 100")
+            raise ReleaseError(f"{self.canary_percent}% of requests: choose 0 to 100")
         if self.canary is None and self.canary_percent:
-            raise ReleaseError(f"{self.canary_percent}% of users, but for no canary: cut one first")
+            raise ReleaseError(
+                f"{self.canary_percent}% of requests, but for no canary: cut one first"
+            )
         if self.canary == self.stable:
             raise ReleaseError(f"version {self.stable} cannot be stable and canary at once")
 
@@ -48,15 +50,15 @@ def describe(split: TrafficSplit | None) -> str:
 def route(before: TrafficSplit | None, version: str, canary_percent: float | None) -> TrafficSplit:
     """Return the routing with a new version in it.
 
-    The first version there ever is gets everybody. After that, `canary_percent` of users get the
-    new version as canary; None moves everybody at once. Cutting what is stable already changes
+    The first version there ever is gets everybody. After that, `canary_percent` of requests
+    go to the new version as canary; None moves all at once. Cutting what is stable already changes
     nothing. Raises ReleaseError while another canary is out.
     """
     if before is None:
         return TrafficSplit(version)
     if before.canary not in (None, version):
         raise ReleaseError(
-            f"version {before.canary} is canary with {before.canary_percent:g}% of users: "
+            f"version {before.canary} is canary with {before.canary_percent:g}% of requests: "
             "promote it or roll it back before releasing another"
         )
     if version == before.stable:

@@ -107,10 +107,10 @@ def _shares(found: ReleaseState, steps: Sequence[Step], axis: _Axis) -> Iterator
         weights[-1] = (weights[-1][0], 100.0)
     points = [(0.0, 0.0), *weights, (axis.end, weights[-1][1])]
     yield svg_chart.line_chart(
-        "Share of users",
+        "Share of requests",
         [Series(f"version {found.version}", points, step=True)],
         x_label=axis.label,
-        y_label="percent of users",
+        y_label="percent of requests",
         marks=[
             Mark(step.name, axis.at(step.time), axis="x")
             for step in steps

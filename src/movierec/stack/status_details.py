@@ -2,20 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, Final
-
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from typing import Any
 
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.release_factory import open_releases
 from movierec.aws.s3_store import S3Store
-from movierec.errors import MovierecError, ObjectNotFoundError, UnavailableError
+from movierec.errors import MovierecError, ObjectNotFoundError
+from movierec.kafka import offsets
 from movierec.lake.schema import EVENTS, QUARANTINE
 from movierec.model import artifact
-
-_KAFKA_WITHIN_MS: Final = 5_000
 
 Variables = Mapping[str, str]
 
@@ -47,22 +43,8 @@ def quarantined(variables: Variables) -> int:
 def ingest_lag_lines(variables: Variables) -> int:
     """Return how many lines of the topic have not reached the lake."""
     topic = settings.require(variables, settings.TOPIC)
-    lake = DeltaLake.from_env(variables)
-    offsets = _offsets(settings.kafka_options(variables), topic)
-    return lag(offsets, {p: lake.transaction(EVENTS.name, f"{topic}-{p}") for p in offsets})
-
-
-def lag(offsets: Mapping[int, tuple[int, int]], stored: Mapping[int, int | None]) -> int:
-    """Return how many lines are ahead of what is stored, over all partitions.
-
-    `offsets` are the oldest line's and that of the next to come; `stored` is the last offset in
-    the lake. What Kafka has deleted since does not wait for anybody.
-    """
-    waiting = 0
-    for partition, (oldest, following) in offsets.items():
-        last = stored[partition]
-        waiting += max(0, following - max(oldest, 0 if last is None else last + 1))
-    return waiting
+    written = offsets.of_topic(settings.kafka_options(variables), topic)
+    return offsets.missing_lines(DeltaLake.from_env(variables), topic, written)
 
 
 def newest_model(variables: Variables) -> str | None:
@@ -83,25 +65,6 @@ def split(variables: Variables) -> dict[str, Any] | None:
 def releases_under_way(variables: Variables) -> list[str]:
     """Return the releases that have not ended, oldest first."""
     return list(open_releases(variables).log.open_releases())
-
-
-def _offsets(options: Mapping[str, Any], topic: str) -> dict[int, tuple[int, int]]:
-    """Return each partition's oldest offset, and the next one. Raises UnavailableError."""
-    try:
-        consumer = KafkaConsumer(**options, bootstrap_timeout_ms=_KAFKA_WITHIN_MS)
-        try:
-            numbers = consumer.partitions_for_topic(topic) or ()
-            partitions = [TopicPartition(topic, number) for number in numbers]
-            oldest, following = (
-                consumer.beginning_offsets(partitions),
-                consumer.end_offsets(partitions),
-            )
-        finally:
-            consumer.close()
-    except KafkaError as exc:
-        servers = ",".join(options["bootstrap_servers"])
-        raise UnavailableError(f"kafka at {servers}: {exc}") from exc
-    return {each.partition: (oldest[each], following[each]) for each in partitions}
 
 
 def _said(ask: Callable[[Variables], Any], variables: Variables) -> Any:  # noqa: ANN401  any JSON

@@ -110,7 +110,7 @@ def test_a_release_is_followed_to_its_end():
         lab.look(release, "worse" if len(asked) > 1 else "unclear", seconds=1)
 
     found = release_execution.follow(
-        lab.releases, release, driven=lambda: True, ticker=ticker, sleep=sleep
+        lab.releases, release, running=lambda: True, ticker=ticker, sleep=sleep
     )
 
     assert found.state == "rolled back"
@@ -121,14 +121,14 @@ def test_a_release_is_followed_to_its_end():
 
 
 def test_a_release_that_nobody_drives_is_not_followed_for_ever():
-    lab, driven = Lab(), iter([True, False])
+    lab, running = Lab(), iter([True, False])
     release = lab.begin()
 
     with pytest.raises(ReleaseError, match=f"`movierec release resume {release}`"):
         release_execution.follow(
             lab.releases,
             release,
-            driven=lambda: next(driven),
+            running=lambda: next(running),
             ticker=Ticker(),
             sleep=lambda _seconds: None,
         )
@@ -144,6 +144,6 @@ def test_a_release_is_waited_for_before_its_first_step_is_written():
 
     release = "20261120T101501000Z"
     found = release_execution.follow(
-        lab.releases, release, driven=lambda: True, ticker=ticker, sleep=sleep
+        lab.releases, release, running=lambda: True, ticker=ticker, sleep=sleep
     )
     assert (found.state, names) == ("aborted", [release])

@@ -1,8 +1,8 @@
 import pytest
 
 from movierec.aws.step_functions import Progressed
-from movierec.cli.retrain import pairs, show
-from movierec.errors import TrainingError, UsageError
+from movierec.cli.retrain import await_none_missing, pairs, show
+from movierec.errors import TrainingError, UnavailableError, UsageError
 from movierec.stack.progress import Progress
 
 
@@ -11,21 +11,22 @@ class Steps:
 
     def __init__(self):
         self.ended = []
+        self.updates = []
 
     def begin(self, name):
-        self.name = name
-        return _Step(name)
+        return _Step(name, self.updates)
 
     def end(self, step, seconds, error):
         self.ended.append((step.name, error is None))
 
 
 class _Step:
-    def __init__(self, name):
+    def __init__(self, name, updates):
         self.name = name
+        self.updates = updates
 
     def update(self, done=None, total=None, note=None):
-        pass
+        self.updates.append((done, total, note))
 
 
 def entered(state):
@@ -70,3 +71,43 @@ def test_parameters_are_numbers_where_they_can_be():
 def test_a_parameter_without_a_name_or_value_is_refused(text):
     with pytest.raises(UsageError, match="NAME=VALUE"):
         pairs([text])
+
+
+class Time:
+    """A clock that only sleep moves."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def clock_s(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds
+
+
+def waiting(steps, counts):
+    time = Time()
+    found = iter(counts)
+    await_none_missing(Progress(steps), lambda: next(found), clock_s=time.clock_s, sleep=time.sleep)
+    return time
+
+
+def test_training_waits_until_no_line_is_missing_and_says_how_many_are():
+    steps = Steps()
+    waiting(steps, [1500, 1500, 900, 0])
+    assert steps.updates == [(0, 1500, "1,500 lines to go"), (600, 1500, "900 lines to go")]
+    assert steps.ended == [("ingest", True)]
+
+
+def test_a_lake_that_fills_slowly_is_waited_for_however_long_it_takes():
+    """A line every 50 s: what counts is that any arrives."""
+    counts = [lines for lines in range(50, 0, -1) for _ in range(100)]
+    assert waiting(Steps(), [*counts, 0]).now_s > 1000 + 40 * 50
+
+
+def test_a_lake_that_nothing_reaches_any_more_ends_the_wait():
+    steps = Steps()
+    with pytest.raises(UnavailableError, match=r"1,500 lines.*ingest worker does not run"):
+        waiting(steps, [1500] * 1000)
+    assert steps.ended == [("ingest", False)]

@@ -31,7 +31,7 @@ STABLE = TrafficSplit("1")
 
 
 def canary(percent: float) -> TrafficSplit:
-    """Return the routing where the second version has this share of users."""
+    """Return the routing where the second version has this share of requests."""
     return TrafficSplit("1", "2", percent)
 
 

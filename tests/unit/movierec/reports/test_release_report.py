@@ -91,7 +91,7 @@ def test_the_charts_show_share_difference_and_hit_rate_over_the_looks() -> None:
     found = charts(text(*EXPOSED, *looks))
 
     assert [title(each) for each in found] == [
-        "Share of users",
+        "Share of requests",
         "Gain in hit rate, canary less stable",
         "Hit rate",
     ]
@@ -103,7 +103,7 @@ def test_before_there_are_bounds_their_chart_is_not_drawn_and_that_is_said() -> 
     page = text(*EXPOSED, step("hold", 12, evaluation=bare), step("hold", 13, evaluation=bare))
 
     assert "too few trials" in page
-    assert [title(each) for each in charts(page)] == ["Share of users"]
+    assert [title(each) for each in charts(page)] == ["Share of requests"]
     assert "stable 950 of 9,500 lists watched" in page
 
 
