@@ -1,4 +1,4 @@
-"""A lineage laid out: in sections for people, as plain values for machines."""
+"""Render a lineage: as sections of text, and as JSON."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ class Section:
 
 
 def render(chain: Lineage) -> tuple[Section, ...]:
-    """Return the chain's links in order, each a section; missing ones in a section of their own."""
+    """Return a section for each link in order, and one for the missing links."""
     sections = (
         Section("recommendation", _rows_of_served(chain.served)),
         Section("site", _rows_of_site(chain.site_event) if chain.site_event else ()),
@@ -34,7 +34,7 @@ def render(chain: Lineage) -> tuple[Section, ...]:
 
 
 def to_json(chain: Lineage) -> dict[str, Any]:
-    """Return the chain as plain values, times as ISO 8601."""
+    """Return the lineage as plain values, times as ISO 8601."""
     row = {"served_at": chain.served.served_at.isoformat(), **asdict(chain.served)}
     del row["served_at_us"]
     event = chain.site_event
@@ -65,7 +65,7 @@ def _rows_of_site(event: Facts) -> tuple[tuple[str, str], ...]:
 
 
 def _line(event: Facts) -> str:
-    """Return the line that the site wrote; it knows no time zones."""
+    """Return the line that the site wrote, whose times have no zone."""
     return log_lines.dump({**event, "event_time": utc(event["event_time"]).replace(tzinfo=None)})
 
 

@@ -1,4 +1,4 @@
-"""Logs as events: one JSON object a line, the name of what happened and its facts."""
+"""Structured logs: one JSON object a line, with an event's name and its fields."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from typing import Final
 PARTITIONS_TAKEN: Final = "partitions_taken"
 """The ingest worker's event that `movierec up` waits for: from here on, lines reach the lake."""
 
-# What a LogRecord carries by itself; everything else came in by `extra`.
+# A LogRecord's own attributes; all others come from `extra`.
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
@@ -33,17 +33,17 @@ class JsonLines(logging.Formatter):
 
 
 def tells(path: Path, event: str) -> bool:
-    """Say whether a log of ours, which may be growing, holds an event."""
-    told = f'"event": {json.dumps(event)}'
+    """Return whether a log in this format, which may be growing, contains an event."""
+    wanted = f'"event": {json.dumps(event)}'
     try:
         with path.open(encoding="utf-8", errors="replace") as lines:
-            return any(told in line for line in lines)
+            return any(wanted in line for line in lines)
     except FileNotFoundError:
         return False
 
 
 def to_stderr(*packages: str, level: int = logging.INFO) -> None:
-    """Send the process's logs to standard error; others than its packages speak up from WARNING."""
+    """Send the process's logs to standard error; packages not named here log from WARNING up."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
