@@ -1,4 +1,4 @@
-"""Lambda `movierec-lake-maintenance`: maintain the lake's tables (delete old rows, compact, vacuum).
+"""Lambda `movierec-lake-maintenance`: delete expired rows, compact small files, vacuum old ones.
 
 The event is ignored. Answer, for each table that exists:
 

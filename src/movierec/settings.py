@@ -76,7 +76,7 @@ REST_API: Final = "MOVIEREC_REST_API"
 """Id of the API's REST API in API Gateway."""
 
 ROLLOUT_FUNCTION: Final = "MOVIEREC_ROLLOUT_FUNCTION"
-"""Name of the Lambda function that carries out releases and publishes their pages."""
+"""Name of the Lambda function that executes releases and publishes their reports."""
 
 RELEASE_POLICY: Final = "MOVIEREC_RELEASE_POLICY"
 """JSON object of overrides of `movierec.releases.policy.Policy`; none if unset."""

@@ -1,4 +1,4 @@
-"""Ports of a release: the API's function, canary alarms, notification topic, report renderer."""
+"""Ports of a release: the API's function, canary alarms, notification topic, async invoker."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

@@ -32,7 +32,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(event, default=str)
 
 
-def tells(path: Path, event: str) -> bool:
+def contains_event(path: Path, event: str) -> bool:
     """Return whether a log in this format, which may be growing, contains an event."""
     wanted = f'"event": {json.dumps(event)}'
     try:

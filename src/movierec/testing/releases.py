@@ -1,4 +1,4 @@
-"""In-memory ports of releases: the API's function, canary alarms, notification topic, calls.
+"""In-memory ports of releases: function, canary alarms, notification topic, async invoker.
 
 They pass the same contract suite as the implementations in `movierec.aws`.
 """

@@ -32,7 +32,9 @@ def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str])
     """
     started = _module(run, INGEST, "ingest_worker", (), _env(run, variables, inherited))
     log = run.log(INGEST)
-    return replace(started, ready=lambda: json_logging.tells(log, json_logging.PARTITIONS_TAKEN))
+    return replace(
+        started, ready=lambda: json_logging.contains_event(log, json_logging.PARTITIONS_TAKEN)
+    )
 
 
 def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
