@@ -113,7 +113,7 @@ class ReleaseNotFoundError(ReleaseError):
 class ReleaseConflictError(ReleaseError):
     """A concurrent change of the function or its alias: the revision is stale."""
 
-    next_step = "look at the present state, then decide again"
+    next_step = "check the present state, then decide again"
 
 
 class DemoError(MovierecError):

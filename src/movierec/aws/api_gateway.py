@@ -92,7 +92,7 @@ class Gateway:
 
     def find(self, name: str) -> str | None:
         """Return the id of the oldest REST API of that name, None if there is none."""
-        with _errors(f"look for REST API {name}"):
+        with _errors(f"find REST API {name}"):
             pages = self.aws.get_paginator("get_rest_apis").paginate()
             found = [api for page in pages for api in page["items"] if api["name"] == name]
         oldest = min(found, key=lambda api: (api["createdDate"], api["id"]), default=None)

@@ -86,19 +86,19 @@ class LineageResolver:
             raise UsageError(f"user {user_id} was served nothing within a day of {at.isoformat()}")
         return self._lineage(found)
 
-    def verify(self, chain: Lineage) -> tuple[Check, ...]:
+    def verify(self, lineage: Lineage) -> tuple[Check, ...]:
         """Read the data again, at the versions that the manifests name, and compare."""
-        checks = list(check_links(chain))
-        if chain.model is not None:
-            key = artifact.key(chain.served.model_version, "")
-            sums = self._sums(key, chain.model)
-            checks += check_files("model", chain.model, sums)
-            checks += self._check_answer(chain)
-        if chain.dataset is not None:
-            key = dataset.key(str(chain.dataset["dataset_id"]), "")
-            sums = self._sums(key, chain.dataset)
-            checks += check_files("data set", chain.dataset, sums)
-            checks += self._check_lake(chain.dataset)
+        checks = list(check_links(lineage))
+        if lineage.model is not None:
+            key = artifact.key(lineage.served.model_version, "")
+            sums = self._sums(key, lineage.model)
+            checks += check_files("model", lineage.model, sums)
+            checks += self._check_answer(lineage)
+        if lineage.dataset is not None:
+            key = dataset.key(str(lineage.dataset["dataset_id"]), "")
+            sums = self._sums(key, lineage.dataset)
+            checks += check_files("data set", lineage.dataset, sums)
+            checks += self._check_lake(lineage.dataset)
         return tuple(checks)
 
     # Links ------------------------------------------------------------------------------
@@ -185,9 +185,9 @@ class LineageResolver:
                 found[name] = {"sha256": digest, "size_bytes": path.stat().st_size}
         return found
 
-    def _check_answer(self, chain: Lineage) -> Iterator[Check]:
+    def _check_answer(self, lineage: Lineage) -> Iterator[Check]:
         """Recommend again for the same user, unless the proxy itself answered."""
-        found = chain.served
+        found = lineage.served
         if found.source not in ("model", "popular") or not found.movie_ids:
             return
         with tempfile.TemporaryDirectory() as scratch:

@@ -37,7 +37,7 @@ def ensure(options: Mapping[str, Any], topic: str, partitions: int) -> int:
     servers = options["bootstrap_servers"]
     # Without a broker, kafka-python would leave a thread behind that keeps retrying.
     if not reachable(servers, timeout_s=_CONNECTED_WITHIN_S):
-        raise _unavailable(topic, servers, "nobody answers")
+        raise _unavailable(topic, servers, "no broker answers")
     try:
         client = KafkaAdminClient(bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS, **options)
         with closing(client) as admin:

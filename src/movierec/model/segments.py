@@ -17,7 +17,7 @@ _AGE_LIMITS: Final = (18, 25, 35, 45, 55)
 _GENDERS: Final = ("F", "M", "O")
 
 LARGEST_AGE: Final = 120
-"""In years; a larger one is a typing error, and counts as unknown."""
+"""In years, as old as people get; a larger one is a typing error, and counts as unknown."""
 
 GROUPS: Final = (UNKNOWN_GROUP, *(f"{g}:{band}" for g in _GENDERS for band in _AGE_BANDS))
 """`<gender>:<age band>`; O is any gender but F and M, and none given. 0: no age known."""

@@ -67,14 +67,14 @@ def check_answer(found: Served, again: Ranked) -> Check:
     return Check("the model's answer", ", ".join(found.movie_ids), ", ".join(again.movie_ids))
 
 
-def check_links(chain: Lineage) -> tuple[Check, ...]:
+def check_links(lineage: Lineage) -> tuple[Check, ...]:
     """Compare each link's reference to the next with the next link's own identity."""
     # $LATEST is pinned to no model.
-    pinned = chain.function if chain.function and chain.function.model_version else None
+    pinned = lineage.function if lineage.function and lineage.function.model_version else None
     pairs = (
-        ("model of the function", pinned, "model_version", chain.served.model_version),
-        ("model", chain.model, "model_version", chain.served.model_version),
-        ("data set", chain.dataset, "dataset_id", (chain.model or {}).get("dataset_id")),
+        ("model of the function", pinned, "model_version", lineage.served.model_version),
+        ("model", lineage.model, "model_version", lineage.served.model_version),
+        ("data set", lineage.dataset, "dataset_id", (lineage.model or {}).get("dataset_id")),
     )
     return tuple(
         Check(name, str(expected), str(_field(link, field)))

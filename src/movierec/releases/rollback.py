@@ -27,9 +27,8 @@ def roll_back(
 ) -> TrafficSplit:
     """Route all requests to the stable version, or to version `to`; idempotent.
 
-    With `of`, only if that version is the canary; `at` is when it was decided, if not now. The
-    one step that is not write-ahead: if the log cannot be written, the alias is updated all the
-    same, and the error is raised after that.
+    With `of`, only if that version is the canary; `at` is when it was decided, if not now. Unlike
+    other steps, it is applied even if the log cannot be written; that error is raised afterwards.
     """
     alias = releases.require_alias()
     before = alias.split
