@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.benchmark_report import ROOT, Row, table
 from movierec.releases.policy import Policy
-from movierec.reports.svg_chart import Look, Mark, Point, Series, line_chart
+from movierec.reports.svg_chart import Mark, Point, Series, Style, line_chart
 
 _FOLDER = ROOT / "docs" / "releases"
 _PAGE = ROOT / "docs" / "releases-error-rates.md"
@@ -108,13 +108,13 @@ def _false_aborts(curves: Curves) -> str:
 
 
 def _caught(curves: Curves) -> str:
-    looks: tuple[Look, ...] = ("ours", "also")
+    styles: tuple[Style, ...] = ("ours", "also")
     last = 8 * curves.fixed_size
     return line_chart(
         "Canary requests until a bad canary is rolled back",
         [
-            Series(name, _cut(_shares(values, curves), last), look, step=True)
-            for (name, values), look in zip(curves.caught.items(), looks, strict=True)
+            Series(name, _cut(_shares(values, curves), last), style, step=True)
+            for (name, values), style in zip(curves.caught.items(), styles, strict=True)
         ],
         x_label="canary requests",
         y_label="percent of releases caught by then",
@@ -127,13 +127,13 @@ def _caught(curves: Curves) -> str:
 
 def _promoted(curves: Curves) -> str:
     shortest_h = len(curves.policy.steps) * curves.policy.dwell_s / 3600
-    looks: tuple[Look, ...] = ("good", "ours", "bad")
+    styles: tuple[Style, ...] = ("good", "ours", "bad")
     last = 3 * shortest_h
     return line_chart(
         "Time until a canary serves everybody for good",
         [
-            Series(name, _cut(_shares(values, curves, 3600), last), look, step=True)
-            for (name, values), look in zip(curves.promoted_s.items(), looks, strict=True)
+            Series(name, _cut(_shares(values, curves, 3600), last), style, step=True)
+            for (name, values), style in zip(curves.promoted_s.items(), styles, strict=True)
         ],
         x_label="hours since the release began",
         y_label="percent of releases promoted by then",

@@ -1,1 +1,1 @@
-"""The API. Chalice runs it from this folder: modules are imported as `app` and `chalicelib`."""
+"""The recommendation API; Chalice imports its modules as `app` and `chalicelib`."""

@@ -1,4 +1,4 @@
-"""The routes of the API; what they answer is decided in chalicelib."""
+"""Routes of the API; chalicelib has their implementation."""
 
 from chalice.app import Chalice, Response
 from chalicelib import responder
@@ -15,23 +15,23 @@ def recommend(user_id: str) -> Response:
 
 @app.route("/recommend")
 def recommend_nobody() -> Response:
-    """Say what is missing, where API Gateway alone would answer a bare 403."""
+    """Answer that the user id is missing; API Gateway alone would answer a bare 403."""
     return responder.respond(app, lambda service: service.recommend(""))
 
 
 @app.route("/popular")
 def popular() -> Response:
-    """Return up to 20 movie ids that may be shown to anybody."""
+    """Return up to 20 popular movie ids, without adult movies."""
     return responder.respond(app, Service.popular)
 
 
 @app.route("/version")
 def version() -> Response:
-    """Return what answers here, as JSON."""
+    """Return the versions of function, model and code, as JSON."""
     return responder.respond(app, Service.version)
 
 
 @app.route("/healthz")
 def healthz() -> Response:
-    """Say whether there is a model to answer from."""
+    """Return whether a model is available."""
     return responder.respond(app, Service.health)

@@ -1,1 +1,1 @@
-"""Kafka to the lake: the site's log lines become rows, each exactly once."""
+"""Ingest the site's log lines from Kafka into the lake, exactly once."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from ingest_worker.kafka_source import KafkaSource
-from ingest_worker.lag_metrics import Meter, publish_steadily
+from ingest_worker.lag_metrics import Meter, publish_periodically
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec import settings
 from movierec.aws.cloudwatch_metrics import CloudWatchSink
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.5
 _POLL_LINES = 50_000
-# As fine as CloudWatch keeps a standard metric.
+# The resolution of CloudWatch's standard metrics.
 _METRICS_EVERY_S = 60.0
 
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(args: argparse.Namespace, stop: threading.Event) -> None:
     lake = DeltaLake.from_env(os.environ)
-    # A poll never brings more than a flush takes.
+    # A poll never returns more than a flush may hold.
     poll_lines = min(args.max_lines, _POLL_LINES)
     source = KafkaSource(settings.kafka_options(os.environ), args.topic, poll_lines=poll_lines)
     meter = Meter()
@@ -57,9 +57,9 @@ def _run(args: argparse.Namespace, stop: threading.Event) -> None:
 
 
 def _publish(meter: Meter, every_s: float, stop: threading.Event) -> None:
-    """Start to publish what the meter says; a call that hangs does not keep the process."""
+    """Start the thread that publishes the meter's metrics; it never delays the process's exit."""
     threading.Thread(
-        target=publish_steadily,
+        target=publish_periodically,
         args=(meter, CloudWatchSink(), SystemClock()),
         kwargs={"every_s": every_s, "wait": stop.wait},
         name="metrics",

@@ -1,4 +1,4 @@
-"""From raw records to the rows of one flush, as values."""
+"""Turn raw records into the rows of one flush."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from movierec.lake.schema import Columns, dates, select
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What was read of one partition: ascending offsets (n,), as many lines and times.
+    """Records of one partition: ascending offsets (n,), as many lines and times.
 
-    `written_ms` is when Kafka got each line, milliseconds since 1970.
+    `written_ms` is Kafka's timestamp of each line, milliseconds since 1970.
     """
 
     offsets: Ints
@@ -39,7 +39,7 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of one flush: events by kind, quarantined lines, and how far each partition goes."""
+    """Rows of one flush: events by kind, quarantined lines, and each partition's last offset."""
 
     events: Sequence[Columns]
     quarantined: Columns
@@ -73,7 +73,7 @@ def prepare(
 ) -> Batch:
     """Parse and validate the records of all partitions together.
 
-    `recent` holds the memory of each partition's latest lines, and is fed with these.
+    `recent` has each partition's duplicate filter, which is updated.
     """
     partitions = sorted(records)
     lines = [line for p in partitions for line in records[p].lines]

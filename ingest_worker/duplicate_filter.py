@@ -1,4 +1,4 @@
-"""Lines that the site sent twice."""
+"""Detect lines that the site sent twice."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from movierec.lake.log_lines import Ints, Mask
 
-# At a busy site's 500 lines a second over two partitions this looks back over a minute, longer
-# than any producer retry; 20,000 hashes and offsets are 320 kB a partition.
+# At a busy site's 500 lines a second over two partitions this is more than a minute, longer than
+# any producer retry; 20,000 hashes and offsets are 320 kB a partition.
 WINDOW_OFFSETS = 20_000
 
 
 class RecentLines:
-    """The last lines of one Kafka partition, as hashes.
+    """Hashes of the last lines of one Kafka partition.
 
-    A line is a duplicate when the same bytes stand in the partition at most `window_offsets`
-    before it. That depends on the partition's log alone: a worker that starts in the middle
-    feeds the preceding offsets first and decides as its predecessor would have. Two different
-    lines are taken for one with probability 2**-64 for each pair.
+    A line is a duplicate if the same bytes are in the partition at most `window_offsets` before
+    it. That depends on the partition's log alone: a worker that starts in the middle feeds the
+    preceding offsets first and decides as its predecessor would have. Two different lines collide
+    with probability 2**-64 for each pair.
     """
 
     def __init__(self, window_offsets: int = WINDOW_OFFSETS) -> None:
@@ -26,7 +26,7 @@ class RecentLines:
         self._offsets = np.empty(0, np.int64)
 
     def mark(self, offsets: Ints, lines: Sequence[bytes]) -> Mask:
-        """Return which of the lines, shape (n,), are duplicates, and remember all of them.
+        """Return which of the lines, shape (n,), are duplicates, and add all to the window.
 
         `offsets` (n,) ascend, and follow those of the previous call.
         """
@@ -39,7 +39,7 @@ class RecentLines:
         return marked
 
     def _repeated(self) -> Mask:
-        # Stable: equal hashes stay in the order of their offsets, so neighbours are nearest.
+        # A stable sort keeps equal hashes in the order of their offsets: neighbours are nearest.
         order = np.argsort(self._hashes, kind="stable")
         hashes, offsets = self._hashes[order], self._offsets[order]
         near = (hashes[1:] == hashes[:-1]) & (offsets[1:] - offsets[:-1] <= self._window)

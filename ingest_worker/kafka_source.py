@@ -19,37 +19,37 @@ log = logging.getLogger(__name__)
 GROUP = "movierec-ingest"
 
 # A flush that waits for a lake that is down keeps the partitions for ten minutes; a worker that
-# overstays is caught by its transactions.
+# takes longer is fenced off by its transactions.
 _MAX_POLL_INTERVAL_MS = 600_000
-# How long a killed worker's partitions wait for another; Kafka's default is 45 s. A worker that is
-# only slow, and thought dead, is caught by its transactions too.
+# Failover time of a killed worker's partitions; Kafka's default is 45 s. A slow worker that is
+# declared dead is fenced off by its transactions too.
 _SESSION_TIMEOUT_MS = 10_000
-# Who starts the worker sees within this that there is no broker.
+# Startup fails after this time without a broker.
 _BOOTSTRAP_TIMEOUT_MS = 10_000
 
 
-class Owner(Protocol):
-    """Who is told of rebalances."""
+class RebalanceListener(Protocol):
+    """Callbacks for the group's rebalances."""
 
     def assigned(self, partitions: Iterable[int]) -> None:
-        """Take partitions over; called before the first record of them is polled."""
+        """Take over partitions, before their first record is polled."""
         ...
 
     def revoked(self, partitions: Iterable[int]) -> None:
-        """Finish with partitions; their next owner waits for this to return."""
+        """Finish and release partitions; their next owner waits for this to return."""
         ...
 
     def lost(self, partitions: Iterable[int]) -> None:
-        """Forget partitions that have another owner already."""
+        """Drop partitions that have another owner already."""
         ...
 
 
 class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
     """`ingest_worker.worker.Source` on one topic, as a member of the consumer group.
 
-    kafka-python logs what a rebalance listener raises, and goes on. So an assignment is only
-    noted in the callback, with the partitions paused, and carried out after the poll, where an
-    error reaches the caller; an error in a revocation is kept and raised there too.
+    kafka-python logs an exception in a rebalance callback and goes on. So the callback of an
+    assignment only records it and pauses the partitions; `poll` then carries it out, where an
+    error reaches the caller. An error in a revocation is stored and raised there too.
     """
 
     def __init__(self, options: Mapping[str, Any], topic: str, *, poll_lines: int) -> None:
@@ -59,7 +59,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self._new: list[TopicPartition] | None = None
         self._failed: BaseException | None = None
         self._rejoin = False
-        self._owner: Owner
+        self._owner: RebalanceListener
         with self._errors("joined"):
             self._consumer = KafkaConsumer(
                 group_id=GROUP,
@@ -68,18 +68,18 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
                 session_timeout_ms=_SESSION_TIMEOUT_MS,
                 bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
-                # 8 MB a partition and fetch: the default of 1 MB halves the throughput.
+                # 8 MB a partition and fetch: Kafka's default of 1 MB halves the throughput.
                 max_partition_fetch_bytes=8 << 20,
                 **options,
             )
 
-    def listen(self, owner: Owner) -> None:
-        """Join the group; `owner` hears of every partition that comes and goes."""
+    def listen(self, owner: RebalanceListener) -> None:
+        """Join the group; `owner` gets its rebalances."""
         self._owner = owner
         self._consumer.subscribe([self.topic], listener=self)
 
     def poll(self, timeout_s: float) -> Mapping[int, Records]:
-        """Return what has arrived, by partition; waits at most `timeout_s` for the first."""
+        """Return new records by partition; waits at most `timeout_s` for the first."""
         if self._rejoin:
             self._rejoin = False
             self._consumer.unsubscribe()
@@ -89,7 +89,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 timeout_ms=int(timeout_s * 1000), max_records=self._poll_lines
             )
         self._raise_failure()
-        self._hand_over()
+        self._carry_out_assignment()
         return {
             tp.partition: Records(
                 np.fromiter((record.offset for record in records), np.int64, len(records)),
@@ -100,23 +100,23 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         }
 
     def seek(self, partition: int, offset: int) -> None:
-        """Go on reading at an offset."""
+        """Continue reading at an offset."""
         self._consumer.seek(TopicPartition(self.topic, partition), offset)
 
     def bounds(self, partition: int) -> tuple[int, int]:
-        """Return the oldest offset that there is, and the one after the newest."""
+        """Return the oldest available offset, and the one after the newest."""
         one = TopicPartition(self.topic, partition)
         with self._errors("asked for its offsets"):
             oldest, end = self._consumer.beginning_offsets([one]), self._consumer.end_offsets([one])
         return oldest[one], end[one]
 
     def end(self, partition: int) -> int | None:
-        """Return the offset after the newest line as of the last poll, None before; asks nobody."""
+        """Return the offset after the newest line as of the last poll, None before; without I/O."""
         found: int | None = self._consumer.highwater(TopicPartition(self.topic, partition))
         return found
 
     def commit(self, last_offsets: Mapping[int, int]) -> None:
-        """Tell the group, for lag tools, how far each partition is done."""
+        """Commit offsets to the consumer group, for lag tools alone."""
         self._consumer.commit_async(
             {
                 TopicPartition(self.topic, partition): OffsetAndMetadata(last + 1, "", -1)
@@ -125,7 +125,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         )
 
     def relinquish(self, partitions: Iterable[int]) -> None:
-        """Leave the group at the next poll and join it again; only the group can reassign."""
+        """Leave the group at the next poll and rejoin it: only the group reassigns partitions."""
         self._rejoin = bool(list(partitions))
 
     def close(self) -> None:
@@ -133,17 +133,17 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.close()
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Note new partitions; they stay silent until the owner has sought its place."""
+        """Record new partitions; they are paused until the owner has set its offset."""
         self._new = list(assigned)
         self._consumer.pause(*self._new)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Let the owner finish with partitions."""
-        self._tell(self._owner.revoked, revoked)
+        """Have the owner finish and release partitions."""
+        self._notify(self._owner.revoked, revoked)
 
     def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
-        """Let the owner forget partitions."""
-        self._tell(self._owner.lost, lost)
+        """Have the owner drop partitions."""
+        self._notify(self._owner.lost, lost)
 
     @contextmanager
     def _errors(self, done: str) -> Iterator[None]:
@@ -155,9 +155,9 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 f"{type(exc).__name__} {exc}; {UnavailableError.next_step}"
             ) from exc
 
-    def _tell(self, hear: Any, partitions: Iterable[TopicPartition]) -> None:  # noqa: ANN401
+    def _notify(self, callback: Any, partitions: Iterable[TopicPartition]) -> None:  # noqa: ANN401
         try:
-            hear([tp.partition for tp in partitions])
+            callback([tp.partition for tp in partitions])
         except BaseException as exc:  # noqa: BLE001  raised by the poll around this callback
             self._failed = exc
 
@@ -166,13 +166,13 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
             failed, self._failed = self._failed, None
             raise failed
 
-    def _hand_over(self) -> None:
+    def _carry_out_assignment(self) -> None:
         if self._new is None:
             return
         new, self._new = self._new, None
         partitions = [tp.partition for tp in new]
         self._owner.assigned(partitions)
         self._consumer.resume(*new)
-        # Also of none, where there are more workers than partitions: this one stands by.
+        # Also of none: with more workers than partitions this one is a standby.
         log.info("partitions_taken", extra={"topic": self.topic, "partitions": partitions})
         entrypoint.notify_ready()  # from here on, lines reach the lake

@@ -1,8 +1,8 @@
-"""How far the lake is behind the log, and how much of the log is junk.
+"""Metrics of the ingest worker: lag of the lake behind Kafka, and quarantine rate.
 
-The worker tells a `Meter` what it reads and stores, in memory alone. A thread of its own publishes
-what the meter says: no flush waits for CloudWatch, and while the worker waits for a lake that is
-down, the lag grows where people see it. What cannot be published is logged and not told later.
+The worker reports to a `Meter`, in memory. A separate thread publishes its values: no flush waits
+for CloudWatch, and the lag is published even while the worker waits for a lake that is down.
+Values that cannot be published are logged and dropped.
 """
 
 import logging
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Standing:
-    """How far a partition is: its next offset, the last stored one, the oldest line between."""
+class _Progress:
+    """A partition's next offset, its last stored one, and the time of the oldest line between."""
 
     end: int
     stored: int
@@ -34,38 +34,38 @@ class _Standing:
 
 
 class Meter:
-    """What one worker's partitions lack, and the lines that it stored since it was last asked.
+    """Lag of one worker's partitions, and its lines stored since the last `take`.
 
-    Offsets are as of the last poll: a worker that cannot go on counts no new lines, but the oldest
-    one that it has not stored gets older. Times are milliseconds since 1970, lines' by Kafka's
-    timestamp: the site's clock may be another, and a history that is played back is not late.
+    Offsets are as of the last poll: a blocked worker counts no new lines, but its oldest line that
+    is not stored gets older. Times are milliseconds since 1970, of lines by Kafka's timestamp: the
+    site's clock may differ, and a replayed history is not late.
     """
 
     def __init__(self) -> None:
-        self._partitions: dict[int, _Standing] = {}
+        self._partitions: dict[int, _Progress] = {}
         self._lines = 0
         self._quarantined = 0
         self._lock = threading.Lock()
 
     def resumed(self, partition: int, *, stored: int, end: int, now_ms: float) -> None:
-        """Note where a partition stands; what waited longest before it was lost still does."""
+        """Record a resumed partition's offsets; the age of its oldest line is kept."""
         with self._lock:
             before = self._partitions.get(partition)
             oldest_ms = before.oldest_ms if before else None
             if oldest_ms is None and end > stored + 1:
                 oldest_ms = now_ms
-            self._partitions[partition] = _Standing(end, stored, oldest_ms)
+            self._partitions[partition] = _Progress(end, stored, oldest_ms)
 
     def read(self, partition: int, *, written_ms: float, end: int) -> None:
-        """Note that lines wait to be stored, the oldest of them written at that time."""
+        """Record lines that are read and not stored, the oldest with timestamp `written_ms`."""
         with self._lock:
-            standing = self._partitions[partition]
-            standing.end = end
-            waited_ms = standing.oldest_ms
-            standing.oldest_ms = written_ms if waited_ms is None else min(waited_ms, written_ms)
+            progress = self._partitions[partition]
+            progress.end = end
+            oldest_ms = progress.oldest_ms
+            progress.oldest_ms = written_ms if oldest_ms is None else min(oldest_ms, written_ms)
 
     def stored(self, last_offsets: Mapping[int, int], *, lines: int, quarantined: int) -> None:
-        """Note that partitions are in the lake up to an offset, with so many lines more."""
+        """Record a flush: the partitions' last stored offsets, and its number of lines."""
         with self._lock:
             for partition, last in last_offsets.items():
                 self._partitions[partition].stored = last
@@ -74,13 +74,13 @@ class Meter:
             self._quarantined += quarantined
 
     def forgotten(self, partitions: Iterable[int]) -> None:
-        """Note that partitions are somebody else's."""
+        """Drop partitions that have another owner."""
         with self._lock:
             for partition in partitions:
                 self._partitions.pop(partition, None)
 
     def take(self, now: datetime) -> dict[Metric, float]:
-        """Return the values of `INGEST_METRICS`, and begin to count lines anew."""
+        """Return the values of `INGEST_METRICS`, and reset the count of lines."""
         with self._lock:
             lines, quarantined = self._lines, self._quarantined
             self._lines = self._quarantined = 0
@@ -92,10 +92,10 @@ class Meter:
         return values | ({QUARANTINE_RATE: quarantined / lines} if lines else {})
 
 
-def publish_steadily(
+def publish_periodically(
     meter: Meter, sink: MetricSink, clock: Clock, *, every_s: float, wait: Callable[[float], bool]
 ) -> None:
-    """Publish what the meter says, at once and then so often, until `wait` says to stop."""
+    """Publish the meter's values at once and then every `every_s`, until `wait` returns True."""
     while True:
         try:
             sink.publish(meter.take(clock.now()), INGEST_DIMENSIONS)

@@ -1,21 +1,21 @@
-"""The worker: reads partitions, flushes batches, and resumes from what the lake says.
+"""The worker: reads partitions, flushes batches, and resumes from the lake's transactions.
 
 Theory of operation. Each flush first appends the quarantined lines, then the events; both commits
-carry `(topic-partition, last offset)`. The events commit is the one that counts:
+carry `(topic-partition, last offset)`. The events commit is authoritative:
 
-- A partition is read from its events transaction + 1, whatever the consumer group remembers;
-  Kafka's committed offset is written after the flush, for lag tools alone.
+- A partition is read from its events transaction + 1, whatever the group's committed offset is;
+  that is written after the flush, for lag tools alone.
 - A crash between the two commits leaves quarantined lines whose events are missing. The next
-  owner reads the same offsets again. Rules or catalog may have changed meanwhile, so it does not
-  trust its own verdict on them: offsets that the quarantine table holds already are passed over,
-  and all the others are written wherever they now belong.
-- A commit that failed may have gone through all the same, and only its answer was lost. So nothing
-  is ever repeated from memory: after any failure the worker forgets what it has read, waits, and
-  begins again from what the lake says.
-- Taking partitions over begins with a fence: one commit to events that raises the partitions' term,
-  which every later commit of this worker repeats. A worker that lost its partition without
-  noticing, even between its two commits, finds a newer term in the table, or is refused by Delta's
-  conflict check: it gives the partition up and joins the group again. (A fencing token: Kleppmann,
+  owner reads the same offsets again. Rules or catalog may have changed meanwhile and give another
+  result: so it skips offsets that are in the quarantine table already, and writes all others to
+  the table where they now belong.
+- A failed commit may have succeeded, and only its answer was lost. So nothing is retried from
+  memory: after any failure the worker drops what it has read, waits, and resumes from the lake's
+  transactions.
+- Taking over partitions begins with a fence: one commit to events that increments the partitions'
+  epoch, which every later commit of this worker repeats. A worker that lost its partition unawares,
+  even between its two commits, finds a newer epoch in the table, or is refused by Delta's conflict
+  check: it relinquishes the partition and rejoins the group. (A fencing token: Kleppmann,
   "Designing Data-Intensive Applications", 2017, chapter 8.)
 """
 
@@ -44,37 +44,37 @@ class Source(Protocol):
     topic: str
 
     def poll(self, timeout_s: float) -> Mapping[int, Records]:
-        """Return what has arrived, by partition; waits at most `timeout_s` for the first."""
+        """Return new records by partition; waits at most `timeout_s` for the first."""
         ...
 
     def seek(self, partition: int, offset: int) -> None:
-        """Go on reading at an offset, or at the oldest one there is if that is newer."""
+        """Continue reading at an offset, or at the oldest available one if that is newer."""
         ...
 
     def commit(self, last_offsets: Mapping[int, int]) -> None:
-        """Tell the group how far each partition is done."""
+        """Commit offsets to the consumer group."""
         ...
 
     def bounds(self, partition: int) -> tuple[int, int]:
-        """Return the oldest offset that there is, and the one after the newest."""
+        """Return the oldest available offset, and the one after the newest."""
         ...
 
     def end(self, partition: int) -> int | None:
-        """Return the offset after the newest line as of the last poll, if one has told it."""
+        """Return the offset after the newest line as of the last poll, None before."""
         ...
 
     def relinquish(self, partitions: Iterable[int]) -> None:
-        """Stop reading partitions that somebody else has taken over, and rejoin the group."""
+        """Stop reading partitions that another worker has taken over, and rejoin the group."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FlushPolicy:
-    """When to flush: at so many lines, or so long after the first of them.
+    """When to flush: at a number of lines, or at the age of the first of them.
 
-    200,000 lines are about 20 MB here and one Delta commit of a second. Five seconds is what the
-    lake lags behind at a busy site's 500 lines/s, as `served` does; each flush is three files that
-    every reader opens until they are joined, so sooner costs more than it tells.
+    200,000 lines are about 20 MB here and one Delta commit of a second. Five seconds is the lake's
+    lag at a busy site's 500 lines/s, as for `served`; each flush is three files that every reader
+    opens until compaction, so a shorter lag costs more than it is worth.
     """
 
     max_lines: int = 200_000
@@ -83,32 +83,32 @@ class FlushPolicy:
 
 @dataclass(slots=True)
 class _Partition:
-    """What the worker knows of a partition it owns."""
+    """State of an owned partition."""
 
     name: str
     epoch: int
-    """Counts the take-overs of the partition; the newest one alone may write events."""
+    """Fencing epoch: only the newest owner may write events."""
     in_events: int
     in_quarantine: int
     quarantined: frozenset[int]
-    """Offsets past `in_events` that are in quarantine already."""
+    """Offsets past `in_events` that are quarantined already."""
     recent: RecentLines = field(default_factory=RecentLines)
     pending: list[Records] = field(default_factory=list)
 
 
 NOTHING_YET = -1
-"""The offset before the first, and the term."""
+"""The offset before the first, and the epoch before the first."""
 
 
 def epoch_of(partition_name: str) -> str:
-    """Return the name of the transaction that counts a partition's take-overs."""
+    """Return the name of the transaction that holds a partition's epoch."""
     return f"{partition_name}:term"
 
 
 class Worker:
     """One member of the consumer group.
 
-    `pause` waits so many seconds, and returns True when the worker is asked to stop meanwhile.
+    `pause` waits for some seconds, and returns True if the worker has to stop meanwhile.
     """
 
     def __init__(
@@ -136,9 +136,9 @@ class Worker:
         self._first_pending_at: float | None = None
 
     def assigned(self, partitions: Iterable[int]) -> None:
-        """Take partitions over from where the lake says they stand; waits for the lake.
+        """Take over partitions at the offsets in the lake; retries until the lake answers.
 
-        Raises ConfigError when a partition is not the one that the lake's rows came from.
+        Raises ConfigError when the topic is not the one that the lake's rows came from.
         """
         wanted = list(partitions)
         delay_s = _FIRST_RETRY_S
@@ -154,7 +154,7 @@ class Worker:
                 return
 
     def revoked(self, partitions: Iterable[int]) -> None:
-        """Flush what was read, then let go; what cannot be written the next owner reads again."""
+        """Flush, then release partitions; on failure their next owner reads the lines again."""
         try:
             self._flush_once()
         except (ConflictError, UnavailableError) as exc:
@@ -162,24 +162,24 @@ class Worker:
         self._forget(partitions)
 
     def lost(self, partitions: Iterable[int]) -> None:
-        """Forget partitions that another worker owns already."""
+        """Drop partitions that another worker owns already."""
         self._forget(partitions)
 
     def step(self, timeout_s: float) -> None:
         """Read once, and flush if the policy says so."""
         for partition, records in self._source.poll(timeout_s).items():
-            self._take(partition, records)
+            self._add(partition, records)
         if self._due():
             self.flush()
 
     def flush(self) -> None:
-        """Write everything that has been read, or begin again from what the lake says."""
+        """Write all pending lines; on failure resume from the lake's transactions."""
         partitions = [p for p, owned in self._owned.items() if owned.pending]
         try:
             self._flush_once()
         except ConflictError as exc:
             log.warning("flush_refused", extra={"error": str(exc)})
-            self._give_up(partitions)
+            self._relinquish(partitions)
         except UnavailableError as exc:
             log.warning("flush_failed", extra={"error": str(exc), "retry_in_s": _FIRST_RETRY_S})
             if not self._pause(_FIRST_RETRY_S):
@@ -192,7 +192,7 @@ class Worker:
             self._resume(partition, name, epochs[partition])
 
     def _fence(self, names: Mapping[int, str]) -> dict[int, int]:
-        """Begin a new term for each partition, before anything about it is read."""
+        """Begin a new epoch for each partition, before its other transactions are read."""
         epochs = {
             p: _or_nothing(self._lake.transaction(EVENTS.name, epoch_of(name))) + 1
             for p, name in names.items()
@@ -216,7 +216,7 @@ class Worker:
         log.info("partition_assigned", extra={"partition": name, "in_events": in_events})
 
     def _check_bounds(self, partition: int, name: str, in_events: int) -> int:
-        """Return the offset after the newest line. Raises ConfigError if it is another log's."""
+        """Return the offset after the newest line. Raises ConfigError if the log was recreated."""
         oldest, end = self._source.bounds(partition)
         if end < in_events + 1:
             raise ConfigError(
@@ -229,11 +229,11 @@ class Worker:
             log.error("offsets_expired", extra=lost)
         return end
 
-    def _take(self, partition: int, records: Records) -> None:
+    def _add(self, partition: int, records: Records) -> None:
         owned = self._owned.get(partition)
         if owned is None:
             return
-        # Kept for the duplicates among those that follow.
+        # Already stored: they only fill the duplicate filter.
         done = records.until(owned.in_events)
         if len(done.offsets):
             owned.recent.mark(done.offsets, done.lines)
@@ -287,20 +287,20 @@ class Worker:
     def _commit_quarantine(self, batch: Batch) -> int:
         """Append the quarantined lines, and return how many.
 
-        Also when there are none: another worker that has quarantined some of these offsets, by
-        another catalog, is found out here, before they become events as well.
+        Also when there are none: the commit conflicts if another worker, with another catalog, has
+        quarantined some of these offsets, before they become events as well.
         """
-        # Never back: after a crash a shorter batch may end before what the table already covers.
-        standing = {
+        # Never lowered: after a crash a shorter batch may end before the table's transaction.
+        reached = {
             p: max(last, self._owned[p].in_quarantine) for p, last in batch.last_offsets.items()
         }
-        transactions = {self._owned[p].name: last for p, last in standing.items()}
+        transactions = {self._owned[p].name: last for p, last in reached.items()}
         self._lake.append(QUARANTINE.name, [batch.quarantined], transactions=transactions)
-        for partition, last in standing.items():
+        for partition, last in reached.items():
             self._owned[partition].in_quarantine = last
         return length(batch.quarantined)
 
-    def _give_up(self, partitions: list[int]) -> None:
+    def _relinquish(self, partitions: list[int]) -> None:
         log.warning("partitions_given_up", extra={"partitions": partitions})
         self._forget(partitions)
         self._source.relinquish(partitions)
@@ -311,7 +311,7 @@ class Worker:
             self._meter.forgotten([partition])
 
 
-# An emulator restarts in about four seconds; half a minute is often enough for a long outage.
+# The emulator restarts in about four seconds; in a long outage a try every half minute is enough.
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 30.0
 

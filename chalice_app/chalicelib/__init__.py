@@ -1,1 +1,1 @@
-"""What the API answers, and how its requests are timed, counted and logged."""
+"""The API's answers, and the metrics and logs of its requests."""

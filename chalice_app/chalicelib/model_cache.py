@@ -1,4 +1,4 @@
-"""Models on this execution environment's disk: fetched once, checked, then mapped."""
+"""Cache of models on this execution environment's disk: fetched once, verified, then mapped."""
 
 import functools
 import tempfile
@@ -9,13 +9,13 @@ from movierec.ports import ObjectStore
 
 
 def fetch(store: ObjectStore, version: str, parent: Path) -> Path:
-    """Return a folder below `parent` that holds a model's serving files, as its manifest says.
+    """Return a folder below `parent` with a model's serving files, verified with its manifest.
 
-    A folder that is there has been checked: it is filled under another name and renamed last, so
-    that neither a crash nor a second environment on the same disk leaves half a model.
+    An existing folder has been verified: it is filled under another name and renamed last, so that
+    neither a crash nor a second environment on the same disk leaves half a model.
     Raises ArtifactError if the files are damaged, ObjectNotFoundError if there is no such model.
     """
-    artifact.trained_at(version)  # a name that is no version must not become a path
+    artifact.trained_at(version)  # validates the version before it becomes a path
     folder = parent / version
     if folder.is_dir():
         return folder
@@ -25,7 +25,7 @@ def fetch(store: ObjectStore, version: str, parent: Path) -> Path:
         try:
             filled.rename(folder)
         except OSError:
-            if not folder.is_dir():  # nobody else was first: a real failure
+            if not folder.is_dir():  # unless another environment was first
                 raise
     return folder
 

@@ -1,6 +1,6 @@
-"""Chalice's request in, a response out, whatever happens in between.
+"""Answer Chalice's requests, and map errors to status codes.
 
-The only place that turns errors into statuses. Users get one line; the traceback goes to the log.
+Clients get an error as one line; its traceback goes to the log.
 """
 
 import functools
@@ -27,8 +27,8 @@ from movierec.ports import ObjectStore
 
 View = Callable[[Service], Answer]
 
-# The site gives up at 600 to 800 ms and the proxy at 400: what takes longer than this here will
-# soon be a fallback there.
+# The site's deadline is 600 to 800 ms and the proxy's 400: an answer slower than this is close to
+# becoming a fallback there.
 DEFAULT_SLOW_MS = 300.0
 
 INTERNAL_ERROR = f"internal error: see the function's log for this {api_contract.RECOMMENDATION_ID}"
@@ -36,7 +36,7 @@ INTERNAL_ERROR = f"internal error: see the function's log for this {api_contract
 
 @dataclass(frozen=True, slots=True)
 class Responder:
-    """Answers requests with `service` and tells `telemetry`; `clock_s` is monotonic seconds."""
+    """Answers requests with `service`, measured by `telemetry`; `clock_s` is monotonic seconds."""
 
     service: Service
     telemetry: Telemetry
@@ -80,15 +80,14 @@ def respond(app: Chalice, view: View) -> Response:
 
 @functools.cache
 def responder() -> Responder:
-    """Return this execution environment's responder, made at the first request."""
+    """Return this execution environment's responder, created at the first request."""
     return from_env(os.environ)
 
 
 def from_env(env: Mapping[str, str]) -> Responder:
-    """Wire the responder as the environment says; each request reports a setting that is wrong.
+    """Wire the responder to the environment; each request reports an invalid setting.
 
-    Never raises: out here an error would be Chalice's own 500, which no metric counts and no
-    alarm sees.
+    Never raises: here an error would become Chalice's own 500, which no metric counts.
     """
     function_version = env.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
     open_model: Callable[[], OpenModel] = functools.cache(functools.partial(_open_model, env))
@@ -126,7 +125,7 @@ def _refuse(why: ConfigError) -> OpenModel:
 
 
 def open_model(store: ObjectStore, pinned: str | None, folder: Path) -> OpenModel:
-    """Fetch and open the pinned model, or else the newest. Raises MovierecError."""
+    """Fetch and open the pinned model, by default the newest. Raises MovierecError."""
     version = pinned or artifact.newest(store)
     return OpenModel(version, Recommender.open(model_cache.fetch(store, version, folder)))
 

@@ -1,6 +1,6 @@
-"""What each route answers, given a model.
+"""The answer of each route, given a model.
 
-An answer is a value; nothing here knows HTTP servers, clocks or logs.
+An answer is a value; this module does no I/O and has no clock or logs.
 """
 
 import json
@@ -19,7 +19,7 @@ _LIBRARIES: Final = ("aws_lambda_powertools", "boto3", "botocore", "chalice", "n
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """A model that is ready to answer, and its version."""
+    """An opened model, and its version."""
 
     version: str
     recommender: Recommender
@@ -27,7 +27,7 @@ class OpenModel:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, a body of one line, and what metrics and headers tell about it.
+    """A status, a body of one line, and the facts for metrics and headers.
 
     `user_id` and `source` are None where the route knows none.
     """
@@ -44,7 +44,7 @@ class Answer:
 class Service:
     """The routes' answers.
 
-    `open_model` is asked at each request; it opens a model once and keeps it. It raises
+    `open_model` is called at each request; it opens a model once and caches it. It raises
     MovierecError while there is none. `function_version` is the Lambda's own, `code_version` a
     git commit.
     """
@@ -63,14 +63,14 @@ class Service:
         return _listed(model, model.recommender.recommend(user), user)
 
     def popular(self) -> Answer:
-        """Return movies that may be shown to anybody, children among them."""
+        """Return popular movies without adult ones, fit for minors."""
         model = self.open_model()
         return _listed(model, model.recommender.popular(), None)
 
     def version(self) -> Answer:
         """Return the versions of function, model, code, Python and libraries.
 
-        Without a model it says so and tells the rest: this is where one looks when nothing works.
+        Without a model it has the error and all the rest, to diagnose an API that does not work.
         """
         try:
             model_version, model_error = self.open_model().version, None
@@ -87,12 +87,12 @@ class Service:
         return Answer(200, json.dumps(facts), content_type=JSON, model_version=model_version)
 
     def health(self) -> Answer:
-        """Say `ok` once there is a model to answer from."""
+        """Return `ok` once a model is available."""
         return Answer(200, "ok", model_version=self.open_model().version)
 
 
 def _listed(model: OpenModel, ranked: Ranked, user_id: int | None) -> Answer:
-    """Return a list as an answer. Raises ArtifactError for an empty one: that is no answer."""
+    """Return a list as an answer. Raises ArtifactError for an empty list."""
     if not ranked.movie_ids:
         raise ArtifactError(
             f"model {model.version} holds no movie that may be shown here: see its report.json, "
@@ -110,7 +110,7 @@ def _listed(model: OpenModel, ranked: Ranked, user_id: int | None) -> Answer:
 def _library_versions(modules: Mapping[str, object]) -> dict[str, str]:
     """Return the versions of the libraries that are loaded.
 
-    Metadata of distributions is not in the deployment package: it changes at every build.
+    The deployment package has no distribution metadata, which changes at every build.
     """
     found = {name: getattr(modules.get(name), "__version__", None) for name in _LIBRARIES}
     return {name: str(version) for name, version in found.items() if version is not None}

@@ -1,8 +1,8 @@
-"""One metric record a request, and a log line for what went wrong.
+"""One metric record a request, and a log line for each error.
 
 The record is CloudWatch's Embedded Metric Format: a JSON line in the log that CloudWatch turns
-into metrics. Besides the metrics it carries who asked, what was answered and by which model, so
-that it is the request's log line as well: one line a request, not two.
+into metrics. It also holds user, answer and model, so that it is the request's log line too: one
+line a request, not two.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -29,7 +29,7 @@ class Request:
 
 
 class Telemetry:
-    """Counts, times and logs the requests of one execution environment."""
+    """Metrics and logs of the requests of one execution environment."""
 
     def __init__(self, *, function_version: str, slow_ms: float, logger: Logger) -> None:
         self._slow_ms = slow_ms
@@ -41,14 +41,14 @@ class Telemetry:
         self._metrics = EphemeralMetrics(service="", namespace=metrics.NAMESPACE)
 
     def begin(self, request: Request) -> None:
-        """Tie the log lines that follow to this request."""
+        """Add this request's ids to the log lines that follow."""
         self.logger.set_correlation_id(request.correlation_id)
 
     def end(self, request: Request, answer: Answer, latency_ms: float) -> None:
         """Emit the request's record.
 
-        A cold start is counted as one and never as slow: a canary has more of them than the
-        stable version by being new, and would be rolled back for it.
+        A cold start is counted as such and never as slow: a new canary has more of them than the
+        stable version, and would be rolled back for it.
         """
         self._count(metrics.REQUESTS, 1)
         self._count(metrics.ERROR, answer.status >= SERVER_ERROR)
@@ -64,7 +64,7 @@ class Telemetry:
 
     def _name_dimensions(self) -> None:
         # Not as default dimensions, which Powertools would add to every other set; a flush
-        # forgets these.
+        # clears these.
         first, *others = self._dimensions
         for name, value in first.items():
             self._metrics.add_dimension(name, value)
@@ -76,7 +76,7 @@ class Telemetry:
 
 
 def _is_fallback(answer: Answer) -> bool:
-    """Say whether a user asked and the model did not know them; /popular has no user."""
+    """Return whether the model did not know the request's user; /popular has none."""
     return answer.user_id is not None and answer.source == "popular"
 
 

@@ -1,1 +1,1 @@
-"""From the lake to a data set: the first step of retraining."""
+"""Build a data set from the lake: the first step of retraining."""

@@ -1,4 +1,4 @@
-"""The quality of a data set's raw material: counts first, then what looks wrong."""
+"""Data quality report of a data set's input: counts, then warnings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from movierec.reports import html
 
 _NO_NUMBERS: Final = pd.DataFrame({"reason": [], "n": []})
 
-# A lost or corrupt line in a thousand is what the site's own faults amount to.
+# The site loses or corrupts about one line in a thousand.
 _QUARANTINE_LIMIT: Final = 0.02
 # A user with fewer interactions than this gets little more than the popular list.
 _COLD_BELOW: Final = 5
@@ -22,7 +22,7 @@ _COLD_BELOW: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """How much of the lake's side tables was there."""
+    """Rows of the lake's tables of movies and users."""
 
     movies_known: bool
     users_known: bool
@@ -31,7 +31,7 @@ class Catalog:
 def assess(
     overview: Overview, evidence: Evidence, dataset: Dataset, catalog: Catalog
 ) -> dict[str, Any]:
-    """Return the report: plain values that go to JSON as they are."""
+    """Return the report as plain values for JSON."""
     quarantine = _quarantine(overview)
     report = {
         "rows": _rows(overview),
@@ -113,11 +113,11 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
     quarantine, users, movies = report["quarantine"], report["users"], report["movies"]
     checks = {
         f"{quarantine['share']:.1%} of all lines are in quarantine, more than"
-        f" {_QUARANTINE_LIMIT:.0%}: look at the reasons": quarantine["share"] > _QUARANTINE_LIMIT,
-        "no movie metadata: runtimes are estimated, adult movies cannot be told": (
+        f" {_QUARANTINE_LIMIT:.0%}: check the reasons": quarantine["share"] > _QUARANTINE_LIMIT,
+        "no movie metadata: runtimes are estimated, adult movies are unknown": (
             not movies["catalog_loaded"]
         ),
-        "no user metadata: everybody gets the list without adult movies, and no metric can be"
+        "no user metadata: all users get the list without adult movies, and no metric can be"
         " split by gender or age": not users["metadata_loaded"],
         f"{users['cold']:,} of {users['all']:,} users have fewer than {_COLD_BELOW} interactions": (
             users["cold"] * 2 > users["all"]
@@ -127,7 +127,7 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
 
 
 def render(report: Mapping[str, Any], *, dataset_id: str) -> bytes:
-    """Return the report as a page."""
+    """Return the report as an HTML page."""
     rows, users, movies = report["rows"], report["users"], report["movies"]
     kinds = sorted(rows["by_kind"])
     days = [[day, *(n.get(k, 0) for k in kinds)] for day, n in rows["by_day"].items()]
@@ -138,7 +138,7 @@ def render(report: Mapping[str, Any], *, dataset_id: str) -> bytes:
         f"{interactions['all']:,} interactions of {users['all']:,} users with"
         f" {movies['kept']:,} movies, from {rows['all']:,} events",
         {
-            "To look at": warnings or [html.paragraph("Nothing unusual.")],
+            "Warnings": warnings or [html.paragraph("Nothing unusual.")],
             "Events by day and kind": [html.table(["day", *kinds], days)],
             "Ratings": [html.bars({f"{k} of 5": n for k, n in report["ratings"].items()})],
             "Quarantine": [

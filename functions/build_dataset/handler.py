@@ -1,19 +1,19 @@
-"""Lambda `movierec-build-dataset`: read the lake at one version, publish a data set.
+"""Lambda `movierec-build-dataset`: read the lake at one version and publish a data set.
 
 Event, all of it optional:
 
     {"parameters": {"min_movie_users": 3, ...},       see movierec.model.dataset.Parameters
      "lake_versions": {"events": 41, "users": 3},     read these instead of the newest
-     "expected_dataset_id": "<id>"}                   publish nothing else: a check of provenance
+     "expected_dataset_id": "<id>"}                   fail for any other: a check of provenance
 
 Answer:
 
     {"dataset_id": ..., "created": true, "users": n, "movies": n, "interactions": n, "test": n,
      "lake_versions": {...}, "warnings": [...]}
 
-Repeating it is safe without a table of requests: a data set's name is a hash of its content, and
-its manifest is written last and only if absent. A retry finds it and answers the same; a crash
-leaves files without a manifest, which no one reads and the retry overwrites with the same bytes.
+It is idempotent: a data set's name is a hash of its content, and its manifest is put last, by
+conditional put. A retry finds it and gives the same answer; a crash leaves files without a
+manifest, which no reader opens and the retry overwrites with the same bytes.
 
 Memory and time, measured on 2 busy cores: 1 million events 1 to 2 s and 0.4 GB; 50 million, of 1
 million users and 27,000 movies, 6 minutes and 4.2 GB. Nothing is written to /tmp.
@@ -28,7 +28,6 @@ from aws_lambda_powertools import Logger, Metrics
 
 from functions.build_dataset import data_quality
 from functions.build_dataset.lake_reader import Overview, pin, read_evidence, read_overview
-from movierec import metrics as live_metrics
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lambda_handler import lambda_handler
@@ -36,6 +35,7 @@ from movierec.aws.s3_store import S3Store
 from movierec.errors import DatasetError, UsageError
 from movierec.lake.ports import LakeReader
 from movierec.lake.schema import EVENTS, MOVIES, USERS
+from movierec.metrics import DATASET_INTERACTIONS, DATASET_MOVIES, DATASET_USERS, NAMESPACE
 from movierec.model import artifact, encoding, sealed_folder, segments
 from movierec.model import dataset as datasets
 from movierec.model.dataset import TEST, Dataset, Parameters
@@ -46,7 +46,7 @@ SERVICE: Final = "movierec-build-dataset"
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What the function needs of the world."""
+    """The function's dependencies."""
 
     lake: LakeReader
     store: ObjectStore
@@ -56,13 +56,13 @@ class Dependencies:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Return the real ones. Raises ConfigError."""
+        """Return the dependencies on AWS. Raises ConfigError."""
         return cls(
             lake=DeltaLake.from_env(env),
             store=S3Store.from_env(env, settings.ARTIFACTS_BUCKET),
             code_version=settings.require(env, settings.CODE_VERSION),
             logger=Logger(service=SERVICE),
-            metrics=Metrics(namespace=live_metrics.NAMESPACE, service=SERVICE),
+            metrics=Metrics(namespace=NAMESPACE, service=SERVICE),
         )
 
 
@@ -76,7 +76,7 @@ class Request:
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> Self:
-        """Return the request; keys of other steps are passed over. Raises UsageError."""
+        """Return the request; keys of other steps are ignored. Raises UsageError."""
         versions = _mapping(event, "lake_versions")
         if versions and (EVENTS.name not in versions or not _are_versions(versions)):
             raise UsageError(
@@ -99,7 +99,7 @@ def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Build and publish; see the module's head. Raises DatasetError, UsageError, LakeError."""
+    """Build and publish; see the module's docstring. Raises DatasetError, UsageError, LakeError."""
     request = Request.read(event)
     versions = pin(deps.lake, request.lake_versions)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions})
@@ -126,13 +126,13 @@ def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any
             functools.partial(datasets.key, dataset_id),
             {**files, **_reports(report, dataset_id)},
             facts,
-            overwrite=True,  # the id tells the content: what a crash left is the same
+            overwrite=True,  # the id is the content's hash: a crash left the same bytes
         ),
         **facts["counts"],
         "lake_versions": versions,
         "warnings": report["warnings"],
     }
-    _tell(deps, answer)
+    _report_metrics(deps, answer)
     return answer
 
 
@@ -183,13 +183,13 @@ def _dataset_facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _tell(deps: Dependencies, answer: Mapping[str, Any]) -> None:
-    # Not spread: "created" is a name that a log record has for itself.
+def _report_metrics(deps: Dependencies, answer: Mapping[str, Any]) -> None:
+    # Nested: "created" is an attribute of every log record.
     deps.logger.info("dataset_built", extra={"answer": dict(answer)})
     values = {
-        live_metrics.DATASET_USERS: answer["users"],
-        live_metrics.DATASET_MOVIES: answer["movies"],
-        live_metrics.DATASET_INTERACTIONS: answer["interactions"],
+        DATASET_USERS: answer["users"],
+        DATASET_MOVIES: answer["movies"],
+        DATASET_INTERACTIONS: answer["interactions"],
     }
     for metric, value in values.items():
         deps.metrics.add_metric(metric.name, metric.unit, value)

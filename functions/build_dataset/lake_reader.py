@@ -1,8 +1,8 @@
-"""What is read from the lake, in SQL, and nothing row by row.
+"""Read a data set's input from the lake with SQL, aggregated by user and movie.
 
-Every query names the tables at one version, so that the same versions give the same answer
-whenever they are asked. The dialect is Apache DataFusion's, in delta-rs; events go through it in
-sums a user and movie, which is what keeps 50 million of them in memory.
+Every query pins the tables' versions, so that the same versions always give the same result. The
+dialect is Apache DataFusion's, in delta-rs; aggregation by user and movie makes 50 million events
+fit in memory.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ Versions = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What is in the lake, by columns, for the manifest and the quality report."""
+    """Counts of the lake's rows, by columns, for the manifest and the quality report."""
 
     rows_by_day: Mapping[str, Array]
     """kind, day (text), n, first_us, last_us (microseconds since 1970)."""
@@ -42,7 +42,7 @@ class Overview:
 def pin(lake: LakeReader, wanted: Versions) -> dict[str, int]:
     """Return a version of each table that exists: the wanted one, or the present one.
 
-    Naming any version names them all: a table left out then was not there.
+    If any version is given, all are: a table that is left out did not exist then.
     Raises DatasetError if there is no table of events.
     """
     if wanted:
@@ -56,41 +56,42 @@ def pin(lake: LakeReader, wanted: Versions) -> dict[str, int]:
     return versions
 
 
-# Summing 10 million events at once takes some 2 GB; more are summed in turns, by user.
-_EVENTS_A_TURN: Final = 10_000_000
+# Aggregating 10 million events takes some 2 GB; more are aggregated in batches of users.
+_BATCH_EVENTS: Final = 10_000_000
 
 
 def read_evidence(
-    lake: LakeReader, versions: Versions, since: str, *, events_a_turn: int = _EVENTS_A_TURN
+    lake: LakeReader, versions: Versions, since: str, *, batch_events: int = _BATCH_EVENTS
 ) -> Evidence:
-    """Return the events in sum, the catalog and the users at these versions of the lake."""
+    """Return aggregated events, catalog and users at these versions of the lake."""
     events = {EVENTS.name: versions[EVENTS.name]}
     fill = {"since": _since(since)}
     movie_ids = columns(lake, _MOVIE_IDS.format_map(fill), events)["movie_id"].tolist()
     rows = int(columns(lake, _ROWS.format_map(fill), events)["n"][0])
-    turns = 1 + rows // events_a_turn
+    batches = 1 + rows // batch_events
     runtimes, adult = _catalog(lake, versions, movie_ids)
     return Evidence(
         movie_ids=movie_ids,
-        watched=Watched(**_in_turns(lake, _WATCHED, fill, events, turns)),
-        rated=Rated(**_in_turns(lake, _RATED, fill, events, turns)),
+        watched=Watched(**_in_batches(lake, _WATCHED, fill, events, batches)),
+        rated=Rated(**_in_batches(lake, _RATED, fill, events, batches)),
         runtimes_minutes=runtimes,
         adult=adult,
         user_groups=_user_groups(lake, versions),
     )
 
 
-def _in_turns(
-    lake: LakeReader, sql: str, fill: Mapping[str, str], versions: Versions, turns: int
+def _in_batches(
+    lake: LakeReader, sql: str, fill: Mapping[str, str], versions: Versions, batches: int
 ) -> dict[str, Array]:
     parts = [
-        columns(lake, sql.format(**fill, turns=turns, turn=turn), versions) for turn in range(turns)
+        columns(lake, sql.format(**fill, batches=batches, batch=batch), versions)
+        for batch in range(batches)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def read_overview(lake: LakeReader, versions: Versions, since: str) -> Overview:
-    """Return counts of what `read_evidence` read from, and of what was quarantined."""
+    """Return counts of the rows that `read_evidence` reads, and of quarantined lines."""
     events = {EVENTS.name: versions[EVENTS.name]}
     quarantine = {name: versions[name] for name in (QUARANTINE.name,) if name in versions}
     fill = {"since": _since(since)}
@@ -104,7 +105,7 @@ def read_overview(lake: LakeReader, versions: Versions, since: str) -> Overview:
 
 
 def _since(day: str) -> str:
-    # `dataset.Parameters` has seen to it that this is a day and no other text.
+    # `dataset.Parameters` has validated that this is a day, so it is safe in SQL.
     return f"and event_date >= date '{day}'" if day else ""
 
 
@@ -113,8 +114,7 @@ def _catalog(
 ) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Return runtimes in minutes, 0 if unknown, and whether a movie is for adults only.
 
-    Once there is a catalog, a movie that it does not have is not shown to minors: nobody can say
-    what it is, and most such ids are corrupt ones.
+    If there is a catalog, a movie that it lacks is not shown to minors: most such ids are corrupt.
     """
     loaded = MOVIES.name in versions
     runtimes, adult = np.zeros(len(movie_ids), np.int32), np.full(len(movie_ids), loaded)
@@ -144,8 +144,8 @@ where kind in ('watch', 'rate') and movie_id is not null {since} order by movie_
 
 _ROWS: Final = "select count(*) n from events where kind in ('watch', 'rate') {since}"
 
-# Text is turned into numbers before anything is summed: groups of two numbers take a tenth of
-# the memory of groups with a text in them.
+# Movie ids become numbers before the aggregation: grouping by two numbers takes a tenth of the
+# memory of grouping by text.
 _CODES: Final = """
 with codes as (
   select movie_id, cast(row_number() over (order by movie_id) - 1 as int) movies
@@ -160,7 +160,7 @@ _WATCHED: Final = (
 select e.user_id user_ids, c.movies, max(e.minute) minutes,
        cast(cast(max(e.event_time) as bigint) / 1000000 as int unsigned) last_at
 from events e join codes c on e.movie_id = c.movie_id
-where e.kind = 'watch' and e.minute is not null and e.user_id % {turns} = {turn} {since}
+where e.kind = 'watch' and e.minute is not null and e.user_id % {batches} = {batch} {since}
 group by e.user_id, c.movies
 """
 )
@@ -173,7 +173,7 @@ select e.user_id user_ids, c.movies,
        last_value(e.rating order by e.event_time, e.kafka_partition, e.kafka_offset) ratings,
        cast(cast(max(e.event_time) as bigint) / 1000000 as int unsigned) last_at
 from events e join codes c on e.movie_id = c.movie_id
-where e.kind = 'rate' and e.rating is not null and e.user_id % {turns} = {turn} {since}
+where e.kind = 'rate' and e.rating is not null and e.user_id % {batches} = {batch} {since}
 group by e.user_id, c.movies
 """
 )

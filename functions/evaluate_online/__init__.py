@@ -1,1 +1,1 @@
-"""Lambda `movierec-evaluate-online`: what was served, and what users then did."""
+"""Online evaluation of served recommendations, from what users then watched and rated."""

@@ -1,4 +1,4 @@
-"""The event of evaluate_online, parsed."""
+"""Parse and validate evaluate_online's event."""
 
 import math
 import re
@@ -20,7 +20,7 @@ _RELEASE: Final = ("release_id", "stable", "canary", "since", "weights")
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release that is under way: its two versions, and how users were divided."""
+    """An active release: its two versions, and the traffic split over time."""
 
     release_id: str
     stable: str
@@ -29,22 +29,22 @@ class Release:
     weights: Weights
 
     def experiment(self, settle_s: float) -> Experiment:
-        """Return what its trials are sorted by."""
+        """Return the experiment that assigns its trials."""
         return Experiment(self.stable, self.canary, self.weights, settle_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A scheduled look at the last `window_s`, or a look at a release."""
+    """A scheduled evaluation of the last `window_s`, or one of a release."""
 
     window_s: float
     release: Release | None
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> Self:
-        """Return the request; other keys are passed over. Raises UsageError saying what is wrong.
+        """Return the request; other keys are ignored. Raises UsageError naming the fault.
 
-        Half a release is refused: what is missing would otherwise be a verdict that nobody gave.
+        A release with missing fields is refused: it would be evaluated without a verdict.
         """
         window_s = event.get("window_s", _DAY_S)
         if not _is_number(window_s) or not 0 < window_s <= _LONGEST_S:
@@ -76,7 +76,7 @@ def _release(event: Mapping[str, Any]) -> Release:
     return Release(release_id, stable, canary, since, _weights(event["weights"]))
 
 
-def _weights(pairs: Any) -> Weights:  # noqa: ANN401  anything that JSON can say
+def _weights(pairs: Any) -> Weights:  # noqa: ANN401  any JSON value
     if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
         raise UsageError(f"weights is {pairs!r}: expected a list of [time, percent]")
     times = [microseconds(_time("a time in weights", time)) for time, _ in pairs]

@@ -1,19 +1,19 @@
-"""Lambda `movierec-evaluate-online`: how good what was served turned out to be.
+"""Lambda `movierec-evaluate-online`: live quality of recommendations, and a release's verdict.
 
 Event, on a schedule: `{}`, or `{"window_s": 86400}`. It measures every model version on the last
-window and publishes the metrics. Event, in a release, at every look:
+window and publishes the metrics. Event, in a release, at every evaluation tick:
 
     {"release_id": "20261120T101500123Z", "stable": "3", "canary": "4",
      "since": "2026-11-20T10:15:00Z",
      "weights": [["2026-11-20T10:16:00Z", 5.0], ["2026-11-20T10:46:00Z", 25.0]],
      "policy": {...}}
 
-`weights` is the history of the canary's percent of requests; `policy` is what the release is judged
-by, the function's own if it is not given. The answer, `movierec.releases.evaluation`'s
-Evaluation as JSON, has in a release the verdict on the canary besides. Its trials are stored under
-`releases/<release_id>/trials/`, before the answer: a verdict that is acted on can be replayed.
+`weights` is the history of the canary's percent of requests; `policy` is the release's, the
+function's own by default. The answer is `movierec.releases.evaluation`'s Evaluation as JSON; in a
+release it includes the verdict on the canary. The trials are stored under
+`releases/<release_id>/trials/` before the answer: every verdict that is acted on can be replayed.
 
-Repeating it is safe: a look reads, and writes trials under its own moment.
+It may be retried: it only reads, and writes trials under the time of the call.
 
 Memory and time, measured on 2 busy cores with the lake on a local disk: a day of 1.7 million lists
 and 40 million watch lines takes 103 s and 1.5 GB. Nothing is written to /tmp.
@@ -32,7 +32,6 @@ from functions.evaluate_online import lake_window, outcomes, quality_metrics
 from functions.evaluate_online.evaluation_event import Release, Request
 from functions.evaluate_online.lake_window import Window
 from functions.evaluate_online.outcomes import Served, TrialSet
-from movierec import metrics as live_metrics
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lambda_handler import lambda_handler
@@ -41,7 +40,17 @@ from movierec.errors import ArtifactError
 from movierec.lake.ports import LakeReader
 from movierec.lake.schema import SERVED
 from movierec.lake.served import microseconds
-from movierec.metrics import Metric
+from movierec.metrics import (
+    AVAILABILITY,
+    AVERAGE_RATING,
+    MODEL_AGE,
+    NAMESPACE,
+    OVERALL_METRICS,
+    QUALITY_METRICS,
+    VERDICT_METRICS,
+    Metric,
+    quality_dimensions,
+)
 from movierec.model import artifact, sealed_folder
 from movierec.ports import Clock, ObjectStore
 from movierec.releases import sequential_test
@@ -54,7 +63,7 @@ SERVICE: Final = "movierec-evaluate-online"
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What the function needs of the world."""
+    """The function's dependencies."""
 
     lake: LakeReader
     store: ObjectStore
@@ -65,7 +74,7 @@ class Dependencies:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Return the real ones. Raises ConfigError."""
+        """Return the dependencies on AWS. Raises ConfigError."""
         return cls(
             lake=DeltaLake.from_env(env),
             store=S3Store.from_env(env, settings.ARTIFACTS_BUCKET),
@@ -73,12 +82,12 @@ class Dependencies:
             policy=Policy.from_env(env),
             logger=Logger(service=SERVICE),
             # Without a service: Powertools would add it to every set of dimensions.
-            metrics=EphemeralMetrics(service="", namespace=live_metrics.NAMESPACE),
+            metrics=EphemeralMetrics(service="", namespace=NAMESPACE),
         )
 
 
 def evaluate_online(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Evaluate, store, publish; see the module's head. Raises UsageError, LakeError, StoreError."""
+    """Evaluate, store, publish. Raises UsageError, LakeError, StoreError."""
     request, now = Request.read(event), deps.clock.now()
     if event.get("policy"):
         deps = replace(deps, policy=Policy.read(event["policy"]))
@@ -98,13 +107,13 @@ def evaluate_online(event: Mapping[str, Any], deps: Dependencies) -> dict[str, A
     )
     if request.release:
         evaluation = _judge(evaluation, request.release, found.trial_set, deps)
-    _tell(deps, evaluation)
+    _report_metrics(deps, evaluation)
     return evaluation.to_json()
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a window held."""
+    """Metrics and trials of a window."""
 
     versions: Mapping[str, Mapping[str, Any]]
     overall: dict[str, Any]
@@ -118,11 +127,11 @@ _NOTHING: Final = _Found({}, {}, outcomes.NO_TRIALS, None)
 def _find(
     request: Request, deps: Dependencies, lake_versions: Mapping[str, int], window: Window
 ) -> _Found:
-    """Return metrics and trials of a window; what is not in the lake yet is not among them."""
+    """Return metrics and trials of a window, up to the lake's watermark."""
     site = lake_window.read_site(deps.lake, lake_versions, window)
     overall = {
-        live_metrics.AVAILABILITY.name: quality_metrics.availability(site.answers),
-        live_metrics.AVERAGE_RATING.name: site.average_rating,
+        AVAILABILITY.name: quality_metrics.availability(site.answers),
+        AVERAGE_RATING.name: site.average_rating,
     }
     if SERVED.name not in lake_versions:
         return replace(_NOTHING, overall=overall)
@@ -154,13 +163,13 @@ def _model_age(model: str | None, now: datetime, logger: Logger) -> dict[str, fl
     except ArtifactError:
         logger.exception("model_version_without_time")
         days = None
-    return {live_metrics.MODEL_AGE.name: days}
+    return {MODEL_AGE.name: days}
 
 
 def _judge(
     evaluation: Evaluation, release: Release, trial_set: TrialSet, deps: Dependencies
 ) -> Evaluation:
-    """Store the trials, then judge them: no verdict is given that cannot be replayed."""
+    """Store the trials, then judge them, so that every verdict can be replayed."""
     body, key = (
         sequential_test.pack(trial_set.trials),
         trials_key(release.release_id, evaluation.at),
@@ -175,22 +184,22 @@ def _judge(
     return judge(stored, trial_set.trials, deps.policy)
 
 
-def _tell(deps: Dependencies, evaluation: Evaluation) -> None:
-    """Log the evaluation and publish what it has: of a release, the overall metrics are left out.
+def _report_metrics(deps: Dependencies, evaluation: Evaluation) -> None:
+    """Log the evaluation and publish its metrics, without the overall ones in a release.
 
-    Their window is the release's, not the last day's, and an alarm on them would see both.
+    Those would be of the release's window, mixed with the last day's in the same alarm.
     """
     deps.logger.info("evaluated", extra={"evaluation": evaluation.to_json()})
     for found in evaluation.versions.values():
-        # Nothing goes out under no name: it would pass for the overall metrics.
+        # Without a model version they would be taken for the overall metrics.
         if found["model_version"]:
-            _publish(deps.metrics, live_metrics.QUALITY_METRICS, found, found["model_version"])
+            _publish(deps.metrics, QUALITY_METRICS, found, found["model_version"])
     if evaluation.release_id is None:
-        _publish(deps.metrics, live_metrics.OVERALL_METRICS, evaluation.overall, None)
+        _publish(deps.metrics, OVERALL_METRICS, evaluation.overall, None)
     else:
         values = (evaluation.difference, evaluation.lower, evaluation.upper)
-        named = {m.name: v for m, v in zip(live_metrics.VERDICT_METRICS, values, strict=True)}
-        _publish(deps.metrics, live_metrics.VERDICT_METRICS, named, None)
+        named = {m.name: v for m, v in zip(VERDICT_METRICS, values, strict=True)}
+        _publish(deps.metrics, VERDICT_METRICS, named, None)
 
 
 def _publish(
@@ -202,7 +211,7 @@ def _publish(
     known = {metric: value for metric in declared if (value := values.get(metric.name)) is not None}
     if not known:
         return
-    for name, dimension in live_metrics.quality_dimensions(model_version).items():
+    for name, dimension in quality_dimensions(model_version).items():
         metrics.add_dimension(name, dimension)
     for metric, value in known.items():
         metrics.add_metric(metric.name, metric.unit, value)

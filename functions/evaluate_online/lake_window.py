@@ -1,10 +1,10 @@
-"""What is read from the lake: lists, viewings and ratings of one window, in SQL and in sums.
+"""Read one window's lists, viewings and ratings from the lake with SQL, aggregated.
 
-Every query names the tables at one version, so that a look can be made again. The dialect is
-Apache DataFusion's, in delta-rs. A day of a busy site is 1.7 million lists and 40 million watch
-lines: lines come in sums a user, movie and slot of the clock (see `outcomes`), and both in turns
-by user, of which numbers are kept. A young lake is hundreds of small files, each a few requests to
-S3 whenever it is read: what one reading of a table can tell, one query asks.
+Every query pins the tables' versions, so that an evaluation can be repeated. The dialect is Apache
+DataFusion's, in delta-rs. A day of a busy site is 1.7 million lists and 40 million watch lines:
+lines are aggregated by user, movie and time slot (see `outcomes`), and both are read in batches of
+users, as numbers. A young lake is hundreds of small files, each a few requests to S3 at every
+scan: so there is as little as one query a table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,30 +27,30 @@ from movierec.model import dataset
 
 Versions = Mapping[str, int]
 
-# The time that lines may be under way: 1 in 100 reaches the log up to 15 s after later ones.
+# Allowed lateness: 1 line in 100 reaches the log up to 15 s after later ones.
 _UNDER_WAY: Final = timedelta(seconds=15)
-# The lake is as far as this many lines say: fewer could be wrong about the time.
+# The watermark needs this many lines past it: fewer may have a wrong clock.
 _WITNESSES: Final = 10
-# How far back the newest lines are looked for: nearly always the first is enough, and spares the
-# reading of all that the lake got in two days.
+# How far back the newest lines are searched for: the first is nearly always enough, and saves a
+# scan of the last two days.
 _LOOK_BACKS: Final = (timedelta(minutes=15), timedelta(days=2))
 
-# 10 million lines in sum, or 100,000 lists with 20 texts each, take some 0.6 GB of the Lambda's 3.
-_LINES_A_TURN: Final = 10_000_000
-_LISTS_A_TURN: Final = 100_000
+# 10 million lines aggregated, or 100,000 lists of 20 texts, take some 0.6 GB of the Lambda's 3.
+_BATCH_LINES: Final = 10_000_000
+_BATCH_LISTS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What to read: lists served in a time, and what their users did in it."""
+    """The time span to read: its lists, and what their users did in it."""
 
     since: datetime
     until: datetime
     horizon_s: float
 
     def fill(self) -> dict[str, str]:
-        """Return what stands in every query."""
-        # A line may look a second older than the list that it came after.
+        """Return the values for every query's placeholders."""
+        # A line's time may be a second before that of the list that it followed.
         first = self.since - timedelta(seconds=1)
         return {
             "since_us": str(microseconds(self.since)),
@@ -80,13 +80,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class SiteView:
-    """What the site logged in the window, of all its users."""
+    """The site's own log of the window, for all users."""
 
     answers: Mapping[int, int]
     """Recommendation requests by status."""
     average_rating: float | None
     lines: int
-    """How many lines of watching and rating there are."""
+    """Number of watch and rating lines."""
 
 
 def pin(lake: LakeReader) -> dict[str, int]:
@@ -95,9 +95,9 @@ def pin(lake: LakeReader) -> dict[str, int]:
 
 
 def watermark(lake: LakeReader, versions: Versions, now: datetime) -> datetime | None:
-    """Return until when the lake knows what users did; None if it has no lines of late.
+    """Return the time until which the lake has the users' events; None without recent lines.
 
-    Lines from the future are not believed, nor is any single line.
+    Lines from the future are ignored, and no single line moves it.
     """
     if EVENTS.name not in versions:
         return None
@@ -138,18 +138,18 @@ def read_evidence(
     window: Window,
     *,
     lines: int,
-    lines_a_turn: int = _LINES_A_TURN,
-    lists_a_turn: int = _LISTS_A_TURN,
+    batch_lines: int = _BATCH_LINES,
+    batch_lists: int = _BATCH_LISTS,
 ) -> Evidence:
     """Return lists, viewings and ratings of the window. Needs `events` and `served`.
 
-    `lines` is about how many lines the window has: into so many turns they are divided.
+    `lines` is about the number of the window's lines, from which the number of batches follows.
     """
     tables = {name: versions[name] for name in (EVENTS.name, SERVED.name)}
     reading = _Reading(lake, tables, window.fill())
-    rows, movies = reading.lists(lists_a_turn)
-    turns, book = 1 + lines // lines_a_turn, reading.book
-    watched, ratings = reading.sums(_WATCHED, turns), reading.sums(_RATED, turns)
+    rows, movies = reading.lists(batch_lists)
+    batches, book = 1 + lines // batch_lines, reading.book
+    watched, ratings = reading.sums(_WATCHED, batches), reading.sums(_RATED, batches)
     catalog = _runtimes(lake, versions)
     runtimes = np.array([catalog.get(movie, 0) for movie in book.movie_ids], np.int32)
     share = dataset.watched_share(watched.pop("minutes"), watched["movie"], runtimes)
@@ -168,7 +168,7 @@ def read_evidence(
 
 
 class _IdCodebook:
-    """Numbers movie ids as they come: what is kept of millions of texts."""
+    """Assigns numbers to movie ids in order of appearance, to save the memory of the texts."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -187,37 +187,37 @@ class _IdCodebook:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One window's queries, and the numbers that movies get meanwhile."""
+    """One window's queries, and the codebook of their movie ids."""
 
     lake: LakeReader
     tables: Versions
     fill: Mapping[str, str]
     book: _IdCodebook = field(default_factory=_IdCodebook)
 
-    def sums(self, sql: str, turns: int) -> dict[str, Array]:
-        """Return the rows of all turns, with `movie` for movie_id."""
+    def sums(self, sql: str, batches: int) -> dict[str, Array]:
+        """Return the rows of all batches, with `movie` for movie_id."""
         parts = []
-        for turn in range(turns):
-            part = columns(self.lake, self._turned(sql, turn, turns), self.tables)
+        for batch in range(batches):
+            part = columns(self.lake, self._filled(sql, batch, batches), self.tables)
             parts.append({"movie": self.book.numbers(part.pop("movie_id")), **part})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def lists(self, lists_a_turn: int) -> tuple[pd.DataFrame, Array]:
+    def lists(self, batch_lists: int) -> tuple[pd.DataFrame, Array]:
         """Return the lists' rows and their movies, (n, k) int32, -1 where a list is shorter."""
         count = columns(self.lake, _COUNT.format_map(self.fill), self.tables)["lists"]
-        turns = 1 + int(count[0]) // lists_a_turn
+        batches = 1 + int(count[0]) // batch_lists
         rows, blocks = [], []
-        for turn in range(turns):
-            found = self.lake.query(self._turned(_LISTS, turn, turns), self.tables)
-            # Who asks twice at once asks in one turn: in it, a row's place tells lists apart.
+        for batch in range(batches):
+            found = self.lake.query(self._filled(_LISTS, batch, batches), self.tables)
+            # A user's lists are all in one batch: its row numbers distinguish those of one moment.
             rows.append(_rows(found).assign(number=np.arange(found.num_rows)))
             blocks.append(_block(found.column("movie_ids").to_pylist(), self.book))
         width = max(block.shape[1] for block in blocks)
         movies = [np.pad(b, ((0, 0), (0, width - b.shape[1])), constant_values=-1) for b in blocks]
         return _joined(rows), np.concatenate(movies)
 
-    def _turned(self, sql: str, turn: int, turns: int) -> str:
-        return sql.format(**self.fill, turn=turn, turns=turns)
+    def _filled(self, sql: str, batch: int, batches: int) -> str:
+        return sql.format(**self.fill, batch=batch, batches=batches)
 
 
 def _block(lists: Sequence[Sequence[str] | None], book: _IdCodebook) -> npt.NDArray[np.int32]:
@@ -229,19 +229,19 @@ def _block(lists: Sequence[Sequence[str] | None], book: _IdCodebook) -> npt.NDAr
 
 
 def _rows(found: Any) -> pd.DataFrame:  # noqa: ANN401  arro3's Table
-    """Return a turn's lists without their movies, each text kept once."""
+    """Return a batch's lists without their movies; texts are categoricals."""
     numbers = {name: found.column(name).to_numpy() for name in _NUMBERS}
     texts = {name: pd.Categorical(found.column(name).to_numpy()) for name in _TEXTS}
     return pd.DataFrame({**numbers, **texts})
 
 
-def _joined(turns: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the rows of all turns; texts stay kept once, which `concat` alone would end."""
+def _joined(batches: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all batches; `concat` alone would turn categoricals into objects."""
     texts = {
-        name: union_categoricals([rows[name] for rows in turns], sort_categories=True)
+        name: union_categoricals([rows[name] for rows in batches], sort_categories=True)
         for name in _TEXTS
     }
-    return pd.concat(turns, ignore_index=True).assign(**texts)
+    return pd.concat(batches, ignore_index=True).assign(**texts)
 
 
 def _runtimes(lake: LakeReader, versions: Versions) -> dict[str, int]:
@@ -292,12 +292,12 @@ select user_id, cast(served_at as bigint) served_at, movie_ids,
        coalesce(latency_ms, cast('nan' as double)) latency_ms, coalesce(status, 0) status,
        coalesce(function_version, '') function_version,
        coalesce(model_version, '') model_version, coalesce(source, '') source
-{_SERVED} and user_id % {{turns}} = {{turn}} order by served_at, recommendation_id
+{_SERVED} and user_id % {{batches}} = {{batch}} order by served_at, recommendation_id
 """
 
 _LINES: Final = f"""
 from events
-where movie_id is not null and {_IN_WINDOW} and user_id % {{turns}} = {{turn}}
+where movie_id is not null and {_IN_WINDOW} and user_id % {{batches}} = {{batch}}
   and user_id in (select user_id {_SERVED})
 """
 

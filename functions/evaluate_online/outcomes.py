@@ -1,43 +1,42 @@
-"""What users did with the lists they were given: hits, and the trials that a release is judged on.
+"""Outcomes of served lists: hits, and the trials of a release's sequential test.
 
 Pure: frames in, arrays out. Times are whole microseconds since 1970, movies are numbers of one
-code book; -1 is no movie.
+codebook; -1 is no movie.
 
 Attributed
     A list belongs to a function version if it has status 200, is from the model or the version's
-    popular list, and names its version. What the proxy served by itself (source `fallback`) belongs
-    to no version and is left out here: a version that fails or is slow is seen by brake 1 and in
-    availability, not in these numbers.
+    popular list, and names its version. The proxy's own lists (source `fallback`) belong to no
+    version and are left out here: a version that fails or is slow shows in the canary's alarms and
+    in availability, not in these numbers.
 
 Hit
-    Somebody watches a movie of the list between `served_at` - 1 s and `served_at` + horizon. The
-    log has whole seconds, cut off: what came right after the list may look up to a second older.
+    The user watches a movie of the list between `served_at` - 1 s and `served_at` + horizon. The
+    log truncates to seconds: an event right after the list may have a time up to 1 s before it.
 
 Finished
-    A list counts from the moment that its horizon is over at the watermark, no matter what it
-    earned before. Counted as soon as it is hit, hits would come in early and misses late.
+    A list counts once its horizon is over at the watermark, hit or not. If hits counted at once,
+    they would come in early and misses late: a bias.
 
 Trial
     A window of one horizon belongs to a user. It is opened by the user's first attributed list of
-    the stable version or the canary since the last window ended (or since what is looked at
-    begins, for which a release has one time and keeps to it), and that list is the trial. Lists
-    that come inside the window, from either version, are no trials of their own: they have the same
-    evenings to earn hits from. The window belongs to the version that opened it (intention to
-    treat). Where the other version also served in it, the window is mixed: that draws a difference
-    towards 0, and never makes one up, since who opens a window is the alias's dice alone.
+    the stable version or the canary since the last window ended (or since the evaluated span
+    began, whose start is fixed in a release), and that list is the trial. Lists inside the window,
+    from either version, are no trials of their own: they compete for the same viewing. The window
+    belongs to the version that opened it (intention to treat). Where the other version also served
+    in it, the window is mixed: that attenuates a difference and never creates one, since the alias
+    alone randomizes which version opens a window.
 
 Weight
-    A trial's weight is the share of requests that the alias sent to the canary at `served_at`. Left
-    out of the verdict, not of the metrics, are trials from before the first weight, within
-    `settle_s` of a change (the alias does not turn at one instant, and two clocks are compared),
-    and at shares of 0 and 1, where nothing was left to chance.
+    A trial's weight is the share of requests that the alias routed to the canary at `served_at`.
+    Left out of the verdict, not of the metrics, are trials from before the first weight, within
+    `settle_s` of a change (an alias update takes effect gradually, and two clocks are compared),
+    and at shares of 0 and 1, which are not randomized.
 
 Viewing
-    The watch lines of one user and movie in one slot of the clock, a horizon long, in sum: first
-    and last line, and the share of the movie watched, by the furthest minute. A slot is no longer
-    than a list's time, so a line of it is in that time if and only if its first or its last line
-    is: hits are exact. Its share counts whole, with what was watched past the horizon's end or
-    before the list, as far as the slot goes.
+    The watch lines of one user and movie in one time slot, a horizon long, aggregated: first and
+    last line, and the share of the movie watched, by the furthest minute. A slot is no longer than
+    a list's window, so one of its lines is in that window if and only if its first or last line
+    is: hits are exact. The share includes minutes of the slot outside of the window.
 """
 
 from collections.abc import Sequence
@@ -69,9 +68,9 @@ def us(seconds: float) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
-    """Lists in one order: by user, then time, then `number`.
+    """Lists ordered by user, then time, then `number`.
 
-    `rows` has user_id, served_at, number (tells lists of one user and moment apart),
+    `rows` has user_id, served_at, number (distinguishes lists of one user and moment),
     function_version, model_version, source, status, latency_ms; `movies` is (n, k), best first, -1
     where a list is shorter.
     """
@@ -81,7 +80,7 @@ class Served:
 
     @classmethod
     def attributed(cls, rows: pd.DataFrame, movies: Array) -> Self:
-        """Return the lists that belong to a version, of rows in any order; see the module."""
+        """Return the attributed lists, of rows in any order; see the module's docstring."""
         mine = (
             (rows["status"] == OK) & rows["source"].isin(SOURCES) & (rows["function_version"] != "")
         )
@@ -102,11 +101,11 @@ class Served:
 class _SortedIndex:
     """Finds a user's lists between two times, for many users at once.
 
-    Users and times are counted rather than measured, so that one number holds both.
+    Users and times are replaced by their ranks, so that one integer holds both.
     """
 
     def __init__(self, users: Array, times: Array) -> None:
-        """Take (n,) arrays ordered by user, then time."""
+        """Index (n,) arrays ordered by user, then time."""
         self._users = np.unique(users)
         self._times = np.sort(times)
         self._keys = self._key(users, times, "left")
@@ -116,11 +115,11 @@ class _SortedIndex:
         return user * (len(self._times) + 1) + np.searchsorted(self._times, times, side=side)
 
     def first_from(self, users: Array, times: Array) -> Array:
-        """Return the place of each user's first list at or after a time; past the end if none."""
+        """Return the index of each user's first list at or after a time; past the end if none."""
         return np.searchsorted(self._keys, self._key(users, times, "left"))
 
     def between(self, users: Array, since: Array, until: Array) -> tuple[Array, Array]:
-        """Return pairs (which of the given, which list), both times included."""
+        """Return pairs of indices (into the arguments, into the lists), both times included."""
         known = np.flatnonzero(np.isin(users, self._users))
         begins = self.first_from(users[known], since[known])
         ends = np.searchsorted(self._keys, self._key(users[known], until[known], "right"))
@@ -137,13 +136,13 @@ def encounters(
 
     `viewings` has user_id, movie, first, last, share; `ratings` has user_id, movie, at, rating;
     both in any order. Columns: list (row of `served`), movie, share (the largest, NaN if only
-    rated), rating (the last, NaN if only watched), place in the list (from 1; 0: not on it).
+    rated), rating (the last, NaN if only watched), place (rank in the list from 1; 0: not on it).
     """
     index = _SortedIndex(served.rows["user_id"].to_numpy(), served.rows["served_at"].to_numpy())
     watched = _placed(index, viewings, ("first", "last"), us(horizon_s))
     watched = watched.groupby(["list", "movie"])["share"].max().reset_index()
     rated = _placed(index, ratings, ("at", "at"), us(horizon_s))
-    # Two ratings of a movie within one second: the higher, so that the answer has no order.
+    # Of two ratings of a movie within one second the higher, so that the order does not matter.
     rated = rated.sort_values(["at", "rating"]).drop_duplicates(["list", "movie"], keep="last")
     met = watched.merge(rated[["list", "movie", "rating"]], "outer", on=["list", "movie"])
     return met.assign(place=_places(served.movies, met["list"].to_numpy(), met["movie"].to_numpy()))
@@ -152,7 +151,7 @@ def encounters(
 def _placed(
     index: _SortedIndex, rows: pd.DataFrame, span: tuple[str, str], horizon_us: int
 ) -> pd.DataFrame:
-    """Return the rows, once for each list in whose time their first or last line lies."""
+    """Return the rows, once for each list whose window has their first or last line."""
     first, last = (rows[name].to_numpy() for name in span)
     # first in [served - 1 s, served + horizon], or last: one interval, as last - first < horizon.
     row, list_ = index.between(
@@ -162,7 +161,7 @@ def _placed(
 
 
 def _places(movies: Array, lists: Array, wanted: Array) -> npt.NDArray[np.int64]:
-    """Return where in a list a movie is, from 1; 0 if it is not. `movies` is (n, k)."""
+    """Return a movie's rank in a list, from 1; 0 if it is not in it. `movies` is (n, k)."""
     places = np.zeros(len(lists), np.int64)
     for begin in range(0, len(lists), _AT_A_TIME):
         part = slice(begin, begin + _AT_A_TIME)
@@ -172,7 +171,7 @@ def _places(movies: Array, lists: Array, wanted: Array) -> npt.NDArray[np.int64]
 
 
 def hits(n_lists: int, met: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return whether each list had a movie of its own watched, (n_lists,)."""
+    """Return whether a movie of each list was watched, (n_lists,)."""
     hit = np.zeros(n_lists, np.bool_)
     hit[met["list"].to_numpy()[(met["place"] > 0) & met["share"].notna()]] = True
     return hit
@@ -183,7 +182,7 @@ def hits(n_lists: int, met: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The canary's share of requests from each moment on; times ascend."""
+    """The canary's share of requests over time; times ascend."""
 
     times: Sequence[int]
     percents: Sequence[float]
@@ -195,7 +194,7 @@ class Weights:
 
     def settled(self, times: Array, settle_s: float) -> npt.NDArray[np.bool_]:
         """Return whether each time is `settle_s` or more away from any change."""
-        # The same weight set once more is no change.
+        # Setting the same weight again is no change.
         changes = np.asarray(self.times)[np.diff(self.percents, prepend=np.nan) != 0]
         distance = np.full(len(times), np.inf)
         for change in changes.tolist():
@@ -205,7 +204,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """Two function versions and how users were divided between them."""
+    """Two function versions and the traffic split between them over time."""
 
     stable: str
     canary: str
@@ -215,7 +214,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrialSet:
-    """The trials in order of time, and in how many of their windows both versions served."""
+    """The trials in order of time, and the number of their windows that are mixed."""
 
     trials: Trials
     mixed: int
@@ -229,7 +228,7 @@ NO_TRIALS: Final = TrialSet(
 def trials(
     served: Served, hit: Array, experiment: Experiment, *, until: int, horizon_s: float
 ) -> TrialSet:
-    """Return the contest's trials that are finished at the watermark; see the module.
+    """Return the experiment's trials that are finished at the watermark.
 
     `served` is of any versions, `hit` is (n,) for its lists.
     """
@@ -251,9 +250,9 @@ def trials(
 def _windows(
     users: Array, at: Array, canary: Array, horizon_us: int
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return which lists open a window, and in which windows both versions served; all are (n,).
+    """Return which lists open a window, and which windows are mixed; all are (n,).
 
-    Lists are ordered by user and time. All users' first windows are found at once, then all their
+    Lists are ordered by user and time. The first windows of all users are found at once, then all
     second ones, and so on.
     """
     following = _SortedIndex(users, at).first_from(users, at + horizon_us)

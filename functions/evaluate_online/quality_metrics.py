@@ -1,23 +1,23 @@
-"""The live quality metrics of some lists, from what their users did within the horizon.
+"""Live quality metrics of lists, from what their users did within the horizon.
 
     HitRate         share of lists that were hit; see `outcomes`
     WatchFraction   mean share watched of recommended movies that were watched
     MeanRating      mean rating of recommended movies that were rated
     Score           mean of place x rating x watched, over every movie that a list's user watched or
                     rated; see below
-    Coverage        share of the catalog that was recommended to anybody; none without a catalog
+    Coverage        share of the catalog that was recommended at all; none without a catalog
     Novelty         mean of -log2(share of viewers who watched the movie), bits a recommended movie;
-                    viewers are the users of the window who watched anything
+                    viewers are the users of the window who watched any movie
     ResponseTimeMs  mean time until the answer, as the proxy measured it
     Requests        the number of these lists
 
 The score of a movie is 1 for places 1-5, 0.8 for 6-10, 0.5 for 11-15, 0.3 for 16-20, and 0.001 if
 the list did not have it; times rating / 5; times 0.2 if less than a fifth was watched, 0.6 below a
-half, 0.8 below seven tenths, and 1 from there. What is unknown takes nothing away: the factor of a
-movie that nobody rated, or that was rated but not watched, is 1.
+half, 0.8 below seven tenths, and 1 from there. An unknown factor is 1: of the rating of a movie
+that was not rated, and of the share of one that was rated but not watched.
 
-A movie that a user watched after two lists within their horizons counts for both. What cannot be
-told (nobody rated anything) is None, and is not published.
+A movie that a user watched after two lists within their horizons counts for both. A metric without
+data (no ratings) is None, and is not published.
 """
 
 from collections.abc import Mapping
@@ -44,12 +44,12 @@ _WATCHED_SCORES: Final = (0.2, 0.6, 0.8, 1.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Movies:
-    """What is known of each movie; both arrays are (n_movies,)."""
+    """Facts of each movie; both arrays are (n_movies,)."""
 
     in_catalog: npt.NDArray[np.bool_]
     catalog_size: int
     surprise_bits: Array
-    """Of length 0 when nobody watched anything."""
+    """Of length 0 without any viewing."""
 
 
 def surprise_bits(viewings: pd.DataFrame, n_movies: int) -> Array:
@@ -62,7 +62,7 @@ def surprise_bits(viewings: pd.DataFrame, n_movies: int) -> Array:
 
 
 def scores(met: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Return the score of each encounter, (n,); see the module's head."""
+    """Return the score of each encounter, (n,); see the module's docstring."""
     place = np.array(_PLACE_SCORES)[np.searchsorted(_PLACE_ENDS, met["place"], side="left")]
     rating = (met["rating"] / _BEST_RATING).fillna(1).to_numpy()
     share = met["share"].fillna(1)
@@ -102,19 +102,19 @@ def by_version(
     return found
 
 
-# The model that serves is the one most of the newest lists are from: a canary's may be the newest.
+# The serving model is that of most of the newest lists: the very newest may be a canary's.
 _NEWEST: Final = 1000
 
 
 def serving_model(served: Served) -> str | None:
-    """Return the model version that serves at the end of the window, None without any list."""
+    """Return the serving model version at the end of the window, None without any list."""
     newest = served.rows.sort_values("served_at", kind="stable")["model_version"].tail(_NEWEST)
     counts = newest.astype(str).value_counts().sort_index()
     return str(counts.idxmax()) if len(counts) else None
 
 
 def availability(answers: Mapping[int, int]) -> float | None:
-    """Return the share of requests that the site saw answered with 200; `answers` by status."""
+    """Return the share of the site's requests with status 200; `answers` by status."""
     everything = sum(answers.values())
     return answers.get(OK, 0) / everything if everything else None
 

@@ -1,1 +1,1 @@
-"""The upkeep of the lake, once an hour."""
+"""Scheduled maintenance of the lake's tables."""

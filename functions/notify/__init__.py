@@ -1,1 +1,1 @@
-"""Release notices, from the topic to a chat."""
+"""Forward release notifications from SNS to Slack."""

@@ -1,8 +1,8 @@
-"""Lambda `movierec-notify`: release notices from SNS to a Slack channel.
+"""Lambda `movierec-notify`: forward release notifications from SNS to a Slack channel.
 
-People with mail subscribe to the topic itself. A message that Slack refuses is tried again, three
-times here and twice by Lambda; each outcome is written to the release's folder. Nobody waits for
-it: SNS calls it when the release has long gone on.
+Mail addresses subscribe to the topic itself. A message that Slack refuses is retried, three times
+here and twice by Lambda; each outcome is written to the release's folder. SNS invokes it
+asynchronously: no release waits for it.
 
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 """
@@ -38,7 +38,7 @@ Post = Callable[[str, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What the function needs of the world. Without a webhook nothing is sent."""
+    """The function's dependencies. Without a webhook nothing is sent."""
 
     store: ObjectStore
     webhook: str
@@ -49,7 +49,7 @@ class Dependencies:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Return the real ones. Raises ConfigError."""
+        """Return the dependencies on AWS. Raises ConfigError."""
         webhook = env.get(settings.SLACK_WEBHOOK, "")
         if webhook and not webhook.startswith(("https://", "http://")):
             raise ConfigError(f"{settings.SLACK_WEBHOOK} is no URL: copy it from Slack's app page")
@@ -59,7 +59,7 @@ class Dependencies:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A notice as it comes from the topic."""
+    """A notification as received from the topic."""
 
     release_id: str
     event: str
@@ -67,7 +67,10 @@ class Message:
 
 
 def send(message: Message, deps: Dependencies) -> bool:
-    """Send a message once; return whether there was anything to do. Raises UnavailableError."""
+    """Send a message unless it is recorded as delivered; return whether it was sent.
+
+    Raises UnavailableError.
+    """
     key = record_key(message.release_id, message.event, "slack")
     if not deps.webhook or _delivered(deps.store, key):
         return False
@@ -89,7 +92,7 @@ def send(message: Message, deps: Dependencies) -> bool:
 
 
 def post(url: str, body: bytes, *, timeout_s: float = _TIMEOUT_S) -> None:
-    """Send JSON to a webhook. Raises UnavailableError unless it is taken."""
+    """Send JSON to a webhook. Raises UnavailableError unless it is accepted."""
     request = urllib.request.Request(  # noqa: S310  checked by Dependencies
         url, body, {"Content-Type": "application/json"}, method="POST"
     )
@@ -97,20 +100,20 @@ def post(url: str, body: bytes, *, timeout_s: float = _TIMEOUT_S) -> None:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
             answer.read()
     except (urllib.error.URLError, TimeoutError, ConnectionError) as exc:
-        # Not the URL: whoever has a webhook's can write to the channel.
+        # Without the URL: it is a secret that lets anyone write to the channel.
         raise UnavailableError(f"the webhook answered {exc}") from exc
     except http.client.HTTPException as exc:
-        # Nor its words, which may quote the URL; for the same reason it is no cause.
+        # Nor the exception, whose message may contain the URL.
         raise UnavailableError(f"the webhook answered no HTTP: {type(exc).__name__}") from None
 
 
 def messages(event: Mapping[str, Any]) -> Iterator[Message]:
-    """Yield the notices in an event of SNS. Raises UsageError."""
+    """Yield the notifications in an SNS event. Raises UsageError."""
     try:
         for record in event["Records"]:
-            said = record["Sns"]
-            values = {name: said["MessageAttributes"][name]["Value"] for name in _ATTRIBUTES}
-            yield Message(**values, text=said["Message"])
+            sns = record["Sns"]
+            values = {name: sns["MessageAttributes"][name]["Value"] for name in _ATTRIBUTES}
+            yield Message(**values, text=sns["Message"])
     except (KeyError, TypeError) as exc:
         raise UsageError(f"no notice from SNS ({exc!r}): {str(event)[:200]}") from exc
 

@@ -1,1 +1,1 @@
-"""From a data set to a model artifact: the second step of retraining."""
+"""Train a model artifact on a data set: the second step of retraining."""

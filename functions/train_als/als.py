@@ -7,11 +7,11 @@ y_i of shape (k,) minimise
 
 with p_ui = 1 where user u has a positive interaction with movie i and 0 elsewhere, and
 c_ui = 1 + alpha s_ui, where s is the interaction's strength (movierec.model.dataset), 0 elsewhere.
-`implicit` takes the matrix of c and solves by three steps of conjugate gradients an iteration
-(Takacs, Pilaszy & Tikk 2011), or exactly with `exact`.
+`implicit` solves for the matrix of c by three steps of conjugate gradients an iteration (Takacs,
+Pilaszy & Tikk 2011), or exactly with `exact`.
 
 One set of inputs and seed gives the same bytes whatever the number of threads: each row is solved
-by one thread, and BLAS is held to one. Another CPU or another BLAS may differ in the last bits.
+by one thread, and BLAS has one. Another CPU or another BLAS may differ in the last bits.
 """
 
 from collections.abc import Iterator
@@ -33,27 +33,27 @@ from movierec.parameters import read_parameters, require
 
 Float32 = npt.NDArray[np.float32]
 
-# Peak memory of the lists is this many rows of 50; larger chunks are no faster.
+# The lists' peak memory is this many rows of 50; larger chunks are no faster.
 _USERS_A_CHUNK: Final = 10_000
 _NOT_TO_BE_SHOWN: Final = np.finfo(np.float32).min
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a model is trained with."""
+    """Hyperparameters of a model."""
 
     factors: int = 64
     regularization: float = 2.0
-    """lambda in units of `noise_edge`, so that it fits ten thousand interactions and a billion."""
+    """lambda in units of `bai_yin_edge`, to suit ten thousand interactions and a billion alike."""
     # Best or near it on MovieLens 1M and 100K, each within 3% of the best of 20 tried.
     alpha: float = 3.0
     iterations: int = 15
     seed: int = 20_081_215
-    """Of the factors' first values."""
+    """Of the factors' initial values."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for a value out of its range."""
-        require(1 <= self.factors <= 1024, "factors", self.factors, "1 to 1024")  # noqa: PLR2004  a typo's guard
+        require(1 <= self.factors <= 1024, "factors", self.factors, "1 to 1024")  # noqa: PLR2004  against typos
         require(1 <= self.iterations <= 1000, "iterations", self.iterations, "1 to 1000")  # noqa: PLR2004  likewise
         require(self.regularization > 0, "regularization", self.regularization, "more than 0")
         require(self.alpha >= 0, "alpha", self.alpha, "0 or more")
@@ -89,7 +89,7 @@ def matrix(dataset: Dataset, keep: npt.NDArray[np.bool_], values: Array) -> csr_
 
 
 def confidences(dataset: Dataset, keep: npt.NDArray[np.bool_], alpha: float) -> csr_matrix:
-    """Return c of the kept positive interactions; see the module's head."""
+    """Return c of the kept positive interactions; see the module's docstring."""
     return matrix(dataset, keep & (dataset.strength > 0), 1 + alpha * dataset.strength)
 
 
@@ -101,10 +101,10 @@ def seen(dataset: Dataset, keep: npt.NDArray[np.bool_]) -> csr_matrix:
 def bai_yin_edge(confidence: csr_matrix) -> float:
     """Return sqrt(n / users) + sqrt(n / movies) for n positive interactions.
 
-    With all c = 1, the problem's solution is the singular value decomposition of p with every
-    singular value lowered by lambda, and those under lambda gone (Srebro, Rennie & Jaakkola 2004,
-    on the trace norm). A random p of this density has its singular values below this edge (Bai &
-    Yin 1988): what is under it cannot be told from noise.
+    With all c = 1, the problem's solution is the singular value decomposition of p, its singular
+    values soft-thresholded by lambda (Srebro, Rennie & Jaakkola 2004, on the trace norm). A random
+    p of this density has its singular values below this edge (Bai & Yin 1988): those under it
+    cannot be distinguished from noise.
     """
     users, movies = confidence.shape
     return float(np.sqrt(confidence.nnz / users) + np.sqrt(confidence.nnz / movies))
@@ -115,8 +115,8 @@ def fit(
 ) -> Factors:
     """Return the factors of (n_users, n_movies) confidences.
 
-    Raises DatasetError if they are no numbers, as happens when confidences are too large for
-    float32 or `regularization` is too small for them.
+    Raises DatasetError if they are not finite: confidences are too large for float32, or
+    `regularization` is too small for them.
     """
     with threadpool_limits(limits=1, user_api="blas"):
         model = AlternatingLeastSquares(
@@ -132,7 +132,7 @@ def fit(
         except ModelFitError as exc:
             raise DatasetError(_no_numbers(parameters)) from exc
     found = Factors(model.user_factors, model.item_factors)
-    # The library looks for NaN alone.
+    # The library checks for NaN only.
     if not (np.isfinite(found.users).all() and np.isfinite(found.movies).all()):
         raise DatasetError(_no_numbers(parameters))
     return found
@@ -157,7 +157,7 @@ def top(
 ) -> npt.NDArray[np.int32]:
     """Return each user's `k` best movies by factors, best first, -1 where there are fewer.
 
-    `users` is (n, f), `movies` (m, f), `seen` (n, m): nothing stored in it is listed. Users with
+    `users` is (n, f), `movies` (m, f), `seen` (n, m): its stored entries are excluded. Users with
     `restricted` (n,) get none of the movies (indices) `not_for_them`.
     """
     lists = np.full((len(users), k), -1, np.int32)

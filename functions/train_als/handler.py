@@ -1,4 +1,4 @@
-"""Lambda `movierec-train-als`: train on a data set, publish a model version.
+"""Lambda `movierec-train-als`: train on a data set and publish a model version.
 
 Event:
 
@@ -9,10 +9,9 @@ Answer, flat enough for the state machine to compare numbers in:
     {"model_version": ..., "dataset_id": ..., "users": n, "movies": n, "interactions": n,
      "metrics": {"recall": ..., "ndcg": ..., "popularity_ndcg": ..., "ndcg_gain": ..., ...}}
 
-Repeating it is safe without a table of requests: each run publishes a version of its own name,
-files first, manifest last and only if absent; nothing is served until the state machine cuts a
-release for the one version that it was told of. A crash leaves files without a manifest: no
-version.
+It may be retried without deduplication: each run publishes a version of its own, files first,
+then the manifest by conditional put; none is served until the state machine releases the version
+in the answer. A crash leaves files without a manifest, which are no version.
 
 Memory: 47 million interactions of 1 million users and 27,000 movies peaked at 3.6 GB with 64
 factors. Time: the library alone takes 11 s an iteration and a minute for a million lists on 2 idle
@@ -36,11 +35,17 @@ import scipy
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.train_als import als, holdout_evaluation, list_assembly, training_report
-from movierec import metrics as live_metrics
 from movierec import settings
 from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.s3_store import S3Store
 from movierec.errors import ArtifactError, ObjectExistsError, ObjectNotFoundError, UsageError
+from movierec.metrics import (
+    MODEL_COVERAGE,
+    MODEL_NDCG,
+    MODEL_RECALL,
+    NAMESPACE,
+    TRAINING_DURATION,
+)
 from movierec.model import artifact, encoding, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.offline_metrics import brief
@@ -53,7 +58,7 @@ SERVICE: Final = "movierec-train-als"
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What the function needs of the world."""
+    """The function's dependencies."""
 
     store: ObjectStore
     clock: Clock
@@ -65,7 +70,7 @@ class Dependencies:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Return the real ones. Raises ConfigError."""
+        """Return the dependencies on AWS. Raises ConfigError."""
         return cls(
             store=S3Store.from_env(env, settings.ARTIFACTS_BUCKET),
             clock=SystemClock(),
@@ -73,28 +78,31 @@ class Dependencies:
             threads=threads(os.process_cpu_count() or 1, env),
             peak_memory_bytes=peak_memory_bytes,
             logger=Logger(service=SERVICE),
-            metrics=Metrics(namespace=live_metrics.NAMESPACE, service=SERVICE),
+            metrics=Metrics(namespace=NAMESPACE, service=SERVICE),
         )
 
 
 # One vCPU for each 1,769 MB (AWS Lambda Developer Guide, "Configure Lambda function memory"): a
-# small function still sees two CPUs, of which it may use a share.
+# small function still sees two CPUs, but gets a share of their time.
 _MB_A_CPU: Final = 1769
 
 
 def threads(cpus: int, env: Mapping[str, str]) -> int:
-    """Return how many threads to train with: one a CPU that the Lambda's memory pays for."""
+    """Return the number of training threads: one for each vCPU of the Lambda's memory size."""
     memory_mb = int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or cpus * _MB_A_CPU)
     return max(1, min(cpus, math.ceil(memory_mb / _MB_A_CPU)))
 
 
 def peak_memory_bytes() -> int:
-    """Return the most memory this process has held; Linux counts it in KiB."""
+    """Return this process's peak resident memory; Linux reports KiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def train_als(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Train and publish; see the module's head. Raises UsageError, ArtifactError, DatasetError."""
+    """Train and publish; see the module's docstring.
+
+    Raises UsageError, ArtifactError, DatasetError.
+    """
     started, (dataset_id, parameters) = deps.clock.now(), read(event)
     data = load(deps.store, dataset_id)
     deps.logger.info("dataset_loaded", extra={"dataset_id": dataset_id})
@@ -121,12 +129,12 @@ def train_als(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
         **facts["counts"],
         "metrics": brief(metrics),
     }
-    _tell(deps, answer, facts["duration_s"])
+    _report_metrics(deps, answer, facts["duration_s"])
     return answer
 
 
 def read(event: Mapping[str, Any]) -> tuple[str, als.Parameters]:
-    """Return data set and parameters; keys of other steps are passed over. Raises UsageError."""
+    """Return data set and parameters; keys of other steps are ignored. Raises UsageError."""
     dataset_id, parameters = event.get("dataset_id"), event.get("parameters") or {}
     if not isinstance(dataset_id, str) or not dataset_id:
         raise UsageError(f"dataset_id is {dataset_id!r}: expected the id of a data set")
@@ -136,24 +144,24 @@ def read(event: Mapping[str, Any]) -> tuple[str, als.Parameters]:
 
 
 def load(store: ObjectStore, dataset_id: str) -> datasets.Dataset:
-    """Return a data set, each file held against its checksum. Raises ArtifactError."""
+    """Return a data set, each file verified with its checksum. Raises ArtifactError."""
     key = functools.partial(datasets.key, dataset_id)
     try:
         manifest = sealed_folder.manifest(store, key)
     except ObjectNotFoundError as exc:
         raise ArtifactError(
             f"there is no data set {dataset_id}: its manifest is missing; build one with"
-            " movierec-build-dataset and pass the dataset_id that it answers"
+            " movierec-build-dataset and pass the dataset_id from its answer"
         ) from exc
     if manifest.get("groups") != list(GROUPS):
         raise ArtifactError(
-            f"data set {dataset_id} divides users into other groups than this code: build it anew"
+            f"data set {dataset_id} has other user segments than this code: build it anew"
         )
     return datasets.unpack(sealed_folder.load(store, key, datasets.FILES, manifest))
 
 
 def train(data: datasets.Dataset, parameters: als.Parameters, threads: int) -> dict[str, bytes]:
-    """Return the artifact's files of a model trained on everything, reports not among them."""
+    """Return the artifact's files, without reports, of a model trained on all interactions."""
     everything = np.ones(len(data.movies), np.bool_)
     confidence = als.confidences(data, everything, parameters.alpha)
     factors = als.fit(confidence, parameters, threads=threads)
@@ -168,7 +176,7 @@ def publish(store: ObjectStore, files: Mapping[str, bytes], facts: Mapping[str, 
         artifact.REPORT_PAGE_FILE: training_report.render(facts),
     }
     key = functools.partial(artifact.key, version)
-    # Another run of this very second may be writing: of two, one goes on.
+    # Another run of the same second may be writing: one of the two succeeds.
     if not sealed_folder.publish(store, key, {**files, **reports}, facts):
         raise ObjectExistsError(f"model {version} was published meanwhile: train again")
 
@@ -191,13 +199,13 @@ def _code_facts(code_version: str) -> dict[str, Any]:
     }
 
 
-def _tell(deps: Dependencies, answer: Mapping[str, Any], duration_s: float) -> None:
+def _report_metrics(deps: Dependencies, answer: Mapping[str, Any], duration_s: float) -> None:
     deps.logger.info("model_published", extra={"answer": dict(answer), "duration_s": duration_s})
     values = {
-        live_metrics.TRAINING_DURATION: duration_s,
-        live_metrics.MODEL_RECALL: answer["metrics"]["recall"],
-        live_metrics.MODEL_NDCG: answer["metrics"]["ndcg"],
-        live_metrics.MODEL_COVERAGE: answer["metrics"]["coverage"],
+        TRAINING_DURATION: duration_s,
+        MODEL_RECALL: answer["metrics"]["recall"],
+        MODEL_NDCG: answer["metrics"]["ndcg"],
+        MODEL_COVERAGE: answer["metrics"]["coverage"],
     }
     for metric, value in values.items():
         deps.metrics.add_metric(metric.name, metric.unit, value)

@@ -1,8 +1,8 @@
-"""How good the model would have been in the held-out time, beside the popular list.
+"""Evaluate the model on held-out interactions, compared with the popular list.
 
-Both are trained on TRAIN alone and asked for LIST_LENGTH movies for users who liked something in
-TEST, all or an even share, under the rules of serving: nothing seen in TRAIN, nothing adult for
-minors and unknown ages.
+Both are trained on TRAIN alone and recommend LIST_LENGTH movies to users who liked a movie in TEST,
+all or an even sample, under the rules of serving: no movie seen in TRAIN, no adult movie for minors
+and unknown ages.
 """
 
 import math
@@ -22,17 +22,17 @@ from movierec.model.offline_metrics import PerUser
 from movierec.model.ranking import LIST_LENGTH
 from movierec.model.segments import GROUPS, MINORS
 
-# Their NDCG has a standard error below 0.001, and a million more users would cost minutes.
+# NDCG of so many has a standard error below 0.001; a million more users would take minutes.
 _MOST_TEST_USERS: Final = 100_000
 
-# Where the popular list stops being hard to beat, on MovieLens: about 10 interactions.
+# On MovieLens the popular list is hard to beat up to about 10 interactions.
 _ACTIVITY_LIMITS: Final = (10, 50)
 _ACTIVITIES: Final = ("1-9 seen", "10-49 seen", "50+ seen")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Test:
-    """The users who liked something in TEST, and what they did then."""
+    """The users who liked a movie in TEST, and their interactions there."""
 
     users: Array
     """Rows in the data set."""
@@ -90,14 +90,14 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return the metrics of model and popular list, overall and by group; plain values.
 
-    Names are those of `movierec.model.offline_metrics`. Of more than `most_users` test users an
-    even share is asked for. Raises DatasetError if training fails.
+    Names are those of `movierec.model.offline_metrics`. More than `most_users` test users are
+    sampled evenly. Raises DatasetError if training fails.
     """
     test, train = _Test.of(dataset, most_users), dataset.part == TRAIN
     confidence = als.confidences(dataset, train, parameters.alpha)
     factors = als.fit(confidence, parameters, threads=threads)
     ours = _judge(dataset, test, factors.users[test.users], factors.movies, threads)
-    # Popularity is a model of one factor: 1 for everybody, the number of likes for a movie.
+    # Popularity as a model of one factor: 1 for every user, the number of likes for a movie.
     likes = np.bincount(confidence.indices, minlength=len(dataset.movie_ids)).astype(np.float32)
     ones = np.ones((len(test.users), 1), np.float32)
     theirs = _judge(dataset, test, ones, likes[:, None], threads)

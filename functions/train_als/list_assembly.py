@@ -1,4 +1,4 @@
-"""From factors to the artifact: everybody's list, and the popular lists for who has none."""
+"""Assemble a model from factors: a list for every user, and the popular lists as fallback."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,8 @@ from movierec.model.segments import GROUPS, MINORS
 def assemble(dataset: Dataset, factors: als.Factors, *, threads: int) -> Model:
     """Return the model: each user's TOP_K unseen movies, fewer where there are no more.
 
-    Users with no positive interaction have factors of zero; they get the popular movies of their
-    group, without what they have seen.
+    Users without a positive interaction have zero factors; they get their group's popular movies
+    that they have not seen.
     """
     groups = segments.groups_of(dataset.user_ids, dataset.user_groups)
     counts = likes_by_group(dataset, groups)
@@ -55,9 +55,9 @@ def _lists(
     )
     rows = np.flatnonzero(~_likes_something(dataset))
     if len(rows):
-        # Popularity by group is a model too: a factor a group, 1 for its users.
+        # Popularity by group as a factor model: a factor a group, 1 for its users.
         members = np.eye(len(GROUPS), dtype=np.float32)[groups[rows]]
-        popularity = _places(ranking.mixed(counts))
+        popularity = _negative_ranks(ranking.mixed(counts))
         lists[rows] = als.top(
             members,
             popularity,
@@ -71,10 +71,10 @@ def _lists(
     return ranking.compact(lists, lists >= 0, k=TOP_K, dtype=dtype)
 
 
-def _places(scores: Array) -> npt.NDArray[np.float32]:
-    """Return minus each movie's place in each group's order, (n_movies, n_groups).
+def _negative_ranks(scores: Array) -> npt.NDArray[np.float32]:
+    """Return minus each movie's rank in each group's order, (n_movies, n_groups).
 
-    Places, not scores: equals must come in the order of the popular lists.
+    Ranks, not scores: ties must keep the order of the popular lists.
     """
     places = np.empty(scores.shape[::-1], np.float32)
     for group, row in enumerate(scores):

@@ -1,4 +1,4 @@
-"""A training run as a page for people; the same facts are in report.json."""
+"""Render a training run as an HTML report; report.json has the same facts."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,7 +18,7 @@ _METRICS: Final = (
 
 
 def render(facts: Mapping[str, Any]) -> bytes:
-    """Return the page of a manifest's facts."""
+    """Return the report of a manifest's facts."""
     metrics, counts = facts["metrics"], facts["counts"]
     return html.page(
         f"Model {facts['model_version']}",

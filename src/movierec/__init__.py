@@ -1,6 +1,6 @@
-"""movierec: movie recommendations, from a site's log lines to an answer that can be traced.
+"""movierec: movie recommendations, from a site's log lines to a list whose lineage is known.
 
-The modules directly inside are pure: values in, values out, standard library and numpy only.
-`movierec.aws` puts the ports on boto3 and Delta Lake, `movierec.stack` runs the parts on one
-machine, `movierec.cli` is the command.
+Up to `releases` and `reports` the packages do no I/O and need numpy alone. `movierec.aws`
+implements their ports on boto3 and Delta Lake, `movierec.stack` runs the parts on one machine,
+`movierec.cli` is the command.
 """

@@ -1,26 +1,26 @@
 """The one exception tree.
 
     MovierecError
-    ├── UsageError            the caller asked for something that makes no sense
+    ├── UsageError            an argument or request is invalid
     ├── ConfigError           a setting is missing or malformed
     ├── UnavailableError      a server, broker or emulator does not answer
     │   └── UpstreamError     in `proxy.answers`: the API gave no usable answer
-    ├── StoreError            an object store refused
+    ├── StoreError            an object store refused a request
     │   ├── ObjectNotFoundError
     │   ├── ObjectExistsError
     │   └── BucketNotFoundError
-    ├── LakeError             a lake table refused
+    ├── LakeError             a lake table refused a request
     │   ├── TableNotFoundError
-    │   ├── VersionNotFoundError  the table is there, but not as it was then
-    │   └── ConflictError     somebody else committed under the same transaction name
+    │   ├── VersionNotFoundError  the table exists, that version does not or no longer
+    │   └── ConflictError     another writer committed under the same transaction name
     ├── MetricsError          CloudWatch refused a metric
     ├── ArtifactError         an artifact's bytes are not what its manifest says
     ├── TrainingError         a run of the training state machine failed
     ├── DatasetError          the lake holds too little to build a dataset from
-    ├── DemoError             the loop ran, but something in its summary is wrong
-    └── ReleaseError          a release step cannot be taken from the present state
+    ├── DemoError             the demo ran, but a check in its summary failed
+    └── ReleaseError          the present state does not allow a release step
         ├── ReleaseNotFoundError  no such function, version, alias or API
-        └── ReleaseConflictError  somebody else changed it meanwhile
+        └── ReleaseConflictError  a concurrent change: the revision is stale
 
 A message says what happened, where, and what to do next; the command line prints it as it is, on
 one line, and exits with `exit_code`.
@@ -28,15 +28,15 @@ one line, and exits with `exit_code`.
 
 
 class MovierecError(Exception):
-    """Anything this product can say about its own failure."""
+    """Base of all errors that this product raises."""
 
     exit_code = 1
     next_step = ""
-    """What usually helps, for doors that translate a foreign error into this one."""
+    """What usually helps; appended where a foreign error is translated into this one."""
 
 
 class UsageError(MovierecError):
-    """The caller asked for something that makes no sense."""
+    """An argument or request is invalid."""
 
     exit_code = 2
 
@@ -63,7 +63,7 @@ class ObjectNotFoundError(StoreError):
 
 
 class ObjectExistsError(StoreError):
-    """An object with that key is there already, and was not to be replaced."""
+    """An object with that key exists, and the put was conditional."""
 
 
 class BucketNotFoundError(StoreError):
@@ -81,7 +81,7 @@ class TableNotFoundError(LakeError):
 
 
 class VersionNotFoundError(LakeError):
-    """The lake does not hold that version of a table, or no longer."""
+    """The table exists, but not that version, or no longer."""
 
 
 class ConflictError(LakeError):
@@ -101,7 +101,7 @@ class DatasetError(MovierecError):
 
 
 class ReleaseError(MovierecError):
-    """A release step cannot be taken from the present state."""
+    """The present state does not allow a release step."""
 
 
 class ReleaseNotFoundError(ReleaseError):
@@ -111,13 +111,13 @@ class ReleaseNotFoundError(ReleaseError):
 
 
 class ReleaseConflictError(ReleaseError):
-    """Somebody else changed the function or its alias meanwhile."""
+    """A concurrent change of the function or its alias: the revision is stale."""
 
-    next_step = "look at the present state, then decide again"
+    next_step = "check the present state, then decide again"
 
 
 class DemoError(MovierecError):
-    """The loop ran, but something in its summary is wrong."""
+    """The demo ran, but a check in its summary failed."""
 
 
 class TrainingError(MovierecError):

@@ -1,4 +1,4 @@
-"""Name, unit and dimensions of every live metric, here once.
+"""Name, unit and dimensions of every live metric.
 
 The API emits them in CloudWatch's Embedded Metric Format; alarms in Terraform name them. A test
 compares the two.
@@ -12,7 +12,7 @@ from typing import Final, Literal
 from movierec.errors import MetricsError
 
 NAMESPACE: Final = "movierec"
-"""CloudWatch namespace of everything that this product publishes itself."""
+"""CloudWatch namespace of the metrics that this product publishes."""
 
 Unit = Literal["Count", "Milliseconds", "None", "Seconds"]
 
@@ -26,14 +26,14 @@ class Metric:
 
 
 def require_numbers(values: Mapping[Metric, float]) -> None:
-    """Raise MetricsError for NaN and infinities, which CloudWatch refuses, and its emulator not."""
+    """Raise MetricsError for NaN and infinities: CloudWatch refuses them, its emulator does not."""
     for metric, value in values.items():
         if not math.isfinite(value):
             raise MetricsError(f"{metric.name} is {value}: expected a finite number")
 
 
 REQUESTS: Final = Metric("Requests", "Count")
-# 0 or 1 a request: their average is a rate, and LocalStack's alarms know no metric math.
+# 0 or 1 a request: their average is a rate, and LocalStack's alarms have no metric math.
 ERROR: Final = Metric("Error", "Count")
 SLOW: Final = Metric("Slow", "Count")
 FALLBACK: Final = Metric("Fallback", "Count")
@@ -41,17 +41,17 @@ COLD_START: Final = Metric("ColdStart", "Count")
 LATENCY: Final = Metric("LatencyMs", "Milliseconds")
 
 LIVE_METRICS: Final = (REQUESTS, ERROR, SLOW, FALLBACK, COLD_START, LATENCY)
-"""Of the API, once a request, by each of `live_dimensions`."""
+"""Of the API: once a request, for each of `live_dimensions`."""
 
 API_SERVICE: Final = "movierec-api"
 
 
 def live_dimensions(function_version: str) -> tuple[dict[str, str], ...]:
-    """Return the sets of dimensions that the API emits every live metric by.
+    """Return the dimension sets with which the API emits every live metric.
 
-    The permanent alarms are on the service, which stays while versions come and go; a canary's
-    are on its version. CloudWatch adds nothing up: an alarm sees a metric by exactly one of
-    these sets, or not at all.
+    The permanent alarms are on the service, a canary's on its version. CloudWatch does not
+    aggregate over dimensions: an alarm sees a metric under exactly one of these sets, or not
+    at all.
     """
     return {"FunctionVersion": function_version}, {"service": API_SERVICE}
 
@@ -73,7 +73,7 @@ RETRAINING_METRICS: Final = (
     MODEL_NDCG,
     MODEL_COVERAGE,
 )
-"""Of build_dataset and train_als, once a run, by dimension `service`."""
+"""Of build_dataset and train_als: once a run, by dimension `service`."""
 
 LAKE_ROWS_DELETED: Final = Metric("LakeRowsDeleted", "Count")
 LAKE_FILES_COMPACTED: Final = Metric("LakeFilesCompacted", "Count")
@@ -86,19 +86,19 @@ UPKEEP_METRICS: Final = (
     LAKE_FILES_VACUUMED,
     LAKE_PARTITIONS_LEFT,
 )
-"""Of lake_maintenance, once a run, all tables together, by dimension `service`."""
+"""Of lake_maintenance: once a run, summed over all tables, by dimension `service`."""
 
 INGEST_LAG: Final = Metric("IngestLag", "Count")
 INGEST_LAG_SECONDS: Final = Metric("IngestLagSeconds", "Seconds")
 QUARANTINE_RATE: Final = Metric("QuarantineRate", "None")
 
 INGEST_METRICS: Final = (INGEST_LAG, INGEST_LAG_SECONDS, QUARANTINE_RATE)
-"""Of each ingest worker, once a minute, by `INGEST_DIMENSIONS`.
+"""Of each ingest worker: once a minute, by `INGEST_DIMENSIONS`.
 
 IngestLag counts the lines of its partitions that are in Kafka and not in the lake;
 IngestLagSeconds is the age of the oldest of them, by Kafka's timestamp, and 0 without any; both
-are told on idle minutes too, so that silence means that nobody ingests. QuarantineRate is the
-share, 0 to 1, of the lines stored since it was last told; without lines it is not told.
+are published on idle minutes too, so that missing data means that no worker runs. QuarantineRate
+is the share, 0 to 1, of the lines stored since it was last published; without lines, it is not.
 """
 
 INGEST_DIMENSIONS: Final = {"service": "movierec-ingest"}
@@ -121,9 +121,9 @@ QUALITY_METRICS: Final = (
     RESPONSE_TIME,
     REQUESTS,
 )
-"""Of evaluate_online, once a run, by `quality_dimensions` of each model that served; and overall.
+"""Of evaluate_online: once a run, by `quality_dimensions` of each model that served; and overall.
 
-REQUESTS is here the number of lists that the others are about.
+REQUESTS is here the number of lists that the others are computed from.
 """
 
 AVAILABILITY: Final = Metric("Availability", "None")
@@ -142,11 +142,11 @@ VERDICT_METRICS: Final = (
     HIT_RATE_DIFFERENCE_LOWER,
     HIT_RATE_DIFFERENCE_UPPER,
 )
-"""Of evaluate_online's looks at a release, canary less stable, by dimension `service`."""
+"""Of evaluate_online's evaluations of a release: canary less stable, by dimension `service`."""
 
 QUALITY_SERVICE: Final = "movierec-quality"
 
 
 def quality_dimensions(model_version: str | None) -> dict[str, str]:
-    """Return what evaluate_online emits by: a model version's own, or overall."""
+    """Return the dimensions of a model version's quality metrics, or of the overall ones."""
     return {"ModelVersion": model_version} if model_version else {"service": QUALITY_SERVICE}

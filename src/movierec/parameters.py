@@ -1,4 +1,4 @@
-"""Parameters from JSON, checked against a frozen dataclass."""
+"""Read JSON parameters into a frozen dataclass, with type checks."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from movierec.errors import UsageError
 
 
 def read_parameters[T](cls: type[T], values: Mapping[str, Any]) -> T:
-    """Return a frozen dataclass from JSON: numbers, text, truth, literals, tuples of one type.
+    """Return a `cls` from JSON: numbers, text, booleans, literals, tuples of one type.
 
     Raises UsageError.
     """
@@ -31,7 +31,7 @@ def _typed(name: str, value: object, wanted: Any) -> object:  # noqa: ANN401  a 
         require(isinstance(value, list | tuple), name, value, "a list")
         return tuple(_typed(name, each, get_args(wanted)[0]) for each in cast("list[Any]", value))
     fits = isinstance(value, (int, float) if wanted is float else wanted)
-    # To Python True is a number, to nobody else.
+    # In Python True is an int.
     fits = fits and isinstance(value, bool) == (wanted is bool)
     require(fits, name, value, f"of type {wanted.__name__}")
     try:

@@ -1,6 +1,6 @@
-"""Ports that every part of the product uses, as Protocols; those of lake and releases are theirs.
+"""Ports that every package uses, as Protocols; `lake` and `releases` have their own.
 
-The real ones are in `movierec.aws`, in-memory ones in `movierec.testing`; one contract suite in
+`movierec.aws` implements them, `movierec.testing` has in-memory fakes; one contract suite in
 `tests/contract/` runs on both.
 """
 
@@ -13,7 +13,7 @@ from movierec.metrics import Metric
 
 
 class Clock(Protocol):
-    """The time, as an argument."""
+    """The wall clock."""
 
     def now(self) -> datetime:
         """Return the present, aware, in UTC."""
@@ -24,7 +24,7 @@ class ObjectStore(Protocol):
     """One bucket: keys to bytes.
 
     Every method may raise StoreError, BucketNotFoundError if the bucket is missing, and
-    UnavailableError if nobody answers.
+    UnavailableError if the store does not answer.
     """
 
     def get(self, key: str) -> bytes:
@@ -36,7 +36,7 @@ class ObjectStore(Protocol):
         ...
 
     def put_if_absent(self, key: str, body: bytes) -> None:
-        """Write an object that must not exist. Raises ObjectExistsError."""
+        """Write an object that must not exist (a conditional put). Raises ObjectExistsError."""
         ...
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -49,12 +49,12 @@ class ObjectStore(Protocol):
 
 
 class MetricSink(Protocol):
-    """Where live metrics go from a process; a Lambda function has its log read for them."""
+    """Publishes a process's live metrics; Lambda functions emit theirs in their logs (EMF)."""
 
     def publish(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
-        """Publish values as of now, in `live_metrics.NAMESPACE`; without values nothing happens.
+        """Publish values as of now, in `metrics.NAMESPACE`; without values nothing happens.
 
-        `dimensions` are names to values. Raises MetricsError when they are refused, and
-        UnavailableError when nobody answers.
+        `dimensions` maps names to values. Raises MetricsError when CloudWatch refuses them, and
+        UnavailableError when it does not answer.
         """
         ...

@@ -1,4 +1,4 @@
-"""Settings by environment: each variable's name, here once.
+"""Environment variables: the name and meaning of each.
 
 AWS's own (`AWS_ENDPOINT_URL`, `AWS_REGION`, credentials) are read by boto3 itself.
 """
@@ -21,7 +21,7 @@ MODEL_VERSION: Final = "MODEL_VERSION"
 """The model that a version of the API function is pinned to."""
 
 SLOW_MS: Final = "MOVIEREC_SLOW_MS"
-"""An answer of the API that takes longer counts as slow; milliseconds, 300 if unset."""
+"""Milliseconds after which an answer of the API counts as slow; 300 if unset."""
 
 KAFKA_BOOTSTRAP: Final = "MOVIEREC_KAFKA_BOOTSTRAP"
 """`host:port` list of the Kafka brokers."""
@@ -36,11 +36,11 @@ KAFKA_SASL_USERNAME: Final = "MOVIEREC_KAFKA_SASL_USERNAME"
 KAFKA_SASL_PASSWORD: Final = "MOVIEREC_KAFKA_SASL_PASSWORD"  # noqa: S105  # a name
 
 KAFKA_SSL_CAFILE: Final = "MOVIEREC_KAFKA_SSL_CAFILE"
-"""PEM file of the authority that signed the brokers' certificates; the system's if unset."""
+"""PEM file of the CA that signed the brokers' certificates; the system's CAs if unset."""
 
 KAFKA_SSL_CERTFILE: Final = "MOVIEREC_KAFKA_SSL_CERTFILE"
 KAFKA_SSL_KEYFILE: Final = "MOVIEREC_KAFKA_SSL_KEYFILE"
-"""PEM files of this client's certificate and key, where the brokers ask for one."""
+"""PEM files of this client's certificate and key, for brokers that require one."""
 
 KAFKA_SSL_PASSWORD: Final = "MOVIEREC_KAFKA_SSL_PASSWORD"  # noqa: S105  # a name
 """Password of the key file."""
@@ -57,50 +57,50 @@ WATCH_RETENTION_DAYS: Final = "MOVIEREC_WATCH_RETENTION_DAYS"
 """Days that raw watch events stay in the lake, 180 if unset; 0 keeps them for ever."""
 
 VACUUM_RETENTION_HOURS: Final = "MOVIEREC_VACUUM_RETENTION_HOURS"
-"""Hours that the lake keeps what was deleted or replaced: its readable past; 720 if unset."""
+"""Hours that deleted or replaced files stay readable by time travel; 720 if unset."""
 
 MIN_RATING: Final = "MOVIEREC_MIN_RATING"
 MAX_RATING: Final = "MOVIEREC_MAX_RATING"
 """The ends of the site's rating scale."""
 
 LISTEN: Final = "MOVIEREC_LISTEN"
-"""Address that the proxy listens on: 127.0.0.1, or 0.0.0.0 to be asked by other machines."""
+"""Address that the proxy listens on: 127.0.0.1, or 0.0.0.0 to serve other machines."""
 
 API_URL: Final = "MOVIEREC_API_URL"
 """URL of API Gateway stage `live`, without a trailing slash."""
 
 API_FUNCTION: Final = "MOVIEREC_API_FUNCTION"
-"""Name of the API's Lambda function, which the alias `live` belongs to."""
+"""Name of the API's Lambda function, the one with the alias `live`."""
 
 REST_API: Final = "MOVIEREC_REST_API"
 """Id of the API's REST API in API Gateway."""
 
 ROLLOUT_FUNCTION: Final = "MOVIEREC_ROLLOUT_FUNCTION"
-"""Name of the Lambda function that carries out releases and publishes their pages."""
+"""Name of the Lambda function that executes releases and publishes their reports."""
 
 RELEASE_POLICY: Final = "MOVIEREC_RELEASE_POLICY"
-"""JSON object of what differs from `movierec.releases.policy.Policy`; none if unset."""
+"""JSON object of overrides of `movierec.releases.policy.Policy`; none if unset."""
 
 STATE_MACHINE: Final = "MOVIEREC_STATE_MACHINE"
-"""ARN of the state machine that retrains."""
+"""ARN of the retraining state machine."""
 
 RELEASE_MACHINE: Final = "MOVIEREC_RELEASE_MACHINE"
-"""ARN of the state machine that releases."""
+"""ARN of the release state machine."""
 
 CANARY_ALARMS: Final = "MOVIEREC_CANARY_ALARMS"
-"""JSON template of a canary's alarms, see `movierec.aws.cloudwatch_alarms`; Terraform's."""
+"""JSON template of a canary's alarms, written by Terraform: `movierec.aws.cloudwatch_alarms`."""
 
 RELEASES_TOPIC: Final = "MOVIEREC_RELEASES_TOPIC"
-"""ARN of the SNS topic that people hear of releases on."""
+"""ARN of the SNS topic for release notifications."""
 
 SLACK_WEBHOOK: Final = "MOVIEREC_SLACK_WEBHOOK"
-"""URL that a Slack channel is written to by; secret. None if unset."""
+"""URL of a Slack incoming webhook; secret. No Slack messages if unset."""
 
 PROXY_URL: Final = "MOVIEREC_PROXY_URL"
-"""Where the site asks, without a trailing slash."""
+"""Base URL that the site sends its requests to, without a trailing slash."""
 
 SITE_URL: Final = "MOVIEREC_SITE_URL"
-"""Where the site answers `/user/<id>` and `/movie/<id>`, without a trailing slash."""
+"""Base URL of the site's `/user/<id>` and `/movie/<id>`, without a trailing slash."""
 
 SIMULATOR_USERS: Final = "MOVIEREC_SIMULATOR_USERS"
 SIMULATOR_MOVIES: Final = "MOVIEREC_SIMULATOR_MOVIES"
@@ -143,12 +143,12 @@ def whole_number(env: Mapping[str, str], name: str, default: int) -> int:
 
 
 def kafka_options(env: Mapping[str, str]) -> dict[str, Any]:
-    """Return kafka-python's keyword arguments for reaching the brokers.
+    """Return kafka-python's keyword arguments for connecting to the brokers.
 
-    `bootstrap_servers` (a list of `host:port`) and, for a cluster that is not open to everybody,
-    `security_protocol` with its `sasl_*` and `ssl_*`. Raises ConfigError on a missing or malformed
-    variable, and on one that the protocol would leave unused: a password that nothing asks for,
-    or a certificate that nothing checks, is a mistake in the protocol's name.
+    `bootstrap_servers` (a list of `host:port`) and, for a secured cluster, `security_protocol`
+    with its `sasl_*` and `ssl_*`. Raises ConfigError on a missing or malformed variable, and on
+    one that the protocol would leave unused: an unused password or certificate means that the
+    protocol is the wrong one.
     """
     protocol = _one_of(env, KAFKA_SECURITY_PROTOCOL, _SECURITY_PROTOCOLS, default="PLAINTEXT")
     options = {

@@ -135,9 +135,9 @@ def pairs(evidence, part, value):
     return dict(zip(zip(part.user_ids.tolist(), names, strict=True), values, strict=True))
 
 
-@pytest.mark.parametrize("events_a_turn", [10_000_000, 400])
-def test_sums_equal_those_made_row_by_row(lake, filled, events_a_turn):
-    found = lake_reader.read_evidence(lake, {"events": 1}, "", events_a_turn=events_a_turn)
+@pytest.mark.parametrize("batch_events", [10_000_000, 400])
+def test_sums_equal_those_made_row_by_row(lake, filled, batch_events):
+    found = lake_reader.read_evidence(lake, {"events": 1}, "", batch_events=batch_events)
     watched, rated = summed(filled)
     assert len(found.watched.user_ids) == len(watched)
     assert pairs(found, found.watched, "minutes") == watched

@@ -196,14 +196,14 @@ def test_the_metrics_are_those_of_finished_lists(site, deps):
     assert found.overall["ModelAgeDays"] == pytest.approx(1 / 24)
 
 
-def test_sums_in_turns_are_the_same_sums(site, lake):
+def test_sums_in_batches_are_the_same_sums(site, lake):
     fill(site)
     window = Window(START, moment(3400), HORIZON_S)
     versions = lake_window.pin(lake)
     lines = lake_window.read_site(lake, versions, window).lines
     whole = lake_window.read_evidence(lake, versions, window, lines=lines)
     parts = lake_window.read_evidence(
-        lake, versions, window, lines=lines, lines_a_turn=3, lists_a_turn=2
+        lake, versions, window, lines=lines, batch_lines=3, batch_lists=2
     )
     by = {"rows": ["user_id", "served_at"], "viewings": ["user_id", "first"], "ratings": ["at"]}
     for name, order in by.items():

@@ -1,1 +1,1 @@
-"""The ports on AWS: boto3 and Delta Lake are imported here and nowhere else."""
+"""Implementations of the ports on AWS: only this package imports boto3 and Delta Lake."""

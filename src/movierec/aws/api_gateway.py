@@ -1,10 +1,9 @@
-"""API Gateway in front of the alias: stage `live`, beside the one that Chalice deploys.
+"""API Gateway's stage `live`, which invokes the alias; it is separate from Chalice's stage.
 
-A deployment is an immutable snapshot of the API's resources. Chalice deploys the resources as they
-are in its own stage, with integrations that invoke `$LATEST`. `ensure_live_stage` points the
-integrations at the alias, takes a snapshot of that for stage `live`, and points them back: so the
-resources always are what Chalice made them, whoever deploys them next, and Chalice's stage, a
-snapshot of its own, is not touched at all.
+A deployment is an immutable snapshot of the API's resources. Chalice deploys the resources to its
+own stage, with integrations that invoke `$LATEST`. `ensure_live_stage` points the integrations at
+the alias, deploys a snapshot to stage `live`, and points them back: so the resources stay as
+Chalice made them, and its stage, a snapshot of its own, is not touched.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/how-to-deploy-api.html
 """
@@ -26,7 +25,7 @@ if TYPE_CHECKING:  # boto3-stubs is not shipped
     from mypy_boto3_apigateway.client import APIGatewayClient
     from mypy_boto3_lambda.client import LambdaClient
 
-# What PutIntegration takes of what GetIntegration answers. `uri` is always the unqualified one.
+# GetIntegration's fields that PutIntegration accepts. `uri` is always the unqualified one.
 _KEPT: Final = (
     "cacheKeyParameters",
     "cacheNamespace",
@@ -40,22 +39,22 @@ _KEPT: Final = (
 )
 
 
-# What API Gateway fills in: PutIntegration may turn a field that was not set into its default.
+# API Gateway's defaults: PutIntegration may store them for a field that was not set.
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "passthroughBehavior": "WHEN_NO_MATCH",
     "timeoutInMillis": 29_000,
 }
 
 
-# An empty list or mapping is what one service leaves out and another writes; so is false.
+# Values that AWS and the emulator may write or leave out.
 _NOTHING: Final[tuple[Any, ...]] = (None, "", False, [], {})
 
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """What invokes the function for one method of one resource.
+    """The integration of one method of one resource with the function.
 
-    `body` is the integration, `settings` the method around it (authorization, API key, ...).
+    `body` is the integration, `settings` the method's own (authorization, API key, ...).
     """
 
     resource_id: str
@@ -66,18 +65,18 @@ class Integration:
 
     @property
     def uri(self) -> str:
-        """The invocation's URI; it holds the function's ARN."""
+        """The invocation's URI, which contains the function's ARN."""
         return str(self.body["uri"])
 
     @property
     def kept(self) -> Mapping[str, Any]:
-        """What PutIntegration is told of the integration."""
+        """PutIntegration's arguments."""
         return {name: value for name, value in self.body.items() if name in _KEPT}
 
     def facts(self) -> Mapping[str, Any]:
-        """Return all that a deployment takes of it, in one form whoever wrote it."""
+        """Return all that a deployment snapshots of it, normalized."""
         kept = {name: value for name, value in self.kept.items() if value not in _NOTHING}
-        # Its default is the resource's id, and it says nothing unless something is cached.
+        # Its default is the resource's id, and it has no meaning unless something is cached.
         if not kept.get("cacheKeyParameters"):
             kept.pop("cacheNamespace", None)
         settings = {name: value for name, value in self.settings.items() if value not in _NOTHING}
@@ -86,25 +85,24 @@ class Integration:
 
 @dataclass(slots=True)
 class Gateway:
-    """REST APIs. Methods raise ReleaseError and its kind, ConfigError and UnavailableError."""
+    """REST APIs. Methods raise ReleaseError or a subclass, ConfigError and UnavailableError."""
 
     aws: "APIGatewayClient" = field(default_factory=lambda: client("apigateway"))
     aws_lambda: "LambdaClient" = field(default_factory=lambda: client("lambda"))
 
     def find(self, name: str) -> str | None:
         """Return the id of the oldest REST API of that name, None if there is none."""
-        with _errors(f"look for REST API {name}"):
+        with _errors(f"find REST API {name}"):
             pages = self.aws.get_paginator("get_rest_apis").paginate()
             found = [api for page in pages for api in page["items"] if api["name"] == name]
         oldest = min(found, key=lambda api: (api["createdDate"], api["id"]), default=None)
         return oldest["id"] if oldest else None
 
     def ensure_live_stage(self, rest_api_id: str) -> str:
-        """Have stage `live` serve the API's present routes through the alias.
+        """Deploy the API's present routes, through the alias, to stage `live`; idempotent.
 
-        Returns the id of the deployment that does.
-        Nothing is done if it does already. Raises ReleaseNotFoundError when the API has no
-        integration with a function, or that function no alias.
+        Returns the deployment's id. Raises ReleaseNotFoundError when the API has no integration
+        with a function, or that function no alias.
         """
         integrations = tuple(self._integrations(rest_api_id))
         functions = {lambda_alias.function_in(integration.uri) for integration in integrations}
@@ -123,7 +121,7 @@ class Gateway:
     ) -> str:
         try:
             for integration in integrations:
-                self._point(
+                self._put_integration(
                     rest_api_id, integration, lambda_alias.with_qualified_arn(integration.uri)
                 )
             with _errors(f"deploy REST API {rest_api_id} to stage {ALIAS}"):
@@ -132,7 +130,7 @@ class Gateway:
                 )
         finally:
             for integration in integrations:
-                self._point(rest_api_id, integration, integration.uri)
+                self._put_integration(rest_api_id, integration, integration.uri)
         return str(made["id"])
 
     def _integrations(self, rest_api_id: str) -> Iterator[Integration]:
@@ -144,25 +142,25 @@ class Gateway:
         for resource in resources:
             for method, settings in sorted((resource.get("resourceMethods") or {}).items()):
                 body = settings.get("methodIntegration") or {}
-                # A crash of `_snapshot` can leave the alias in: such an API is healed by the next.
+                # A crash in `_snapshot` can leave qualified ARNs behind: the next run repairs them.
                 uri = lambda_alias.with_unqualified_arn(body.get("uri", ""))
                 if lambda_alias.function_in(uri):
                     whole = {**body, "uri": uri}
                     around = {k: v for k, v in settings.items() if k != "methodIntegration"}
                     yield Integration(resource["id"], resource["path"], method, whole, around)
 
-    def _point(self, rest_api_id: str, integration: Integration, uri: str) -> None:
+    def _put_integration(self, rest_api_id: str, integration: Integration, uri: str) -> None:
         with _errors(f"point {integration.path} of REST API {rest_api_id} at {uri}"):
             self.aws.put_integration(
                 restApiId=rest_api_id,
                 resourceId=integration.resource_id,
                 httpMethod=integration.method,
-                integrationHttpMethod="POST",  # how API Gateway calls Lambda, whatever the route's
+                integrationHttpMethod="POST",  # Lambda's, whatever the route's method
                 **{**integration.kept, "uri": uri},
             )
 
     def _deployed(self, rest_api_id: str) -> Mapping[str, Any]:
-        """Return the deployment that stage `live` serves, an empty one if there is no stage."""
+        """Return stage `live`'s deployment, an empty one if there is no stage."""
         try:
             with _errors(f"read stage {ALIAS} of REST API {rest_api_id}"):
                 stage = self.aws.get_stage(restApiId=rest_api_id, stageName=ALIAS)
@@ -186,13 +184,12 @@ class Gateway:
                     SourceArn=_source_arn(function_arn, rest_api_id),
                 )
         except ReleaseConflictError:
-            # It is there already; or an update is in progress, for which Lambda has the
-            # same word.
+            # It exists already; or an update is in progress, for which Lambda has the same code.
             if not self._permitted(function_arn, rest_api_id):
                 raise
 
     def _permitted(self, function_arn: str, rest_api_id: str) -> bool:
-        """Say whether the alias's policy lets the API invoke it."""
+        """Return whether the alias's policy lets the API invoke it."""
         try:
             with _errors(f"read who may invoke {function_arn}:{ALIAS}"):
                 found = self.aws_lambda.get_policy(FunctionName=function_arn, Qualifier=ALIAS)
@@ -212,7 +209,7 @@ def _source_arn(function_arn: str, rest_api_id: str) -> str:
 
 
 def _fingerprint(integrations: tuple[Integration, ...]) -> str:
-    """Return what tells one set of routes from another; it is the deployment's description."""
+    """Return a digest of the routes; it is the deployment's description."""
     routes = sorted(json.dumps(i.facts(), sort_keys=True, default=str) for i in integrations)
     digest = hashlib.sha256(json.dumps(routes).encode()).hexdigest()[:16]
     return f"routes {digest} through alias {ALIAS}"

@@ -1,7 +1,7 @@
-"""The alarms on a canary's version: made for its release from Terraform's template.
+"""The alarms on a canary's version, created for its release from Terraform's template.
 
-Terraform owns what they watch for and whom they call (MOVIEREC_CANARY_ALARMS); only the version
-is filled in here. A version is not known before it is published, so Terraform cannot make them.
+Terraform owns their metrics, thresholds and actions (MOVIEREC_CANARY_ALARMS); only the version is
+filled in here: it is not known before it is published, so Terraform cannot create them.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 """
@@ -25,17 +25,17 @@ _VERSION_IN_NAME: Final = re.compile(r".*-canary-(\d+)-[a-z]+")
 
 
 def version_in(alarm_name: str) -> str | None:
-    """Return the version that an alarm of ours watches, None for any other alarm."""
+    """Return the version in a canary alarm's name, None for any other alarm."""
     match = _VERSION_IN_NAME.fullmatch(alarm_name)
     return match[1] if match else None
 
 
 @dataclass(slots=True)
 class CloudWatchAlarms:
-    """`movierec.ports.CanaryAlarms` on CloudWatch.
+    """`movierec.releases.ports.CanaryAlarms` on CloudWatch.
 
     `template` maps an alarm's kind to the arguments of PutMetricAlarm, with `{version}` in names
-    and dimensions; the kind "silent" is the one that data are expected of.
+    and dimensions; `enable_missing_data` puts the kind "silent".
     """
 
     template: Mapping[str, Mapping[str, Any]]
@@ -54,18 +54,18 @@ class CloudWatchAlarms:
         return cls(template)
 
     def create(self, version: str) -> None:
-        """Watch a version that is about to get its first users."""
+        """Create the alarms of a version that is about to get its first requests."""
         for kind in self.template:
             if kind != _SILENT:
                 self._put(kind, version)
 
     def enable_missing_data(self, version: str) -> None:
-        """Also raise the alarm when a version that has had users for a while tells nothing."""
+        """Treat missing data as breaching, once a version has had requests for a while."""
         if _SILENT in self.template:
             self._put(_SILENT, version)
 
     def delete(self, version: str) -> None:
-        """Watch a version no more."""
+        """Delete a version's alarms."""
         names = [self._filled(kind, version)["AlarmName"] for kind in self.template]
         with self._errors("delete", version):
             self.aws.delete_alarms(AlarmNames=names)
@@ -88,7 +88,7 @@ _SILENT: Final = "silent"
 
 
 class NullAlarms:
-    """No alarms: whoever releases by hand, without Terraform's template, watches the canary."""
+    """No alarms, for releases by hand without Terraform's template."""
 
     def create(self, version: str) -> None:
         """Do nothing."""

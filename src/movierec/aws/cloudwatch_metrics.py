@@ -1,4 +1,4 @@
-"""Live metrics on CloudWatch, for processes; functions tell theirs in their logs (EMF)."""
+"""Publish a process's live metrics to CloudWatch; functions emit theirs in their logs (EMF)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # boto3-stubs is not shipped
 
 
 class CloudWatchSink:
-    """`movierec.ports.MetricSink`. Whoever publishes needs `cloudwatch:PutMetricData`."""
+    """`movierec.ports.MetricSink`; it needs the permission `cloudwatch:PutMetricData`."""
 
     def __init__(self) -> None:
         self._cloudwatch = client("cloudwatch")

@@ -1,4 +1,4 @@
-"""The lake on Delta tables: appended to exactly once, read at any version with SQL."""
+"""The lake on Delta tables: exactly-once appends, and SQL at any version."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,16 +41,16 @@ _ARROW_TYPES: Final[Mapping[ColumnType, DataType]] = {
     "texts": _TEXTS,
 }
 
-# A table nobody compacts grows a file per partition and commit; delta-rs writes a checkpoint of
-# its log every 100 commits by default, so that opening the table stays cheap.
+# Without compaction a table grows a file per partition and commit; delta-rs checkpoints its log
+# every 100 commits by default, so that opening the table stays cheap.
 _TABLE_CONFIG: Final = retention_properties(DEFAULT_VACUUM_RETENTION_HOURS)
 
-# An append loses to a deletion, of which upkeep makes one a day: the second try goes through.
+# An append conflicts with a deletion, of which maintenance makes one a day: a retry succeeds.
 _TRIES: Final = 4
 
 
 class DeltaLake:
-    """`movierec.ports.Lake` on Delta tables below one folder or `s3://bucket`."""
+    """`movierec.lake.ports.Lake` on Delta tables below one folder or `s3://bucket`."""
 
     def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
         self._root = root.rstrip("/")
@@ -67,17 +67,17 @@ class DeltaLake:
     def append(
         self, table: str, batches: Sequence[Columns], *, transactions: Mapping[str, int]
     ) -> int:
-        """Append rows in one atomic commit; see `movierec.ports.Lake.append`.
+        """Append rows in one atomic commit; see `movierec.lake.ports.Lake.append`.
 
-        Two guards keep a stale writer out. What this object last saw under each transaction name
-        must still be what the table says; and should another writer commit between that look and
-        this commit, Delta's own conflict check refuses the second of two commits that carry the
-        same name (Delta protocol, "Transaction Identifiers").
+        Two checks fence a stale writer off. Each transaction's sequence number must still be the
+        one that this object last read; and if another writer commits between that read and this
+        commit, Delta's own conflict check refuses the second of two commits with the same name
+        (Delta protocol, "Transaction Identifiers").
 
-        Upkeep is no rival: an append that a deletion of old rows overtakes is repeated here.
+        An append that conflicts with a deletion by maintenance is retried here.
         """
         spec = TABLES[table]
-        rows = [_record_batch(spec, batch) for batch in batches or [_nothing(spec)]]
+        rows = [_record_batch(spec, batch) for batch in batches or [_empty_batch(spec)]]
         delta = self._table(spec)
         with delta_errors(f"append to {self._uri(table)}"):
             self._commit(delta, spec, rows, transactions)
@@ -103,7 +103,7 @@ class DeltaLake:
         """Return the number of rows for each value of column `by`, or `{"": n}`."""
         key = f"cast({by} as varchar)" if by else "''"
         try:
-            rows = self.query(f"select {key} k, count(*) n from {table} group by 1", {table: None})  # noqa: S608  names of ours
+            rows = self.query(f"select {key} k, count(*) n from {table} group by 1", {table: None})  # noqa: S608  our own names
         except errors.TableNotFoundError:
             return {}
         return dict(zip(rows.column("k").to_pylist(), rows.column("n").to_pylist(), strict=True))
@@ -152,22 +152,22 @@ class DeltaLake:
     def _at(self, table: str, version: int | None) -> DeltaTable:
         if version is None:
             return self._existing(table)
-        # Opening reads a commit's file for each one since the last checkpoint, up to a hundred:
-        # whoever pins the newest version and then asks ten questions does that once.
+        # Opening reads the file of each commit since the last checkpoint, up to a hundred: once
+        # for a caller that pins the newest version and then runs ten queries.
         held = self._open.get(table)
         if held is not None and held.version() == version:
             return held
         try:
             return self.open(table, version)
         except errors.LakeError as exc:
-            # A table without a log that reaches so far back is to delta-rs no table at all.
+            # delta-rs reports a version before the log's start as no table at all.
             present = self.version(table)
             if version > present:
                 raise errors.VersionNotFoundError(
-                    f"the lake has no version {version} of {table}, which stands at {present}: "
-                    "it is another lake, or was made anew"
+                    f"the lake has no version {version} of {table}, whose newest is {present}: "
+                    "it is another lake, or was created anew"
                 ) from exc
-            raise self._gone(table, version) from exc
+            raise self._expired(table, version) from exc
 
     def _existing(self, table: str) -> DeltaTable:
         if table not in self._open:
@@ -181,7 +181,7 @@ class DeltaLake:
         if spec.name in self._open:
             return self._open[spec.name]
         with delta_errors(f"create {self._uri(spec.name)}"):
-            # mode="ignore": of two writers that start at once, one creates, both go on.
+            # mode="ignore": of two writers that start at once, one creates, both continue.
             DeltaTable.create(
                 self._uri(spec.name),
                 schema=_schema(spec),
@@ -211,29 +211,29 @@ class DeltaLake:
                     commit_properties=CommitProperties(app_transactions=carried),
                 )
             except CommitFailedError:
-                if not tries_left or not self._would_show(spec.name, transactions):
+                if not tries_left or not self._retry_is_safe(spec.name, transactions):
                     raise
             else:
                 return
 
-    def _would_show(self, table: str, transactions: Mapping[str, int]) -> bool:
-        """Whether a look at the table tells if a commit of these has gone through."""
+    def _retry_is_safe(self, table: str, transactions: Mapping[str, int]) -> bool:
+        """Return whether the table would show a commit of these that succeeded unnoticed."""
         return any(self._seen.get((table, name)) != seq for name, seq in transactions.items())
 
     def _refuse_vacuumed(self, versions: Mapping[str, int | None], failed: Exception) -> None:
-        """Raise VersionNotFoundError if what a query lacked is a file that only the past needs."""
+        """Raise VersionNotFoundError if a query failed for a file that only old versions have."""
         lacking = _LACKING.search(str(failed))
         for table, version in versions.items():
             if lacking and version is not None:
                 was, now = self._at(table, version), self.open(table)
                 if lacking[1] in _file_names(was) - _file_names(now):
-                    raise self._gone(table, version) from failed
+                    raise self._expired(table, version) from failed
 
-    def _gone(self, table: str, version: int) -> errors.VersionNotFoundError:
+    def _expired(self, table: str, version: int) -> errors.VersionNotFoundError:
         kept = self.open(table).metadata().configuration.get(FILE_RETENTION, "interval 7 days")
         return errors.VersionNotFoundError(
-            f"the lake no longer holds version {version} of {table}: what was deleted or replaced "
-            f"is kept for {kept.removeprefix('interval ')} ({settings.VACUUM_RETENTION_HOURS})"
+            f"the lake no longer holds version {version} of {table}: deleted and replaced files "
+            f"are kept for {kept.removeprefix('interval ')} ({settings.VACUUM_RETENTION_HOURS})"
         )
 
     def _refuse_stale(self, delta: DeltaTable, table: str, transactions: Mapping[str, int]) -> None:
@@ -251,8 +251,8 @@ class DeltaLake:
 
 
 def _storage_options(env: Mapping[str, str]) -> dict[str, str]:
-    """Return what delta-rs needs beyond the AWS variables that it reads itself."""
-    # etag: S3's conditional put decides between two writers, so no lock table is needed.
+    """Return delta-rs's options beyond the AWS variables that it reads itself."""
+    # etag: S3's conditional put serializes commits, so no lock table is needed.
     options = {"aws_conditional_put": "etag"}
     endpoint = env.get("AWS_ENDPOINT_URL", "")
     if endpoint:
@@ -265,8 +265,8 @@ def _schema(spec: Table) -> Schema:
     return Schema([Field(name, _ARROW_TYPES[kind]) for name, kind in spec.columns.items()])
 
 
-def _nothing(spec: Table) -> Columns:
-    """Return a batch without rows: a commit of it still carries its transactions."""
+def _empty_batch(spec: Table) -> Columns:
+    """Return a batch without rows, for a commit of transactions alone."""
     return {next(iter(spec.columns)): []}
 
 
@@ -297,7 +297,7 @@ def _array(values: Any, kind: ColumnType) -> Array:  # noqa: ANN401  any column
     if kind in _NUMBERS:
         given = np.asarray(values)
         fitted = np.ascontiguousarray(given.astype(_NUMBERS[kind]))
-        # Arrow's cast would make a null of what does not fit.
+        # Arrow's cast turns a value that does not fit into null.
         if not np.array_equal(fitted, given):
             raise ValueError(f"a value does not fit {kind}")
         return Array.from_numpy(fitted)
@@ -333,7 +333,7 @@ def _file_names(delta: DeltaTable) -> set[str]:
 
 @contextmanager
 def delta_errors(what: str) -> Iterator[None]:
-    """Turn Delta Lake's errors into ours; `what` says what was attempted, and on what."""
+    """Translate Delta Lake's errors into ours; `what` names the attempt and its object."""
     try:
         yield
     except TableNotFoundError as exc:
@@ -341,13 +341,13 @@ def delta_errors(what: str) -> Iterator[None]:
     except CommitFailedError as exc:
         raise errors.ConflictError(f"{what}: {exc}") from exc
     except Exception as exc:
-        # arro3 raises whatever a query fails with as a bare Exception.
+        # arro3 raises every failure of a query as a bare Exception.
         if type(exc) is not Exception and not isinstance(exc, (DeltaError, OSError)):
             raise
-        raise _said(what, exc) from exc
+        raise _translate(what, exc) from exc
 
 
-def _said(what: str, exc: Exception) -> errors.MovierecError:
+def _translate(what: str, exc: Exception) -> errors.MovierecError:
     message = " ".join(_ANSI.sub("", str(exc)).split())
     if "NoSuchBucket" in message:
         return errors.BucketNotFoundError(
@@ -358,8 +358,8 @@ def _said(what: str, exc: Exception) -> errors.MovierecError:
     return errors.LakeError(f"{what}: {message}")
 
 
-# object_store's words for a file that is not there; the group is its name without its folder.
+# object_store's message for a missing file; the group is its name without its folder.
 _LACKING: Final = re.compile(r"Object at location (?:\S*/)?([^/\s]+) not found")
 
-# delta-rs colours the chain of its causes.
+# delta-rs colours its chain of causes.
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m|↳")

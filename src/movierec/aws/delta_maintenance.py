@@ -1,19 +1,19 @@
-"""Keeps the lake's tables small and quick: old rows deleted, small files joined, past ones removed.
+"""Lake maintenance: delete rows past their retention, compact small files, vacuum deleted ones.
 
-Theory of operation. All of it is commits to tables that others append to meanwhile:
+Theory of operation. All of it is commits to tables with concurrent appends:
 
-- Joining files (`OPTIMIZE`) changes no row. Appends neither disturb it nor are disturbed.
-- Deleting old rows conflicts with an append that was begun before it and ends after it;
-  `DeltaLake.append` repeats itself. It loses to an append of rows as old as those, and to another
-  upkeep; it is then repeated here.
-- Setting how long the past is kept, once, conflicts with appends as deleting does.
-- Removing files (`VACUUM`) spares all of the present version, and what is younger than its
-  retention: among that, files of appends that are still to be committed. A version that lacks one
-  of its files afterwards can no longer be read as it was.
-- Transactions of writers (`DeltaLake.transaction`) are no rows and no files: commits and
-  checkpoints carry them on.
+- Compaction (`OPTIMIZE`) changes no row and does not conflict with appends.
+- Deleting old rows conflicts with an append that began before it and ends after it;
+  `DeltaLake.append` then retries. It loses to an append of rows as old as those, and to another
+  maintenance run; it is then retried here.
+- Setting the retention, once, conflicts with appends as deleting does.
+- `VACUUM` spares all files of the present version, and those younger than the retention, among
+  them files of appends that are not committed yet. A version that lacks one of its files
+  afterwards can no longer be read.
+- Transactions of writers (`DeltaLake.transaction`) are neither rows nor files: commits and
+  checkpoints preserve them.
 
-A call that ends in the middle leaves whole commits; the next one does what is left.
+A call that ends in the middle leaves whole commits; the next one does the rest.
 """
 
 import logging
@@ -39,18 +39,18 @@ from movierec.ports import Clock
 
 log = logging.getLogger(__name__)
 
-# A rival is an append of a second, or another upkeep's commit: after 15 s it is something else.
+# A conflict is with an append of a second or another run's commit: both end within 15 s.
 _RETRY_DELAYS_S: Final = (1.0, 2.0, 4.0, 8.0)
 
 # Measured: 35 MB/s and 160 MB of memory for each task, no faster with two on two cores. A busy
-# site's day, a gigabyte, takes half a minute; nothing is begun that the call's end might cut off.
+# site's day, a gigabyte, takes half a minute; none is begun that the call's timeout might cut off.
 _TASKS: Final = 1
 _RESERVE_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """What was done to one table; `error` is empty, or what ended it."""
+    """Result of one table's maintenance; `error` is empty, or what ended it."""
 
     table: str
     version: int
@@ -64,9 +64,9 @@ class Maintained:
 
 @dataclass(frozen=True, slots=True)
 class LakeMaintainer:
-    """Upkeep of every table that there is.
+    """Maintains every table that exists.
 
-    `pause` waits so many seconds; `time_left_s` tells how long the call may still take.
+    `pause` sleeps for some seconds; `time_left_s` returns the time until the call's deadline.
     """
 
     lake: DeltaLake
@@ -76,9 +76,9 @@ class LakeMaintainer:
     time_left_s: Callable[[], float]
 
     def maintain(self) -> list[Maintained]:
-        """Do what is due, table by table; one that fails does not keep the next from its turn.
+        """Maintain table by table; one that fails does not stop the next.
 
-        Raises UnavailableError when nobody answers.
+        Raises UnavailableError when the store does not answer.
         """
         return list(self._maintain_all())
 
@@ -103,12 +103,12 @@ class LakeMaintainer:
         self._compact(table, delta, counts)
         if delta.version() != before:
             with delta_errors(f"write a checkpoint of {table.name}"):
-                # Who opens the table next reads this one file, and not a day's commits.
+                # The next reader opens this one file, not a day's commits.
                 delta.create_checkpoint()
                 delta.cleanup_metadata()
 
     def _set_retention(self, table: Table, delta: DeltaTable) -> None:
-        """Have the table itself say how long its past is kept: to vacuum, checkpoints, Spark."""
+        """Set the retention as the table's properties, which vacuum, checkpoints and Spark obey."""
         wanted = retention_properties(self.policy.vacuum_retention_hours)
         if not wanted.items() <= delta.metadata().configuration.items():
             self._committed(
@@ -121,19 +121,19 @@ class LakeMaintainer:
         predicate = expired(table.name, self.clock.now().date(), self.policy)
         if predicate is None:
             return 0
-        told = self._committed(
+        result = self._committed(
             delta, f"delete in {table.name}: {predicate}", lambda: delta.delete(predicate)
         )
-        return int(told.get("num_deleted_rows", 0))
+        return int(result.get("num_deleted_rows", 0))
 
     def _vacuum(self, table: Table, delta: DeltaTable) -> int:
-        # full: the files of writers that died before their commit as well.
-        taken = self._committed(
+        # full: also the files of writers that died before their commit.
+        removed = self._committed(
             delta,
             f"vacuum {table.name}",
             lambda: delta.vacuum(dry_run=False, full=True),
         )
-        return len(taken)
+        return len(removed)
 
     def _compact(self, table: Table, delta: DeltaTable, counts: Counter[str]) -> None:
         due = compaction_candidates(_files(table, delta), self.policy)
@@ -141,9 +141,9 @@ class LakeMaintainer:
             if self.time_left_s() < _RESERVE_S:
                 counts["partitions_left"] = len(due) - done
                 return
-            told = self._compact_one(table, delta, partition)
-            counts["files_removed"] += told["numFilesRemoved"]
-            counts["files_added"] += told["numFilesAdded"]
+            result = self._compact_one(table, delta, partition)
+            counts["files_removed"] += result["numFilesRemoved"]
+            counts["files_added"] += result["numFilesAdded"]
 
     def _compact_one(self, table: Table, delta: DeltaTable, partition: Partition) -> dict[str, Any]:
         return self._committed(
@@ -157,7 +157,7 @@ class LakeMaintainer:
         )
 
     def _committed[T](self, delta: DeltaTable, what: str, act: Callable[[], T]) -> T:
-        """Return what `act` on the table as it is now returns; a conflict is tried again."""
+        """Run `act` on the table's newest version, and retry it on a conflict."""
         delays_s = iter(_RETRY_DELAYS_S)
         while True:
             try:

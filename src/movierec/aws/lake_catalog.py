@@ -1,4 +1,4 @@
-"""What the site says of its movies and users, kept in the lake."""
+"""The site's catalog of movies and users in the lake: read it, find gaps, append to it."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from movierec.lake.schema import EVENTS, MOVIES, USERS, Columns
 
 log = logging.getLogger(__name__)
 
-# The newest row of a movie is what counts: a catalog that is loaded again only appends.
+# The newest row of a movie counts: loading the catalog again only appends.
 _RUNTIMES: Final = """
 select movie_id, last_value(runtime_minutes order by loaded_at) as runtime_minutes
 from movies group by movie_id
@@ -27,14 +27,14 @@ _SEEN_USERS: Final = "select distinct user_id from events"
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Ids that events name and the catalog lacks, sorted."""
+    """Ids in events that the catalog lacks, sorted."""
 
     movies: list[str]
     users: list[str]
 
 
 class LakeCatalog:
-    """The catalog as the lake has it now; read again only when the table has a new version."""
+    """The lake's present catalog; read again only when the table has a new version."""
 
     def __init__(self, lake: DeltaLake) -> None:
         self._lake = lake
@@ -42,7 +42,7 @@ class LakeCatalog:
         self._catalog: Catalog | None = None
 
     def __call__(self) -> Catalog | None:
-        """Return the catalog, or None when none was ever loaded."""
+        """Return the catalog, None if it was never loaded."""
         try:
             version = self._lake.version(MOVIES.name)
         except TableNotFoundError:
@@ -64,7 +64,7 @@ class LakeCatalog:
 
 
 def missing(lake: DeltaLake) -> Missing:
-    """Return what the site is still to be asked for. Raises TableNotFoundError without events."""
+    """Return the ids to request from the site. Raises TableNotFoundError without events."""
     events = {EVENTS.name: lake.version(EVENTS.name)}
     movies = set(lake.query(_SEEN_MOVIES, events).column("movie_id").to_pylist())
     users = set(lake.query(_SEEN_USERS, events).column("user_id").to_pylist())
@@ -75,14 +75,14 @@ def missing(lake: DeltaLake) -> Missing:
 
 def _ids(lake: DeltaLake, table: str, column: str) -> set[Any]:
     try:
-        rows = lake.query(f"select distinct {column} from {table}", {table: None})  # noqa: S608  names of ours
+        rows = lake.query(f"select distinct {column} from {table}", {table: None})  # noqa: S608  our own names
     except TableNotFoundError:
         return set()
     return set(rows.column(column).to_pylist())
 
 
 def store(lake: DeltaLake, movies: Sequence[Columns], users: Sequence[Columns]) -> None:
-    """Append what a load brought; a table that gets nothing is left as it is."""
+    """Append loaded rows; a table without any gets no commit."""
     for table, batches in ((MOVIES, movies), (USERS, users)):
         if batches:
             lake.append(table.name, batches, transactions={})

@@ -1,4 +1,4 @@
-"""A traffic split as a Lambda alias, and a function's ARN with and without the alias."""
+"""Convert a traffic split to a Lambda alias and back, and a function's ARN to a qualified one."""
 
 import re
 from collections.abc import Mapping
@@ -10,32 +10,32 @@ _ALIAS_DESCRIPTION: Final = re.compile(r"stable is version (\d+), release (\S+)"
 
 
 def of_alias(alias: Mapping[str, Any]) -> TrafficSplit:
-    """Return the routing of an alias as Lambda's GetAlias describes it.
+    """Return the traffic split of an alias, from GetAlias.
 
     https://docs.aws.amazon.com/lambda/latest/api/API_AliasRoutingConfiguration.html
     """
     version = str(alias["FunctionVersion"])
     weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-    said = _ALIAS_DESCRIPTION.fullmatch(alias.get("Description") or "")
+    described = _ALIAS_DESCRIPTION.fullmatch(alias.get("Description") or "")
     for other, weight in weights.items():  # Lambda allows one
         percent = round(weight * ALL_PERCENT, 6)
-        if said and said[1] == other:
+        if described and described[1] == other:
             return TrafficSplit(other, version, ALL_PERCENT - percent)
         return TrafficSplit(version, other, percent)
     return TrafficSplit(version)
 
 
 def release_of(alias: Mapping[str, Any]) -> str | None:
-    """Return the release that last moved an alias, None if it was moved by other means."""
-    said = _ALIAS_DESCRIPTION.fullmatch(alias.get("Description") or "")
-    return said[2] if said else None
+    """Return the release that last moved an alias, None if it was moved outside of releases."""
+    found = _ALIAS_DESCRIPTION.fullmatch(alias.get("Description") or "")
+    return found[2] if found else None
 
 
 def to_alias(split: TrafficSplit, release: str) -> dict[str, Any]:
-    """Return what Lambda's CreateAlias and UpdateAlias are told about a routing.
+    """Return the arguments of CreateAlias and UpdateAlias for a traffic split.
 
-    An additional version never gets everybody: at 100 % the canary becomes the alias's own version
-    and the stable one the additional, with weight 0. The description tells which is which.
+    An additional version cannot get all requests: at 100 % the canary becomes the alias's own
+    version and the stable one the additional, with weight 0. The description names the stable one.
     """
     version, other, weight = split.stable, split.canary, split.canary_percent / ALL_PERCENT
     if split.canary is not None and split.canary_percent == ALL_PERCENT:
@@ -54,13 +54,13 @@ _FUNCTION_URI: Final = re.compile(
 
 
 def function_in(uri: str) -> str | None:
-    """Return the unqualified ARN of the function that an integration invokes, None if none."""
+    """Return the unqualified ARN of an integration's function, None without one."""
     match = _FUNCTION_URI.fullmatch(uri)
     return match["arn"] if match else None
 
 
 def with_qualified_arn(uri: str) -> str:
-    """Return an integration's URI with its function qualified by the alias; others stay.
+    """Return an integration's URI with its function's ARN qualified by the alias, if it has one.
 
     `...:function:movierec-api/invocations` becomes `...:function:movierec-api:live/invocations`.
     """
@@ -68,5 +68,5 @@ def with_qualified_arn(uri: str) -> str:
 
 
 def with_unqualified_arn(uri: str) -> str:
-    """Return an integration's URI with its function unqualified; others stay."""
+    """Return an integration's URI with its function's ARN unqualified, if it has one."""
     return _FUNCTION_URI.sub(r"\g<head>\g<arn>\g<tail>", uri)

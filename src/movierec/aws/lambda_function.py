@@ -1,6 +1,6 @@
-"""The API's function on Lambda: versions, and the alias that users come through.
+"""The API's function on Lambda: its versions, and the alias that routes requests to them.
 
-Every change of routing is one UpdateAlias call, which Lambda applies atomically.
+Every change of the traffic split is one UpdateAlias call, which Lambda applies atomically.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
 """
@@ -41,19 +41,19 @@ BY_CODE: Final[Mapping[str, type[MovierecError]]] = {
     "ExpiredTokenException": ConfigError,
     "UnrecognizedClientException": ConfigError,
 }
-"""Lambda's and API Gateway's error codes in this product's words; the rest are ReleaseErrors."""
+"""Errors for Lambda's and API Gateway's codes; any other code is a ReleaseError."""
 
 # An update of a function's configuration takes a second on AWS, up to a minute with a VPC.
 _SETTLED_WITHIN_S: Final = 120.0
 _POLL_S: Final = 0.1
 
-# What makes two published versions the same release: everything that `cut` or Chalice sets.
+# Two versions with the same values of these are the same release: all that `cut` or Chalice sets.
 _IDENTITY: Final = ("CodeSha256", "Environment", "Handler", "MemorySize", "Runtime", "Timeout")
 
 
 @dataclass(slots=True)
 class LambdaFunction:
-    """`movierec.ports.ServedFunction` on a Lambda function."""
+    """`movierec.releases.ports.ServedFunction` on a Lambda function."""
 
     name: str
     sleep: Callable[[float], None] = time.sleep
@@ -62,7 +62,7 @@ class LambdaFunction:
     def alias(self) -> Alias | None:
         """Return the alias, None before the first release.
 
-        Raises ReleaseNotFoundError when it is the function that does not exist.
+        Raises ReleaseNotFoundError when the function itself does not exist.
         """
         try:
             with self._errors(f"describe alias {ALIAS}"):
@@ -75,14 +75,14 @@ class LambdaFunction:
         )
 
     def update_alias(self, split: TrafficSplit, release_id: str, *, over: Alias | None) -> None:
-        """Send users where a routing says; see `movierec.ports.ServedFunction.point`."""
+        """Set the alias's traffic split, if its revision is still `over`'s."""
         if over is None:
             self._update_alias(self.aws.create_alias, split, release_id)
         else:
             self._update_alias(self.aws.update_alias, split, release_id, RevisionId=over.revision)
 
     def force_update(self, split: TrafficSplit, release_id: str) -> None:
-        """Send users where a routing says, whatever anybody else decided meanwhile."""
+        """Set the alias's traffic split whatever its revision."""
         self._update_alias(self.aws.update_alias, split, release_id)
 
     def version_with(self, model_version: str) -> str | None:
@@ -102,7 +102,7 @@ class LambdaFunction:
         return str(max(same)) if same else None
 
     def publish(self, model_version: str, description: str) -> str:
-        """Publish a version with the model in its environment, and take it out of $LATEST again.
+        """Publish a version with the model in its environment, then remove it from $LATEST.
 
         A published version keeps its environment; $LATEST without a model serves the newest.
         """
@@ -122,7 +122,7 @@ class LambdaFunction:
         return version
 
     def model_of(self, version: str) -> str | None:
-        """Return the model that a version is pinned to, None for whatever is newest."""
+        """Return the model that a version is pinned to, None if it serves the newest."""
         model: str | None = self._configuration(version)["Environment"].get(settings.MODEL_VERSION)
         return model
 
@@ -157,7 +157,7 @@ class LambdaFunction:
         self._settled()
 
     def _settled(self, version: str | None = None) -> dict[str, Any]:
-        """Return the configuration once nothing is being changed. Raises ReleaseError."""
+        """Return the configuration once no update is in progress. Raises ReleaseError."""
         for _ in range(round(_SETTLED_WITHIN_S / _POLL_S)):
             found = self._configuration(version)
             states = (found.get("State"), found.get("LastUpdateStatus"))
@@ -182,8 +182,8 @@ class LambdaFunction:
     def _latest(self) -> dict[str, Any]:
         """Return the configuration of $LATEST, as `_plain` has it.
 
-        To an alias that is not there Lambda says the same as to a function that is not there:
-        this tells the two apart.
+        Lambda has the same error for a missing alias and a missing function: this call
+        distinguishes them.
         """
         try:
             with self._errors("describe version $LATEST"):

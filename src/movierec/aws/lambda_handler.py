@@ -10,7 +10,7 @@ type Response = dict[str, Any]
 
 
 class Context(Protocol):
-    """What is used of Lambda's context object.
+    """The part of Lambda's context object that handlers use.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
@@ -23,7 +23,7 @@ class Context(Protocol):
 
 
 class Log(Protocol):
-    """What is used of a Powertools Logger."""
+    """The part of a Powertools Logger that this module uses."""
 
     def append_keys(self, **additional_keys: object) -> None:
         """Add keys to every later log line."""
@@ -31,11 +31,11 @@ class Log(Protocol):
 
 
 class Dependencies(Protocol):
-    """What a function needs of the world; its log among it."""
+    """A function's dependencies, with its logger among them."""
 
     @property
     def logger(self) -> Log:
-        """Return the function's log."""
+        """Return the function's logger."""
         ...
 
 
@@ -44,8 +44,8 @@ def lambda_handler[D: Dependencies](
 ) -> Callable[[Event, Context], Response]:
     """Return a handler that calls `respond` with the dependencies that `wire` makes.
 
-    They are made from the environment at the first call, and kept while it is warm. A failure is a
-    MovierecError, whose class name a state machine can match.
+    They are made from the environment at the first call, and reused while it is warm. A failure is
+    a MovierecError, whose class name a state machine can match.
     """
     dependencies = functools.cache(lambda: wire(os.environ))
 

@@ -1,4 +1,4 @@
-"""The links of a lineage, read from the lake, the artifacts bucket and Lambda."""
+"""Resolve and verify a lineage from the lake, the artifacts bucket and Lambda."""
 
 import hashlib
 import tempfile
@@ -51,10 +51,10 @@ _Rows = list[dict[str, Any]]
 
 @dataclass(slots=True)
 class LineageResolver:
-    """Finds where recommendations came from. `function` is the API's Lambda function.
+    """Finds the lineage of recommendations. `function` is the API's Lambda function.
 
     Methods raise UsageError when there is no such recommendation, LakeError, StoreError and
-    UnavailableError. A link further down that is not there ends the chain, and is named in it.
+    UnavailableError. A later link that is missing ends the lineage, which names it.
     """
 
     lake: LakeReader
@@ -69,7 +69,7 @@ class LineageResolver:
         return cls(DeltaLake.from_env(env), store, function)
 
     def by_id(self, recommendation_id: str) -> Lineage:
-        """Return the chain of a recommendation by its X-Recommendation-Id."""
+        """Return the lineage of a recommendation by its X-Recommendation-Id."""
         rows = self._served(f"recommendation_id = {_text(recommendation_id)}")
         if not rows:
             raise UsageError(
@@ -79,26 +79,26 @@ class LineageResolver:
         return self._lineage(rows[0])
 
     def by_user(self, user_id: int, at: datetime) -> Lineage:
-        """Return the chain of what a user got nearest to a time, within a day of it."""
+        """Return the lineage of a user's recommendation nearest to a time, within a day of it."""
         rows = self._served(f"user_id = {user_id} and {_around('served_date', at)}")
         found = provenance.nearest(rows, at)
         if found is None:
             raise UsageError(f"user {user_id} was served nothing within a day of {at.isoformat()}")
         return self._lineage(found)
 
-    def verify(self, chain: Lineage) -> tuple[Check, ...]:
+    def verify(self, lineage: Lineage) -> tuple[Check, ...]:
         """Read the data again, at the versions that the manifests name, and compare."""
-        checks = list(check_links(chain))
-        if chain.model is not None:
-            key = artifact.key(chain.served.model_version, "")
-            sums = self._sums(key, chain.model)
-            checks += check_files("model", chain.model, sums)
-            checks += self._check_answer(chain)
-        if chain.dataset is not None:
-            key = dataset.key(str(chain.dataset["dataset_id"]), "")
-            sums = self._sums(key, chain.dataset)
-            checks += check_files("data set", chain.dataset, sums)
-            checks += self._check_lake(chain.dataset)
+        checks = list(check_links(lineage))
+        if lineage.model is not None:
+            key = artifact.key(lineage.served.model_version, "")
+            sums = self._sums(key, lineage.model)
+            checks += check_files("model", lineage.model, sums)
+            checks += self._check_answer(lineage)
+        if lineage.dataset is not None:
+            key = dataset.key(str(lineage.dataset["dataset_id"]), "")
+            sums = self._sums(key, lineage.dataset)
+            checks += check_files("data set", lineage.dataset, sums)
+            checks += self._check_lake(lineage.dataset)
         return tuple(checks)
 
     # Links ------------------------------------------------------------------------------
@@ -151,10 +151,10 @@ class LineageResolver:
         )
 
     def _release(self, found: Served, function: Function) -> tuple[Mapping[str, Any], ...]:
-        """Return the steps of the release that sent users to a version, in order.
+        """Return the steps of the release that routed requests to a version, in order.
 
-        Its description only tells which release published it: without records of users (a direct
-        call, a smoke test) that one is taken.
+        Without one (a direct call, a smoke test) it is the release in the version's description,
+        which published it.
         """
         log = ReleaseLog(self.store, SystemClock())
         newest_first = (_steps(log, name) for name in reversed(log.releases()))
@@ -171,7 +171,7 @@ class LineageResolver:
     # Verification -----------------------------------------------------------------------
 
     def _sums(self, prefix: str, manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-        """Return the checksum of each file of a manifest that is there."""
+        """Return the checksum of each file of a manifest that exists."""
         found: dict[str, Mapping[str, Any]] = {}
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "file"
@@ -185,9 +185,9 @@ class LineageResolver:
                 found[name] = {"sha256": digest, "size_bytes": path.stat().st_size}
         return found
 
-    def _check_answer(self, chain: Lineage) -> Iterator[Check]:
-        """Ask the model again for the same user, unless it was the proxy that answered."""
-        found = chain.served
+    def _check_answer(self, lineage: Lineage) -> Iterator[Check]:
+        """Recommend again for the same user, unless the proxy itself answered."""
+        found = lineage.served
         if found.source not in ("model", "popular") or not found.movie_ids:
             return
         with tempfile.TemporaryDirectory() as scratch:
@@ -202,7 +202,7 @@ class LineageResolver:
         condition = f"event_date >= cast({_text(since)} as date)" if since else "true"
         try:
             kinds = self._rows(_BY_KIND.format(condition=condition), EVENTS.name, version)
-            # Kinds are counted from the log alone, also where the files are gone; this opens them.
+            # Kinds are counted from the log alone, even if the files are gone; this opens them.
             parts = self._rows(_BY_PARTITION.format(condition=condition), EVENTS.name, version)
         except VersionNotFoundError as exc:
             yield check_is_gone(EVENTS.name, version, str(exc))

@@ -1,4 +1,4 @@
-"""The releases of the API's function, opened on AWS."""
+"""Wire the releases of the API's function to AWS."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from movierec.runtime.clock import SystemClock
 def open_releases(env: Mapping[str, str] = os.environ) -> Releases:
     """Open the releases as the environment says. Raises ConfigError.
 
-    The functions are given the template of a canary's alarms; a person's shell is not.
+    Only the functions have the template of a canary's alarms; an operator's shell does not.
     """
     watched = bool(env.get(settings.CANARY_ALARMS))
     clock = SystemClock()
@@ -32,9 +32,9 @@ def open_releases(env: Mapping[str, str] = os.environ) -> Releases:
 
 
 def address(env: Mapping[str, str], key: str) -> str:
-    """Return where a person's browser finds an object of the artifacts bucket.
+    """Return an object's URL for a browser: in AWS's console, which requires a login.
 
-    On AWS in its console, which asks who is there; the emulator shows it to anybody.
+    The emulator serves it without one.
     """
     bucket = settings.require(env, settings.ARTIFACTS_BUCKET)
     endpoint = env.get("AWS_ENDPOINT_URL", "").rstrip("/")

@@ -20,7 +20,7 @@ _BY_CODE: Final[Mapping[str, type[MovierecError]]] = {
     "404": ObjectNotFoundError,
     "NoSuchBucket": BucketNotFoundError,
     "PreconditionFailed": ObjectExistsError,
-    # Two conditional puts at once: S3 answers 409 to one of them, which then lost the race.
+    # Of two concurrent conditional puts S3 answers 409 to the loser.
     "ConditionalRequestConflict": ObjectExistsError,
 }
 
@@ -49,7 +49,7 @@ class S3Store:
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def put_if_absent(self, key: str, body: bytes) -> None:
-        """Write an object that must not exist, by S3's conditional write (If-None-Match: *)."""
+        """Write an object that must not exist: S3's conditional put (If-None-Match: *)."""
         with self._errors("put", key):
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
 
@@ -64,7 +64,7 @@ class S3Store:
                     yield entry["Key"]
 
     def download(self, key: str, path: Path) -> None:
-        """Stream an object into a file; the file appears whole or not at all."""
+        """Stream an object into a file, atomically."""
         part = path.with_name(path.name + ".part")
         with self._errors("get", key):
             body = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"]

@@ -1,4 +1,4 @@
-"""boto3 clients, and botocore's errors in this product's words."""
+"""boto3 clients, and the translation of botocore's errors into ours."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -24,13 +24,13 @@ if TYPE_CHECKING:  # boto3-stubs is not shipped
     from mypy_boto3_sns.client import SNSClient
     from mypy_boto3_stepfunctions.client import SFNClient
 
-# Two quick retries ride out a restarting endpoint; a caller with a deadline of its own (the
-# proxy's is 400 ms) must not sit through botocore's default of four with exponential waits.
+# Two quick retries bridge a restarting endpoint; botocore's default of four with exponential
+# backoff exceeds the deadline of callers (the proxy's is 400 ms).
 _CONFIG: Final = Config(
     retries={"max_attempts": 3, "mode": "standard"},
     connect_timeout=5,
     read_timeout=60,
-    # The CRC trailer costs a pass over each body; what must not change carries a sha256 of ours.
+    # The CRC trailer costs a pass over each body; sealed files have our own sha256.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
@@ -52,7 +52,7 @@ class _Clients(Protocol):
     @overload
     def __call__(self, service: str) -> Any: ...  # noqa: ANN401  a service without stubs here
     def cache_clear(self) -> None:
-        """Forget the clients made so far: the environment has changed."""
+        """Drop the cached clients, after a change of the environment."""
         ...
 
 
@@ -66,10 +66,10 @@ def _client(service: str) -> Any:  # noqa: ANN401  typed by _Clients
 
 
 client: Final = cast("_Clients", _client)
-"""Return the process's client for a service, made at the first call.
+"""Return the process's client for a service, created at the first call.
 
 Region, credentials and `AWS_ENDPOINT_URL` come from the environment, as boto3 reads them. Raises
-ConfigError when they make no sense.
+ConfigError when they are invalid.
 """
 
 
@@ -79,10 +79,10 @@ def translated(
     by_code: Mapping[str, type[MovierecError]],
     default: type[MovierecError],
 ) -> Iterator[None]:
-    """Turn botocore's errors into ours: `by_code` picks the class, `default` takes the rest.
+    """Translate botocore's errors into ours: `by_code` maps codes to classes, others to `default`.
 
-    `what` says what was attempted on what (`get s3://bucket/key`) and starts the message.
-    Raises UnavailableError when nobody answers.
+    `what` names the attempt and its object (`get s3://bucket/key`) and starts the message.
+    Raises UnavailableError when the endpoint does not answer.
     """
     try:
         yield
@@ -90,12 +90,12 @@ def translated(
         error = exc.response.get("Error", {})
         code = error.get("Code", "Unknown")
         detail = error.get("Message", "no message")
-        raise _said(by_code.get(code, default), f"{what}: {code}: {detail}") from exc
+        raise _with_next_step(by_code.get(code, default), f"{what}: {code}: {detail}") from exc
     except (ConnectionError, HTTPClientError) as exc:
-        raise _said(UnavailableError, f"{what}: no answer ({exc})") from exc
+        raise _with_next_step(UnavailableError, f"{what}: no answer ({exc})") from exc
     except BotoCoreError as exc:
-        raise _said(default, f"{what}: {exc}") from exc
+        raise _with_next_step(default, f"{what}: {exc}") from exc
 
 
-def _said(kind: type[MovierecError], message: str) -> MovierecError:
+def _with_next_step(kind: type[MovierecError], message: str) -> MovierecError:
     return kind(f"{message}; {kind.next_step}" if kind.next_step else message)

@@ -1,4 +1,4 @@
-"""Messages to people, on an SNS topic: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html."""
+"""Publish to an SNS topic: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,18 +15,18 @@ if TYPE_CHECKING:  # boto3-stubs is not shipped
 
 @dataclass(slots=True)
 class SnsTopic:
-    """`movierec.ports.NoticeTopic` on a topic of SNS."""
+    """`movierec.releases.ports.NotificationTopic` on SNS."""
 
     arn: str
     aws: "SNSClient" = field(default_factory=lambda: client("sns"))
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Take the topic that the environment names. Raises ConfigError."""
+        """Return the topic that the environment names. Raises ConfigError."""
         return cls(settings.require(env, settings.RELEASES_TOPIC))
 
     def publish(self, subject: str, text: str, attributes: Mapping[str, str]) -> str:
-        """Send a message to all who subscribed, and return its id."""
+        """Publish a message and return its id."""
         typed: dict[str, MessageAttributeValueTypeDef] = {
             name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
         }

@@ -1,4 +1,4 @@
-"""Runs of a Step Functions state machine: started, followed, explained."""
+"""Executions of a Step Functions state machine: start, follow, explain a failure."""
 
 import json
 import time
@@ -22,7 +22,7 @@ _BY_CODE: Final[Mapping[str, type[MovierecError]]] = {
     "ThrottlingException": UnavailableError,
 }
 
-# What a state's seconds are rounded to, for who watches.
+# Resolution of a state's duration in the progress output.
 _POLL_S: Final = 0.25
 
 
@@ -43,7 +43,7 @@ def start(
     setting: str = settings.STATE_MACHINE,
     failed: type[MovierecError] = TrainingError,
 ) -> str:
-    """Start an execution, of that name if one is given, and return its ARN.
+    """Start an execution, with a name if one is given, and return its ARN.
 
     Raises ConfigError when there is no such machine (`setting` is the variable that names it),
     UnavailableError, and `failed` when Step Functions refuses.
@@ -79,7 +79,7 @@ def follow(
 ) -> Iterator[Progressed | Mapping[str, Any]]:
     """Yield each state as it is entered and left, and at last the execution's output.
 
-    Raises TrainingError when the execution fails, with the state's own words, and
+    Raises TrainingError with the state's own message when the execution fails, and
     UnavailableError when it has not ended after `within_s` (it goes on by itself).
     """
     seen = 0
@@ -124,7 +124,7 @@ def _history(execution_arn: str) -> list[Mapping[str, Any]]:
 
 
 def progressed(history: Sequence[Mapping[str, Any]]) -> Iterator[Progressed]:
-    """Yield each state of a history as it was entered and left."""
+    """Yield each state's entry and exit from an execution's history."""
     failed = False
     for event in history:
         kind = str(event.get("type", ""))
@@ -140,20 +140,20 @@ def progressed(history: Sequence[Mapping[str, Any]]) -> Iterator[Progressed]:
 
 
 def failure(execution_arn: str, status: str, history: Sequence[Mapping[str, Any]]) -> MovierecError:
-    """Return the error of an execution that ended as `status`, in its last failure's own words.
+    """Return the error of an execution that ended as `status`, with its last failure's message.
 
-    A UsageError where the function said so: then the request is what has to change.
+    A UsageError if the function raised one: then the request has to change.
     """
-    kind, said = _cause(history)
+    kind, message = _cause(history)
     if kind == UsageError.__name__:
-        return UsageError(f"retraining refused: {said}")
+        return UsageError(f"retraining refused: {message}")
     name = execution_arn.rpartition(":")[2]
-    words = f"{kind}: {said}" if kind else said
-    return TrainingError(f"retraining ended as {status}: {words} (execution {name})")
+    explained = f"{kind}: {message}" if kind else message
+    return TrainingError(f"retraining ended as {status}: {explained} (execution {name})")
 
 
 def _cause(history: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """Return the kind and the words of the last failure in a history.
+    """Return the error and message of the last failure in a history.
 
     A failed Lambda task's cause is the function's error as JSON.
     """

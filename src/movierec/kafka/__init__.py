@@ -1,1 +1,1 @@
-"""The door to Kafka that the stack and the simulated site share."""
+"""Kafka administration shared by the stack and the simulated site."""

@@ -1,11 +1,11 @@
-"""Whether brokers can be reached at all, found out without a client."""
+"""Check that a broker accepts TCP connections, without a Kafka client."""
 
 import socket
 from collections.abc import Iterable
 
 
 def reachable(servers: Iterable[str], *, timeout_s: float) -> bool:
-    """Say whether any of these servers, `host:port` each, accepts connections."""
+    """Return whether any of these servers, `host:port` each, accepts connections."""
     return any(_accepts(server, timeout_s) for server in servers)
 
 

@@ -1,4 +1,4 @@
-"""Topics, made where they are not there."""
+"""Create topics that do not exist yet."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -18,7 +18,7 @@ from movierec import settings
 from movierec.errors import UnavailableError, UsageError
 from movierec.kafka.connectivity import reachable
 
-# As many copies as the cluster's own default says.
+# The cluster's default replication factor.
 _BROKERS_DEFAULT: Final = -1
 
 _CONNECTED_WITHIN_S: Final = 5.0
@@ -26,18 +26,18 @@ _BOOTSTRAP_TIMEOUT_MS: Final = 10_000
 
 
 def ensure(options: Mapping[str, Any], topic: str, partitions: int) -> int:
-    """Make a topic unless it is there, and return the number of partitions that it has.
+    """Create a topic unless it exists, and return the number of partitions that it has.
 
-    `options` are kafka-python's, from `settings.kafka_options`. Partitions of a topic that exists
-    are left alone: adding some would move users to other partitions. Raises UsageError on an
-    unusable name or number, UnavailableError when the brokers do not answer.
+    `options` are kafka-python's, from `settings.kafka_options`. An existing topic keeps its
+    partitions: adding some would move users to other partitions. Raises UsageError on an invalid
+    name or number, UnavailableError when the brokers do not answer.
     """
     if partitions < 1:
         raise UsageError(f"{partitions} partitions for topic {topic}: use 1 or more")
     servers = options["bootstrap_servers"]
-    # kafka-python would leave a thread behind that goes on trying.
+    # Without a broker, kafka-python would leave a thread behind that keeps retrying.
     if not reachable(servers, timeout_s=_CONNECTED_WITHIN_S):
-        raise _unavailable(topic, servers, "nobody answers")
+        raise _unavailable(topic, servers, "no broker answers")
     try:
         client = KafkaAdminClient(bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS, **options)
         with closing(client) as admin:
@@ -47,10 +47,10 @@ def ensure(options: Mapping[str, Any], topic: str, partitions: int) -> int:
 
 
 def _ensure(admin: KafkaAdminClient, topic: str, partitions: int) -> int:
-    # Looked for first: who may write to a topic need not be allowed to make one.
+    # Checked first: a client that may write to a topic need not be allowed to create one.
     if not _partitions(admin, topic):
         _create(admin, topic, partitions)
-    # Of a topic that existed, too: after a restart its leaders are still being elected.
+    # Also for an existing topic: after a restart its leaders are still being elected.
     admin.wait_for_topics([topic])
     return _partitions(admin, topic)
 

@@ -1,7 +1,7 @@
-"""The site's answers about movies and users, as rows of the lake's tables.
+"""Parse the site's answers about movies and users into rows of the lake's tables.
 
 The site's APIs answer one JSON object a movie or user; its exports hold one a line. Parsing is
-total: an object becomes a row or is rejected for a named reason, never guessed and never raised.
+total: an object becomes a row or is rejected for a named reason; it never guesses or raises.
 The site writes a missing value as the text "null"; `adult` is the text "True" or "False".
 """
 
@@ -21,7 +21,7 @@ from movierec.model.user_id import LARGEST_USER_ID
 
 
 class Reason(StrEnum):
-    """Why an answer is no row."""
+    """Why an answer is rejected."""
 
     NOT_JSON = "not_json"
     NOT_AN_OBJECT = "not_an_object"
@@ -39,7 +39,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Rows of one table, and the reason of every other line by its index."""
+    """Rows of one table, and the reason of every rejected line by its index."""
 
     columns: Columns
     rejected: Mapping[int, Reason]
@@ -51,7 +51,7 @@ class Loaded:
 
 MISSING: Final = "null"
 
-# Far above any film, and what the table's column holds.
+# Far above any film, and within the column's type.
 _MAX_RUNTIME_MINUTES: Final = 100_000
 
 # int() of a text of thousands of digits is slow, and an error.
@@ -75,7 +75,7 @@ _Row = tuple[Any, ...]
 def parse_movies(lines: Iterable[bytes | str], loaded_at: datetime) -> Loaded:
     """Return the rows of table `movies` in JSON lines.
 
-    `loaded_at` is aware; it tells a later load's rows from these.
+    `loaded_at` is aware; it marks the load that rows belong to.
     """
     rows, rejected = _parse(lines, _movie)
     ids, titles, runtimes, adults, genres, dates = _columns(rows, 6)
@@ -171,15 +171,15 @@ def _user(found: _Object) -> _Row:
     )
 
 
-def _movie_id(value: Any) -> str:  # noqa: ANN401  anything that JSON can say
-    """Return an id that can stand in a log line: printable ASCII without blank , / =."""
+def _movie_id(value: Any) -> str:  # noqa: ANN401  any JSON value
+    """Return an id that fits a log line: printable ASCII without blank , / =."""
     text = _text(value, Reason.BAD_ID)
     if not all("!" <= c <= "~" for c in text) or not set(",/=").isdisjoint(text):
         raise _RejectedError(Reason.BAD_ID)
     return text
 
 
-def _text(value: Any, reason: Reason) -> str:  # noqa: ANN401  anything that JSON can say
+def _text(value: Any, reason: Reason) -> str:  # noqa: ANN401  any JSON value
     """Return a text that is not empty and that Arrow can hold."""
     if not isinstance(value, str) or not value or _has_surrogates(value):
         raise _RejectedError(reason)
@@ -201,17 +201,17 @@ def _whole(value: Any, least: int, most: int, reason: Reason) -> int:  # noqa: A
     return value
 
 
-def _gender(value: Any) -> str:  # noqa: ANN401  anything that JSON can say
-    """Return the site's text, empty where it gives none that can be kept.
+def _gender(value: Any) -> str:  # noqa: ANN401  any JSON value
+    """Return the site's text, empty where it is missing or cannot be stored.
 
-    Never a reason to reject: with the row would go the user's age, and an adult would be a minor.
+    Never a reason to reject: the user's age would be lost too, and an adult treated as a minor.
     """
     if not isinstance(value, str) or value == MISSING or _has_surrogates(value):
         return ""
     return value
 
 
-def _adult(value: Any) -> int:  # noqa: ANN401  anything that JSON can say
+def _adult(value: Any) -> int:  # noqa: ANN401  any JSON value
     if value is None:
         return ADULT_UNKNOWN
     if not isinstance(value, (str, bool)) or value not in _ADULT:
@@ -219,7 +219,7 @@ def _adult(value: Any) -> int:  # noqa: ANN401  anything that JSON can say
     return _ADULT[value]
 
 
-def _genres(value: Any) -> list[str]:  # noqa: ANN401  anything that JSON can say
+def _genres(value: Any) -> list[str]:  # noqa: ANN401  any JSON value
     if value == MISSING:
         return []
     if not isinstance(value, list):
@@ -228,8 +228,8 @@ def _genres(value: Any) -> list[str]:  # noqa: ANN401  anything that JSON can sa
     return [_text(name, Reason.BAD_GENRES) for name in names]
 
 
-def _release_date(value: Any) -> str | None:  # noqa: ANN401  anything that JSON can say
-    """Return a day as YYYY-MM-DD, None where the site knows none."""
+def _release_date(value: Any) -> str | None:  # noqa: ANN401  any JSON value
+    """Return a day as YYYY-MM-DD, None where the site has none."""
     if value in (MISSING, "", None):
         return None
     try:

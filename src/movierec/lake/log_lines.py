@@ -1,4 +1,4 @@
-"""The site's log lines: from a batch of raw lines to columns of events, and back to one line.
+"""Parse batches of the site's log lines into columns of events, and dump an event as a line.
 
 The grammar (`time` is ISO 8601 local time as Java's LocalDateTime prints it: seconds are left
 out when they are zero, a fraction has 3, 6 or 9 digits):
@@ -9,8 +9,8 @@ out when they are zero, a fraction has 3, 6 or 9 digits):
     <time>,<user>,recommendation request <server>, status <0 or other>, result: <text>, <ms> ms
 
 Parsing is total: every line becomes an event or is rejected for a named reason. It works on a
-whole batch at once: one regular expression runs over all lines in C, and what it finds is turned
-into columns; only rejected lines are looked at one by one, to name the reason.
+whole batch at once: one regular expression runs over all lines in C, and its groups become
+columns; only rejected lines are examined one by one, to name the reason.
 """
 
 import re
@@ -30,7 +30,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Reason(StrEnum):
-    """Why a line is no event."""
+    """Why a line is rejected."""
 
     EMPTY = "empty"
     LINE_BREAK = "line_break"
@@ -50,7 +50,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Ranges that a well-formed line must keep to be an event."""
+    """Ranges that a well-formed line must be within."""
 
     max_user_id: int = 1_000_000
     min_rating: int = 1
@@ -61,7 +61,7 @@ class Limits:
 class Catalog:
     """The movies that the site has: runtime in minutes by movie id.
 
-    A runtime of 0 is unknown: any minute is then believed.
+    A runtime of 0 is unknown: any minute is then accepted.
     """
 
     runtime_minutes: Mapping[str, int]
@@ -84,13 +84,13 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A batch, sorted out: events by kind, and the reason of every other line by its index."""
+    """A parsed batch: events by kind, and the reason of every rejected line by its index."""
 
     events: tuple[Events, ...]
     rejected: Mapping[int, Reason]
 
 
-# Any printable ASCII character but those that end an id somewhere: blank , / =
+# Any printable ASCII character but the delimiters of ids: blank , / =
 _ID = r"[!-+\-.0-<>-~]+"
 _NATURAL = r"0|[1-9]\d{0,8}"
 _DATE = r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
@@ -108,7 +108,7 @@ _LINE: Final = re.compile(
     rf"|recommendation request ({_SERVER}), status"
     rf" (?:200, result: ({_ID}(?:, {_ID})*)|(?!200,)(0|[1-5]\d\d), result: ({_TEXT})),"
     rf" ({_NATURAL}) ms)|.*)$",
-    # ASCII: elsewhere \d is any script's digit, and no number in a log line is.
+    # ASCII: without it \d matches digits of every script.
     re.MULTILINE | re.ASCII,
 )
 _GROUPS: Final = (
@@ -119,7 +119,7 @@ _TIME_WIDTH: Final = len("2026-01-31T23:59:59.999999999")
 
 
 def parse(lines: Sequence[bytes]) -> Parsed:
-    """Sort a batch of raw lines into columns of events and rejected lines. Never raises."""
+    """Parse a batch of raw lines into columns of events and rejected lines. Never raises."""
     found = _LINE.findall(_joined(lines)) if lines else []
     groups = dict(zip(_GROUPS, zip(*found, strict=True), strict=False))
     times, valid = _times(groups.get("time", ()))
@@ -156,7 +156,7 @@ def _joined(lines: Sequence[bytes]) -> str:
     """Return the batch as one text, a line a line."""
     joined = b"\n".join(lines)
     if joined.count(b"\n") != max(len(lines) - 1, 0):
-        # A line break inside a line would shift all that follow: blank it, it is no event.
+        # A line break inside a line would shift all that follow: blank it, which rejects it.
         joined = b"\n".join(b"" if b"\n" in line else line for line in lines)
     return joined.decode("utf-8", "surrogateescape")
 
@@ -165,7 +165,7 @@ def _times(texts: Sequence[str]) -> tuple[npt.NDArray[np.datetime64], Mask]:
     """Return times in microseconds, shape (n,), and which of them are dates of the calendar.
 
     Digits are read in place: each text is a fixed-width row of bytes, absent ones are zero.
-    Nanoseconds are cut off.
+    Nanoseconds are truncated.
     """
     fixed = np.array(texts, dtype=f"S{_TIME_WIDTH}")
     byte = fixed.view(np.uint8).reshape(len(texts), _TIME_WIDTH)
@@ -179,7 +179,7 @@ def _times(texts: Sequence[str]) -> tuple[npt.NDArray[np.datetime64], Mask]:
     seconds = np.where(has_seconds, number(17, 19) * 1_000_000 + number(20, 26), 0)
     months = ((number(0, 4) - 1970) * 12 + number(5, 7) - 1).astype("datetime64[M]")
     days = months.astype("datetime64[D]") + (number(8, 10) - 1)
-    # 30 February is in March: a day beyond its month's end.
+    # 30 February comes out in March.
     valid: Mask = (byte[:, 0] > 0) & (days.astype("datetime64[M]") == months)
     micros = (number(11, 13) * 60 + number(14, 16)) * 60_000_000 + seconds
     return days.astype("datetime64[us]") + micros.astype("timedelta64[us]"), valid
@@ -247,7 +247,7 @@ def _recommends(take: Callable[[str], list[str]]) -> dict[str, Any]:
     }
 
 
-# The group that only one kind of line fills, and what makes that kind's own columns.
+# The group that only this kind of line fills, and the builder of the kind's own columns.
 _KINDS: Final[Mapping[str, Callable[[_Take], dict[str, Any]]]] = {
     "minute": _watches,
     "rating": _rates,
@@ -258,7 +258,7 @@ _KINDS: Final[Mapping[str, Callable[[_Take], dict[str, Any]]]] = {
 def _broken_rules(
     columns: Columns, limits: Limits, catalog: Catalog | None
 ) -> list[tuple[Reason, Mask]]:
-    """Return which rows, shape (n,), break which rule; the first reason that holds counts."""
+    """Return which rows, shape (n,), break which rule; the first reason that applies counts."""
     found = [(Reason.USER_OUT_OF_RANGE, np.asarray(columns["user_id"]) > limits.max_user_id)]
     if "rating" in columns:
         rating = np.asarray(columns["rating"])
@@ -291,7 +291,7 @@ _RATE: Final = re.compile(rf"GET /rate/({_ID}(?==))?", re.ASCII)
 
 
 def diagnose(line: bytes) -> Reason:
-    """Name the first thing that is wrong with a line that is known to be no event."""
+    """Return the first reason to reject a line that did not match."""
     if not line:
         return Reason.EMPTY
     if b"\n" in line:
@@ -324,9 +324,9 @@ def _diagnose_request(request: str) -> Reason:
 
 
 def dump(event: Mapping[str, Any]) -> str:
-    """Return the site's line of one row of the events table, the inverse of `parse`.
+    """Return one row of the events table as the site's line, the inverse of `parse`.
 
-    The fraction comes back to microseconds, with the digits that Java prints.
+    The fraction has microseconds, with the digits that Java prints.
     """
     head = f"{_java_time(event['event_time'])},{event['user_id']},"
     if event["kind"] == "watch":
@@ -344,7 +344,7 @@ _OK: Final = 200
 
 
 def _java_time(time: Any) -> str:  # noqa: ANN401  datetime or datetime64
-    """Print a time as Java's LocalDateTime.toString does: nothing that is zero at its end."""
+    """Print a time as Java's LocalDateTime.toString does: without trailing zero parts."""
     text = str(np.datetime64(time, "us"))
     text = text.removesuffix("000") if text.endswith("000") else text
     return text.removesuffix(".000").removesuffix(":00") if text.endswith(".000") else text

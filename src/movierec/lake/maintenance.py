@@ -1,6 +1,6 @@
-"""What the lake's upkeep has to do, as values: which rows are too old, which files too small.
+"""Plan lake maintenance: which rows are past their retention, which partitions to compact.
 
-`movierec.aws.delta_maintenance` does it.
+`movierec.aws.delta_maintenance` carries it out.
 """
 
 from collections import defaultdict
@@ -13,23 +13,23 @@ from movierec import settings
 from movierec.errors import ConfigError
 from movierec.lake.schema import EVENTS
 
-# Half a year of watching is more than tastes last; ratings, far fewer, are kept.
+# Tastes change within half a year; ratings, far fewer, are kept for ever.
 DEFAULT_WATCH_RETENTION_DAYS: Final = 180
 
 FILE_RETENTION: Final = "delta.deletedFileRetentionDuration"
-"""Property of a Delta table: how long vacuum spares what was deleted; 7 days if unset."""
+"""Property of a Delta table: how long vacuum spares deleted files; 7 days if unset."""
 
 DEFAULT_VACUUM_RETENTION_HOURS: Final = 30 * 24
 
-# What Delta itself keeps unless told otherwise. With little less, vacuum would take the files of
-# commits that are still being written, and of queries that still read.
+# Delta's own default. With much less, vacuum would remove files of commits that are still being
+# written, and of queries that are still reading.
 LEAST_VACUUM_RETENTION_HOURS: Final = 7 * 24
 
 # An ingest worker under load writes a file a partition every two seconds, of some 100 kB. Delta's
-# readers open each of them; 128 MB is what Spark and Athena like to read in one piece.
+# readers open each of them; 128 MB is a good split size for Spark and Athena.
 _TARGET_BYTES: Final = 128 << 20
 
-# Fewer than this, and the day's last few lines would have a file of 100 MB written anew.
+# With fewer, a few new lines would have the partition's file of 100 MB rewritten.
 _FEW_FILES: Final = 4
 
 Partition = tuple[tuple[str, str], ...]
@@ -38,7 +38,7 @@ Partition = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long rows and files are kept, and how large a file should be."""
+    """Retention of rows and files, and the target size of a file."""
 
     watch_retention_days: int = DEFAULT_WATCH_RETENTION_DAYS
     vacuum_retention_hours: int = DEFAULT_VACUUM_RETENTION_HOURS
@@ -57,24 +57,24 @@ class Policy:
         if hours < LEAST_VACUUM_RETENTION_HOURS:
             raise ConfigError(
                 f"{settings.VACUUM_RETENTION_HOURS} is {hours}: set {LEAST_VACUUM_RETENTION_HOURS} "
-                "or more, or files that somebody still writes or reads would be taken"
+                "or more, or vacuum would remove files that are still written or read"
             )
         return cls(watch_retention_days=days, vacuum_retention_hours=hours)
 
 
 @dataclass(frozen=True, slots=True)
 class LakeFile:
-    """A file of a table: where it belongs, and its size."""
+    """A file of a table: its partition and size."""
 
     partition: Partition
     size_bytes: int
 
 
 def retention_properties(hours: int) -> dict[str, str]:
-    """Return the properties of a Delta table that keeps what was deleted or replaced for so long.
+    """Return the properties of a Delta table that can be read as of any time in the last `hours`.
 
-    Log and files alike, for neither is of use without the other: a checkpoint that forgets a file
-    earlier would have vacuum judge it by the day it was written, and not by the day it went.
+    Log and deleted files have the same retention: if a checkpoint dropped a file's tombstone
+    earlier, vacuum would go by the day the file was written, not the day it was deleted.
     https://docs.delta.io/latest/table-properties.html
     """
     return {
@@ -86,7 +86,7 @@ def retention_properties(hours: int) -> dict[str, str]:
 def expired(table: str, today: date, policy: Policy) -> str | None:
     """Return the SQL predicate of the rows of a table that are past their retention, or None.
 
-    On columns that the table is partitioned by alone: whole files go, and none is rewritten.
+    It uses partition columns alone: whole files are deleted, none is rewritten.
     """
     if table != EVENTS.name or not policy.watch_retention_days:
         return None
@@ -95,7 +95,7 @@ def expired(table: str, today: date, policy: Policy) -> str | None:
 
 
 def compaction_candidates(files: Iterable[LakeFile], policy: Policy) -> list[Partition]:
-    """Return the partitions that are worth compacting, those of the most small files first."""
+    """Return the partitions worth compacting, those with the most small files first."""
     small: defaultdict[Partition, int] = defaultdict(int)
     for file in files:
         small[file.partition] += file.size_bytes < policy.target_bytes

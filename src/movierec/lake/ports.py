@@ -13,7 +13,7 @@ class LakeReader(Protocol):
         """Return the table's present version. Raises TableNotFoundError."""
         ...
 
-    def query(self, sql: str, versions: Mapping[str, int | None]) -> Any:  # noqa: ANN401  arro3's Table, which not every caller has
+    def query(self, sql: str, versions: Mapping[str, int | None]) -> Any:  # noqa: ANN401  arro3's Table
         """Run SQL over tables at versions, None for the newest.
 
         Raises TableNotFoundError, and VersionNotFoundError for a version that is no longer kept.
@@ -34,18 +34,18 @@ class Lake(Protocol):
 
         `transactions` maps a writer's name (`movielog1-0`) to the highest sequence number that
         this commit covers (a Kafka offset); it is stored with the rows, so that after a crash
-        `transaction()` tells what is in. Columns that a batch lacks are null. A batch list
-        without rows still commits the transactions.
+        `transaction()` returns what is committed. Columns that a batch lacks are null. A batch
+        list without rows still commits the transactions.
 
         Raises ConflictError when, since this object last read or wrote the table, another writer
-        committed under one of these names: the caller is stale and must not go on.
+        committed under one of these names: the caller is stale and must stop.
         """
         ...
 
     def transaction(self, table: str, name: str) -> int | None:
         """Return the last committed sequence number of `name`, or None.
 
-        Looks at the table as it is now, and makes that the state `append` compares with.
+        Reads the table's present version, which becomes the one that `append` compares with.
         """
         ...
 

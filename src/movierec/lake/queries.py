@@ -1,4 +1,4 @@
-"""What every reader of the lake asks: which versions there are, and a query's columns."""
+"""Queries that every reader of the lake needs: present versions, and columns of a result."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -27,6 +27,6 @@ def present_versions(lake: LakeReader, tables: Iterable[Table]) -> dict[str, int
 
 
 def columns(lake: LakeReader, sql: str, versions: Mapping[str, int]) -> dict[str, Array]:
-    """Return a query's columns, each (n,), by name; see `movierec.ports.LakeReader.query`."""
+    """Return a query's columns, each (n,), by name; see `movierec.lake.ports.LakeReader.query`."""
     found = lake.query(sql, dict(versions))
     return {name: found.column(name).to_numpy() for name in found.column_names}

@@ -85,7 +85,7 @@ QUARANTINE: Final = Table(
 )
 
 ADULT_UNKNOWN: Final = -1
-"""In `movies.adult` where the site does not say. Only 0 may be shown to minors: test `!= 0`."""
+"""In `movies.adult` where the site has no value. Only 0 may be shown to minors: test `!= 0`."""
 
 MOVIES: Final = Table(
     "movies",
@@ -128,7 +128,7 @@ def length(columns: Columns) -> int:
 
 
 def as_rows(columns: Columns) -> list[dict[str, Any]]:
-    """Return the rows, one by one: for small answers, and for tests."""
+    """Return one dict a row: for small results, and for tests."""
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

@@ -10,10 +10,10 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What was answered to whom.
+    """One recommendation as it was served.
 
-    `served_at_us` is microseconds since 1970, UTC: a whole number comes back from a file as it
-    went in. A `function_version` of "" is the proxy's own answer.
+    `served_at_us` is microseconds since 1970, UTC: integers survive a round trip through a file. A
+    `function_version` of "" is the proxy's own answer.
     """
 
     served_at_us: int
@@ -38,7 +38,7 @@ def microseconds(at: datetime) -> int:
 
 
 def from_row(row: Mapping[str, Any]) -> Served:
-    """Return a row of the lake as a value; what is null there is empty here."""
+    """Return a row of the lake as a value; null becomes empty."""
     return Served(
         served_at_us=microseconds(utc(row["served_at"])),
         recommendation_id=row["recommendation_id"] or "",

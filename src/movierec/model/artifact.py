@@ -1,10 +1,10 @@
-"""A model artifact: the files that a trained model is, and the manifest that seals them.
+"""Format of a model artifact: its files, and the manifest that seals them.
 
 Everything lies under `models/<model_version>/`:
 
-    topk.npy          (n_users, TOP_K) uint16 or uint32, indices into movie_ids, best first;
-                      what the user has seen, and for minors and unknown ages adult movies, are
-                      out already; rows are padded with the type's largest value
+    topk.npy          (n_users, TOP_K) uint16 or uint32, indices into movie_ids, best first,
+                      without movies that the user has seen and, for minors and unknown ages,
+                      adult movies; rows are padded with the type's largest value
     user_ids.npy      (n_users,) int64, strictly ascending; row i of topk is of user_ids[i]
     movie_ids.json    [movie id, ...]
     popular.json      {"overall": [id, ...], "kids": [...], "groups": {"F:18-24": [...], ...}}
@@ -15,7 +15,7 @@ Everything lies under `models/<model_version>/`:
     report.json, report.html
     manifest.json     written last, and only if absent: a version without it does not exist
 
-`pack` and `unpack` go between a `Model` and bytes; the same model gives the same bytes.
+`pack` and `unpack` convert a `Model` to bytes and back; the same model gives the same bytes.
 """
 
 import re
@@ -33,7 +33,7 @@ from movierec.ports import ObjectStore
 
 PREFIX: Final = "models/"
 
-# The site takes 20. The rest is a reserve for a caller that filters further, at 100 bytes a user.
+# The site shows 20. The rest is a reserve for a caller that filters further, at 100 bytes a user.
 TOP_K: Final = 50
 
 TOPK_FILE: Final = "topk.npy"
@@ -54,10 +54,10 @@ SERVING_FILES: Final = (
     USER_GROUPS_FILE,
     TOPK_FILE,
 )
-"""What `movierec.model.ranking.Recommender.open` needs in its folder, and no more."""
+"""The files that `movierec.model.ranking.Recommender.open` needs in its folder."""
 
 UNKNOWN_GROUP: Final = "unknown"
-"""Name of group 0: users of whom no age is known. They are answered like minors."""
+"""Name of group 0: users of unknown age. They are treated as minors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ _DATASET_LENGTH: Final = 12
 def newest(store: ObjectStore) -> str:
     """Return the newest complete model's version. Raises ObjectNotFoundError if there is none.
 
-    Versions sort by time; one without its manifest is being written, or never was finished.
+    Versions sort by time; one without a manifest is still being written, or was abandoned.
     """
     suffix = f"/{MANIFEST_FILE}"
     keys = (key for key in store.keys(PREFIX) if key.endswith(suffix))
@@ -199,7 +199,7 @@ def load_popular(body: bytes) -> Popular:
 
 
 def check(model: Model) -> None:
-    """Hold a model against the shapes and types above. Raises ArtifactError."""
+    """Check a model's shapes and types. Raises ArtifactError."""
     n_users, n_movies = len(model.user_ids), len(model.movie_ids)
     width, f4 = int(model.item_factors.shape[-1]), np.dtype(np.float32)
     faults = [

@@ -1,4 +1,4 @@
-"""A data set: who has seen what, how surely they liked it, and what is held out for testing.
+"""Build a data set: interactions, how strongly each shows liking, and a time-based test split.
 
 Everything lies under `datasets/<dataset_id>/`: interactions as compressed sparse rows, one row a
 user, one entry for each movie that the user has watched or rated.
@@ -12,12 +12,12 @@ user, one entry for each movie that the user has watched or rated.
     user_ids.npy     (n_users,) int64 ascending
     movie_ids.json   [movie id, ...] ascending
     adult.npy        (n_movies,) bool, not to be shown to minors
-    user_groups.npy  (largest known user id + 1,) uint8, index into audience.GROUPS by user id
+    user_groups.npy  (largest known user id + 1,) uint8, index into segments.GROUPS by user id
     report.json, report.html   the quality of the data
     manifest.json    written last, and only if absent
 
 Strength and confidence
-    A rating below `min_positive_rating` (3) says no: strength 0. Otherwise, with
+    A rating below `min_positive_rating` (3) is negative: strength 0. Otherwise, with
         watched = min(1, last minute watched / runtime)
         liking  = (rating - min_positive_rating + 1) / (max_rating - min_positive_rating + 1)
     strength is their mean if the movie was watched and rated, `liking` if only rated, `watched` if
@@ -55,10 +55,10 @@ TRAIN: Final = 0
 TEST: Final = 1
 LATER: Final = 2
 
-# Who leaves earlier than nine in ten did not see the end; the last tenth may be corrupt minutes.
+# A user who stops earlier than nine in ten did not see the end; the last tenth may be corrupt.
 RUNTIME_QUANTILE: Final = 0.9
-# The Academy's least length of a feature film: without it, a movie that everybody leaves after
-# five minutes would count as seen to its end.
+# The Academy's minimum length of a feature film: without it, a movie that all viewers leave after
+# five minutes would count as watched to its end.
 RUNTIME_FLOOR_MINUTES: Final = 40
 
 
@@ -72,10 +72,10 @@ def key(dataset_id: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a data set is built with; see the module's head."""
+    """Parameters of a data set; see the module's docstring."""
 
     since: str = ""
-    """Leave out events before this day (`2026-11-20`, UTC); empty: take all."""
+    """Leave out events before this day (`2026-11-20`, UTC); empty: use all."""
     min_positive_rating: int = 3
     max_rating: int = 5
     min_watched_share: float = 0.1
@@ -140,7 +140,7 @@ class Rated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What the lake knows: the events in sum, the catalog, the users."""
+    """What the lake holds: events aggregated by user and movie, the catalog, the users."""
 
     movie_ids: Sequence[str]
     """Ascending."""
@@ -151,12 +151,12 @@ class Evidence:
     adult: Array
     """(n_movies,) bool: not to be shown to minors."""
     user_groups: Array
-    """By user id, see `audience.groups_by_id`."""
+    """By user id, see `segments.groups_by_id`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """The files of the module's head."""
+    """The arrays and ids of the module's docstring."""
 
     indptr: Array
     movies: Array
@@ -199,7 +199,7 @@ def build(evidence: Evidence, parameters: Parameters) -> Dataset:
         raise DatasetError(
             f"of {len(rows)} interactions none can be held out: no user has a positive one among"
             f" the newest {parameters.held_out_share:.0%} and another before; let the ingest"
-            " worker take in more days, or raise the parameter held_out_share"
+            " worker read more days, or raise the parameter held_out_share"
         )
     return Dataset(
         indptr=np.concatenate(([0], np.cumsum(np.bincount(rows)))).astype(np.int64),
@@ -224,7 +224,7 @@ def _enough(what: str, found: int, least: int) -> None:
 
 
 def _pair(evidence: Evidence) -> _Pairs:
-    """Join watched and rated: both have a user and movie once, the result as well."""
+    """Outer join of watched and rated on (user, movie), which is unique in both."""
     watched, rated = evidence.watched, evidence.rated
     users = np.concatenate((watched.user_ids, rated.user_ids))
     movies = np.concatenate((watched.movies, rated.movies))
@@ -284,7 +284,7 @@ def _estimated(minutes: Array, movies: Array, runtimes_minutes: Array) -> Array:
 
 
 def strengths(watched: Array, ratings: Array, parameters: Parameters) -> npt.NDArray[np.float32]:
-    """Return strength by the formula in the module's head; all arrays are (n,)."""
+    """Return strength by the formula in the module's docstring; all arrays are (n,)."""
     least, most = parameters.min_positive_rating, parameters.max_rating
     liking = np.clip((ratings.astype(np.float32) - least + 1) / (most - least + 1), 0, 1)
     rated, seen = ratings > 0, watched > 0
@@ -298,7 +298,7 @@ def split(
 ) -> npt.NDArray[np.uint8]:
     """Return TRAIN, TEST or LATER for each interaction; all arrays are (n,), `rows` the user."""
     cutoff = np.partition(last_at, kth := int((1 - held_out_share) * len(last_at)))[kth]
-    # With more than the rest at one second, the first one, only what is after can be held out.
+    # If the quantile falls on the first second, only later interactions can be held out.
     late = last_at >= cutoff if cutoff > last_at.min() else last_at > cutoff
     earlier = np.bincount(rows[~late & (strength > 0)], minlength=int(rows.max()) + 1) > 0
     return np.where(late, np.where(earlier[rows], TEST, LATER), TRAIN).astype(np.uint8)

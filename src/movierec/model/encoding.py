@@ -22,7 +22,7 @@ def dump_json(value: object) -> bytes:
 
 
 def load_json(name: str, body: bytes) -> Any:  # noqa: ANN401 - JSON has no type
-    """Return a JSON file's value. Raises ArtifactError if it is none."""
+    """Return a JSON file's value. Raises ArtifactError if it is not JSON."""
     try:
         return json.loads(body)
     except ValueError as exc:

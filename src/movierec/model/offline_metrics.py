@@ -1,4 +1,4 @@
-"""How good recommendations would have been, from what users did in the held-out time.
+"""Offline metrics of recommendations, from what users did in the held-out time.
 
 Ranking metrics compare lists with the movies that each user then liked:
 
@@ -9,9 +9,9 @@ Ranking metrics compare lists with the movies that each user then liked:
     hit_rate     share of users with at least one liked movie in the list
     novelty      mean of -log2(share of users who have seen the movie), bits a recommended movie
                  (Zhou et al. 2010)
-    coverage     share of the catalog that is in anybody's list
+    coverage     share of the catalog that is in at least one list
 
-Rating metrics look at the movies that were rated:
+Rating metrics use the movies that were rated:
 
     mean_hit_rating    mean held-out rating of movies that were in the list
     rating_concordance share of a user's pairs of held-out movies with different ratings that the
@@ -33,7 +33,7 @@ RANKING_METRICS = ("recall", "ndcg", "map", "hit_rate", "novelty")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PerUser:
-    """Ranking metrics of each user, each (n_users,) float64; names as in the module's head."""
+    """Ranking metrics of each user, each (n_users,) float64; see the module's docstring."""
 
     recall: Array
     ndcg: Array
@@ -54,7 +54,7 @@ def hits(lists: Array, rows: Array, items: Array, n_items: int) -> npt.NDArray[n
 
 
 def per_user(lists: Array, rows: Array, items: Array, surprise_bits: Array) -> PerUser:
-    """Judge one list a user; arguments as for `hits`, every user has at least one item.
+    """Compute the ranking metrics of one list a user, who has at least one item; see `hits`.
 
     `surprise_bits` is (n_items,), see `surprise`.
     """
@@ -81,7 +81,7 @@ def surprise(seen_counts: Array, n_users: int) -> Array:
 
 
 def concatenate(parts: list[PerUser]) -> PerUser:
-    """Return the metrics of all users of several parts, in order."""
+    """Concatenate the metrics of several batches of users, in order."""
     return PerUser(
         *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(PerUser))
     )
@@ -161,7 +161,7 @@ def rating_concordance(rows: Array, scores: Array, ratings: Array) -> float | No
 
 
 def brief(metrics: Mapping[str, Any]) -> dict[str, float | int | None]:
-    """Return the overall metrics of a model's report, flat: ours, popularity's, and the gain."""
+    """Return the overall metrics of a model's report, flat: model, popularity, and the gain."""
     ours, theirs, gain = metrics["model"], metrics["popularity"], metrics["gain"]["ndcg"]
     names = ("recall", "ndcg", "map", "hit_rate", "coverage", "novelty")
     return {

@@ -1,8 +1,8 @@
-"""Who is recommended what: the answer from an artifact, and the lists that go into one.
+"""Recommend movies from a model artifact, and rank the lists that go into one.
 
-`Recommender` answers from mapped files: opening one costs milliseconds whatever the number of
-users, an answer a few microseconds. The rest are the steps of making an artifact: `top_k`,
-`compact` and `popular_lists`.
+`Recommender` reads memory-mapped files: opening one takes milliseconds whatever the number of
+users, an answer a few microseconds. `top_k`, `compact` and `popular_lists` are steps of building
+an artifact.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from movierec.model.artifact import Popular
 Source = Literal["model", "popular"]
 
 LIST_LENGTH: Final = 20
-"""Movies in an answer: what the site asks for and shows. An artifact has a reserve of TOP_K."""
+"""Movies in an answer, as the site shows them; an artifact holds TOP_K a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Recommender:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Map the files of `artifact.SERVING_FILES` in `folder`; checksums are not looked at.
+        """Map the files of `artifact.SERVING_FILES` in `folder`, without verifying checksums.
 
         Raises ArtifactError when a file is missing or they do not fit together.
         """
@@ -57,7 +57,7 @@ class Recommender:
 
     @classmethod
     def of(cls, documents: Mapping[str, bytes], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Put the JSON files and the arrays of `artifact.SERVING_FILES` together, by their names.
+        """Build a recommender from the JSON files and arrays of `artifact.SERVING_FILES`, by name.
 
         Raises ArtifactError when they do not fit together.
         """
@@ -86,9 +86,9 @@ class Recommender:
         the list without adult movies if no age is known.
 
         A known user's list is shorter than `count` (TOP_K at most) when fewer movies are left,
-        and is not filled up: the row holds every movie that may be shown and is not watched, so
-        that any other would be a watched one. When nothing at all is left, the user gets the
-        group's popular list, watched as it is: a poor recommendation over none.
+        and is not filled up: any other movie that may be shown has been watched. When no movie is
+        left, the user gets the group's popular list, although it is watched: a poor
+        recommendation over none.
         """
         movie_ids = self._unseen(user_id, count)
         if movie_ids:
@@ -96,14 +96,14 @@ class Recommender:
         return Ranked(self._popular_for(user_id)[:count], "popular")
 
     def popular(self, count: int = LIST_LENGTH) -> Ranked:
-        """Return up to `count` movies that may be shown to anybody, children among them."""
+        """Return up to `count` popular movies without adult ones, fit for minors."""
         return Ranked(self.kids[:count], "popular")
 
     def _unseen(self, user_id: int, count: int) -> tuple[str, ...]:
         row = self._row(user_id)
         if row is None:
             return ()
-        # Padding is the type's largest value, so no index of a movie: rows end where it starts.
+        # Padding is the type's largest value, never a movie's index: rows end where it starts.
         n_movies, movie_ids = len(self.movie_ids), self.movie_ids
         return tuple([movie_ids[i] for i in self.topk[row, :count].tolist() if i < n_movies])
 
@@ -142,7 +142,7 @@ def _movie_ids(body: bytes) -> list[str]:
 
 def _map(path: Path) -> npt.NDArray[Any]:
     try:
-        # A memmap's own indexing is slow (it wraps every result): a plain view of it is not.
+        # Indexing a memmap is slow (it wraps every result); indexing a plain view is not.
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError) as exc:
         raise ArtifactError(f"{path} cannot be mapped ({exc}): fetch the model again") from exc
@@ -156,21 +156,21 @@ def _groups(manifest: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _list_for(group: str, popular: Popular) -> tuple[str, ...]:
-    """Return a group's list; a group without one might be of minors."""
+    """Return a group's list; without one, the list for minors, since the group may be of them."""
     return popular.groups.get(group, popular.kids)
 
 
 # Making an artifact ---------------------------------------------------------------------------
 
-# As many interactions of everybody are mixed into a group's counts: enough to order the list of a
-# group of three people, too few to be seen in one of thousands.
+# Weight of the overall distribution in a group's counts (a Dirichlet prior): enough to order the
+# list of a group of three people, too little to show in one of thousands.
 PRIOR_INTERACTIONS = 100.0
 
 
 def top_k(scores: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
     """Return the indices of the `k` largest scores, best first; of equals, the lower index first.
 
-    `scores` is (n,); the result is (min(k, n),). A sort of all: n is a catalog, not a population.
+    `scores` is (n,); the result is (min(k, n),). It sorts all n, which are a catalog's movies.
     """
     return np.argsort(-scores, kind="stable")[:k]
 
@@ -190,14 +190,14 @@ def compact(
 
 
 def mixed(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return each group's counts with PRIOR_INTERACTIONS of everybody's added, (n_groups, m)."""
+    """Return each group's counts plus PRIOR_INTERACTIONS of the overall ones, (n_groups, m)."""
     total = counts.sum(axis=0, dtype=np.float64)
     return np.asarray(counts + PRIOR_INTERACTIONS * total / max(total.sum(), 1.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PopularIndices:
-    """What `Popular` holds, as indices: overall, without adult movies, and a list a group."""
+    """`Popular` as indices: overall, without adult movies, and a list a group."""
 
     overall: npt.NDArray[np.int64]
     kids: npt.NDArray[np.int64]
@@ -210,7 +210,7 @@ def popular_lists(
     """Return the most popular movies of all and of each group, best first, TOP_K at most.
 
     `counts` is (n_groups, n_movies), positive interactions; `adult` is (n_movies,); `minors` is
-    (n_groups,), true where a list must hold no adult movie. Groups go by `mixed` counts.
+    (n_groups,), true where a list must hold no adult movie. Groups are ranked by `mixed` counts.
     """
     total = counts.sum(axis=0, dtype=np.float64)
     for_all, for_kids = np.arange(len(total)), np.flatnonzero(~adult)

@@ -1,7 +1,7 @@
-"""Sealed folders of an object store, as data sets and models are: files first, manifest last.
+"""Sealed folders in an object store, for data sets and models: files first, manifest last.
 
-A folder without its manifest does not exist, and one that has it never changes: the manifest is put
-only if absent, and holds each file's checksum, which every load compares.
+A folder without a manifest does not exist for readers, and a sealed one never changes: the manifest
+is a conditional put and holds each file's checksum, which every load verifies.
 """
 
 import hashlib
@@ -29,11 +29,11 @@ def publish(
     *,
     overwrite: bool = False,
 ) -> bool:
-    """Write files, then the manifest; return False, and change nothing, if it is there already.
+    """Write files, then the manifest; return False, and change nothing, if it exists already.
 
-    A crash in between leaves files without a manifest. Where a name tells the content (a data set),
-    `overwrite` lets the next attempt write them again; else ObjectExistsError is raised for a file
-    that somebody else is writing. Raises UnavailableError.
+    A crash in between leaves files without a manifest. Where the name is a hash of the content (a
+    data set), `overwrite` lets a retry write them again; else ObjectExistsError is raised for a
+    file that another writer has put. Raises UnavailableError.
     """
     try:
         store.get(key(MANIFEST_FILE))
@@ -58,7 +58,7 @@ def manifest(store: ObjectStore, key: Key) -> dict[str, Any]:
 def load(
     store: ObjectStore, key: Key, names: Iterable[str], sealed: Mapping[str, Any]
 ) -> dict[str, bytes]:
-    """Return files of a folder, each compared with its manifest. Raises ArtifactError."""
+    """Return files of a folder, each verified with the manifest. Raises ArtifactError."""
     files = {name: store.get(key(name)) for name in names}
     for name, body in files.items():
         verify(name, body, sealed)
@@ -68,7 +68,7 @@ def load(
 def download(
     store: ObjectStore, key: Key, names: Iterable[str], sealed: Mapping[str, Any], folder: Path
 ) -> None:
-    """Write files to a local folder, each compared with its manifest. Raises ArtifactError."""
+    """Download files to a local folder, each verified with the manifest. Raises ArtifactError."""
     for name in names:
         store.download(key(name), folder / name)
         verify(name, (folder / name).read_bytes(), sealed)
@@ -85,7 +85,7 @@ def checksums(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
 
 
 def verify(name: str, body: bytes, manifest: Mapping[str, Any]) -> None:
-    """Compare a file with its manifest. Raises ArtifactError, saying how they differ."""
+    """Verify a file with its manifest. Raises ArtifactError, saying how they differ."""
     expected = manifest.get("files", {}).get(name)
     if expected is None:
         raise ArtifactError(f"{name} is not in its manifest: it belongs to another version")

@@ -1,4 +1,4 @@
-"""Groups of users by gender and age: whom a popular list is for, whom a metric speaks of."""
+"""User segments by gender and age band, for popular lists and for metrics."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from movierec.model.artifact import UNKNOWN_GROUP
 from movierec.model.encoding import Array
 
-# Groups by user id must not make an array as long as one corrupt id says.
+# A corrupt id must not blow up the array of groups by user id.
 _LARGEST_USER_ID: Final = 16_000_000
 
 _AGE_BANDS: Final = ("0-17", "18-24", "25-34", "35-44", "45-54", "55+")
@@ -17,13 +17,13 @@ _AGE_LIMITS: Final = (18, 25, 35, 45, 55)
 _GENDERS: Final = ("F", "M", "O")
 
 LARGEST_AGE: Final = 120
-"""In years, to the day's oldest people; a larger one is a typing error, and no age at all."""
+"""In years, as old as people get; a larger one is a typing error, and counts as unknown."""
 
 GROUPS: Final = (UNKNOWN_GROUP, *(f"{g}:{band}" for g in _GENDERS for band in _AGE_BANDS))
 """`<gender>:<age band>`; O is any gender but F and M, and none given. 0: no age known."""
 
 MINORS: Final = tuple(group == UNKNOWN_GROUP or group.endswith(":0-17") for group in GROUPS)
-"""For each of GROUPS, whether it may be shown no adult movie."""
+"""For each of GROUPS, whether adult movies are kept from it."""
 
 
 def group_of(ages: Array, genders: Sequence[str]) -> npt.NDArray[np.uint8]:

@@ -1,13 +1,12 @@
-"""What a user id is: one rule for every door that takes one."""
+"""Parse and validate user ids."""
 
 import re
 from typing import Final
 
 LARGEST_USER_ID: Final = 2**63 - 1
-"""What the lake's columns and the model's arrays hold."""
+"""The largest int64, the type of the lake's columns and the model's arrays."""
 
-# `007` or `+7` would be user 7 under another name in every log, and int() alone takes both, and
-# digits of every script.
+# int() alone accepts `007`, `+7` and digits of every script: user 7 under other names in the logs.
 _CANONICAL: Final = re.compile(r"[1-9][0-9]{0,18}")
 
 

@@ -1,1 +1,1 @@
-"""From one recommendation back to model, code and data, as values."""
+"""Lineage of a recommendation: its model, code and data, as values."""

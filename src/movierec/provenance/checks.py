@@ -1,4 +1,4 @@
-"""Checks of a lineage: what a manifest says, beside what was read again."""
+"""Checks of a lineage: manifests compared with the data, read again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from movierec.provenance.lineage import Facts, Function, Lineage
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One comparison: what a manifest says, and what was found.
+    """One comparison: the manifest's value, and the one found.
 
-    `gone`: what to compare with is no longer kept, and `found` says why. That is no difference.
+    `gone`: the data is past its retention, and `found` says so. That is no failure.
     """
 
     name: str
@@ -35,7 +35,7 @@ def check_files(what: str, manifest: Facts, found: Mapping[str, Facts]) -> tuple
 
 
 def check_rows(manifest: Facts, counted: Mapping[str, int]) -> tuple[Check, ...]:
-    """Compare the events read then with those counted now, at the same version of the lake."""
+    """Compare a data set's events with a count at the same version of the lake."""
     expected = rows_by_kind(manifest)
     kinds = sorted(expected.keys() | counted.keys())
     return tuple(
@@ -58,23 +58,23 @@ def check_offsets(manifest: Facts, offsets: Mapping[str, Facts]) -> tuple[Check,
 
 
 def check_is_gone(table: str, version: int, why: str) -> Check:
-    """Say that the lake does not hold a version any more: there is nothing to count."""
+    """Return the check of a version that the lake no longer holds: there is nothing to count."""
     return Check(f"{table} at version {version}", "still in the lake", why, gone=True)
 
 
 def check_answer(found: Served, again: Ranked) -> Check:
-    """Compare the list that was served with what the same model answers now."""
+    """Compare the served list with the same model's answer now."""
     return Check("the model's answer", ", ".join(found.movie_ids), ", ".join(again.movie_ids))
 
 
-def check_links(chain: Lineage) -> tuple[Check, ...]:
-    """Compare what one link says of the next with what the next says of itself."""
+def check_links(lineage: Lineage) -> tuple[Check, ...]:
+    """Compare each link's reference to the next with the next link's own identity."""
     # $LATEST is pinned to no model.
-    pinned = chain.function if chain.function and chain.function.model_version else None
+    pinned = lineage.function if lineage.function and lineage.function.model_version else None
     pairs = (
-        ("model of the function", pinned, "model_version", chain.served.model_version),
-        ("model", chain.model, "model_version", chain.served.model_version),
-        ("data set", chain.dataset, "dataset_id", (chain.model or {}).get("dataset_id")),
+        ("model of the function", pinned, "model_version", lineage.served.model_version),
+        ("model", lineage.model, "model_version", lineage.served.model_version),
+        ("data set", lineage.dataset, "dataset_id", (lineage.model or {}).get("dataset_id")),
     )
     return tuple(
         Check(name, str(expected), str(_field(link, field)))
@@ -88,7 +88,7 @@ def _field(link: Function | Facts, field: str) -> object:
 
 
 def rows_by_kind(manifest: Facts) -> Mapping[str, int]:
-    """Return the events that a data set was built from, by kind, as its manifest says."""
+    """Return the number of events in a data set's manifest, by kind."""
     counts: Mapping[str, int] = manifest.get("quality", {}).get("rows", {}).get("by_kind", {})
     return counts
 
@@ -98,5 +98,5 @@ def _sum(found: Facts | None) -> str:
 
 
 def offsets_text(part: Facts | None) -> str:
-    """Return a partition's offsets and rows for people."""
+    """Return a partition's offsets and rows in words."""
     return f"{part['first']}..{part['last']}, {part['rows']} rows" if part else "missing"

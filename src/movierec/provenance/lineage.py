@@ -1,13 +1,12 @@
-"""The chain from one recommendation back to the data, as values.
+"""The lineage of one recommendation, back to the data.
 
     recommendation ─▶ function version ─▶ release
           │                 └─▶ code commit
           ├─▶ site's own log line
           └─▶ model ─▶ data set ─▶ lake versions ─▶ Kafka offsets
 
-A `Chain` holds the links as they were found: a row, a Lambda configuration, manifests. A link that
-is not there is None and has a line in `missing` that says why the chain ends there. Reading is done
-by `movierec.aws.lineage_resolver`.
+`Lineage` holds the links as they were read: a row, a Lambda configuration, manifests. A link that
+was not found is None, with the reason in `missing`. `movierec.aws.lineage_resolver` reads them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,11 +18,11 @@ from movierec.lake.served import Served, utc
 
 Facts = Mapping[str, Any]
 
-# The site writes its line when it has the answer, by its own clock; the proxy writes by its own.
+# The site logs its line when it has the answer; its clock and the proxy's differ.
 SITE_CLOCK_WITHIN: Final = timedelta(days=1)
 
-# The steps of a release that can send users to its version, of `movierec.releases.log.StepName`.
-_SENDING: Final = ("route", "weigh", "promote")
+# The steps that can route requests to a release's version, of `movierec.releases.log.StepName`.
+_ROUTING_STEPS: Final = ("route", "weigh", "promote")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Everything that one recommendation came from.
+    """All sources of one recommendation.
 
     `site_event` is a row of the lake's table `events`; `release` holds the release's steps in
     order; `model` and `dataset` are manifests.
@@ -62,19 +61,19 @@ def nearest(rows: Sequence[Served], at: datetime) -> Served | None:
 
 
 def first_exposure(steps: Sequence[Facts], version: str) -> str | None:
-    """Return when a release first sent users to a version (UTC, ISO 8601), None if it never did.
+    """Return when a release first routed requests to a version (UTC, ISO 8601), None if never.
 
-    `steps` are the release's, in order. Cutting and testing a version sends it nobody; going back
-    to an earlier one does.
+    `steps` are the release's, in order. Publishing and testing a version routes none to it; a
+    rollback to an earlier one does.
     """
     times = (str(step.get("at") or "") for step in steps if _sends_users_to(step, version))
     return next(times, None)
 
 
 def _sends_users_to(step: Facts, version: str) -> bool:
-    if step.get("version") == version and step.get("name") in _SENDING:
+    if step.get("version") == version and step.get("name") in _ROUTING_STEPS:
         return True
-    # An abort, a pause or a look says nothing of the routing after it.
+    # An abort, a pause or a hold has no split after it.
     after = _versions_in(step.get("after"))
     return version in after and version not in _versions_in(step.get("before"))
 
@@ -86,10 +85,10 @@ def _versions_in(split: Facts | None) -> tuple[str | None, ...]:
 def release_behind(
     found: Served, version: str, newest_first: Iterable[Sequence[Facts]]
 ) -> tuple[Facts, ...]:
-    """Return the release that had users on a version when `found` was served, () without any.
+    """Return the release that routed requests to a version when `found` was served, () if none.
 
-    A version can be released again. Releases are read one by one, and no further than needed;
-    when all began later (the clocks of release and proxy differ), the earliest is taken.
+    A version can be released again. Releases are read one by one, and no further than needed; if
+    all began later (the clocks of release and proxy differ), it is the earliest.
     """
     served_at = found.served_at.isoformat(timespec="milliseconds")
     earliest: tuple[Facts, ...] = ()
@@ -103,10 +102,10 @@ def release_behind(
 
 
 def site_event(found: Served, rows: Sequence[Facts]) -> Facts | None:
-    """Return the site's own record of a recommendation, None if no row is one.
+    """Return the site's own record of a recommendation, None if no row matches.
 
-    `rows` are `recommend` events of the user around that time. The site logs the list that it
-    got: it must be the same; of several the nearest in time is taken.
+    `rows` are `recommend` events of the user around that time. The list that the site logged must
+    be the same; of several rows it is the nearest in time.
     """
     same = [row for row in rows if tuple(row["movie_ids"] or ()) == found.movie_ids]
     return min(same, key=lambda row: abs(utc(row["event_time"]) - found.served_at), default=None)

@@ -1,4 +1,4 @@
-"""A lineage laid out: in sections for people, as plain values for machines."""
+"""Render a lineage: as sections of text, and as JSON."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,34 +19,34 @@ class Section:
     rows: tuple[tuple[str, str], ...]
 
 
-def render(chain: Lineage) -> tuple[Section, ...]:
-    """Return the chain's links in order, each a section; missing ones in a section of their own."""
+def render(lineage: Lineage) -> tuple[Section, ...]:
+    """Return a section for each link in order, and one for the missing links."""
     sections = (
-        Section("recommendation", _rows_of_served(chain.served)),
-        Section("site", _rows_of_site(chain.site_event) if chain.site_event else ()),
-        Section("function", _rows_of_function(chain.function) if chain.function else ()),
-        Section("release", tuple(_rows_of_release(chain.release))),
-        Section("model", tuple(_rows_of_model(chain.model)) if chain.model else ()),
-        Section("data set", tuple(_rows_of_dataset(chain.dataset)) if chain.dataset else ()),
-        Section("missing", tuple(("", text) for text in chain.missing)),
+        Section("recommendation", _rows_of_served(lineage.served)),
+        Section("site", _rows_of_site(lineage.site_event) if lineage.site_event else ()),
+        Section("function", _rows_of_function(lineage.function) if lineage.function else ()),
+        Section("release", tuple(_rows_of_release(lineage.release))),
+        Section("model", tuple(_rows_of_model(lineage.model)) if lineage.model else ()),
+        Section("data set", tuple(_rows_of_dataset(lineage.dataset)) if lineage.dataset else ()),
+        Section("missing", tuple(("", text) for text in lineage.missing)),
     )
     return tuple(section for section in sections if section.rows)
 
 
-def to_json(chain: Lineage) -> dict[str, Any]:
-    """Return the chain as plain values, times as ISO 8601."""
-    row = {"served_at": chain.served.served_at.isoformat(), **asdict(chain.served)}
+def to_json(lineage: Lineage) -> dict[str, Any]:
+    """Return the lineage as plain values, times as ISO 8601."""
+    row = {"served_at": lineage.served.served_at.isoformat(), **asdict(lineage.served)}
     del row["served_at_us"]
-    event = chain.site_event
+    event = lineage.site_event
     return {
-        "served": {**row, "movie_ids": list(chain.served.movie_ids)},
+        "served": {**row, "movie_ids": list(lineage.served.movie_ids)},
         "site_line": _line(event) if event else None,
         "site_offset": _offset(event) if event else None,
-        "function": asdict(chain.function) if chain.function else None,
-        "release": [dict(step) for step in chain.release],
-        "model": dict(chain.model) if chain.model else None,
-        "dataset": dict(chain.dataset) if chain.dataset else None,
-        "missing": list(chain.missing),
+        "function": asdict(lineage.function) if lineage.function else None,
+        "release": [dict(step) for step in lineage.release],
+        "model": dict(lineage.model) if lineage.model else None,
+        "dataset": dict(lineage.dataset) if lineage.dataset else None,
+        "missing": list(lineage.missing),
     }
 
 
@@ -65,7 +65,7 @@ def _rows_of_site(event: Facts) -> tuple[tuple[str, str], ...]:
 
 
 def _line(event: Facts) -> str:
-    """Return the line that the site wrote; it knows no time zones."""
+    """Return the line that the site wrote, whose times have no zone."""
     return log_lines.dump({**event, "event_time": utc(event["event_time"]).replace(tzinfo=None)})
 
 

@@ -1,4 +1,4 @@
-"""Whose turn it is, and what must not be released at all: one canary at a time, no failure twice.
+"""Admission of a release: one canary at a time, and no version that was rolled back before.
 
 All may raise UnavailableError.
 """
@@ -13,47 +13,47 @@ from movierec.releases.traffic_split import Alias
 
 Admission = Literal["now", "wait", "closed"]
 
-# Publishing and a smoke test may take as long as Lambda gives a function that cuts a release.
-_MOST_OF_A_STEP_S: Final = 900.0
+# Publishing and the smoke test are bounded by Lambda's longest timeout.
+_LONGEST_STEP_S: Final = 900.0
 
-# Whose canary it is that somebody sent users to by other means than ours.
-_NOBODYS: Final = ""
+# Stands for the release of a canary that was set outside of this code.
+_UNRECORDED: Final = ""
 
 
 def active_canary(alias: Alias | None) -> str | None:
-    """Return the release whose canary is out, "" if nobody wrote that down, None without one."""
+    """Return the release of the active canary, "" if it has no record, None without a canary."""
     if alias is None or alias.split.canary is None:
         return None
-    return alias.release_id or _NOBODYS
+    return alias.release_id or _UNRECORDED
 
 
 def blocking_releases(
     log: ReleaseLog, found: ReleaseState, alias: Alias | None, now: datetime
 ) -> tuple[str, ...]:
     """Return the releases that must end before this one: the canary's, and earlier ones."""
-    others = [r for r in log.open_releases() if r < found.release_id and _lives(log, r, now)]
+    others = [r for r in log.open_releases() if r < found.release_id and _is_live(log, r, now)]
     exposed = active_canary(alias)
     if exposed is not None and exposed != found.release_id:
         others.append(exposed)
     return tuple(dict.fromkeys(others))
 
 
-def _lives(log: ReleaseLog, release_id: str, now: datetime) -> bool:
-    """Say whether anybody still drives a release that never had a user.
+def _is_live(log: ReleaseLog, release_id: str, now: datetime) -> bool:
+    """Return whether an open release without a canary is still being executed.
 
-    One with a canary is seen by the alias; of one that died before, nothing else tells.
+    The alias names a release with a canary; one that died before is known by its silence alone.
     """
     quiet = now - log.last(release_id).time
     policy = state_machine.state_of(log.steps(release_id, holds=False)).policy
-    return quiet < timedelta(seconds=2 * policy.look_s + _MOST_OF_A_STEP_S)
+    return quiet < timedelta(seconds=2 * policy.look_s + _LONGEST_STEP_S)
 
 
 def rejection_reason(
     log: ReleaseLog, found: ReleaseState, version: str | None, alias: Alias | None
 ) -> str:
-    """Return why a version must not be released now, "" if it may; None is one that is yet to be.
+    """Return why a version must not be released, "" if it may; None: it is not published yet.
 
-    Who asked for it again gets what was rolled back before.
+    A request with `again` overrides an earlier rollback.
     """
     if version is None:
         return ""

@@ -1,8 +1,8 @@
-"""Releases by hand: shares, promotion, pause, and a release at once, without gate and schedule.
+"""Manual releases: set the share, promote, pause, or release at once without gate and schedule.
 
-Each is one step, written down and then applied. All may raise ReleaseError when the present state
-does not allow it, ReleaseNotFoundError without a function or alias, ReleaseConflictError when
-somebody else moved the alias meanwhile, and UnavailableError.
+Each is one step, logged and then applied. All may raise ReleaseError when the present state does
+not allow it, ReleaseNotFoundError without a function or alias, ReleaseConflictError after a
+concurrent change of the alias, and UnavailableError.
 """
 
 from collections.abc import Callable
@@ -20,47 +20,47 @@ from movierec.releases.traffic_split import Alias, TrafficSplit
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """A person's side of a function's releases."""
+    """An operator's actions on a function's releases."""
 
     releases: Releases
 
     def set_weights(self, canary_percent: float, reason: str = "") -> TrafficSplit:
-        """Send another share of requests to the canary."""
+        """Change the canary's share of requests."""
         return self._change("weigh", lambda r: traffic_split.weigh(r, canary_percent), reason)
 
     def promote(self, reason: str = "") -> TrafficSplit:
-        """Make the canary stable, for everybody."""
+        """Make the canary stable: it gets all requests."""
         return self._change("promote", traffic_split.promote, reason)
 
     def pause(self, release_id: str, reason: str = "") -> ReleaseState:
-        """Have a release wait where it is; the brakes go on working."""
+        """Keep a release at its present share; automatic rollback stays active."""
         return self._mark(release_id, "pause", reason)
 
     def resume(self, release_id: str, reason: str = "") -> ReleaseState:
-        """Have a paused release go on; its time at the present share begins anew."""
+        """Continue a paused release; its time at the present share begins anew."""
         return self._mark(release_id, "resume", reason)
 
     def release_now(
         self, model_version: str, reason: str = "", *, canary_percent: float | None = None
     ) -> tuple[str, TrafficSplit]:
-        """Publish a version, test it, and send users to it at once, without gate and schedule.
+        """Publish a version, test it, and route requests to it at once, without gate and schedule.
 
-        The first release gets everybody; later ones `canary_percent` of requests, or all if it
-        is None. A version that fails its smoke test is never routed to: ReleaseError says why.
-        What is out already, to all or some, is not published again: only its share changes.
-        Returns the release and the routing.
+        The first release gets all requests; later ones `canary_percent` of them, or all if it is
+        None. A version that fails its smoke test gets none: ReleaseError says why. A version that
+        serves already is not published again: only its share changes. Returns the release and the
+        traffic split.
         """
         require_model(self.releases.store, model_version)
         alias = self.releases.function.alias()
         version = self.releases.function.version_with(model_version)
-        # Before anything is published: another canary may be out.
+        # Before anything is published: it raises while another canary is active.
         after = traffic_split.route(
             alias.split if alias else None, version or "new", canary_percent
         )
         if alias and version and version in (alias.split.stable, alias.split.canary):
-            out, name = version, _step_to(after, "weigh")
+            serving, name = version, _step_to(after, "weigh")
             moved = self._change(
-                name, lambda r: traffic_split.route(r, out, canary_percent), reason
+                name, lambda r: traffic_split.route(r, serving, canary_percent), reason
             )
             return self.releases.release_behind(alias), moved
         return self._cut_now(alias, model_version, version, canary_percent, reason)
@@ -120,5 +120,5 @@ class ByHand:
 
 
 def _step_to(after: TrafficSplit, share: StepName) -> StepName:
-    """Return the step that leads to a routing: one to a share of requests, or all of them."""
+    """Return the step that leads to a split: `share` with a canary, else a promotion."""
     return share if after.canary else "promote"

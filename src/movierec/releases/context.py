@@ -1,4 +1,4 @@
-"""The releases of one function: its ports, and what is read from them."""
+"""The releases of one function: their ports, and shared reads."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from movierec.releases.write_ahead import WriteAhead
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """Where releases are kept and carried out.
+    """Ports of a function's releases.
 
-    `Orchestrator` acts on them for the state machine, `ByHand` for a person, `roll_back` for alarms
-    and for both. All may raise ReleaseNotFoundError without a function or alias, and
+    `Orchestrator` uses them for the state machine, `ByHand` for an operator, `roll_back` for
+    alarms and for both. All may raise ReleaseNotFoundError without a function or alias, and
     UnavailableError.
     """
 
@@ -29,7 +29,7 @@ class Releases:
     alarms: CanaryAlarms
     topic: NotificationTopic
     link: Callable[[str], str]
-    """Where people find an object of the artifacts bucket, by its key."""
+    """URL of an object of the artifacts bucket, by its key."""
 
     @property
     def store(self) -> ObjectStore:
@@ -52,11 +52,11 @@ class Releases:
         return {version: self.function.model_of(version) for version in versions if version}
 
     def state_of(self, release_id: str) -> ReleaseState:
-        """Return where a release stands. Raises ReleaseNotFoundError."""
+        """Return a release's state. Raises ReleaseNotFoundError."""
         return state_machine.state_of(self.log.steps(release_id, holds=False))
 
     def run_smoke_test(self, release: str, alias: Alias | None, model: str, version: str) -> Step:
-        """Test a version, and write the step "smoke", or "abort" with what is wrong as reason."""
+        """Test a version, and write the step "smoke", or "abort" with the faults as reason."""
         faults = "; ".join(smoke_test.run(self.function, version, model))
         name: StepName = "abort" if faults else "smoke"
         return self.write_ahead.write(release, name, alias, model, version, reason=faults)
@@ -71,7 +71,7 @@ class Releases:
         return alias
 
     def release_behind(self, alias: Alias) -> str:
-        """Return the release that the alias is in, a new one if nobody wrote that down."""
+        """Return the release that last moved the alias, a new one if that has no record."""
         return alias.release_id or self.new_release_id()
 
     def new_release_id(self) -> str:

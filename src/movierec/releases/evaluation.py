@@ -1,7 +1,7 @@
-"""An evaluation of what was served, as a value: what `evaluate_online` answers and a release keeps.
+"""An online evaluation as a value: the answer of `evaluate_online`, and a fact of a release's step.
 
-Inside a release it carries the verdict on the canary and the key of the trials that the verdict
-was computed from; `replay` computes it again from those bytes.
+Inside a release it holds the verdict on the canary and the key of the trials that the verdict was
+computed from; `replay` computes it again from those bytes.
 """
 
 import math
@@ -25,19 +25,19 @@ _VERDICTS: Final = (*get_args(Verdict), None)
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One look at a window of what was served; outside a release there is no verdict.
+    """Metrics of the lists served in a window; outside a release there is no verdict.
 
-    `difference` is the canary's gain in hit rate as `sequential` estimates it, `lower` and `upper`
-    its always-valid bounds; all are None as long as a side has too few trials for bounds.
+    `difference` is the canary's gain in hit rate as `sequential_test` estimates it, `lower` and
+    `upper` its always-valid bounds; all are None while a side has too few trials for bounds.
     """
 
     release_id: str | None
     at: datetime
     until: datetime | None
-    """The watermark: outcomes are known until then. None: the lake knows nothing of late."""
+    """The watermark: outcomes are known until then. None: the lake has no recent lines."""
     lake_versions: Mapping[str, int]
     versions: Mapping[str, Mapping[str, Any]]
-    """By function version: `model_version`, and metrics by their names in `live_metrics`."""
+    """By function version: `model_version`, and metrics by their names in `movierec.metrics`."""
     overall: Mapping[str, Any]
     trials: Mapping[str, int] | None = None
     """Of `stable` and `canary`; likewise `hits`."""
@@ -57,7 +57,7 @@ class Evaluation:
         return {**asdict(self), "at": self.at.isoformat(), "until": until}
 
     @classmethod
-    def from_json(cls, values: Any) -> Self:  # noqa: ANN401  anything that JSON can say
+    def from_json(cls, values: Any) -> Self:  # noqa: ANN401  any JSON value
         """Return what `to_json` wrote. Raises ArtifactError naming what is wrong."""
         if not isinstance(values, Mapping):
             raise ArtifactError(f"an evaluation is {type(values).__name__}, not an object")
@@ -103,7 +103,7 @@ def _time(text: str) -> datetime:
 
 
 def trials_key(release_id: str, at: datetime) -> str:
-    """Return the object key of the trials of a look; keys of a release sort by time."""
+    """Return the object key of an evaluation's trials; keys of a release sort by time."""
     return f"{PREFIX}{release_id}/trials/{at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.npz"
 
 
@@ -130,15 +130,15 @@ def _finite(value: float) -> float | None:
 
 
 def replay(evaluation: Evaluation, stored: bytes, policy: Policy) -> Evaluation:
-    """Return the evaluation judged once more, from its stored trials.
+    """Return the evaluation computed again from its stored trials.
 
     It equals the evaluation if that was computed by this code and policy. Raises ArtifactError if
-    these are not the bytes that were judged.
+    the bytes do not have the evaluation's checksum.
     """
     found = sealed_folder.checksum(stored)["sha256"]
     if found != evaluation.trials_sha256:
         raise ArtifactError(
             f"{evaluation.trials_key} has sha256 {found}, its evaluation says"
-            f" {evaluation.trials_sha256}: it was changed after the look"
+            f" {evaluation.trials_sha256}: it was changed after the evaluation"
         )
     return judge(evaluation, sequential_test.unpack(stored), policy)

@@ -1,13 +1,13 @@
-"""What is written down about releases: every step, before it is carried out, and why.
+"""Log of releases: every step with its reason, stored before it is applied.
 
 A release is a folder `releases/<release_id>/` in the artifacts bucket:
 
     0001-start.json, 0002-gate.json, ...    one Step each, in the order in which they were decided
-    trials/<time>.npz                       the trials that a verdict was reached on
-    notices/<event>.json                    who was told, and whether it arrived
+    trials/<time>.npz                       the trials that a verdict was computed from
+    notices/<event>-<channel>.json          whether a notification was delivered
 
-Steps are put if absent: of two hands that take the same step at once, one is refused; of two that
-take different ones, the alias's revision tells whose counts.
+Steps are conditional puts: of two writers of the same step one is refused; between two that write
+different ones, the alias's revision decides.
 """
 
 import re
@@ -28,18 +28,18 @@ from movierec.releases.traffic_split import TrafficSplit
 PREFIX: Final = "releases/"
 
 StepName = Literal[
-    "start",  # somebody asks for a release
-    "gate",  # the model may be released
+    "start",  # the release was requested
+    "gate",  # the model passed the quality gate
     "cut",  # a version is published
-    "smoke",  # it answers as it should
-    "route",  # the first users, by hand
+    "smoke",  # it passed the smoke test
+    "route",  # the first requests, by hand
     "weigh",  # another share of requests
-    "hold",  # looked at, nothing changed
+    "hold",  # an evaluation tick that changed nothing
     "pause",
     "resume",
     "promote",
     "rollback",
-    "abort",  # ends a release that nobody was sent to
+    "abort",  # ends a release that never got requests
 ]
 
 CLOSING: Final[frozenset[StepName]] = frozenset({"promote", "rollback", "abort"})
@@ -50,7 +50,7 @@ _STEP_KEY: Final = re.compile(rf"{PREFIX}(?P<release>[^/]+)/(?P<number>\d+)-(?P<
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One transition of a release, as written down before it is carried out."""
+    """One transition of a release, as logged before it is applied."""
 
     release_id: str
     function: str
@@ -63,7 +63,7 @@ class Step:
     at: str = ""
     """UTC, ISO 8601."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What the step was decided on, as JSON: the policy, an evaluation, an alarm."""
+    """Inputs of the decision, as JSON: the policy, an evaluation, an alarm."""
 
     @property
     def time(self) -> datetime:
@@ -92,7 +92,7 @@ def release_id(now: datetime) -> str:
 
 
 def stamp(now: datetime) -> str:
-    """Return a time as steps have it: ISO 8601, to the millisecond. `now` is aware."""
+    """Return a time in a step's format: ISO 8601, to the millisecond. `now` is aware."""
     return now.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
@@ -107,21 +107,21 @@ def step_key(release: str, number: int, name: StepName) -> str:
 
 
 def page_key(release: str) -> str:
-    """Return the object key of the page that shows a release to people."""
+    """Return the object key of a release's report."""
     return f"{folder(release)}page.html"
 
 
 def describe_version(release: str, model_version: str, description: str) -> str:
-    """Return the Description of a published version, which ties it to its release.
+    """Return the Description of a published version, which names its release.
 
-    Lambda keeps 256 characters.
+    Lambda allows 256 characters.
     """
     return f"{release} {model_version} {description}".strip()[:256]
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What a step's key tells without reading the step."""
+    """A step's key, parsed."""
 
     key: str
     release: str
@@ -137,15 +137,15 @@ class ReleaseLog:
     clock: Clock
 
     def now(self) -> datetime:
-        """Return the present as it is written down: in UTC, to the millisecond."""
+        """Return the present at the log's resolution: in UTC, to the millisecond."""
         now = self.clock.now().astimezone(UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def write(self, step: Step, *, insist: bool = False) -> Step:
-        """Write a step down, and return it with its time: the present, unless it has one.
+        """Append a step, and return it with its time: the present, unless it has one.
 
-        Raises ReleaseConflictError if somebody else takes a step at the same moment; with
-        `insist`, the next number is taken instead.
+        Raises ReleaseConflictError if another writer puts the same step first; with `insist`, it
+        retries with the next number.
         """
         stamped = replace(step, at=step.at or stamp(self.now()))
         while True:
@@ -167,7 +167,7 @@ class ReleaseLog:
     def steps(self, release: str, *, holds: bool = True) -> tuple[Step, ...]:
         """Return a release's steps in order. Raises ReleaseNotFoundError if it has none.
 
-        Without `holds`, the looks that changed nothing are left unread: there may be a thousand.
+        Without `holds`, ticks that changed nothing are not read: there may be a thousand.
         """
         found = self._in_order(release)
         return tuple(self._read(key) for key in found if holds or key.name != "hold")

@@ -1,4 +1,4 @@
-"""What people are told about a release: when it starts, and how it ends."""
+"""Notifications of a release's start and end, each sent at least once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ TITLES: Final[Mapping[StepName, str]] = {
     "rollback": "rolled back",
     "abort": "aborted",
 }
-"""The steps that people hear of, and what they are called."""
+"""The steps that are notified, and their words in the subject."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One message: a mail's subject and text, a chat's line and link."""
+    """One message: subject and text of a mail, and the link to the release's report."""
 
     release_id: str
     event: StepName
@@ -32,27 +32,27 @@ class Notification:
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Return what a machine needs to know of the message."""
+        """Return the message attributes, for subscribed programs."""
         return {"release_id": self.release_id, "event": self.event, "link": self.link}
 
 
 def record_key(release_id: str, event: str, channel: str) -> str:
-    """Return where it is written down whether a notice reached a channel ("sns", "slack")."""
+    """Return the key of the record that a notification reached a channel ("sns", "slack")."""
     return f"{log.folder(release_id)}notices/{event}-{channel}.json"
 
 
 def announce(releases: Releases, release_id: str) -> None:
-    """Tell people what they have not been told of a release. Raises UnavailableError."""
+    """Publish a release's notifications that have no record yet. Raises UnavailableError."""
     link = releases.link(log.page_key(release_id))
-    for notice in notifications_of(releases.log.steps(release_id, holds=False), link):
-        key = record_key(release_id, notice.event, "sns")
+    for each in notifications_of(releases.log.steps(release_id, holds=False), link):
+        key = record_key(release_id, each.event, "sns")
         if key not in releases.store.keys(key):
-            message = releases.topic.publish(notice.subject, notice.text, notice.attributes)
+            message = releases.topic.publish(each.subject, each.text, each.attributes)
             releases.store.put(key, encoding.dump_json({"message_id": message}))
 
 
 def notifications_of(steps: Sequence[Step], link: str) -> tuple[Notification, ...]:
-    """Return what a release's steps are worth telling, in order; each event once."""
+    """Return the notifications of a release's steps, in order; each event once."""
     known: dict[StepName, Notification] = {}
     for step in steps:
         if step.name in TITLES and step.name not in known:

@@ -1,12 +1,12 @@
-"""Releases carried out step by step, as their state machine asks.
+"""Execute a release step by step, for its Step Functions state machine.
 
-`begin`, `check`, `cut`, `test` and `advance`, in that order, each safe to repeat; `end` any time.
-Each step is decided, written down (`movierec.releases.write_ahead`), then applied in one call that
-the function's alias takes atomically. A step forward names the alias's revision, so that one that
-was decided before a rollback is refused after it.
+`begin`, `check`, `cut`, `test` and `advance`, in that order, each idempotent; `end` any time. Each
+step is decided, logged (`movierec.releases.write_ahead`), then applied in one atomic UpdateAlias.
+A step forward carries the alias's revision (optimistic concurrency), so that one that was decided
+before a rollback is refused after it.
 
 All may raise ReleaseError when the present state does not allow the step, ReleaseNotFoundError
-without a function or alias, ReleaseConflictError when somebody else moved the alias meanwhile, and
+without a function or alias, ReleaseConflictError after a concurrent change of the alias, and
 UnavailableError.
 """
 
@@ -29,19 +29,19 @@ from movierec.releases.state_machine import NextAction, ReleaseState
 from movierec.releases.traffic_split import Alias, TrafficSplit
 
 MISSING_AFTER: Final = timedelta(seconds=90)
-"""How long a canary has had users before silence counts against it: metrics are late at first."""
+"""Time until a canary without metrics raises its alarm: the first ones arrive late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orchestrator:
-    """The automatic side of a function's releases."""
+    """The automatic steps of a function's releases."""
 
     releases: Releases
 
     def begin(self, release_id: str, request: Request, policy: Policy) -> Admission:
-        """Ask for a release, and say whether it is its turn: one release at a time.
+        """Start a release, and return whether it may go on now: one release at a time.
 
-        What is in the way is waited for, or ended first, as the policy says.
+        Blocking releases are waited for, or ended first, as the policy says.
         """
         alias = self.releases.function.alias()
         if release_id in self.releases.log.releases():
@@ -62,7 +62,7 @@ class Orchestrator:
         return "now"
 
     def check(self, release_id: str) -> ReleaseState:
-        """Hold the release's model against the quality gate."""
+        """Apply the quality gate to the release's model."""
         found, alias = self.releases.state_of(release_id), self.releases.function.alias()
         if found.state != "start":
             return found
@@ -99,7 +99,7 @@ class Orchestrator:
         return found
 
     def test(self, release_id: str) -> ReleaseState:
-        """Ask the version what a user would ask, before any user does."""
+        """Run the smoke test on the version, before it gets any request."""
         found, alias = self.releases.state_of(release_id), self.releases.function.alias()
         if found.state != "cut":
             return found
@@ -114,15 +114,15 @@ class Orchestrator:
         return state_machine.after_step(found, step)
 
     def advance(self, release_id: str, evaluation: Evaluation | None = None) -> ReleaseState:
-        """Take the next step of a release that has passed its smoke test, or hold."""
+        """Shift traffic, promote, roll back or hold a release that has passed its smoke test."""
         found, alias = self.releases.write_ahead.reconcile(self.releases.state_of(release_id))
         if found.closed or found.state not in ("smoke", "exposed"):
             return found
-        everybody = TrafficSplit(str(found.version))
-        if alias is None or alias.split == everybody:
+        all_requests = TrafficSplit(str(found.version))
+        if alias is None or alias.split == all_requests:
             reason = "serves everybody already" if alias else "the first release"
             return self.releases.write_ahead.apply(
-                found, "promote", alias, everybody, reason=reason
+                found, "promote", alias, all_requests, reason=reason
             )
         verdict, now = (evaluation and evaluation.verdict) or "unclear", self.releases.log.now()
         decision = state_machine.next_action(found, verdict, now)
@@ -130,7 +130,7 @@ class Orchestrator:
         return self._apply(found, alias, decision, facts, now)
 
     def end(self, release_id: str, reason: str) -> None:
-        """End a release, whatever it is at; do nothing to one that has ended."""
+        """End a release in any state: roll back its canary, else abort. Idempotent."""
         alias = self.releases.function.alias()
         if admission.active_canary(alias) == release_id:
             roll_back(self.releases, reason)

@@ -1,7 +1,7 @@
-"""How a release goes: every number that decides about it, here, with its reason.
+"""Release policy: every parameter of a release, with the reason for its default.
 
-`make bench-releases` measures what these values do; its page is docs/releases-error-rates.md.
-Terraform passes what differs as one JSON object, see `movierec.settings.RELEASE_POLICY`.
+`make bench-releases` measures their effect; its page is docs/releases-error-rates.md. Terraform
+passes overrides as one JSON object, see `movierec.settings.RELEASE_POLICY`.
 """
 
 import json
@@ -21,25 +21,22 @@ _MONTH_S: Final = 31 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a release is judged by. Shares of requests are percent, rates 0 to 1, times seconds.
-
-    Lambda's alias draws for each request: a user meets both versions.
-    """
+    """Parameters of a release. Shares of requests are percent, rates 0 to 1, times seconds."""
 
     steps: tuple[float, ...] = (5.0, 25.0, 50.0, 100.0)
-    """Percent of requests that the canary answers, step by step; the last is 100.
+    """Percent of requests to the canary, step by step; the last is 100.
 
-    The first step is where a bad canary is caught: 5 % keeps 19 of 20 requests from it, and
-    gives it one a second on a site of 20. More would be caught no earlier in canary requests, which
-    is what a bad model costs. 25 % and 50 % are there for what grows with load.
+    The first step is to catch a bad canary: 5 % keeps 19 of 20 requests from it, and gives one
+    canary request a second on a site of 20. A larger share catches it no earlier in canary
+    requests, which is what a bad model costs. 25 % and 50 % catch what grows with load.
     """
 
     alpha: float = 0.05
-    """Largest probability that a canary no worse than stable is called worse, over all looks; and
-    that one worse by `margin` is called fine.
+    """Largest probability that a canary no worse than stable is called worse, over all evaluations;
+    and that one worse by `margin` is called fine.
 
-    One in twenty retrainings lost to bad luck is bearable: the next one comes by schedule. Halving
-    it takes a sixth more trials to catch a loss of two points.
+    One in twenty retrainings lost to chance is acceptable: the next one comes by schedule. Halving
+    it costs a sixth more trials to catch a loss of two points.
     """
 
     margin: float = 0.01
@@ -52,8 +49,8 @@ class Policy:
     min_trials: int = 300
     """No verdict before each side has this many trials.
 
-    The bounds are asymptotic. At a hit rate of 10 % these are 30 hits, where a sum of hits begins
-    to look normal; a canary that loses half of all hits is caught right there.
+    The bounds are asymptotic. At a hit rate of 10 % these are 30 hits, where a sum of hits becomes
+    approximately normal; a canary that loses half of all hits is caught right there.
     """
 
     sharpest_at_trials: int = 3_000
@@ -74,32 +71,32 @@ class Policy:
     step_limit_s: float = 28_800.0
     """Longest time at a step; after that the release is rolled back.
 
-    A canary that equals stable is found fine within eight hours in 99 of 100 releases. Who is not
-    fine by then is about a point worse, or the site is too quiet to tell.
+    A canary that equals stable is found fine within eight hours in 99 of 100 releases. One that is
+    not is about a point worse, or the site has too little traffic to decide.
     """
 
     look_s: float = 60.0
-    """Time between two looks. The bounds hold at every look, so this is only the delay of an abort:
-    at 5 %, 60 requests more to a bad canary."""
+    """Time between two evaluation ticks. The bounds hold at every tick, so this is only the delay
+    of a rollback: at 5 %, 60 requests more to a bad canary."""
 
     horizon_s: float = 600.0
-    """How long after a recommendation a movie may be started and still count as its merit.
+    """Attribution window: time after a recommendation in which a started movie counts as a hit.
 
-    Who chooses from the list does so in the first minutes; the rest is for lines that come late.
-    All outcomes are judged this much later: a longer horizon delays every abort.
+    Users choose from the list in the first minutes; the rest is for lines that arrive late. Every
+    outcome is known this much later: a longer horizon delays every rollback.
     """
 
     settle_s: float = 30.0
     """Trials this close to a change of weight, before or after, are left out.
 
-    For seconds, requests are still routed by the old weight while the new one is on record, and
-    clocks differ. A trial with the wrong weight would bias the comparison; one less costs nothing.
+    Requests are routed by the old weight for seconds after the new one is logged, and clocks
+    differ. A trial with the wrong weight would bias the comparison; leaving it out costs little.
     """
 
     on_busy: Literal["wait", "replace"] = "wait"
-    """What a new release does while another one is out: wait for its end, or roll it back.
+    """What a new release does while another is active: wait for its end, or roll it back.
 
-    With "replace", a schedule that retrains faster than releases finish would never finish one.
+    With "replace", no release ends if retraining is scheduled more often than a release lasts.
     """
 
     def __post_init__(self) -> None:
@@ -112,7 +109,7 @@ class Policy:
         ends = bool(steps) and steps[0] > 0 and steps[-1] == 100  # noqa: PLR2004  percent
         ascending = ends and all(a < b for a, b in pairwise(steps))
         yield "steps", steps, ascending, "percents above 0, ascending, the last 100"
-        # At one half the bounds would be right of each other.
+        # From one half on, the lower bound would exceed the upper one.
         yield "alpha", self.alpha, 0 < self.alpha < 0.5, "more than 0, less than 0.5"  # noqa: PLR2004
         yield "margin", self.margin, 0 < self.margin < 1, "more than 0, less than 1"
         for name in ("min_trials", "sharpest_at_trials"):
@@ -132,7 +129,7 @@ class Policy:
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """Return the policy that differs from the default by these values. Raises UsageError."""
+        """Return the default policy with these overrides. Raises UsageError."""
         return read_parameters(cls, values)
 
     @classmethod

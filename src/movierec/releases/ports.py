@@ -1,4 +1,4 @@
-"""Ports of a release: the API's function, its canary's alarms, the topic, and who draws pages."""
+"""Ports of a release: the API's function, canary alarms, notification topic, async invoker."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from movierec.releases.traffic_split import Alias, TrafficSplit
 
 
 class ServedFunction(Protocol):
-    """The API's function: its published versions, and the alias that users come through.
+    """The API's function: its published versions, and the alias that routes requests to them.
 
     Every method may raise ReleaseError, ReleaseNotFoundError when the function does not exist,
     and UnavailableError.
@@ -20,15 +20,15 @@ class ServedFunction(Protocol):
         ...
 
     def update_alias(self, split: TrafficSplit, release_id: str, *, over: Alias | None) -> None:
-        """Send users where a routing says, at once and as a whole.
+        """Set the alias's traffic split atomically.
 
-        `over` is the alias that this was decided on, None to make the first one. Raises
-        ReleaseConflictError when it is no longer as it was.
+        `over` is the alias that this was decided on, None to create it. Raises
+        ReleaseConflictError when its revision has changed since.
         """
         ...
 
     def force_update(self, split: TrafficSplit, release_id: str) -> None:
-        """Send users where a routing says, whatever anybody else decided meanwhile."""
+        """Set the alias's traffic split whatever its revision."""
         ...
 
     def version_with(self, model_version: str) -> str | None:
@@ -40,7 +40,7 @@ class ServedFunction(Protocol):
         ...
 
     def model_of(self, version: str) -> str | None:
-        """Return the model that a version is pinned to, None for whatever is newest."""
+        """Return the model that a version is pinned to, None if it serves the newest."""
         ...
 
     def invoke(self, version: str, event: Mapping[str, Any]) -> object:
@@ -49,26 +49,26 @@ class ServedFunction(Protocol):
 
 
 class CanaryAlarms(Protocol):
-    """The alarms on a canary's version, which live as long as its release.
+    """The alarms on a canary's version, which exist as long as its release.
 
-    Every method can be repeated, and may raise UnavailableError and ReleaseError.
+    Every method is idempotent, and may raise UnavailableError and ReleaseError.
     """
 
     def create(self, version: str) -> None:
-        """Watch a version that is about to get its first users."""
+        """Create the alarms of a version that is about to get its first requests."""
         ...
 
     def enable_missing_data(self, version: str) -> None:
-        """Also raise the alarm when a version that has had users for a while tells nothing."""
+        """Treat missing data as breaching, once a version has had requests for a while."""
         ...
 
     def delete(self, version: str) -> None:
-        """Watch a version no more."""
+        """Delete a version's alarms."""
         ...
 
 
 class AsyncInvoker(Protocol):
-    """A function that is called without waiting for its answer."""
+    """Invokes a function asynchronously."""
 
     def invoke(self, event: Mapping[str, Any]) -> None:
         """Queue an event. Raises ReleaseError, UnavailableError, ConfigError when it is refused."""
@@ -76,11 +76,11 @@ class AsyncInvoker(Protocol):
 
 
 class NotificationTopic(Protocol):
-    """Where people subscribe to hear of releases. May raise UnavailableError, ReleaseError."""
+    """The topic for release notifications. May raise UnavailableError, ReleaseError."""
 
     def publish(self, subject: str, text: str, attributes: Mapping[str, str]) -> str:
-        """Send a message to all who subscribed, and return its id.
+        """Publish a message and return its id.
 
-        `subject` has at most 100 characters of ASCII; `attributes` are for machines.
+        `subject` has at most 100 characters of ASCII; `attributes` are for subscribed programs.
         """
         ...

@@ -1,6 +1,6 @@
-"""The quality gate: whether a model may be released, from what is written down about it.
+"""The quality gate: whether a model may be released, from its files and manifest.
 
-Whoever was trained on too little, or is no better than a list of what is popular, gets no user.
+A model that was trained on too little, or does not beat the popular list, gets no requests.
 """
 
 import functools
@@ -12,12 +12,12 @@ from movierec.model import artifact, sealed_folder
 from movierec.model.offline_metrics import brief
 from movierec.ports import ObjectStore
 
-# A retraining sees more users than the one before, but for deletions and filters. Losing a tenth
-# of those who are served personally today is an accident upstream.
+# A retraining sees more users than the one before, but for deletions and filters. A loss of a tenth
+# of the known users is a fault upstream.
 MIN_USERS_OF_STABLE: Final = 0.9
 
-# One standard error above popularity and no less could be luck in one run of six; at three it is
-# one in seven hundred.
+# A gain of one standard error over popularity is chance in one run of six; of three, in one of
+# seven hundred.
 MIN_GAIN_STDERRS: Final = 3.0
 
 
@@ -26,8 +26,8 @@ def faults(
 ) -> tuple[str, ...]:
     """Return why a model may not be released, nothing if it may.
 
-    It must load (every file there and as its manifest says), cover the users that the stable
-    model covers, and rank what was held out better than popularity does. Raises UnavailableError.
+    It must load (every file as in its manifest), cover the users that the stable model covers,
+    and rank held-out interactions better than popularity does. Raises UnavailableError.
     """
     try:
         manifest = _load(store, model_version)
@@ -65,11 +65,11 @@ def _of_quality(manifest: Mapping[str, Any]) -> Iterator[str]:
         yield "its manifest does not compare it with popularity"
         return
     gain, stderr = metrics["ndcg_gain"], metrics["ndcg_gain_stderr"]
-    # None of too few users to tell.
+    # None where too few users were evaluated.
     if gain is None or stderr is None or not gain > MIN_GAIN_STDERRS * stderr:
         yield (
-            f"does not beat popularity on what was held out: NDCG {_signed(gain)}, where more than "
-            f"{MIN_GAIN_STDERRS:g} standard errors ({_signed(stderr)} each) are asked for"
+            f"does not beat popularity on the held-out set: NDCG {_signed(gain)}, where more than "
+            f"{MIN_GAIN_STDERRS:g} standard errors ({_signed(stderr)} each) are required"
         )
 
 

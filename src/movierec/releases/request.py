@@ -1,4 +1,4 @@
-"""What a release is asked for, and which model that means."""
+"""A release request, and the model that it selects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from movierec.ports import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be released. No model is the newest one, or the stable one with new `code`."""
+    """A request. Without a model it is the newest one, or with `code` the stable one."""
 
     model_version: str = ""
     code: bool = False
@@ -25,9 +25,9 @@ class Request:
         return read_parameters(cls, values)
 
     def model(self, store: ObjectStore, stable: str | None) -> str:
-        """Return the model that is meant; `stable` is the one that everybody has.
+        """Return the model to release; `stable` is the stable version's.
 
-        Raises ObjectNotFoundError if the newest is meant and there is none, and UnavailableError.
+        Raises ObjectNotFoundError if there is no newest model to select, and UnavailableError.
         """
         if self.model_version:
             return self.model_version
@@ -35,7 +35,7 @@ class Request:
 
 
 def require_model(store: ObjectStore, model_version: str) -> None:
-    """Raise ReleaseError unless a model is there, complete."""
+    """Raise ReleaseError unless a model is complete."""
     try:
         store.get(artifact.key(model_version, sealed_folder.MANIFEST_FILE))
     except ObjectNotFoundError as exc:

@@ -1,6 +1,6 @@
-"""The emergency rollback, and what follows the end of a release.
+"""Emergency rollback, and cleanup after the end of a release.
 
-It imports no page and no chart, and needs no state machine.
+It imports no reports, so that the rollback function's package stays small.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,10 @@ def roll_back(
     facts: Mapping[str, Any] | None = None,
     at: datetime | None = None,
 ) -> TrafficSplit:
-    """Send everybody to the stable version, or an earlier one; do nothing if they are there.
+    """Route all requests to the stable version, or to version `to`; idempotent.
 
-    With `of`, only if that version is the canary; `at` is when it was decided, if not now.
-    Users come before records: it is carried out even if it cannot be written down, and the
-    error is raised after that.
+    With `of`, only if that version is the canary; `at` is when it was decided, if not now. Unlike
+    other steps, it is applied even if the log cannot be written; that error is raised afterwards.
     """
     alias = releases.require_alias()
     before = alias.split
@@ -37,7 +36,7 @@ def roll_back(
     if after == before or (of is not None and before.canary != of):
         return before
     if to is not None:
-        releases.function.model_of(to)  # raises for a version that there is not
+        releases.function.model_of(to)  # raises if there is no such version
     release, left = releases.release_behind(alias), before.canary or before.stable
     try:
         model = releases.function.model_of(left)
@@ -50,7 +49,7 @@ def roll_back(
 
 
 def close(releases: Releases, release_id: str) -> None:
-    """Clean up behind a release that has ended, and tell people; one that is open is left."""
+    """Delete an ended release's alarms and send its notifications; an open one is left alone."""
     found, _ = releases.write_ahead.reconcile(releases.state_of(release_id))
     if not found.closed:
         return

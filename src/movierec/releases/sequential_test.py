@@ -1,4 +1,4 @@
-"""Canary against stable while users keep coming: bounds that hold at every look.
+"""Sequential test of canary against stable: bounds that hold at every evaluation tick.
 
 A trial is one answered request, in order of serving. By the alias's weight w it went to the canary
 (A = 1) with probability w, else to stable (A = 0); it was a hit (Y = 1) if a recommended movie was
@@ -8,8 +8,8 @@ watched within the horizon. With m the mean of all earlier outcomes, of both sid
     H = Σ w (1 - w)             the information: as many canary trials against a known stable
     effect = S / H              an average of the canary's gain in hit rate, canary - stable
 
-    A was drawn, so E[(A - w)(Y - m) | past] = w (1 - w) gain, whatever the hit rate does over the
-    day, whoever comes, and however w changes with what was seen: S - H gain is a martingale.
+    A is random, so E[(A - w)(Y - m) | past] = w (1 - w) gain, whatever the hit rate does over the
+    day, whichever users come, and however w depends on the past: S - H gain is a martingale.
     This is residual on residual (Robinson 1988, "Root-N-consistent semiparametric regression",
     Econometrica 56(4)) with the one nuisance, w, known.
 
@@ -29,14 +29,14 @@ Bounds
 What is asymptotic
     V is estimated. Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024, "Time-uniform central limit
     theory and asymptotic confidence sequences", Annals of Statistics 52(6): for martingale
-    differences under moment conditions, an estimated variance that converges fast enough may take
-    the true one's place in the boundary; that is an asymptotic confidence sequence. Its error is
-    alpha in the limit of a late start, which is why there are no bounds, they are infinite, before
-    each side has `Policy.min_trials` trials.
+    differences under moment conditions, an estimated variance that converges fast enough may
+    replace the true one in the boundary; that is an asymptotic confidence sequence. Its error is
+    alpha in the limit of a late start, which is why the bounds are infinite before each side has
+    `Policy.min_trials` trials.
 
     V is the larger of two estimates. Σ ((A - w)(Y - m))² is the theorem's; but where hits are few
-    it is small exactly when the canary has had no luck, and aborts too often. Σ w(1 - w)(Y - m)²
-    is the same given the outcomes if both sides are alike, and rests on every trial. See
+    it is small exactly when the canary has had no luck, and rejects too often. Σ w(1 - w)(Y - m)²
+    has the same expectation given the outcomes if both sides are alike, and uses every trial. See
     docs/adr/0007-always-valid-verdict.md for the figures.
 """
 
@@ -59,7 +59,7 @@ Floats = npt.NDArray[np.float64]
 
 Verdict = Literal["worse", "fine", "unclear"]
 
-# The alias keeps eight digits of a weight.
+# The alias stores eight digits of a weight.
 _NO_WEIGHT: Final = 1e-9
 
 
@@ -68,10 +68,10 @@ class Trials:
     """Trials in order of serving; all arrays are (n,)."""
 
     canary: Bools
-    """Who answered."""
+    """Whether the canary answered."""
     hit: Bools
     weight: Floats
-    """The probability of being sent to the canary, 0 to 1, at that moment."""
+    """The probability of being routed to the canary, 0 to 1, at that moment."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for arrays that do not fit each other, or weights that are none."""
@@ -87,12 +87,12 @@ class Trials:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sums:
-    """What the bounds need to know of the trials up to each one; all arrays are (n,)."""
+    """Sufficient statistics of the trials up to each one; all arrays are (n,)."""
 
     trials: Floats
     hits: Floats
     canary_trials: Floats
-    """Of those that were drawn, that is, with a weight between 0 and 1."""
+    """Of the randomized trials: those with a weight between 0 and 1."""
     stable_trials: Floats
     score: Floats
     information: Floats
@@ -109,7 +109,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunningBounds:
-    """The canary's gain in hit rate as known after each trial; all arrays are (n,)."""
+    """The canary's gain in hit rate after each trial; all arrays are (n,)."""
 
     effect: Floats
     """0 where there is no information."""
@@ -121,7 +121,7 @@ class RunningBounds:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The canary's gain in hit rate as known now: canary - stable, each 0 to 1."""
+    """The canary's gain in hit rate so far: canary - stable, each 0 to 1."""
 
     effect: float = 0.0
     lower: float = -math.inf
@@ -157,12 +157,12 @@ def running_bounds(trials: Trials, policy: Policy) -> RunningBounds:
 
 
 def running_sums(trials: Trials, before: Sums | None = None) -> Sums:
-    """Return the sums after each trial; with `before`, its last are those that these go on from."""
+    """Return the sums after each trial, continued from the last of `before`."""
     start = before or Sums.none()
     seen = start.trials[-1] + np.arange(len(trials))
     hits = start.hits[-1] + np.cumsum(trials.hit)
     surprise = trials.hit - (hits - trials.hit) / np.maximum(seen, 1)
-    # Where all or none go to the canary nobody was drawn: such a trial tells nothing about it.
+    # A trial at weight 0 or 1 is not randomized: it carries no information on the difference.
     drawn = (trials.weight > _NO_WEIGHT) & (trials.weight < 1 - _NO_WEIGHT)
     information = np.where(drawn, trials.weight * (1 - trials.weight), 0.0)
     step = np.where(drawn, trials.canary - trials.weight, 0) * surprise
@@ -183,7 +183,7 @@ def bounds_of(sums: Sums, policy: Policy) -> RunningBounds:
     information = np.where(sums.information > 0, sums.information, 1.0)
     effect = np.where(sums.information > 0, sums.score, 0.0) / information
     variance = np.maximum(sums.squares, sums.pooled) / information
-    # Where all outcomes are alike, outcomes are missing: that must not pass for certainty.
+    # Identical outcomes throughout mean missing data, not certainty.
     varied = (sums.hits > 0) & (sums.hits < sums.trials) & (variance > 0)
     known = varied & (np.minimum(sums.canary_trials, sums.stable_trials) >= policy.min_trials)
     radius = np.where(
@@ -195,7 +195,7 @@ def bounds_of(sums: Sums, policy: Policy) -> RunningBounds:
 
 
 def boundary(information: Floats, policy: Policy) -> Floats:
-    """Return what a unit-variance score stays below, always, with probability 1 - alpha; (n,)."""
+    """Return what a unit-variance score always stays below with probability 1 - alpha, (n,)."""
     rho = tuning_parameter(policy.sharpest_at_trials, policy.alpha)
     grown = (information + rho) / rho
     root: Floats = np.sqrt(2 * rho * grown * np.log1p(np.sqrt(grown) / (2 * policy.alpha)))
@@ -203,7 +203,7 @@ def boundary(information: Floats, policy: Policy) -> Floats:
 
 
 def tuning_parameter(information: float, alpha: float) -> float:
-    """Return the mixture's r that makes the boundary tightest at this much information."""
+    """Return the mixture's r that makes the boundary tightest at `information`."""
     length = 2 * math.log(1 / (2 * alpha))
     return information / (length + math.log1p(length))
 
@@ -212,7 +212,7 @@ def tuning_parameter(information: float, alpha: float) -> float:
 
 _FORMAT_VERSION: Final = 1
 
-# What NumPy and zipfile say of bytes that are no npz, or a damaged one, or one of other arrays.
+# Raised by NumPy and zipfile for bytes that are no npz, a damaged one, or one of other arrays.
 _UNREADABLE: Final = (
     ValueError,
     TypeError,

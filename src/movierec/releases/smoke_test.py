@@ -1,4 +1,4 @@
-"""The smoke test of a version that no user has seen yet: one request as API Gateway sends it."""
+"""The smoke test of a version before it gets requests: one event as API Gateway sends it."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,7 +11,7 @@ USER_IDS: Final = (1, 1_000, 1_000_000)
 
 
 def event(user_id: int = USER_IDS[0]) -> dict[str, Any]:
-    """Return the event that API Gateway would send for `GET /recommend/<user_id>`.
+    """Return API Gateway's event for `GET /recommend/<user_id>`.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
     """
@@ -39,9 +39,9 @@ def event(user_id: int = USER_IDS[0]) -> dict[str, Any]:
 
 
 def run(function: ServedFunction, version: str, model_version: str) -> tuple[str, ...]:
-    """Ask a version for the lists of `USER_IDS`, and return what is wrong with the first bad one.
+    """Request the lists of `USER_IDS` from a version, and return the faults of the first bad one.
 
-    Nothing, if it is fit. Raises ReleaseError, ReleaseNotFoundError and UnavailableError.
+    Empty if it passes. Raises ReleaseError, ReleaseNotFoundError and UnavailableError.
     """
     answers = (function.invoke(version, event(user)) for user in USER_IDS)
     found = (faults(each, version=version, model_version=model_version) for each in answers)
@@ -49,7 +49,7 @@ def run(function: ServedFunction, version: str, model_version: str) -> tuple[str
 
 
 def faults(answer: object, *, version: str, model_version: str) -> tuple[str, ...]:
-    """Return what is wrong with a version's answer to `event`; nothing, if it is fit."""
+    """Return the faults of a version's answer to `event`; empty if it passes."""
     if not isinstance(answer, Mapping) or "statusCode" not in answer:
         return (f"the function answered {str(answer)[:200]}",)
     body = str(answer.get("body", ""))

@@ -1,11 +1,11 @@
-"""A release as values: where it stands, and what comes next.
+"""A release's state, and its next action, as pure functions of its log.
 
     start ─▶ gate ─▶ cut ─▶ smoke ─▶ 5% ─▶ 25% ─▶ 50% ─▶ 100% ─▶ promoted
        │       │       │       │      └──────┴──────┴───────┴────▶ rolled back
-       └───────┴───────┴───────┴▶ aborted (nobody was ever sent to it)
+       └───────┴───────┴───────┴▶ aborted (it never got requests)
 
-A release's log is its program counter: `standing` folds the steps that are written down, `decide`
-names the next one. So whoever carries it out may die at any point, and another goes on.
+A release's log is its program counter: `state_of` reduces the logged steps, `next_action` returns
+the next one. So an execution may die at any point, and another one continues.
 """
 
 import functools
@@ -42,7 +42,7 @@ CLOSED: Final[frozenset[State]] = frozenset(_STATE_AFTER[name] for name in CLOSI
 
 @dataclass(frozen=True, slots=True)
 class ReleaseState:
-    """Where a release stands, as its steps tell."""
+    """The state of a release, reduced from its steps."""
 
     release_id: str
     state: State
@@ -50,7 +50,7 @@ class ReleaseState:
     policy: Policy
     began: datetime
     since: datetime
-    """When the present share was given, or the release was last resumed."""
+    """When the present share was set, or the release was last resumed."""
     model_version: str | None = None
     version: str | None = None
     stable: str | None = None
@@ -59,29 +59,28 @@ class ReleaseState:
     """The canary's share over time: from when, percent."""
     split_before: TrafficSplit | None = None
     split: TrafficSplit | None = None
-    """What the alias was, and what it should be, by the last step that changed it."""
+    """The alias's split before and after the last step that changed it."""
     revision: str | None = None
-    """The alias's when that step was decided: whoever moved it since has given it another."""
+    """The alias's when that step was decided: any change since has given it another."""
     paused: bool = False
     reason: str = ""
     steps: int = 0
-    """How many steps, without holds, it was folded from."""
+    """Number of steps, without holds, that it was reduced from."""
 
     @property
     def closed(self) -> bool:
-        """Say whether the release has ended."""
+        """Return whether the release has ended."""
         return self.state in CLOSED
 
 
 def state_of(steps: Sequence[Step]) -> ReleaseState:
-    """Fold a release's steps, which begin at its first. Raises ReleaseError for none.
+    """Reduce a release's steps, from its first, to its state. Raises ReleaseError for none.
 
-    What is written after the closing step (it was decided before and refused after) changes
-    nothing; but a rollback beats a promotion, whether the two met or somebody thought better of
-    it, and of two rollbacks the last tells where users are.
+    A step after the closing one (decided before it, refused after it) changes nothing, except a
+    rollback: it overrides a promotion, and of two rollbacks the last has the present split.
     """
     if not steps:
-        raise ReleaseError("a release without a step stands nowhere: see `movierec release list`")
+        raise ReleaseError("a release without steps has no state: see `movierec release list`")
     first = steps[0]
     policy = _stored_policy(first)
     request = Request.read(first.facts.get("request", {}))
@@ -90,10 +89,10 @@ def state_of(steps: Sequence[Step]) -> ReleaseState:
 
 
 def after_step(found: ReleaseState, step: Step) -> ReleaseState:
-    """Return the state after one more step; `state_of` says what a step after the end means."""
+    """Return the state after one more step; see `state_of` for steps after the end."""
     if not found.closed:
         return _after(found, step)
-    return _gone_back(found, step) if step.name == "rollback" else found
+    return _after_late_rollback(found, step) if step.name == "rollback" else found
 
 
 def _stored_policy(first: Step) -> Policy:
@@ -106,10 +105,10 @@ def _stored_policy(first: Step) -> Policy:
         ) from exc
 
 
-def _gone_back(ended: ReleaseState, step: Step) -> ReleaseState:
-    """Return where a release stands whose users were sent back after its end.
+def _after_late_rollback(ended: ReleaseState, step: Step) -> ReleaseState:
+    """Return the state after a rollback that follows the closing step.
 
-    Such a step names the version that they leave: not always the release's own.
+    Such a step names the version that loses its requests, which may be another release's.
     """
     return replace(
         _after(ended, step),
@@ -153,7 +152,7 @@ def _after(before: ReleaseState, step: Step) -> ReleaseState:
 
 @dataclass(frozen=True, slots=True)
 class NextAction:
-    """What to do next, and why. `percent` is the canary's share from then on."""
+    """The next step and its reason. `percent` is the canary's share from then on."""
 
     name: Literal["hold", "weigh", "promote", "rollback"]
     percent: float
@@ -161,9 +160,9 @@ class NextAction:
 
 
 def next_action(found: ReleaseState, verdict: Verdict, now: datetime) -> NextAction:
-    """Return the next step of a release whose canary has users, or is about to get the first.
+    """Return the next step of a release whose canary gets requests, or is about to.
 
-    A worse canary is rolled back whatever else holds, a person's pause included.
+    A worse canary is rolled back even if the release is paused.
     """
     if verdict != "worse":
         if found.paused:
@@ -177,11 +176,11 @@ def next_action(found: ReleaseState, verdict: Verdict, now: datetime) -> NextAct
 def next_action_at(
     percent: float, verdict: Verdict, in_step_s: float, policy: Policy
 ) -> NextAction:
-    """Return the next step of a canary that has had `percent` of requests for some time.
+    """Return the next step of a canary that has had `percent` of requests for `in_step_s`.
 
     A step lasts at least `dwell_s`, and ends when the canary is shown to be not worse by the
-    margin. At 100 % nobody is left to compare with: only its time is waited for. A step without a
-    verdict ends in a rollback, since to go on would be to guess.
+    margin. At 100 % there is no control group: it only waits for `dwell_s`. A step without a
+    verdict by its limit ends in a rollback.
     """
     if verdict == "worse":
         return NextAction("rollback", 0.0, "its lists are watched less than the stable version's")
@@ -198,16 +197,16 @@ def next_action_at(
 
 
 def next_tick_s(found: ReleaseState, now: datetime) -> int:
-    """Return how long to wait before looking again: whole seconds, at least 1.
+    """Return the time until the next evaluation tick: whole seconds, at least 1.
 
-    Not past the end of the step's shortest time, where a verdict may be waiting already.
+    Not past the end of the step's shortest time, when a verdict may be acted on.
     """
     left_s = found.policy.dwell_s - (now - found.since).total_seconds()
     return max(1, round(min(found.policy.look_s, left_s if left_s > 0 else found.policy.look_s)))
 
 
 def evaluation_event(found: ReleaseState) -> dict[str, Any]:
-    """Return what `functions/evaluate_online` is asked for a release. Raises ReleaseError."""
+    """Return a release's event for `functions/evaluate_online`. Raises ReleaseError."""
     if found.version is None or found.stable is None:
         raise ReleaseError(f"release {found.release_id} has no canary to compare with another")
     return {
@@ -223,11 +222,11 @@ def evaluation_event(found: ReleaseState) -> dict[str, Any]:
 # Replay -------------------------------------------------------------------------------------
 
 EvaluationOf = Callable[[Mapping[str, Any], Policy], Evaluation]
-"""Computes a stored evaluation once more, from the trials that it names."""
+"""Computes a stored evaluation again, from its stored trials."""
 
 
 def record(found: ReleaseState, verdict: Verdict, evaluation: Evaluation | None) -> dict[str, Any]:
-    """Return the facts of a step that `decide` named: all that `replay` needs to decide again."""
+    """Return the facts of a step from `next_action`: all that `replay` needs."""
     facts: dict[str, Any] = {"decided": {"verdict": verdict, "steps": found.steps}}
     if evaluation:
         facts["evaluation"] = evaluation.to_json()
@@ -236,7 +235,7 @@ def record(found: ReleaseState, verdict: Verdict, evaluation: Evaluation | None)
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A decision as it was written down, and as it comes out now."""
+    """A logged decision, and the same decision computed again."""
 
     at: str
     verdict: str
@@ -244,11 +243,11 @@ class Replayed:
     verdict_again: str
     again: NextAction | None
     fault: str = ""
-    """Why it could not be decided again, "" if it could."""
+    """Why it could not be computed again, "" if it could."""
 
     @property
     def ok(self) -> bool:
-        """Say whether the same came out: verdict, step and share."""
+        """Return whether verdict, step and share are the same."""
         return (
             self.again is not None
             and self.verdict == self.verdict_again
@@ -258,9 +257,9 @@ class Replayed:
 
 
 def replay(steps: Sequence[Step], evaluation_of: EvaluationOf) -> tuple[Replayed, ...]:
-    """Decide again whatever `decide` has decided of a release, each from what was known then.
+    """Compute all of a release's automatic decisions again, each from the state at its time.
 
-    `steps` are all of the release's, holds too. What a person or an alarm decided is passed over.
+    `steps` are all of the release's, holds too. An operator's or alarm's decisions are skipped.
     """
     settled = [step for step in steps if step.name != "hold"]
     return tuple(_replayed(step, settled, evaluation_of) for step in steps if _is_decided(step))
@@ -289,7 +288,7 @@ def _verdict_again(step: Step, policy: Policy, evaluation_of: EvaluationOf) -> V
 
 
 def _share(step: Step) -> float:
-    """Return the canary's percent of requests after a step that was decided."""
+    """Return the canary's percent of requests after an automatic step."""
     if step.name == "promote":
         return ALL_PERCENT
     split = step.after or step.before

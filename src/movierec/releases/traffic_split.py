@@ -1,7 +1,7 @@
 """Traffic split between Lambda versions: which share of requests the canary gets.
 
-Functions here take a `TrafficSplit` and return the next one; `movierec.aws.lambda_alias` says it in
-Lambda's terms. A step that its state does not allow raises ReleaseError.
+Functions here map a `TrafficSplit` to the next one; `movierec.aws.lambda_alias` converts it to and
+from Lambda's alias. A step that the state does not allow raises ReleaseError.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ ALL_PERCENT: Final = 100.0
 
 @dataclass(frozen=True, slots=True)
 class TrafficSplit:
-    """Which published versions answer: `canary_percent` of requests go to the canary, if any.
+    """Split of requests between published versions: `canary_percent` go to the canary, if any.
 
-    Versions are Lambda's own: "1", "2", ... A canary may have 0 %: it exists, nobody is sent.
+    Versions are Lambda's own: "1", "2", ... A canary may have 0 %: it exists without requests.
     """
 
     stable: str
@@ -27,19 +27,17 @@ class TrafficSplit:
     canary_percent: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise ReleaseError for a split that makes no sense."""
+        """Raise ReleaseError for an invalid split."""
         if not 0 <= self.canary_percent <= ALL_PERCENT:
             raise ReleaseError(f"{self.canary_percent}% of requests: choose 0 to 100")
         if self.canary is None and self.canary_percent:
-            raise ReleaseError(
-                f"{self.canary_percent}% of requests, but for no canary: cut one first"
-            )
+            raise ReleaseError(f"{self.canary_percent}% of requests, but no canary: cut one first")
         if self.canary == self.stable:
             raise ReleaseError(f"version {self.stable} cannot be stable and canary at once")
 
 
 def describe(split: TrafficSplit | None) -> str:
-    """Return who gets which version, for people; "" for no split."""
+    """Return a split in words; "" for no split."""
     if split is None:
         return ""
     if split.canary is None:
@@ -48,11 +46,11 @@ def describe(split: TrafficSplit | None) -> str:
 
 
 def route(before: TrafficSplit | None, version: str, canary_percent: float | None) -> TrafficSplit:
-    """Return the routing with a new version in it.
+    """Return the split with a new version in it.
 
-    The first version there ever is gets everybody. After that, `canary_percent` of requests
-    go to the new version as canary; None moves all at once. Cutting what is stable already changes
-    nothing. Raises ReleaseError while another canary is out.
+    The very first version gets all requests. A later one gets `canary_percent` of them as canary;
+    None moves all requests at once. The stable version changes nothing. Raises ReleaseError while
+    another canary is active.
     """
     if before is None:
         return TrafficSplit(version)
@@ -69,19 +67,19 @@ def route(before: TrafficSplit | None, version: str, canary_percent: float | Non
 
 
 def weigh(before: TrafficSplit, canary_percent: float) -> TrafficSplit:
-    """Return the routing with another share for the canary. Raises ReleaseError without one."""
+    """Return the split with another share for the canary. Raises ReleaseError without one."""
     return TrafficSplit(before.stable, _canary(before, "weighed"), canary_percent)
 
 
 def promote(before: TrafficSplit) -> TrafficSplit:
-    """Return the routing with the canary stable for everybody. Raises ReleaseError without one."""
+    """Return the split with the canary as stable version. Raises ReleaseError without one."""
     return TrafficSplit(_canary(before, "promoted"))
 
 
 def roll_back(before: TrafficSplit, to: str | None = None) -> TrafficSplit:
-    """Return the routing without its canary: repeatable, and always allowed.
+    """Return the split without its canary: idempotent, and always allowed.
 
-    With `to`, an earlier version is stable for everybody from then on.
+    With `to`, that version becomes stable.
     """
     return TrafficSplit(to or before.stable)
 
@@ -97,9 +95,9 @@ def _canary(split: TrafficSplit, done: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """The alias as it is: its routing, the release that last moved it, and its revision.
+    """The alias as read: its traffic split, the release that last moved it, and its revision.
 
-    A change that names the revision is refused once anybody else has made another.
+    An update with a stale revision is refused.
     """
 
     split: TrafficSplit

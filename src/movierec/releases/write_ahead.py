@@ -18,7 +18,7 @@ from movierec.releases.traffic_split import Alias, TrafficSplit
 
 
 class Details(TypedDict, total=False):
-    """What a step may have besides its name: why, what it was decided on, and when, if not now."""
+    """Optional fields of a step; `at` is when it was decided, if not now."""
 
     reason: str
     facts: Mapping[str, Any] | None
@@ -27,7 +27,7 @@ class Details(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class WriteAhead:
-    """Steps of one function's releases: written, then applied to the alias."""
+    """Writes steps of one function's releases, then applies them to the alias."""
 
     function: ServedFunction
     log: ReleaseLog
@@ -45,7 +45,7 @@ class WriteAhead:
         facts: Mapping[str, Any] | None = None,
         at: datetime | None = None,
     ) -> Step:
-        """Write a step that was decided on an alias, with its revision if it is to be updated."""
+        """Write a step, with the revision of the alias that it was decided on if it changes it."""
         moved = {"revision": alias.revision} if alias and after else {}
         return self.log.write(
             Step(
@@ -71,7 +71,7 @@ class WriteAhead:
         after: TrafficSplit | None = None,
         **details: Unpack[Details],
     ) -> ReleaseState:
-        """Write the next step of a release, of its own model and version; return its state then."""
+        """Write the next step of a release, with its model and version; return the new state."""
         model, version = found.model_version, found.version
         step = self.write(found.release_id, name, alias, model, version, after=after, **details)
         return state_machine.after_step(found, step)
@@ -84,36 +84,36 @@ class WriteAhead:
         after: TrafficSplit,
         **details: Unpack[Details],
     ) -> ReleaseState:
-        """Write the next step of a release, then update the alias; return its state then."""
+        """Write the next step of a release, then update the alias; return the new state."""
         reached = self.write_next(found, name, alias, after=after, **details)
         self.function.update_alias(after, found.release_id, over=alias)
         return reached
 
     def reconcile(self, found: ReleaseState) -> tuple[ReleaseState, Alias | None]:
-        """Bring the alias to where the log says it is: a crash may have come in between.
+        """Bring log and alias together after a crash, or a change that was not logged.
 
-        What somebody did to the alias without a word in the log is written down as it is found.
-        Returns the state and the alias after that.
+        A logged step that was not applied is applied; a foreign change of the alias is logged as
+        a step. Returns the state and the alias after that.
         """
         wanted, alias = found.split, self.function.alias()
         present = alias.split if alias else None
         if wanted is None or present == wanted:
             return found, alias
-        if _is_undone(found, alias):
+        if _is_unapplied(found, alias):
             self.function.update_alias(wanted, found.release_id, over=alias)
         elif alias and not found.closed:
-            name, reason = _found_moved(found, alias.split), "the alias was moved by others"
+            name, reason = _foreign_step(found, alias.split), "the alias was moved by others"
             self.write_next(found, name, alias, after=alias.split, reason=reason)
-        elif alias and alias.release_id == found.release_id and _has_users(found, alias):
+        elif alias and alias.release_id == found.release_id and _still_serves(found, alias):
             self.function.force_update(wanted, found.release_id)
         steps = self.log.steps(found.release_id, holds=False)
         return state_machine.state_of(steps), self.function.alias()
 
 
-def _is_undone(found: ReleaseState, alias: Alias | None) -> bool:
-    """Say whether a release's last step was written down, but not carried out.
+def _is_unapplied(found: ReleaseState, alias: Alias | None) -> bool:
+    """Return whether a release's last step was logged but not applied.
 
-    The alias is as it was, and nobody has moved it there since: that would be somebody's will.
+    The alias's revision must be unchanged: one that was moved back since is an operator's choice.
     """
     if alias is None:
         return found.split_before is None
@@ -121,19 +121,19 @@ def _is_undone(found: ReleaseState, alias: Alias | None) -> bool:
     return same and not found.closed
 
 
-def _has_users(found: ReleaseState, alias: Alias) -> bool:
-    """Say whether the version of a release that has ended is where that end has no place for it.
+def _still_serves(found: ReleaseState, alias: Alias) -> bool:
+    """Return whether an ended release's version gets requests that its end does not allow.
 
-    As canary, or as stable where a promotion was carried out while a rollback could not be.
+    As canary, or as stable where a promotion was applied and the rollback after it was not.
     """
     if found.version is None:
         return False
-    undone = found.state == "rolled back" and alias.split.stable == found.version
-    return undone or alias.split.canary == found.version
+    promoted = found.state == "rolled back" and alias.split.stable == found.version
+    return promoted or alias.split.canary == found.version
 
 
-def _found_moved(found: ReleaseState, present: TrafficSplit) -> StepName:
-    """Return the step that somebody else has taken for a release without writing it down."""
+def _foreign_step(found: ReleaseState, present: TrafficSplit) -> StepName:
+    """Return the step that a change of the alias outside of this code amounts to."""
     if present.canary == found.version:
         return "weigh"
     return "promote" if present.stable == found.version else "rollback"

@@ -1,4 +1,4 @@
-"""A report as one HTML page: tables and small charts, nothing fetched from anywhere."""
+"""Reports as self-contained HTML pages: tables and small charts, no external resources."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -27,7 +27,7 @@ svg .soft { fill: var(--soft); } .ours { fill: var(--ours); } .theirs { fill: va
 
 
 def page(title: str, subtitle: str, sections: Mapping[str, Sequence[str]]) -> bytes:
-    """Return a page; `sections` maps a heading to pieces of HTML made by this module."""
+    """Return a page; `sections` maps a heading to HTML fragments from this module."""
     parts = [f"<h1>{escape(title)}</h1>", paragraph(subtitle)]
     for heading, pieces in sections.items():
         parts += [f"<h2>{escape(heading)}</h2>", *pieces]
@@ -40,12 +40,12 @@ def page(title: str, subtitle: str, sections: Mapping[str, Sequence[str]]) -> by
 
 
 def paragraph(text: str) -> str:
-    """Return a line of text in the quieter colour."""
+    """Return a line of text in the secondary colour."""
     return f'<p class="soft">{escape(text)}</p>'
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """Return a table; numbers stand right, their column's name above them, `None` is a dash."""
+    """Return a table; number columns are right-aligned, `None` is a dash."""
     first = rows[0] if rows else head
     titles = "".join(
         f"<th{_side(value)}>{escape(name)}</th>" for name, value in zip(head, first, strict=False)
@@ -63,7 +63,7 @@ def _side(value: Cell) -> str:
 
 
 def show(value: Cell) -> str:
-    """Return a value as text: four significant digits, thousands apart."""
+    """Return a value as text: four significant digits, thousands separated."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -76,7 +76,7 @@ _LABEL_LETTERS: Final = 26
 
 
 def bars(values: Mapping[str, float], *, rivals: Mapping[str, float] | None = None) -> str:
-    """Return a bar for each name, and under it, thinner, its rival's."""
+    """Return a bar chart: for each name its value, and under it, thinner, its rival's."""
     rivals = rivals or {}
     largest = max([*values.values(), *rivals.values(), 0.0]) or 1.0
     scale = (_WIDTH - _LABEL - 90) / largest

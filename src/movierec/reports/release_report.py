@@ -1,6 +1,6 @@
-"""A release as one page for people: where it stands, each step and why, and what it was judged on.
+"""A release's report as one HTML page: its state, its steps with reasons, the evaluations.
 
-The page is a release's steps and nothing else: it can be made again at any time.
+It is rendered from the release's steps alone, so it can be rendered again at any time.
 """
 
 import math
@@ -27,11 +27,11 @@ Facts = Mapping[str, Any]
 
 
 def render(steps: Sequence[Step]) -> bytes:
-    """Return a release's page, HTML with nothing fetched. Raises ReleaseError without a step."""
+    """Return a release's report as self-contained HTML. Raises ReleaseError without a step."""
     found = state_machine.state_of(steps)
     axis = _Axis(steps)
     sections = {
-        "Users on the new version": list(_shares(found, steps, axis)),
+        "Requests to the new version": list(_shares(found, steps, axis)),
         "New version against stable": list(_differences(found, steps, axis)),
         "Quality": list(_quality(found, steps, axis)),
         "Alarm": list(_alarms(steps)),
@@ -43,17 +43,17 @@ def render(steps: Sequence[Step]) -> bytes:
 
 
 def publish_page(log: ReleaseLog, release_id: str) -> None:
-    """Write a release's page beside its steps. Raises ReleaseNotFoundError, UnavailableError."""
+    """Write a release's report beside its steps. Raises ReleaseNotFoundError, UnavailableError."""
     log.store.put(page_key(release_id), render(log.steps(release_id)))
 
 
 def charts(steps: Sequence[Step]) -> Mapping[str, str]:
-    """Return a release's pictures by name, SVG each; only of what there is anything to show."""
+    """Return a release's charts by name, SVG each; empty charts are left out."""
     found, axis = state_machine.state_of(steps), _Axis(steps)
     drawn = {
         "users": _shares(found, steps, axis),
         "difference": _differences(found, steps, axis),
-        "hit-rate": _hit_rates(found, list(_looks(steps, axis)), axis),
+        "hit-rate": _hit_rates(found, list(_evaluations(steps, axis)), axis),
     }
     return {
         name: piece
@@ -65,18 +65,18 @@ def charts(steps: Sequence[Step]) -> Mapping[str, str]:
 
 def _headline(found: ReleaseState) -> str:
     state = f"{found.state} at {found.percent:g}%" if found.state == "exposed" else found.state
-    said = [
+    parts = [
         f"{state}, paused" if found.paused else state,
         f"model {found.model_version}" if found.model_version else "no model yet",
         f"version {found.version}" if found.version else "no version yet",
         *([f"in place of version {found.stable}"] if found.stable else []),
     ]
     reason = f": {found.reason}" if found.reason else ""
-    return f"{' · '.join(said)}{reason}"
+    return f"{' · '.join(parts)}{reason}"
 
 
 class _Axis:
-    """Time since a release's first step, in the largest unit that it lasted more than two of."""
+    """Time since a release's first step, in the largest unit of which it lasted more than two."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.began, self.ended = steps[0].time, steps[-1].time
@@ -122,12 +122,12 @@ def _shares(found: ReleaseState, steps: Sequence[Step], axis: _Axis) -> Iterator
 
 
 def _differences(found: ReleaseState, steps: Sequence[Step], axis: _Axis) -> Iterator[str]:
-    looks = list(_looks(steps, axis))
-    if not looks:
+    evaluations = list(_evaluations(steps, axis))
+    if not evaluations:
         return
-    last = looks[-1][1]
+    last = evaluations[-1][1]
     yield paragraph(sentence(last))
-    bounded = [(x, look) for x, look in looks if look.get("difference") is not None]
+    bounded = [(x, each) for x, each in evaluations if each.get("difference") is not None]
     if len(bounded) < 2:  # noqa: PLR2004  a line has two ends
         yield paragraph("There are no bounds yet: too few trials.")
         return
@@ -148,34 +148,34 @@ def _differences(found: ReleaseState, steps: Sequence[Step], axis: _Axis) -> Ite
     )
 
 
-def _looks(steps: Sequence[Step], axis: _Axis) -> Iterator[tuple[float, Facts]]:
-    """Yield each evaluation and when a step was decided on it, in the axis's units."""
+def _evaluations(steps: Sequence[Step], axis: _Axis) -> Iterator[tuple[float, Facts]]:
+    """Yield each evaluation, and the time of the step decided on it in the axis's units."""
     for step in steps:
         if step.facts.get("evaluation"):
             yield axis.at(step.time), step.facts["evaluation"]
 
 
-def _curve(looks: Sequence[tuple[float, Facts]], name: str) -> list[Point]:
-    return [(x, math.nan if look[name] is None else look[name]) for x, look in looks]
+def _curve(evaluations: Sequence[tuple[float, Facts]], name: str) -> list[Point]:
+    return [(x, math.nan if each[name] is None else each[name]) for x, each in evaluations]
 
 
 def _quality(found: ReleaseState, steps: Sequence[Step], axis: _Axis) -> Iterator[str]:
-    looks = list(_looks(steps, axis))
-    if not looks or not looks[-1][1].get("versions"):
+    evaluations = list(_evaluations(steps, axis))
+    if not evaluations or not evaluations[-1][1].get("versions"):
         return
-    yield from _hit_rates(found, looks, axis)
-    yield _metrics(looks[-1][1]["versions"])
+    yield from _hit_rates(found, evaluations, axis)
+    yield _metrics(evaluations[-1][1]["versions"])
 
 
 def _hit_rates(
-    found: ReleaseState, looks: Sequence[tuple[float, Facts]], axis: _Axis
+    found: ReleaseState, evaluations: Sequence[tuple[float, Facts]], axis: _Axis
 ) -> Iterator[str]:
     hit_rate = metrics.HIT_RATE.name
-    versions = looks[-1][1].get("versions", {}) if looks else {}
+    versions = evaluations[-1][1].get("versions", {}) if evaluations else {}
     series = [
         Series(f"version {version}", points, "ours" if version == found.version else "theirs")
         for version in versions
-        if len(points := list(_of_version(looks, version, hit_rate))) > 1
+        if len(points := list(_of_version(evaluations, version, hit_rate))) > 1
     ]
     if series:
         yield svg_chart.line_chart(
@@ -187,9 +187,11 @@ def _hit_rates(
         )
 
 
-def _of_version(looks: Sequence[tuple[float, Facts]], version: str, metric: str) -> Iterator[Point]:
-    for x, look in looks:
-        value = (look["versions"].get(version) or {}).get(metric)
+def _of_version(
+    evaluations: Sequence[tuple[float, Facts]], version: str, metric: str
+) -> Iterator[Point]:
+    for x, each in evaluations:
+        value = (each["versions"].get(version) or {}).get(metric)
         if value is not None:
             yield x, value
 
@@ -223,9 +225,9 @@ def _timeline(steps: Sequence[Step]) -> str:
     for name, alike in groupby(steps, key=lambda step: step.name):
         group = list(alike)
         if name == "hold":
-            # A look a minute for hours: the last one tells what they found.
-            looks = f"{len(group)} looks" if len(group) > 1 else "1 look"
-            rows.append([_clock(group[-1]), looks, "", group[-1].reason])
+            # A tick a minute for hours: one row for all, with the reason of the last.
+            ticks = f"{len(group)} looks" if len(group) > 1 else "1 look"
+            rows.append([_clock(group[-1]), ticks, "", group[-1].reason])
             continue
         rows += [[_clock(step), step.name, describe(step.after), step.reason] for step in group]
     return table(["when (UTC)", "what", "users", "why"], rows)

@@ -1,7 +1,7 @@
-"""Line and step charts as SVG text: no script, nothing fetched, in a page or as a file of its own.
+"""Line and step charts as SVG text, in a page or as a file: no script, no external resources.
 
-Colours are CSS variables `--chart-*`, which a page may set; without, they follow the reader's light
-or dark mode. A chart speaks to a screen reader by its title and description.
+Colours are CSS variables `--chart-*`, which a page may set; by default they follow the light or
+dark mode. Title and description serve screen readers.
 """
 
 import math
@@ -13,14 +13,14 @@ from typing import Final, Literal
 Point = tuple[float, float]
 Range = tuple[float, float]
 
-Look = Literal["ours", "also", "good", "bad", "theirs"]
+Style = Literal["ours", "also", "good", "bad", "theirs"]
 
 _WIDTH, _HEIGHT = 760, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 168, 58, 54
 _SIZE = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}"'
 _LETTER = 6.6  # px, mean width of a letter at 12 px
 _LINE = 15  # px between two labels
-_ROW = 18  # px for each upright mark's text, above the curves
+_ROW = 18  # px for each vertical mark's text, above the curves
 _TICKS = 8
 
 _STYLE: Final = (
@@ -53,18 +53,18 @@ _STYLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A named curve through points in order of x; it is broken where a point is not finite."""
+    """A named curve through points in order of x, with a gap where a point is not finite."""
 
     name: str
     points: Sequence[Point]
-    look: Look = "ours"
+    style: Style = "ours"
     step: bool = False
-    """Hold each value until the next x, as counts and weights do."""
+    """Draw steps: each value holds until the next x."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A dashed line across the chart, at an x or a y, with a few words."""
+    """A labelled dashed line across the chart, at an x or a y."""
 
     text: str
     at: float
@@ -73,7 +73,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where values lie on the picture."""
+    """Maps values to pixels."""
 
     x: Range
     y: Range
@@ -102,9 +102,9 @@ def line_chart(
     y_range: Range | None = None,
     description: str = "",
 ) -> str:
-    """Return an SVG element, 760 x 400; each curve carries its name at its right end.
+    """Return an SVG element, 760 x 400; each curve's name is at its right end.
 
-    Ranges that are not given hold all finite values, and marks; what lies outside of a given one is
+    A range that is not given covers all finite values and marks; values outside of a given one are
     drawn at its edge.
     """
     points = [point for one in series for point in one.points if _finite(point)]
@@ -114,10 +114,10 @@ def line_chart(
         y_range or _hull([y for _, y in points] + [m.at for m in marks if m.axis == "y"]),
         upper=_TOP + upright * _ROW,
     )
-    said = description or f"{y_label} by {x_label}: {', '.join(one.name for one in series)}."
+    summary = description or f"{y_label} by {x_label}: {', '.join(one.name for one in series)}."
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" {_SIZE}>',
-        f"<title>{escape(title)}</title><desc>{escape(said)}</desc><style>{_STYLE}</style>",
+        f"<title>{escape(title)}</title><desc>{escape(summary)}</desc><style>{_STYLE}</style>",
         f'<text class="chart-title" x="{_LEFT}" y="22">{escape(title)}</text>',
         *_axes(frame, x_label, y_label),
         *(_curve(frame, one) for one in series),
@@ -133,7 +133,7 @@ def _finite(point: Point) -> bool:
 
 
 def _hull(values: Sequence[float]) -> Range:
-    """Return a range of whole ticks that holds the values."""
+    """Return the smallest range of whole ticks that covers the values."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if low == high:
         low, high = low - 0.5, high + 0.5
@@ -142,7 +142,7 @@ def _hull(values: Sequence[float]) -> Range:
 
 
 def _unit(low: float, high: float) -> float:
-    """Return 1, 2 or 5 times a power of ten that divides a range into about _TICKS."""
+    """Return the 1, 2 or 5 times a power of ten that divides a range into about _TICKS."""
     raw = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(raw))
     return next(power * n for n in (1, 2, 5, 10) if raw <= power * n)
@@ -173,8 +173,8 @@ def _number(value: float) -> str:
     return f"{round(value, 10):,.10g}"
 
 
-def _text(x: float, y: float, text: str, *, anchor: str = "start", look: str = "") -> str:
-    kind = f' class="{look}"' if look else ""
+def _text(x: float, y: float, text: str, *, anchor: str = "start", style: str = "") -> str:
+    kind = f' class="{style}"' if style else ""
     return f'<text{kind} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
@@ -184,7 +184,7 @@ def _marks(frame: _Frame, marks: Sequence[Mark]) -> Iterator[str]:
         if mark.axis == "y":
             top = frame.top(mark.at)
             yield f'<path class="chart-mark" d="M{_LEFT} {top:.1f}H{right}"/>'
-            yield _text(right - 6, top - 6, mark.text, anchor="end", look="chart-note")
+            yield _text(right - 6, top - 6, mark.text, anchor="end", style="chart-note")
     upright = sorted((mark for mark in marks if mark.axis == "x"), key=lambda mark: mark.at)
     for i, mark in enumerate(upright):
         # Above the curves, each lower than the one before, so that no line crosses a text.
@@ -195,11 +195,11 @@ def _marks(frame: _Frame, marks: Sequence[Mark]) -> Iterator[str]:
 
 def _curve(frame: _Frame, series: Series) -> str:
     drawn = "".join(_path(frame, run, step=series.step) for run in _runs(series.points))
-    return f'<path class="chart-curve {series.look}" d="{drawn}"/>'
+    return f'<path class="chart-curve {series.style}" d="{drawn}"/>'
 
 
 def _runs(points: Sequence[Point]) -> Iterator[list[Point]]:
-    """Yield the pieces of a curve between points that are not finite."""
+    """Yield a curve's runs of finite points."""
     run: list[Point] = []
     for point in points:
         if _finite(point):
@@ -221,10 +221,10 @@ def _path(frame: _Frame, points: Sequence[Point], *, step: bool) -> str:
 
 @dataclass(slots=True)
 class _Name:
-    """A curve's name and where it would like to stand."""
+    """A curve's label and its preferred position."""
 
     lines: list[str]
-    look: Look
+    style: Style
     left: float
     top: float
     height: float = field(init=False)
@@ -234,23 +234,23 @@ class _Name:
 
 
 def _names(frame: _Frame, series: Sequence[Series]) -> Iterator[str]:
-    """Yield each curve's name beside its end, moved so that none covers another."""
+    """Yield each curve's label beside its end, moved so that none overlap."""
     names = []
     for one in series:
         finite = [point for point in one.points if _finite(point)]
         if finite:
             x, y = finite[-1]
             lines = _wrapped(one.name, int((_RIGHT - 14) / _LETTER))
-            names.append(_Name(lines, one.look, frame.left(x) + 8, frame.top(y)))
+            names.append(_Name(lines, one.style, frame.left(x) + 8, frame.top(y)))
     names.sort(key=lambda name: name.top)
     _spread(names, frame.upper)
     for name in names:
         for i, line in enumerate(name.lines):
-            yield _text(name.left, name.top + 4 + i * _LINE, line, look=name.look)
+            yield _text(name.left, name.top + 4 + i * _LINE, line, style=name.style)
 
 
 def _spread(names: Sequence[_Name], floor: float) -> None:
-    """Push names down where they cover one another, then up from the lower edge."""
+    """Push labels down where they overlap, then up from the lower edge."""
     for name in names:
         name.top = max(name.top - name.height / 2 + _LINE / 2, floor)
         floor = name.top + name.height + 2

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever ends the process that writes them."""
+"""Atomic file writes: a file is there whole or not at all, even if the writer is killed."""
 
 import os
 import threading
@@ -12,9 +12,9 @@ PRIVATE: Final = 0o600
 def write_whole(path: Path, text: str, *, mode: int = 0o666, durable: bool = True) -> None:
     """Replace a file by this text: a reader finds the old or the new one, never a part.
 
-    Written beside and renamed (rename(2) is atomic). `mode` is that of a new file, less the umask,
-    and replaces that of the old one. A `durable` file outlives a loss of power, too; that waits
-    for the disk. Raises OSError, and leaves nothing behind.
+    Written beside it and renamed (rename(2) is atomic). `mode` is the new file's, less the umask,
+    whatever the old one had. `durable` survives a power cut, and waits for fsync. Raises OSError,
+    and leaves nothing behind.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:

@@ -1,4 +1,4 @@
-"""The edge of a long-running process: its logs, its signals, its exit code.
+"""Entry point of a long-running process: its logs, its signals, its exit code.
 
 def main(argv: Sequence[str]) -> int:
     return entrypoint.run("proxy", lambda: serve(parse(argv)))
@@ -28,14 +28,14 @@ _LISTEN_FD: Final = "MOVIEREC_LISTEN_FD"
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 SIGNALLED: Final = 128
-"""What a shell adds to the number of the signal that has ended a process."""
+"""What a shell adds to the number of the signal that ended a process."""
 
 
 def run(package: str, work: Callable[[], int | None]) -> int:
-    """Do a process's work and return its exit code; `package` names it, and its loggers.
+    """Run a process's work and return its exit code; `package` names it, and its loggers.
 
-    What this product says of its own failure is one line, `package: message`; anything else is
-    logged with its traceback. SIGTERM unwinds the work, unless it listens for it itself.
+    A MovierecError becomes one line, `package: message`; any other is logged with its traceback.
+    SIGTERM unwinds the work, unless it has a handler of its own.
     """
     json_logging.to_stderr(package)
     try:
@@ -52,10 +52,10 @@ def run(package: str, work: Callable[[], int | None]) -> int:
 
 
 def default_signals_in_children() -> None:
-    """Have children begin with the default SIGINT and SIGQUIT, also where both are ignored here.
+    """Give children the default SIGINT and SIGQUIT, even where this process ignores both.
 
-    A shell starts a background job with both ignored. exec passes that on, but resets a signal that
-    is caught: so they are caught from now on, to no effect, and children can be interrupted.
+    A shell starts a background job with both ignored. exec inherits that, but resets a signal that
+    has a handler: so they get one that does nothing, and children can be interrupted.
     """
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -63,7 +63,7 @@ def default_signals_in_children() -> None:
 
 
 def stop_event() -> threading.Event:
-    """Return what SIGTERM and SIGINT set from now on, for work that ends where it suits it."""
+    """Return an event that SIGTERM and SIGINT set from now on, for work that stops by itself."""
     stop = threading.Event()
     for number in STOP_SIGNALS:
         signal.signal(number, lambda _number, _frame: stop.set())
@@ -71,7 +71,7 @@ def stop_event() -> threading.Event:
 
 
 def async_stop_event() -> asyncio.Event:
-    """Return what SIGTERM and SIGINT set in the running event loop."""
+    """Return an event that SIGTERM and SIGINT set in the running event loop."""
     stop = asyncio.Event()
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,4 +1,4 @@
-"""Logs as events: one JSON object a line, the name of what happened and its facts."""
+"""Structured logs: one JSON object a line, with an event's name and its fields."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ class JsonLines(logging.Formatter):
 
 
 def to_stderr(*packages: str, level: int = logging.INFO) -> None:
-    """Send the process's logs to standard error; others than its packages speak up from WARNING."""
+    """Send the process's logs to standard error; packages not named here log from WARNING up."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,7 +1,7 @@
-"""In-memory ports, for tests of this product and of what is built on it.
+"""In-memory ports, for tests of this product and of code built on it.
 
-They keep the promises of `movierec.ports` and fail on request: a contract suite runs on them and
-on the real ones alike. They are safe to use from several threads.
+They pass the same contract suite as the implementations in `movierec.aws`, and fail on request.
+They are thread-safe.
 """
 
 import threading
@@ -39,7 +39,7 @@ _NUMPY: Final[Mapping[ColumnType, str]] = {
 
 
 class FakeClock:
-    """A clock that stands still until it is moved."""
+    """A clock that moves only by `advance`."""
 
     def __init__(self, start: datetime = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)) -> None:
         self._now = start
@@ -49,7 +49,7 @@ class FakeClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move on by `seconds`, or back if negative."""
+        """Move forward by `seconds`, or back if negative."""
         self._now += timedelta(seconds=seconds)
 
 
@@ -121,7 +121,7 @@ class MemorySink:
         self._lock = threading.Lock()
 
     def publish(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
-        """Keep values; without any nothing happens. Raises MetricsError for what is no number."""
+        """Store values; without any nothing happens. Raises MetricsError for a non-finite one."""
         with self._lock:
             if self.fail_puts > 0:
                 self.fail_puts -= 1
@@ -153,7 +153,7 @@ class _Stored:
 class MemoryLake:
     """The lake's tables in memory, with Delta's rules for concurrent writers.
 
-    `rival()` opens the same tables as another writer would. The next `fail_appends` appends raise
+    `rival()` opens the same tables as another writer. The next `fail_appends` appends raise
     UnavailableError and change nothing; the next `lose_answers` appends after them commit and then
     raise UnavailableError, as when a connection breaks after the commit; the next `fail_reads`
     calls of the reading methods raise UnavailableError.
@@ -170,7 +170,7 @@ class MemoryLake:
         self._lock = threading.RLock()
 
     def rival(self) -> "MemoryLake":
-        """Return another writer on the same tables, which has seen nothing yet."""
+        """Return another writer on the same tables, which has read nothing yet."""
         other = MemoryLake()
         other._tables = self._tables
         other._lock = self._lock
@@ -200,7 +200,7 @@ class MemoryLake:
     def transaction(self, table: str, name: str) -> int | None:
         """Return the last committed sequence number of `name`, or None.
 
-        Looks at the table as it is now, and makes that the state `append` compares with.
+        Reads the table's present version, which becomes the one that `append` compares with.
         """
         with self._lock:
             stored = self._read(table)
@@ -254,7 +254,7 @@ class MemoryLake:
     def _refuse_if_stale(
         self, table: str, stored: _Stored, transactions: Mapping[str, int]
     ) -> None:
-        # A writer that never looked believes that its name was never used.
+        # A writer that has read nothing assumes that its name was never used.
         clash = [
             name
             for name in transactions
@@ -262,7 +262,7 @@ class MemoryLake:
         ]
         if clash:
             raise ConflictError(
-                f"{table}: another writer committed as {', '.join(clash)} since this one looked: "
+                f"{table}: another writer committed as {', '.join(clash)} since this one's read: "
                 "this one is stale and must stop"
             )
 
@@ -293,7 +293,7 @@ def _values(kind: ColumnType, values: npt.NDArray[Any] | Sequence[Any]) -> list[
     wanted = np.dtype(_NUMPY[kind])
     if not len(given):
         return []
-    # Same-kind alone would turn 70,000 into an int16 quietly: integers are compared as well.
+    # `same_kind` wraps 70,000 into an int16 silently: integers are compared as well.
     cast = given.astype(wanted, casting="same_kind")
     if wanted.kind == "i" and not np.array_equal(cast, given):
         raise OverflowError(f"a value does not fit {kind}")
@@ -315,5 +315,5 @@ def _aware(value: object) -> object:
 
 
 def _ports() -> tuple[type[Clock], type[ObjectStore], type[MetricSink], type[Lake]]:
-    """Have mypy hold these classes to the Protocols that they stand in for."""
+    """Have mypy check these classes against their Protocols."""
     return FakeClock, MemoryStore, MemorySink, MemoryLake

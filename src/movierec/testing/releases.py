@@ -1,6 +1,6 @@
-"""In-memory ports of releases: the API's function, its canary's alarms, the topic, invocations.
+"""In-memory ports of releases: function, canary alarms, notification topic, async invoker.
 
-One contract suite runs on them and on AWS's.
+They pass the same contract suite as the implementations in `movierec.aws`.
 """
 
 import threading
@@ -16,7 +16,7 @@ Answer = Callable[[str, str, Mapping[str, Any]], object]
 
 
 def answer_well(version: str, model_version: str, _event: Mapping[str, Any]) -> object:
-    """Answer as the API does when all is well."""
+    """Answer as a healthy API."""
     headers = {FUNCTION_VERSION: version, MODEL_VERSION: model_version}
     return {"statusCode": 200, "headers": headers, "body": "a,b"}
 
@@ -25,7 +25,7 @@ def answer_well(version: str, model_version: str, _event: Mapping[str, Any]) -> 
 class MemoryFunction:
     """A function with versions and one alias; `deploy` changes its code.
 
-    `answer` is what its versions say to an event. The next `fail_updates` changes of the alias
+    `answer` computes a version's answer to an event. The next `fail_updates` changes of the alias
     raise UnavailableError and change nothing; the next `lose_answers` change it and raise.
     """
 
@@ -47,7 +47,7 @@ class MemoryFunction:
         return self._alias
 
     def update_alias(self, split: TrafficSplit, release_id: str, *, over: Alias | None) -> None:
-        """Send users where a routing says. Raises ReleaseConflictError."""
+        """Set the alias's traffic split. Raises ReleaseConflictError for a stale revision."""
         with self._lock:
             self._fail("fail_updates")
             if (self._alias and self._alias.revision) != (over and over.revision):
@@ -56,7 +56,7 @@ class MemoryFunction:
             self._fail("lose_answers")
 
     def force_update(self, split: TrafficSplit, release_id: str) -> None:
-        """Send users where a routing says, whatever anybody else decided meanwhile."""
+        """Set the alias's traffic split whatever its revision."""
         with self._lock:
             self._fail("fail_updates")
             self._put(split, release_id)
@@ -97,28 +97,28 @@ class MemoryFunction:
 
 @dataclass(slots=True)
 class MemoryAlarms:
-    """Which versions are watched, and of which data are expected."""
+    """The versions with alarms, and those whose missing data is breaching."""
 
     armed: set[str] = field(default_factory=set)
     expecting: set[str] = field(default_factory=set)
 
     def create(self, version: str) -> None:
-        """Watch a version that is about to get its first users."""
+        """Create the alarms of a version that is about to get its first requests."""
         self.armed.add(version)
 
     def enable_missing_data(self, version: str) -> None:
-        """Also raise the alarm when a version that has had users for a while tells nothing."""
+        """Treat missing data as breaching, once a version has had requests for a while."""
         self.expecting.add(version)
 
     def delete(self, version: str) -> None:
-        """Watch a version no more."""
+        """Delete a version's alarms."""
         self.armed.discard(version)
         self.expecting.discard(version)
 
 
 @dataclass(slots=True)
 class MemoryAsyncInvoker:
-    """What a function was asked to do. The next `fail` events are refused."""
+    """Events queued for a function. The next `fail` events are refused."""
 
     events: list[Mapping[str, Any]] = field(default_factory=list)
     fail: int = 0
@@ -133,13 +133,13 @@ class MemoryAsyncInvoker:
 
 @dataclass(slots=True)
 class MemoryTopic:
-    """What was sent: subject, text and attributes. The next `fail` messages are refused."""
+    """Sent messages: subject, text and attributes. The next `fail` messages are refused."""
 
     sent: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
     fail: int = 0
 
     def publish(self, subject: str, text: str, attributes: Mapping[str, str]) -> str:
-        """Send a message to all who subscribed, and return its id."""
+        """Publish a message and return its id."""
         if self.fail > 0:
             self.fail -= 1
             raise UnavailableError("the topic: failed on request of the test")

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingest_worker.lag_metrics import Meter, publish_steadily
+from ingest_worker.lag_metrics import Meter, publish_periodically
 from movierec.metrics import (
     INGEST_DIMENSIONS,
     INGEST_LAG,
@@ -98,7 +98,7 @@ def waits(times):
 
 def test_it_publishes_at_once_and_on_idle_minutes_until_it_is_to_stop():
     sink, (wait, asked) = MemorySink(), waits(2)
-    publish_steadily(Meter(), sink, FakeClock(), every_s=60, wait=wait)
+    publish_periodically(Meter(), sink, FakeClock(), every_s=60, wait=wait)
 
     assert asked == [60, 60, 60]
     assert [by for _, by in sink.published] == [INGEST_DIMENSIONS] * 3
@@ -108,7 +108,7 @@ def test_it_publishes_at_once_and_on_idle_minutes_until_it_is_to_stop():
 def test_what_cannot_be_published_is_logged_and_the_next_minute_is(caplog):
     sink, (wait, _) = MemorySink(fail_puts=1), waits(1)
     with caplog.at_level("WARNING", logger="ingest_worker.lag_metrics"):
-        publish_steadily(Meter(), sink, FakeClock(), every_s=60, wait=wait)
+        publish_periodically(Meter(), sink, FakeClock(), every_s=60, wait=wait)
 
     assert [record.message for record in caplog.records] == ["metrics_not_published"]
     assert len(sink.published) == 1

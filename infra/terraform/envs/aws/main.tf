@@ -1,5 +1,5 @@
-# The whole on AWS. Credentials come from the environment; the state is kept in a bucket that is
-# there already (`terraform init -backend-config=backend.hcl`, see backend.hcl.example).
+# The platform on AWS. Credentials come from the environment; the state is in an existing bucket
+# (`terraform init -backend-config=backend.hcl`, see backend.hcl.example).
 
 terraform {
   required_version = ">= 1.6"

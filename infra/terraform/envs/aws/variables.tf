@@ -1,6 +1,6 @@
 variable "name_prefix" {
   type        = string
-  description = "What every name starts with; bucket names are unique in the world."
+  description = "Prefix of every name; bucket names are globally unique."
 }
 
 variable "region" {
@@ -34,7 +34,7 @@ variable "sizes" {
     ephemeral_mb = optional(number, 512)
     timeout_s    = optional(number, 900)
   }))
-  description = "What each function gets, by its folder. 10240 MB is AWS's most, and six cores."
+  description = "Memory, /tmp size and timeout of each function, by its folder. AWS's largest is 10240 MB, with six cores."
   default = {
     build_dataset    = { memory_mb = 10240, ephemeral_mb = 4096 }
     train_als        = { memory_mb = 10240, ephemeral_mb = 4096 }
@@ -48,61 +48,61 @@ variable "sizes" {
 
 variable "reserved_concurrency" {
   type        = number
-  description = "Calls of one function that may run at once; -1 in an account that has ten in all."
+  description = "Reserved concurrency of each function; -1 in an account with a limit of ten."
   default     = 1
 }
 
 variable "log_retention_days" {
   type        = number
-  description = "Days that log lines are kept."
+  description = "Retention of the logs, in days."
   default     = 30
 }
 
 variable "noncurrent_days" {
   type        = number
-  description = "Days that a replaced or deleted object can still be brought back."
+  description = "Days that a replaced or deleted object can be restored."
   default     = 30
 }
 
 variable "retrain_schedule" {
   type        = string
-  description = "When the retraining starts, as an EventBridge expression."
+  description = "Schedule of the retraining, as an EventBridge expression."
   default     = "rate(3 days)"
 }
 
 variable "upkeep_schedule" {
   type        = string
-  description = "When the lake's upkeep starts, as an EventBridge expression."
+  description = "Schedule of lake maintenance, as an EventBridge expression."
   default     = "rate(5 minutes)"
 }
 
 variable "upkeep_enabled" {
   type        = bool
-  description = "Whether that schedule starts anything."
+  description = "Whether that schedule is enabled."
   default     = true
 }
 
 variable "watch_retention_days" {
   type        = number
-  description = "Days that raw watch events stay in the lake; 0 keeps them for ever."
+  description = "Retention of raw watch events in the lake, in days; 0 keeps them for ever."
   default     = 180
 }
 
 variable "vacuum_retention_hours" {
   type        = number
-  description = "Hours that the lake keeps what was deleted or replaced, and can be read as it was."
+  description = "Hours that deleted or replaced files of the lake stay readable by time travel."
   default     = 720
 }
 
 variable "alert_emails" {
   type        = set(string)
-  description = "Addresses that hear of alarms; each has to confirm once."
+  description = "Mail addresses for alarms; each has to confirm once."
   default     = []
 }
 
 variable "release_policy" {
   type        = any
-  description = "What differs from the defaults of movierec.releases.policy.Policy, by field."
+  description = "Overrides of movierec.releases.policy.Policy's defaults, by field."
   default     = {}
 }
 
@@ -114,13 +114,13 @@ variable "release_after_retraining" {
 
 variable "release_emails" {
   type        = set(string)
-  description = "Addresses that hear of releases; each has to confirm once."
+  description = "Mail addresses for release notifications; each has to confirm once."
   default     = []
 }
 
 variable "slack_webhook" {
   type        = string
-  description = "URL that writes to a Slack channel; nothing is written if it is empty."
+  description = "URL of a Slack incoming webhook; no messages if it is empty."
   default     = ""
   sensitive   = true
 }

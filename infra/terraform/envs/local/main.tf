@@ -1,4 +1,4 @@
-# The whole against LocalStack, which the provider finds by AWS_ENDPOINT_URL in its environment.
+# The platform on LocalStack, which the provider finds by AWS_ENDPOINT_URL in its environment.
 
 terraform {
   required_version = ">= 1.6"
@@ -21,10 +21,10 @@ provider "aws" {
   access_key = "test"
   secret_key = "test"
 
-  # AWS's 25 attempts would take minutes to say that no emulator runs.
+  # AWS's 25 attempts would take minutes to fail without an emulator.
   max_retries = 3
 
-  # Buckets as paths: <bucket>.127.0.0.1 is no name.
+  # Path-style URLs: <bucket>.127.0.0.1 is no host name.
   s3_use_path_style = true
 
   # Each would be a call to AWS itself before the first resource.
@@ -56,6 +56,6 @@ module "platform" {
   release_policy = var.release_policy
   slack_webhook  = var.slack_webhook
 
-  # One machine for a trial: nothing in it is worth refusing to go.
+  # A local trial: `terraform destroy` deletes buckets with their objects.
   force_destroy = true
 }

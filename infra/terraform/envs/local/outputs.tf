@@ -14,17 +14,17 @@ output "function_arns" {
 }
 
 output "state_machine_arn" {
-  description = "ARN of the retraining."
+  description = "ARN of the retraining state machine."
   value       = module.platform.state_machine_arn
 }
 
 output "release_machine_arn" {
-  description = "ARN of the state machine that releases."
+  description = "ARN of the release state machine."
   value       = module.platform.release_machine_arn
 }
 
 output "releases_topic_arn" {
-  description = "ARN of the topic that people hear of releases on."
+  description = "ARN of the topic of release notifications."
   value       = module.platform.releases_topic_arn
 }
 
@@ -34,11 +34,11 @@ output "api_role_arn" {
 }
 
 output "topic_arn" {
-  description = "ARN of the topic that alarms speak on."
+  description = "ARN of the topic of alarms."
   value       = module.platform.topic_arn
 }
 
 output "alarm_names" {
-  description = "Names of the alarms that are always there."
+  description = "Names of the permanent alarms."
   value       = module.platform.alarm_names
 }

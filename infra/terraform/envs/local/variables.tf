@@ -14,7 +14,7 @@ variable "sizes" {
     ephemeral_mb = optional(number, 512)
     timeout_s    = optional(number, 900)
   }))
-  description = "What each function gets, by its folder. AWS's most, 10240 MB, is more than the machine may have."
+  description = "Memory, /tmp size and timeout of each function, by its folder. AWS's largest, 10240 MB, may exceed the machine's."
   default = {
     build_dataset    = { memory_mb = 4096, ephemeral_mb = 2048 }
     train_als        = { memory_mb = 4096, ephemeral_mb = 2048 }
@@ -28,61 +28,61 @@ variable "sizes" {
 
 variable "retrain_schedule" {
   type        = string
-  description = "When the retraining starts, as an EventBridge expression."
+  description = "Schedule of the retraining, as an EventBridge expression."
   default     = "rate(3 days)"
 }
 
 variable "upkeep_schedule" {
   type        = string
-  description = "When the lake's upkeep starts, as an EventBridge expression."
+  description = "Schedule of lake maintenance, as an EventBridge expression."
   default     = "rate(5 minutes)"
 }
 
 variable "upkeep_enabled" {
   type        = bool
-  description = "Whether that schedule starts anything."
+  description = "Whether that schedule is enabled."
   default     = true
 }
 
 variable "watch_retention_days" {
   type        = number
-  description = "Days that raw watch events stay in the lake; 0 keeps them for ever."
+  description = "Retention of raw watch events in the lake, in days; 0 keeps them for ever."
   default     = 180
 }
 
 variable "vacuum_retention_hours" {
   type        = number
-  description = "Hours that the lake keeps what was deleted or replaced, and can be read as it was."
+  description = "Hours that deleted or replaced files of the lake stay readable by time travel."
   default     = 720
 }
 
 variable "alert_emails" {
   type        = set(string)
-  description = "Addresses that hear of alarms."
+  description = "Mail addresses for alarms."
   default     = []
 }
 
 variable "alarm_period_s" {
   type        = number
-  description = "Seconds of metrics that an alarm looks at; the emulator takes 10 as well."
+  description = "Period of an alarm, in seconds; the emulator accepts 10 as well."
   default     = 60
 }
 
 variable "canary_alarm_period_s" {
   type        = number
-  description = "Seconds of metrics that a canary's alarm looks at: 10, 30 or a multiple of 60."
+  description = "Period of a canary's alarm, in seconds: 10, 30 or a multiple of 60."
   default     = 10
 }
 
 variable "release_policy" {
   type        = any
-  description = "What differs from the defaults of movierec.releases.policy.Policy, by field."
+  description = "Overrides of movierec.releases.policy.Policy's defaults, by field."
   default     = {}
 }
 
 variable "slack_webhook" {
   type        = string
-  description = "URL that writes to a Slack channel; nothing is written if it is empty."
+  description = "URL of a Slack incoming webhook; no messages if it is empty."
   default     = ""
   sensitive   = true
 }

@@ -1,11 +1,10 @@
-# The topic that people subscribe to, and the alarms that speak on it.
+# The alarm topic with its mail subscriptions, and the permanent alarms.
 #
 # Averages of 0/1 metrics, one metric an alarm: no metric math and no percentiles, so that the
-# emulator's alarms are AWS's.
+# emulator evaluates them as AWS does.
 
 locals {
-  # Of all versions together: whatever is released, these are on it. A canary's own, tighter
-  # alarms come and go with each release.
+  # On all versions together. A canary's own, tighter alarms exist as long as its release.
   of_api = {
     "api-errors" = {
       description = "Of the API's answers, more than ${var.error_share * 100}% are errors (5xx)."
@@ -25,7 +24,7 @@ locals {
     }
   }
 
-  # The worker tells its lag on idle minutes too: silence is no quiet night, it is nobody there.
+  # The worker publishes its lag on idle minutes too: missing data means that no worker runs.
   of_ingest = {
     "ingest-lag" = {
       description = "A line has waited more than ${var.ingest_lag_s} s to get from Kafka into the lake."
@@ -41,7 +40,7 @@ locals {
       namespace   = var.namespace
       metric      = "IngestLagSeconds"
       statistic   = "Minimum"
-      comparison  = "LessThanThreshold" # a lag never is: it is missing data that breaches
+      comparison  = "LessThanThreshold" # never true of a lag: only missing data breaches
       threshold   = 0
       missing     = "breaching"
       dimensions  = { service = var.ingest_service }
@@ -69,7 +68,7 @@ locals {
     }
   }]...)
 
-  # Told once an hour; two of them, since the schedule keeps no exact time.
+  # Published once an hour; a period of two, since the schedule is not exact.
   of_model = {
     "model-age" = {
       description = "The serving model is older than ${var.model_age_days} days: did retraining or releases stop?"
@@ -82,7 +81,7 @@ locals {
     }
   }
 
-  # A failure that a state machine catches it tells itself; a timeout of the whole it cannot.
+  # A state machine publishes caught failures itself; it cannot publish its own timeout.
   of_machines = merge([for name, arn in var.state_machine_arns : {
     for metric in ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"] :
     "${name}-${lower(trimprefix(metric, "Executions"))}" => {

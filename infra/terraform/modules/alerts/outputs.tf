@@ -1,5 +1,5 @@
 output "topic_arn" {
-  description = "The topic that alarms and failed retrainings speak on."
+  description = "ARN of the topic of alarms and failed retrainings."
   value       = aws_sns_topic.this.arn
 }
 

@@ -1,6 +1,6 @@
 variable "name_prefix" {
   type        = string
-  description = "What the alarms' names start with."
+  description = "Prefix of the alarms' names."
 }
 
 variable "topic_name" {
@@ -10,7 +10,7 @@ variable "topic_name" {
 
 variable "emails" {
   type        = set(string)
-  description = "Addresses that are told; each has to confirm once."
+  description = "Mail addresses for alarms; each has to confirm once."
   default     = []
 }
 
@@ -21,27 +21,27 @@ variable "namespace" {
 
 variable "api_service" {
   type        = string
-  description = "What the API calls itself in its metrics, whatever its version."
+  description = "Dimension `service` of the API's metrics, for all versions."
 }
 
 variable "ingest_service" {
   type        = string
-  description = "What the ingest workers call themselves in their metrics."
+  description = "Dimension `service` of the ingest workers' metrics."
 }
 
 variable "functions" {
   type        = set(string)
-  description = "Functions of which every failed call is told."
+  description = "Functions with an alarm on every failed call."
 }
 
 variable "state_machine_arns" {
   type        = map(string)
-  description = "State machines to watch, by the name that their alarms have."
+  description = "State machines with alarms, by the name in the alarms' names."
 }
 
 variable "quality_service" {
   type        = string
-  description = "Dimension `service` of the live quality."
+  description = "Dimension `service` of the live quality metrics."
 }
 
 variable "model_age_days" {
@@ -61,20 +61,20 @@ variable "slow_share" {
 
 variable "ingest_lag_s" {
   type        = number
-  description = "Seconds that a line may be in Kafka and not in the lake."
+  description = "Largest lag of the lake behind Kafka, in seconds."
 }
 
 variable "quarantine_share" {
   type        = number
-  description = "Share of the lines, 0-1, that may be junk."
+  description = "Share of the lines, 0-1, that may be quarantined."
 }
 
 variable "period_s" {
   type        = number
-  description = "Seconds of metrics that an alarm looks at."
+  description = "Period of an alarm, in seconds."
 }
 
 variable "ingest_period_s" {
   type        = number
-  description = "The same of the ingest workers' metrics, which come once a minute."
+  description = "Period of the ingest workers' alarms, in seconds; their metrics come once a minute."
 }

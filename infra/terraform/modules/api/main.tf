@@ -1,4 +1,4 @@
-# What the API's function needs around it. Chalice makes the function itself (app.py says the
+# Role and log group of the API's function. Chalice creates the function itself (app.py has the
 # routes), with this role and not with one of its own (`manage_iam_role: false`).
 
 resource "aws_iam_role" "this" {

@@ -10,7 +10,7 @@ variable "artifacts_bucket" {
 
 variable "log_retention_days" {
   type        = number
-  description = "Days that log lines are kept."
+  description = "Retention of the logs, in days."
 }
 
 variable "account_id" {

@@ -1,9 +1,9 @@
-# The operational brake: the topic that a canary's alarms speak on, the function that answers by
-# taking its users away, and the template that the alarms are made from.
+# Automatic rollback: the topic of a canary's alarms, its subscription by the rollback function, and
+# the template of the alarms.
 #
-# Alarms are on a version, which does not exist before it is published: so the release makes them,
-# from this template, and removes them when it ends. Averages of 0/1 metrics, one metric an alarm:
-# what the emulator evaluates as AWS does.
+# An alarm is on a version, which does not exist before it is published: so the release creates it
+# from this template, and deletes it at its end. Averages of 0/1 metrics, one metric an alarm: these
+# the emulator evaluates as AWS does.
 
 locals {
   alarm = {
@@ -14,10 +14,10 @@ locals {
     TreatMissingData   = "notBreaching"
   }
 
-  # Twenty seconds at least: a single error among a canary's first few answers is no reason.
+  # At least 20 s: one error among a canary's first answers must not roll it back.
   bad_periods = ceil(20 / var.period_s)
 
-  # Three minutes, whatever the period: a canary's few users may all be away for less.
+  # Three minutes, whatever the period: a canary's few requests may have shorter gaps.
   silent_periods = ceil(180 / var.period_s)
 
   of_calls = [
@@ -37,7 +37,7 @@ locals {
       Threshold        = var.error_share
       Dimensions       = local.of_calls
     }
-    # From outside: what is slow before and after the API's own clock, users wait for too.
+    # Lambda's own duration: it includes time before and after the API's own measurement.
     long = {
       AlarmDescription = "The canary's calls last more than ${var.duration_ms} ms on average."
       Namespace        = "AWS/Lambda"
@@ -62,7 +62,7 @@ locals {
       Threshold        = var.slow_share
       Dimensions       = local.of_version
     }
-    # Put once the canary has had users for a while: one that tells nothing serves nobody.
+    # Created once the canary has had requests for a while: then missing data means that it is down.
     silent = {
       AlarmDescription   = "The canary has users, and has told nothing for ${local.silent_periods * var.period_s} seconds."
       Namespace          = var.namespace

@@ -1,9 +1,9 @@
 output "topic_arn" {
-  description = "ARN of the topic that a canary's alarms speak on."
+  description = "ARN of the topic of a canary's alarms."
   value       = aws_sns_topic.this.arn
 }
 
 output "template" {
-  description = "Arguments of PutMetricAlarm for each kind of alarm, with {version} where the version goes."
+  description = "Arguments of PutMetricAlarm for each kind of alarm, with the placeholder {version}."
   value       = local.template
 }

@@ -1,21 +1,21 @@
 variable "name_prefix" {
   type        = string
-  description = "What every name starts with."
+  description = "Prefix of every name."
 }
 
 variable "topic_name" {
   type        = string
-  description = "Name of the topic that a canary's alarms speak on."
+  description = "Name of the topic of a canary's alarms."
 }
 
 variable "topic_arn" {
   type        = string
-  description = "ARN that the topic will have."
+  description = "ARN of that topic."
 }
 
 variable "rollback_arn" {
   type        = string
-  description = "ARN of the function that takes the users away."
+  description = "ARN of the rollback function."
 }
 
 variable "rollback_name" {
@@ -30,7 +30,7 @@ variable "api_function" {
 
 variable "alias" {
   type        = string
-  description = "Name of the alias that users come through."
+  description = "Name of the alias that routes requests."
 }
 
 variable "namespace" {
@@ -50,10 +50,10 @@ variable "slow_share" {
 
 variable "duration_ms" {
   type        = number
-  description = "How long a canary's calls may last on average, cold starts and all."
+  description = "Milliseconds that a canary's calls may last on average, cold starts included."
 }
 
 variable "period_s" {
   type        = number
-  description = "Seconds of metrics that an alarm looks at."
+  description = "Period of an alarm, in seconds."
 }

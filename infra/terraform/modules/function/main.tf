@@ -1,7 +1,7 @@
-# One Lambda function, the role that is its alone, and its log group.
+# One Lambda function with its own role and log group.
 
-# Named by its content: what a key holds never changes, so that the function need not wait for the
-# bucket to keep versions, which takes the provider a second to see.
+# Keys are content hashes: an object never changes, so the function need not wait for the bucket's
+# versioning, which takes the provider a second to confirm.
 resource "aws_s3_object" "package" {
   bucket = var.packages_bucket
   key    = "functions/${var.name}/${filesha256(var.package_path)}.zip"
@@ -80,6 +80,6 @@ resource "aws_lambda_function" "this" {
     log_group  = aws_cloudwatch_log_group.this.name
   }
 
-  # A first call must find the log group, or Lambda would make one that never forgets.
+  # A first call must find the log group, or Lambda would create one without retention.
   depends_on = [aws_iam_role_policy.this]
 }

@@ -5,7 +5,7 @@ variable "name" {
 
 variable "description" {
   type        = string
-  description = "What the function does, in one line."
+  description = "Description of the function, in one line."
 }
 
 variable "handler" {
@@ -30,7 +30,7 @@ variable "memory_mb" {
 
 variable "timeout_s" {
   type        = number
-  description = "Seconds after which a call is ended; AWS allows 900."
+  description = "Timeout of a call, in seconds; AWS allows 900."
 }
 
 variable "ephemeral_mb" {
@@ -41,7 +41,7 @@ variable "ephemeral_mb" {
 
 variable "reserved_concurrency" {
   type        = number
-  description = "Calls that may run at once; -1 leaves it to the account."
+  description = "Reserved concurrency; -1 for the account's pool."
   default     = -1
 }
 
@@ -58,13 +58,13 @@ variable "statements" {
     resources = list(string)
     prefixes  = optional(list(string), [])
   }))
-  description = "What the function may do besides writing its log; `prefixes` limits what it may list."
+  description = "Permissions of the function besides writing its log; `prefixes` restricts listing."
   default     = []
 }
 
 variable "log_retention_days" {
   type        = number
-  description = "Days that log lines are kept."
+  description = "Retention of the logs, in days."
 }
 
 variable "account_id" {

@@ -1,8 +1,8 @@
-# What the state machines here have in common: a role, whom they tell that an execution failed, and
-# what they try again. The definition is each one's own.
+# The common parts of the state machines: a role, the states that publish a failure, and the retry
+# of a call. Each has its own definition.
 
 locals {
-  # What AWS asks every caller of Lambda to retry, and what a busy account answers:
+  # Errors that AWS recommends every caller of Lambda to retry, and throttling:
   # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
   lambda_errors = [
     "Lambda.ClientExecutionTimeoutException",
@@ -10,7 +10,7 @@ locals {
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
-    # A function that was just made, or slept for weeks, is Pending for a moment:
+    # A function that is new, or idle for weeks, is Pending for a moment:
     # https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
     "Lambda.ResourceConflictException",
     "Lambda.ResourceNotReadyException",

@@ -1,11 +1,11 @@
 output "role_arn" {
-  description = "ARN of the state machine's role, once it may do what it must."
+  description = "ARN of the state machine's role, after its permissions are attached."
   value       = aws_iam_role.this.arn
   depends_on  = [aws_iam_role_policy.this]
 }
 
 output "retry" {
-  description = "Retry of a state that calls a function."
+  description = "Retry block of a state that calls a function."
   value = [{
     ErrorEquals     = concat(local.lambda_errors, var.retried_errors)
     IntervalSeconds = 2
@@ -16,7 +16,7 @@ output "retry" {
 }
 
 output "failing" {
-  description = "The states that tell of the error at $.failure and fail: TellFailure, Failed."
+  description = "The states that publish the error at $.failure and fail: TellFailure, Failed."
   value = {
     TellFailure = {
       Type     = "Task"

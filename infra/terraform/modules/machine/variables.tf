@@ -5,18 +5,18 @@ variable "name" {
 
 variable "statements" {
   type        = list(object({ sid = string, action = string, resources = list(string) }))
-  description = "What the state machine may do, besides telling of its failures."
+  description = "Permissions of the state machine, besides publishing its failures."
 }
 
 variable "retried_errors" {
   type        = list(string)
   default     = []
-  description = "Errors of the functions themselves that pass; others fail the same way again."
+  description = "Errors of the functions that are transient; others are not retried."
 }
 
 variable "alerts_topic_arn" {
   type        = string
-  description = "ARN of the topic that hears of an execution that failed."
+  description = "ARN of the topic of failed executions."
 }
 
 variable "account_id" {

@@ -1,4 +1,4 @@
-# Where people hear of releases: mail to all who subscribed, and a chat through a function.
+# Release notifications: a topic with mail subscriptions, and a function that forwards to Slack.
 
 resource "aws_sns_topic" "this" {
   name = var.topic_name

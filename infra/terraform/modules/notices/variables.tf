@@ -5,12 +5,12 @@ variable "topic_name" {
 
 variable "emails" {
   type        = set(string)
-  description = "Addresses that hear of releases; each has to confirm once."
+  description = "Mail addresses for release notifications; each has to confirm once."
 }
 
 variable "notify_arn" {
   type        = string
-  description = "ARN of the function that writes to the chat."
+  description = "ARN of the function that writes to Slack."
 }
 
 variable "notify_name" {

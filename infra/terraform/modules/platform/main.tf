@@ -1,7 +1,7 @@
-# The whole: what envs/local and envs/aws both consist of.
+# The platform that envs/local and envs/aws share.
 #
-# Names and ARNs that follow from names are made here, not read back from what was made. So a role
-# does not wait for a bucket, and a plan shows every policy in full.
+# Names, and ARNs that follow from them, are computed here, not read from created resources. So a
+# role does not wait for a bucket, and a plan shows every policy in full.
 
 locals {
   name = var.name_prefix
@@ -35,7 +35,7 @@ locals {
   write  = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]
   delete = ["s3:DeleteObject"]
 
-  # What moves users from one version of the API to another, and writes down why.
+  # Permissions to change the API's traffic split and its release log.
   releasing = [
     { sid = "ReadModels", actions = ["s3:GetObject"], resources = ["${local.s3.artifacts}/models/*"] },
     { sid = "WriteReleases", actions = local.write, resources = ["${local.s3.artifacts}/releases/*"] },
@@ -96,7 +96,7 @@ locals {
     }
     train_als = {
       description = "Trains a model on a dataset."
-      # implicit runs its own threads; BLAS threads below them only get in the way.
+      # implicit has its own threads; BLAS threads below them would oversubscribe the CPUs.
       environment = { OPENBLAS_NUM_THREADS = "1" }
       statements = [
         { sid = "ReadDatasets", actions = ["s3:GetObject"], resources = ["${local.s3.artifacts}/datasets/*"] },
@@ -124,7 +124,7 @@ locals {
           ]
           resources = [local.api_arn, "${local.api_arn}:*"]
         },
-        # A function's configuration is updated with its role, which Lambda is given anew.
+        # UpdateFunctionConfiguration passes the function's role.
         { sid = "PassRole", actions = ["iam:PassRole"], resources = [local.api_role_arn] },
       ])
     }

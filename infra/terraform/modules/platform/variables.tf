@@ -1,6 +1,6 @@
 variable "name_prefix" {
   type        = string
-  description = "What every name starts with; bucket names are unique in the world."
+  description = "Prefix of every name; bucket names are globally unique."
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name_prefix))
@@ -34,24 +34,24 @@ variable "sizes" {
     ephemeral_mb = optional(number, 512)
     timeout_s    = optional(number, 900)
   }))
-  description = "What each function gets, by its folder."
+  description = "Memory, /tmp size and timeout of each function, by its folder."
 }
 
 variable "reserved_concurrency" {
   type        = number
-  description = "Calls of one function that may run at once; -1 leaves it to the account."
+  description = "Reserved concurrency of each function; -1 for the account's pool."
   default     = 1
 }
 
 variable "log_retention_days" {
   type        = number
-  description = "Days that log lines are kept."
+  description = "Retention of the logs, in days."
   default     = 30
 }
 
 variable "noncurrent_days" {
   type        = number
-  description = "Days that a replaced or deleted object can still be brought back."
+  description = "Days that a replaced or deleted object can be restored."
   default     = 30
 }
 
@@ -63,54 +63,54 @@ variable "force_destroy" {
 
 variable "retrain_schedule" {
   type        = string
-  description = "When the retraining starts, as an EventBridge expression."
+  description = "Schedule of the retraining, as an EventBridge expression."
   default     = "rate(3 days)"
 }
 
 variable "retrain_enabled" {
   type        = bool
-  description = "Whether the schedule starts anything."
+  description = "Whether that schedule is enabled."
   default     = true
 }
 
 variable "upkeep_schedule" {
   type        = string
-  description = "When the lake's upkeep starts, as an EventBridge expression."
+  description = "Schedule of lake maintenance, as an EventBridge expression."
   default     = "rate(5 minutes)"
 }
 
 variable "upkeep_enabled" {
   type        = bool
-  description = "Whether that schedule starts anything."
+  description = "Whether that schedule is enabled."
   default     = true
 }
 
 variable "watch_retention_days" {
   type        = number
-  description = "Days that raw watch events stay in the lake; 0 keeps them for ever."
+  description = "Retention of raw watch events in the lake, in days; 0 keeps them for ever."
   default     = 180
 }
 
 variable "vacuum_retention_hours" {
   type        = number
-  description = "Hours that the lake keeps what was deleted or replaced, and can be read as it was."
+  description = "Hours that deleted or replaced files of the lake stay readable by time travel."
   default     = 720
 
   validation {
     condition     = var.vacuum_retention_hours >= 168
-    error_message = "vacuum_retention_hours: a week, 168, or more, or files still in use would be taken."
+    error_message = "vacuum_retention_hours: a week, 168, or more, or vacuum would remove files still in use."
   }
 }
 
 variable "retrain_timeout_s" {
   type        = number
-  description = "Seconds after which a retraining is given up: two functions and their retries."
+  description = "Timeout of a retraining, in seconds: two functions and their retries."
   default     = 3600
 }
 
 variable "alert_emails" {
   type        = set(string)
-  description = "Addresses that hear of alarms; each has to confirm once."
+  description = "Mail addresses for alarms; each has to confirm once."
   default     = []
 }
 
@@ -128,37 +128,37 @@ variable "alarm_slow_share" {
 
 variable "alarm_period_s" {
   type        = number
-  description = "Seconds of metrics that an alarm looks at."
+  description = "Period of an alarm, in seconds."
   default     = 60
 }
 
 variable "alarm_ingest_lag_s" {
   type        = number
-  description = "Seconds that a line may be in Kafka and not in the lake. A restart or a rebalance takes under a minute, and Kafka keeps lines for days: time enough to act."
+  description = "Largest lag of the lake behind Kafka, in seconds. A restart or a rebalance takes under a minute, and Kafka keeps lines for days: time enough to act."
   default     = 300
 }
 
 variable "alarm_quarantine_share" {
   type        = number
-  description = "Share of a minute's lines, 0-1, that may be junk. The course's stream has 0.002; a kind of line that changed its form is a twentieth or more."
+  description = "Share of a minute's lines, 0-1, that may be quarantined. The course's stream has 0.002; a kind of line whose format changes is a twentieth or more."
   default     = 0.05
 }
 
 variable "alarm_ingest_period_s" {
   type        = number
-  description = "Seconds of the ingest workers' metrics that an alarm looks at. They tell theirs once a minute, not on the second: 300 hold four at least."
+  description = "Period of the ingest workers' alarms, in seconds. They publish once a minute, not on the second: 300 have at least four data points."
   default     = 300
 }
 
 variable "release_policy" {
   type        = any
-  description = "What differs from the defaults of movierec.releases.policy.Policy, by field."
+  description = "Overrides of movierec.releases.policy.Policy's defaults, by field."
   default     = {}
 }
 
 variable "release_timeout_s" {
   type        = number
-  description = "Seconds after which a release's execution is given up: all its steps at their limits."
+  description = "Timeout of a release's execution, in seconds: all its steps at their limits."
   default     = 259200
 }
 
@@ -170,20 +170,20 @@ variable "release_after_retraining" {
 
 variable "release_emails" {
   type        = set(string)
-  description = "Addresses that hear of releases; each has to confirm once."
+  description = "Mail addresses for release notifications; each has to confirm once."
   default     = []
 }
 
 variable "slack_webhook" {
   type        = string
-  description = "URL that writes to a Slack channel; nothing is written if it is empty."
+  description = "URL of a Slack incoming webhook; no messages if it is empty."
   default     = ""
   sensitive   = true
 }
 
 variable "canary_alarm_period_s" {
   type        = number
-  description = "Seconds of metrics that a canary's alarm looks at: 10, 30 or a multiple of 60. Below 60, AWS has nothing to show for Lambda's own metrics."
+  description = "Period of a canary's alarm, in seconds: 10, 30 or a multiple of 60. Lambda's own metrics have no resolution below 60."
   default     = 60
 }
 
@@ -195,7 +195,7 @@ variable "canary_error_share" {
 
 variable "canary_duration_ms" {
   type        = number
-  description = "How long a canary's calls may last on average before it is rolled back; the proxy waits for 400 ms."
+  description = "Milliseconds that a canary's calls may last on average before it is rolled back; the proxy's deadline is 400 ms."
   default     = 300
 }
 
@@ -207,7 +207,7 @@ variable "canary_slow_share" {
 
 variable "evaluate_schedule" {
   type        = string
-  description = "When the live quality is measured outside of releases, as an EventBridge expression."
+  description = "Schedule of the online evaluation outside of releases, as an EventBridge expression."
   default     = "rate(1 hour)"
 }
 

@@ -1,6 +1,6 @@
-# A release: from a gated model or new code to promoted or rolled back. What each action does, and
-# what has been done, is the rollout function's affair; this is the order, the waiting and the
-# patience. An execution that dies is started again with the same release_id and goes on.
+# A release: from a model or new code to promoted or rolled back. The rollout function has the actions
+# and their log; this has their order, waits and retries. An execution that dies is started again
+# with the same release_id and continues.
 #
 # Input, all of it optional:
 #   {"release_id": "", "request": {"model_version": "", "code": false, "again": false}, "policy": {}}
@@ -16,7 +16,7 @@ module "machine" {
       resources = [var.rollout_arn, var.evaluate_online_arn]
     },
   ]
-  # What another hand on the alias, or a store that does not answer for a moment, leads to.
+  # Errors of a concurrent change of the alias, or of a store that is briefly unavailable.
   retried_errors   = ["ReleaseConflictError", "UnavailableError"]
   alerts_topic_arn = var.alerts_topic_arn
   account_id       = var.account_id
@@ -38,16 +38,16 @@ locals {
     Catch          = local.catch
   }
 
-  # The same release whichever state asks: named by the input, or by when the execution began.
+  # The same release in every state: named by the input, or by the execution's start time.
   release = {
     "release_id.$" = "$.release_id"
     "started_at.$" = "$$.Execution.StartTime"
   }
 
-  # A path to a field that is not there would end the execution: so every field is there.
+  # A path to a missing field would end the execution: so every field is set.
   no_input = "States.StringToJson('{\"release_id\":\"\",\"request\":{},\"policy\":{}}')"
 
-  # After each of these a release may have ended: its own fault, or somebody's brake.
+  # After each of these the release may have ended: it failed, or it was rolled back.
   in_order = { Check = "Cut", Cut = "Test", Test = "Advance" }
 
   actions = {

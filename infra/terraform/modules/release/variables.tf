@@ -5,22 +5,22 @@ variable "name" {
 
 variable "rollout_arn" {
   type        = string
-  description = "ARN of the function that carries a release's actions out."
+  description = "ARN of the rollout function."
 }
 
 variable "evaluate_online_arn" {
   type        = string
-  description = "ARN of the function that compares canary and stable version."
+  description = "ARN of the online evaluation function."
 }
 
 variable "alerts_topic_arn" {
   type        = string
-  description = "ARN of the topic that hears of an execution that failed."
+  description = "ARN of the topic of failed executions."
 }
 
 variable "timeout_s" {
   type        = number
-  description = "Seconds after which an execution is given up; its release can be resumed."
+  description = "Timeout of an execution, in seconds; its release can be resumed."
 }
 
 variable "account_id" {

@@ -1,9 +1,9 @@
-# The retraining: a dataset from the lake, then a model from the dataset. What fails for good is
-# told to the topic, with the error's own words.
+# The retraining: a dataset from the lake, then a model from the dataset. A failure after all retries
+# is published to the topic, with the error's message.
 #
 # Input, all of it optional:
 #   {"dataset": <event of build_dataset>, "model": <event of train_als>, "release": true}
-# With "release", the new model is released. Output: what train_als answered.
+# With "release", the new model is released. Output: train_als's answer.
 
 module "machine" {
   source = "../machine"
@@ -39,7 +39,7 @@ locals {
     Catch    = local.catch
   }
 
-  # A path to a field that is not there would end the execution: so every field is there.
+  # A path to a missing field would end the execution: so every field is set.
   no_input = "States.StringToJson('{\"dataset\":{},\"model\":{},\"release\":false}')"
 }
 

@@ -10,22 +10,22 @@ variable "build_dataset_arn" {
 
 variable "train_als_arn" {
   type        = string
-  description = "The function that trains a model; it gets what build_dataset answered, too."
+  description = "The function that trains a model; build_dataset's answer is part of its input."
 }
 
 variable "topic_arn" {
   type        = string
-  description = "SNS topic that hears of a failed retraining."
+  description = "SNS topic of failed retrainings."
 }
 
 variable "release_machine_arn" {
   type        = string
-  description = "ARN of the state machine that releases a model."
+  description = "ARN of the release state machine."
 }
 
 variable "timeout_s" {
   type        = number
-  description = "Seconds after which a retraining is given up."
+  description = "Timeout of a retraining, in seconds."
 }
 
 variable "account_id" {

@@ -1,5 +1,5 @@
-# Starts something at a steady rate: a state machine, in a role of this rule's own, or a function,
-# which has to allow it: EventBridge takes no role for one.
+# An EventBridge rule that starts a state machine, with a role of its own, or a function, which needs
+# a permission instead: EventBridge supports no role for functions.
 
 resource "aws_cloudwatch_event_rule" "this" {
   name                = var.name

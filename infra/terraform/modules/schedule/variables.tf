@@ -5,7 +5,7 @@ variable "name" {
 
 variable "description" {
   type        = string
-  description = "What the rule does, in one line."
+  description = "Description of the rule, in one line."
 }
 
 variable "schedule" {
@@ -15,28 +15,28 @@ variable "schedule" {
 
 variable "enabled" {
   type        = bool
-  description = "Whether the rule starts anything."
+  description = "Whether the rule is enabled."
 }
 
 variable "target_arn" {
   type        = string
-  description = "What to start."
+  description = "ARN of the target."
 }
 
 variable "function_name" {
   type        = string
-  description = "Name of the function that is started; null for a state machine."
+  description = "Name of the target function; null for a state machine."
   default     = null
 }
 
 variable "input" {
   type        = any
-  description = "Input of each execution or call; without one it is EventBridge's own event."
+  description = "Input of each execution or call; EventBridge's own event by default."
   default     = null
 
   validation {
     condition     = jsonencode(var.input) != "{}"
-    error_message = "An empty input is never sent by the emulator: leave it out, or say something."
+    error_message = "The emulator never sends an empty input: leave it out, or set one."
   }
 }
 

@@ -1,6 +1,5 @@
-# Buckets: the lake, the artifacts, the Lambda packages. None is readable from outside, none speaks
-# plain HTTP, and every overwrite or deletion can be undone for `noncurrent_days`. S3 encrypts them all
-# by itself since 2023.
+# Buckets: the lake, the artifacts, the Lambda packages. None is public, none accepts plain HTTP, and
+# every overwrite or deletion can be undone for `noncurrent_days`. S3 encrypts by default since 2023.
 
 locals {
   names = { for use in ["lake", "artifacts", "packages"] : use => "${var.name_prefix}-${use}" }
@@ -49,15 +48,15 @@ resource "aws_s3_bucket_policy" "tls_only" {
     }]
   })
 
-  # S3 refuses two changes of one bucket's access at once (OperationAborted).
+  # S3 refuses concurrent changes of one bucket's access (OperationAborted).
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 
-# Nothing may depend on these: the provider watches each for 50 s to see that S3 keeps it.
+# No resource may depend on these: the provider polls each for 50 s to confirm it.
 #
-# No rule expires what is current. In the lake that would pull files out from under a Delta table,
-# whose log still names them: events past their retention are deleted as rows and vacuumed, and it
-# is the vacuumed files, noncurrent by then, that end here.
+# No rule expires current objects. In the lake that would delete files that a Delta table's log still
+# names: events past their retention are deleted as rows and vacuumed, and only the vacuumed files,
+# noncurrent by then, expire here.
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   for_each = aws_s3_bucket.this
 

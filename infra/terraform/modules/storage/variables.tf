@@ -1,16 +1,16 @@
 variable "name_prefix" {
   type        = string
-  description = "What the buckets' names start with; on AWS they are unique in the world."
+  description = "Prefix of the buckets' names; on AWS they are globally unique."
 }
 
 variable "noncurrent_days" {
   type        = number
-  description = "Days that a replaced or deleted object can still be brought back."
+  description = "Days that a replaced or deleted object can be restored."
 }
 
 variable "incomplete_upload_days" {
   type        = number
-  description = "Days after which the parts of an upload that never ended are dropped."
+  description = "Days after which the parts of an incomplete upload are deleted."
   default     = 2
 }
 

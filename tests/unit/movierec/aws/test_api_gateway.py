@@ -177,7 +177,7 @@ def test_a_permission_that_is_there_is_enough(lab: Lab) -> None:
 
 
 def test_a_permission_that_an_update_prevented_is_no_permission(lab: Lab) -> None:
-    """Else stage `live` would answer 500 to everybody: it may not invoke the alias."""
+    """Else stage `live` would answer 500 to all requests: it may not invoke the alias."""
     lab.permissions.updating = True
 
     with pytest.raises(ReleaseConflictError, match="invoke"):

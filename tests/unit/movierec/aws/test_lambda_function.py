@@ -18,11 +18,11 @@ from movierec.releases.traffic_split import TrafficSplit
 from tests.unit.movierec.aws.lambda_function_lab import FUNCTION, M1, M2, Client, Lab
 
 
-def test_before_the_first_release_nobody_is_routed(lab: Lab) -> None:
+def test_before_the_first_release_nothing_is_routed(lab: Lab) -> None:
     assert lab.releases.split() is None
 
 
-def test_the_first_release_gets_everybody(lab: Lab) -> None:
+def test_the_first_release_gets_all_requests(lab: Lab) -> None:
     lab.answer("1", M1)
 
     _, split = ByHand(lab.releases).release_now(M1, "first", canary_percent=5)
@@ -52,7 +52,7 @@ def test_a_later_release_gets_its_share(lab: Lab) -> None:
     assert lab.releases.split() == TrafficSplit("1", "2", 20)
 
 
-def test_a_later_release_without_a_share_gets_everybody(lab: Lab) -> None:
+def test_a_later_release_without_a_share_gets_all_requests(lab: Lab) -> None:
     lab.answer("1", M1)
     ByHand(lab.releases).release_now(M1)
     lab.clock.advance(1)
@@ -172,7 +172,7 @@ def test_without_a_function_one_is_told_how_to_get_one(lab: Lab) -> None:
 
 
 class Settling(Client):
-    """A function that is being updated for the first `polls` looks; that for the alias is one."""
+    """A function that is being updated for the first `polls` reads; that for the alias is one."""
 
     def __init__(self, polls: int, status: str = "InProgress") -> None:
         super().__init__()

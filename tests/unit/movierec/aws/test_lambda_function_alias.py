@@ -81,7 +81,7 @@ def test_a_share_set_is_the_share_described(lab: Lab, percent: float) -> None:
     assert lab.releases.split() == TrafficSplit("1", "2", percent)
 
 
-def test_promotion_sends_everybody_to_the_canary(lab: Lab) -> None:
+def test_promotion_sends_all_requests_to_the_canary(lab: Lab) -> None:
     lab.with_canary()
 
     assert ByHand(lab.releases).promote() == TrafficSplit("2")
@@ -89,7 +89,7 @@ def test_promotion_sends_everybody_to_the_canary(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("percent", [0, 20, 100])
-def test_a_rollback_sends_everybody_back(lab: Lab, percent: float) -> None:
+def test_a_rollback_sends_all_requests_back(lab: Lab, percent: float) -> None:
     lab.with_canary()
     ByHand(lab.releases).set_weights(percent)
 
@@ -141,7 +141,7 @@ def test_a_rollback_is_bound_to_no_state(lab: Lab) -> None:
 
 
 def test_two_who_take_the_same_step_do_not_both_take_it(lab: Lab) -> None:
-    """The other's record appears between our look and our write."""
+    """The other's record appears between our read and our write."""
     lab.with_canary()
 
     class Raced(MemoryStore):

@@ -107,7 +107,7 @@ def test_a_release_is_followed_to_its_end():
 
     def sleep(_seconds):
         asked.append(ticker.status)
-        lab.look(release, "worse" if len(asked) > 1 else "unclear", seconds=1)
+        lab.tick(release, "worse" if len(asked) > 1 else "unclear", seconds=1)
 
     found = release_execution.follow(
         lab.releases, release, running=lambda: True, ticker=ticker, sleep=sleep

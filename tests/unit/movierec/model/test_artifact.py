@@ -1,4 +1,4 @@
-"""An artifact is its bytes: the same model, the same files; a wrong file is noticed."""
+"""An artifact is its bytes: the same model, the same files; a wrong file is refused."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone

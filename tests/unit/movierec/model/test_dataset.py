@@ -37,11 +37,11 @@ def entries(dataset):
     return dict(zip(zip(users, movies, strict=True), values, strict=True))
 
 
-LOOK = [(1, 0, 90, 10), (1, 1, 50, 20), (2, 0, 95, 15), (2, 2, 70, 40), (2, 1, 80, 12)]
+VIEWINGS = [(1, 0, 90, 10), (1, 1, 50, 20), (2, 0, 95, 15), (2, 2, 70, 40), (2, 1, 80, 12)]
 
 
 def test_watching_and_rating_the_same_movie_is_one_interaction():
-    found = entries(datasets.build(evidence(LOOK, [(1, 0, 4, 30), (2, 3, 5, 11)]), SMALL))
+    found = entries(datasets.build(evidence(VIEWINGS, [(1, 0, 4, 30), (2, 3, 5, 11)]), SMALL))
     assert len(found) == 6
     strength, rating, last_at, _ = found[1, "a"]
     assert strength == pytest.approx((0.9 + 2 / 3) / 2)
@@ -51,13 +51,13 @@ def test_watching_and_rating_the_same_movie_is_one_interaction():
 
 def test_the_order_of_evidence_does_not_matter():
     rated = [(1, 0, 4, 30), (2, 3, 5, 11)]
-    one = datasets.pack(datasets.build(evidence(LOOK, rated), SMALL))
-    other = datasets.pack(datasets.build(evidence(LOOK[::-1], rated[::-1]), SMALL))
+    one = datasets.pack(datasets.build(evidence(VIEWINGS, rated), SMALL))
+    other = datasets.pack(datasets.build(evidence(VIEWINGS[::-1], rated[::-1]), SMALL))
     assert one == other
 
 
 def test_rows_are_sorted_users_and_their_movies_sorted():
-    dataset = datasets.build(evidence(LOOK), SMALL)
+    dataset = datasets.build(evidence(VIEWINGS), SMALL)
     assert dataset.user_ids.tolist() == [1, 2]
     assert dataset.indptr.tolist() == [0, 2, 5]
     assert dataset.movies.tolist() == [0, 1, 0, 1, 2]
@@ -91,7 +91,7 @@ def test_a_scale_of_ten_is_a_parameter():
 
 
 def test_a_disliked_movie_is_kept_as_seen():
-    found = entries(datasets.build(evidence(LOOK, [(1, 0, 1, 30)]), SMALL))
+    found = entries(datasets.build(evidence(VIEWINGS, [(1, 0, 1, 30)]), SMALL))
     assert found[1, "a"][:2] == (0.0, 1)
 
 
@@ -113,7 +113,7 @@ def test_a_movie_that_everybody_leaves_at_once_was_not_seen_to_its_end():
 
 def test_movies_of_too_few_users_are_left_out_and_the_rest_renumbered():
     dataset = datasets.build(
-        evidence(LOOK, adult=[True, False, False, False]), replace(SMALL, min_movie_users=2)
+        evidence(VIEWINGS, adult=[True, False, False, False]), replace(SMALL, min_movie_users=2)
     )
     assert dataset.movie_ids == ("a", "b")
     assert set(dataset.movies.tolist()) == {0, 1}
@@ -141,36 +141,36 @@ def test_no_event_of_training_is_newer_than_any_held_out():
 
 
 @pytest.mark.parametrize(
-    ("look", "parameters", "complaint"),
+    ("viewings", "parameters", "complaint"),
     [
         ([], SMALL, "0 users"),
-        (LOOK, replace(SMALL, min_users=3), "2 users"),
-        (LOOK, replace(SMALL, min_interactions=6), "5 interactions"),
+        (VIEWINGS, replace(SMALL, min_users=3), "2 users"),
+        (VIEWINGS, replace(SMALL, min_interactions=6), "5 interactions"),
         ([(1, 0, 9, 1), (2, 1, 9, 1)], SMALL, "none can be held out"),
         ([(1, 0, 99, 1), (2, 1, 99, 2)], SMALL, "none can be held out"),
     ],
 )
-def test_too_little_data_is_refused_with_what_to_do(look, parameters, complaint):
+def test_too_little_data_is_refused_with_what_to_do(viewings, parameters, complaint):
     with pytest.raises(DatasetError, match=f"(?s){complaint}.*(longer|more days)"):
-        datasets.build(evidence(look), parameters)
+        datasets.build(evidence(viewings), parameters)
 
 
 def test_unpacked_is_what_was_packed():
-    dataset = datasets.build(evidence(LOOK), SMALL)
+    dataset = datasets.build(evidence(VIEWINGS), SMALL)
     files = datasets.pack(dataset)
     assert set(files) == set(datasets.FILES)
     assert datasets.pack(datasets.unpack(files)) == files
 
 
 def test_a_missing_file_is_named():
-    files = datasets.pack(datasets.build(evidence(LOOK), SMALL))
+    files = datasets.pack(datasets.build(evidence(VIEWINGS), SMALL))
     del files["part.npy"]
     with pytest.raises(ArtifactError, match=r"part\.npy"):
         datasets.unpack(files)
 
 
 def test_an_id_depends_on_content_parameters_and_lake_version_alone():
-    files = datasets.pack(datasets.build(evidence(LOOK), SMALL))
+    files = datasets.pack(datasets.build(evidence(VIEWINGS), SMALL))
     one = datasets.dataset_id(files, SMALL, {"events": 3})
     assert one == datasets.dataset_id({**files, "report.json": b"x"}, SMALL, {"events": 3})
     others = [

@@ -1,4 +1,4 @@
-"""Everybody has one group, and who may be a minor counts as one."""
+"""Every user has one group, and a user who may be a minor counts as one."""
 
 import numpy as np
 import pytest

@@ -31,7 +31,7 @@ STABLE = TrafficSplit("1")
 
 
 def canary(percent: float) -> TrafficSplit:
-    """Return the routing where the second version has this share of requests."""
+    """Return the split where the second version has this share of requests."""
     return TrafficSplit("1", "2", percent)
 
 
@@ -66,7 +66,7 @@ def put_model(store: MemoryStore, version: str, **changes: Any) -> None:
 
 
 class Lab:
-    """A function whose version 1 serves M1 to everybody, and two newer models."""
+    """A function whose version 1 serves M1 to all requests, and two newer models."""
 
     def __init__(self) -> None:
         self.clock, self.store = FakeClock(), MemoryStore()
@@ -84,7 +84,7 @@ class Lab:
         )
 
     def serve(self, model: str = M1) -> None:
-        """Have everybody get a model, by hand."""
+        """Release a model to all requests, by hand."""
         ByHand(self.releases).release_now(model)
         self.clock.advance(1)
 
@@ -113,7 +113,7 @@ class Lab:
         Orchestrator(self.releases).advance(release)
         return release
 
-    def look(
+    def tick(
         self, release: str, verdict: Verdict | None = None, seconds: float = 61
     ) -> ReleaseState:
         """Advance after some time, on trials that lead to a verdict."""

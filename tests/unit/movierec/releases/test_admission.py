@@ -34,7 +34,7 @@ def test_a_release_waits_for_the_one_that_is_out(lab: Lab) -> None:
     second = log.release_id(lab.clock.now())
 
     assert Orchestrator(lab.releases).begin(second, Request(), POLICY) == "wait"
-    lab.look(first, "worse")
+    lab.tick(first, "worse")
     assert Orchestrator(lab.releases).begin(second, Request(), POLICY) == "now"
 
 
@@ -69,7 +69,7 @@ def test_a_release_that_replaces_one_without_users_aborts_it(lab: Lab) -> None:
     assert lab.steps(first)[-1] == "abort"
 
 
-def test_a_canary_that_nobody_released_is_in_the_way_too(lab: Lab) -> None:
+def test_a_canary_without_a_release_blocks_too(lab: Lab) -> None:
     lab.function.publish(M2, "")
     lab.function._alias = Alias(canary(10), None, "7")
     release = log.release_id(lab.clock.now())
@@ -89,7 +89,7 @@ def test_a_release_that_has_ended_does_not_begin_again(lab: Lab) -> None:
     assert Orchestrator(lab.releases).begin(release, Request(), POLICY) == "closed"
 
 
-def test_what_everybody_has_already_is_not_released(lab: Lab) -> None:
+def test_a_version_with_all_requests_is_not_released(lab: Lab) -> None:
     release = lab.begin(Request(M1))
     Orchestrator(lab.releases).check(release)
 

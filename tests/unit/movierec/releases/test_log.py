@@ -94,7 +94,7 @@ def test_the_tenth_step_comes_after_the_ninth_whatever_their_names(lab: Lab) -> 
     assert lab.log.last(RELEASE).name == "abort"
 
 
-def test_looks_that_changed_nothing_can_be_left_unread(lab: Lab) -> None:
+def test_ticks_that_changed_nothing_can_be_left_unread(lab: Lab) -> None:
     lab.write("start", "hold", "weigh", "hold")
 
     assert [step.name for step in lab.log.steps(RELEASE, holds=False)] == ["start", "weigh"]
@@ -131,7 +131,7 @@ def test_a_release_that_is_not_there_is_said_to_be_missing(lab: Lab) -> None:
 
 
 class Raced(MemoryStore):
-    """Somebody else's step appears between a look at the numbers and the write."""
+    """Another writer's step appears between the listing of keys and the put."""
 
     def keys(self, prefix: str) -> Iterator[str]:
         found = list(super().keys(prefix))

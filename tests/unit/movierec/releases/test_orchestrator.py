@@ -40,7 +40,7 @@ def test_cutting_twice_publishes_once(lab: Lab) -> None:
     assert lab.steps(release).count("cut") == 1
 
 
-def test_a_version_that_fails_its_smoke_test_gets_nobody(lab: Lab) -> None:
+def test_a_version_that_fails_its_smoke_test_gets_no_requests(lab: Lab) -> None:
     def broken(version: str, model: str, event: Mapping[str, Any]) -> object:
         return {"statusCode": 500, "body": f"no list for {event['pathParameters']['user_id']}"}
 
@@ -63,7 +63,7 @@ def test_code_that_was_deployed_after_the_cut_ends_the_release(lab: Lab) -> None
         Orchestrator(lab.releases).test(release)
 
 
-def test_the_very_first_release_gets_everybody_at_once() -> None:
+def test_the_very_first_release_gets_all_requests_at_once() -> None:
     lab = Lab()
     release = lab.tested()
 
@@ -75,56 +75,56 @@ def test_a_good_canary_gets_more_users_step_by_step(lab: Lab) -> None:
     release = lab.exposed()
     shares = [lab.releases.split()]
     for _ in range(3):
-        lab.look(release, "fine")
+        lab.tick(release, "fine")
         shares.append(lab.releases.split())
 
     assert shares == [canary(share) for share in (5, 25, 50, 100)]
-    assert lab.look(release).state == "promoted"
+    assert lab.tick(release).state == "promoted"
     assert lab.releases.split() == TrafficSplit("2")
 
 
 def test_a_share_lasts_its_shortest_time(lab: Lab) -> None:
     release = lab.exposed()
 
-    assert lab.look(release, "fine", seconds=59).percent == 5
+    assert lab.tick(release, "fine", seconds=59).percent == 5
     assert lab.last(release).name == "hold"
-    assert lab.look(release, "fine", seconds=1).percent == 25
+    assert lab.tick(release, "fine", seconds=1).percent == 25
 
 
 def test_a_bad_canary_is_rolled_back_at_once(lab: Lab) -> None:
     release = lab.exposed()
 
-    found = lab.look(release, "worse", seconds=1)
+    found = lab.tick(release, "worse", seconds=1)
 
     assert (found.state, lab.releases.split()) == ("rolled back", STABLE)
     assert lab.last(release).facts["evaluation"]["verdict"] == "worse"
 
 
-def test_a_canary_that_nobody_can_judge_is_rolled_back_in_the_end(lab: Lab) -> None:
+def test_a_canary_without_a_verdict_is_rolled_back_in_the_end(lab: Lab) -> None:
     release = lab.exposed()
 
-    assert lab.look(release, "unclear", seconds=200).state == "exposed"
-    found = lab.look(release, "unclear", seconds=1)
+    assert lab.tick(release, "unclear", seconds=200).state == "exposed"
+    found = lab.tick(release, "unclear", seconds=1)
     assert (found.state, found.reason) == ("rolled back", "no verdict after 200 s")
 
 
 def test_a_look_without_an_evaluation_holds(lab: Lab) -> None:
     release = lab.exposed()
 
-    assert lab.look(release, None, seconds=100).percent == 5
+    assert lab.tick(release, None, seconds=100).percent == 5
 
 
 def test_a_canary_is_watched_before_its_first_user_and_data_are_expected_later(lab: Lab) -> None:
     release = lab.exposed(dwell_s=100)
     assert (lab.alarms.armed, lab.alarms.expecting) == ({"2"}, set())
 
-    lab.look(release, "unclear", seconds=90)
+    lab.tick(release, "unclear", seconds=90)
     assert lab.alarms.expecting == set()
-    lab.look(release, "unclear", seconds=1)
+    lab.tick(release, "unclear", seconds=1)
     assert lab.alarms.expecting == {"2"}
 
 
-def test_a_canary_of_somebody_else_is_not_pushed_aside(lab: Lab) -> None:
+def test_the_canary_of_another_release_is_not_replaced(lab: Lab) -> None:
     release = lab.tested()
     put_model(lab.store, M3)
     lab.clock.advance(1)
@@ -136,7 +136,7 @@ def test_a_canary_of_somebody_else_is_not_pushed_aside(lab: Lab) -> None:
     assert lab.alarms.armed == set()
 
 
-def test_a_version_that_somebody_gave_to_everybody_meanwhile_is_promoted(lab: Lab) -> None:
+def test_a_version_that_got_all_requests_meanwhile_is_promoted(lab: Lab) -> None:
     release = lab.tested()
     ByHand(lab.releases).release_now(M2)
 
@@ -146,7 +146,7 @@ def test_a_version_that_somebody_gave_to_everybody_meanwhile_is_promoted(lab: La
 def test_people_hear_of_a_release_when_it_starts_and_when_it_ends(lab: Lab) -> None:
     release = lab.exposed()
     announce(lab.releases, release)
-    lab.look(release, "worse")
+    lab.tick(release, "worse")
     close(lab.releases, release)
 
     assert [attributes["event"] for _, _, attributes in lab.topic.sent] == ["start", "rollback"]
@@ -156,7 +156,9 @@ def test_people_hear_of_a_release_when_it_starts_and_when_it_ends(lab: Lab) -> N
     assert lab.alarms.armed == set()
 
 
-def test_a_notice_that_was_refused_is_sent_again_and_one_that_arrived_is_not(lab: Lab) -> None:
+def test_a_refused_notification_is_sent_again_and_a_delivered_one_is_not(
+    lab: Lab,
+) -> None:
     release = lab.exposed()
     ByHand(lab.releases).promote()
     lab.topic.fail = 1
@@ -198,13 +200,13 @@ def test_a_release_has_a_page(lab: Lab) -> None:
 
 def test_every_decision_of_a_real_run_can_be_taken_again_from_what_is_stored(lab: Lab) -> None:
     release = lab.exposed()
-    lab.look(release, "unclear", seconds=10.0004)
-    lab.look(release, "fine", seconds=50.0007)
+    lab.tick(release, "unclear", seconds=10.0004)
+    lab.tick(release, "fine", seconds=50.0007)
     ByHand(lab.releases).pause(release)
-    lab.look(release, "fine", seconds=70)
+    lab.tick(release, "fine", seconds=70)
     ByHand(lab.releases).resume(release)
-    lab.look(release, "fine")
-    lab.look(release, "worse", seconds=1)
+    lab.tick(release, "fine")
+    lab.tick(release, "worse", seconds=1)
 
     def again(values: Mapping[str, Any], policy: Policy) -> Evaluation:
         found = Evaluation.from_json(values)

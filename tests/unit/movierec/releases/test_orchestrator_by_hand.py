@@ -12,11 +12,11 @@ from tests.unit.movierec.releases.release_lab import M1, M2, M3, STABLE, Lab, ca
 def test_a_paused_release_waits_and_its_time_begins_anew(lab: Lab) -> None:
     release = lab.exposed()
     ByHand(lab.releases).pause(release, "lunch")
-    assert lab.look(release, "fine", seconds=1_000).percent == 5
+    assert lab.tick(release, "fine", seconds=1_000).percent == 5
 
     ByHand(lab.releases).resume(release)
-    assert lab.look(release, "fine", seconds=59).percent == 5
-    assert lab.look(release, "fine", seconds=1).percent == 25
+    assert lab.tick(release, "fine", seconds=59).percent == 5
+    assert lab.tick(release, "fine", seconds=1).percent == 25
 
 
 def test_a_release_that_has_ended_cannot_be_paused(lab: Lab) -> None:
@@ -31,15 +31,15 @@ def test_a_share_set_by_hand_is_where_the_release_goes_on(lab: Lab) -> None:
     release = lab.exposed()
     ByHand(lab.releases).set_weights(40, "in a hurry")
 
-    assert lab.look(release, "fine", seconds=59).percent == 40
-    assert lab.look(release, "fine", seconds=1).percent == 50
+    assert lab.tick(release, "fine", seconds=59).percent == 40
+    assert lab.tick(release, "fine", seconds=1).percent == 50
 
 
 def test_a_release_that_a_person_promoted_has_ended(lab: Lab) -> None:
     release = lab.exposed()
     ByHand(lab.releases).promote("good enough")
 
-    assert lab.look(release, "worse").state == "promoted"
+    assert lab.tick(release, "worse").state == "promoted"
     assert lab.releases.split() == TrafficSplit("2")
 
 
@@ -49,7 +49,7 @@ def test_an_alarm_ends_a_release(lab: Lab) -> None:
 
     assert roll_back(lab.releases, "alarm", of="2", facts=facts) == STABLE
     assert lab.last(release).facts == facts
-    assert lab.look(release, "fine").state == "rolled back"
+    assert lab.tick(release, "fine").state == "rolled back"
 
 
 def test_an_alarm_of_a_version_that_is_no_canary_changes_nothing(lab: Lab) -> None:
@@ -60,7 +60,7 @@ def test_an_alarm_of_a_version_that_is_no_canary_changes_nothing(lab: Lab) -> No
     assert lab.steps(release) == written
 
 
-def test_everybody_can_be_sent_back_to_an_earlier_version(lab: Lab) -> None:
+def test_all_requests_can_be_sent_back_to_an_earlier_version(lab: Lab) -> None:
     release = lab.exposed()
     ByHand(lab.releases).promote()
 
@@ -78,7 +78,7 @@ def test_an_earlier_version_beats_a_canary_too(lab: Lab) -> None:
     assert roll_back(lab.releases, to="1") == STABLE
 
 
-def test_a_version_that_there_is_not_gets_nobody(lab: Lab) -> None:
+def test_a_missing_version_gets_no_requests(lab: Lab) -> None:
     lab.exposed()
 
     with pytest.raises(ReleaseNotFoundError, match="no version 9"):
@@ -113,13 +113,13 @@ def test_by_hand_what_is_out_changes_only_its_share(lab: Lab) -> None:
     assert lab.last(release).name == "promote"
 
 
-def test_by_hand_what_everybody_has_leaves_no_release_behind(lab: Lab) -> None:
+def test_by_hand_a_version_with_all_requests_leaves_no_release_behind(lab: Lab) -> None:
     assert ByHand(lab.releases).release_now(M1)[1] == STABLE
     assert len(lab.log.releases()) == 1
     assert lab.log.open_releases() == ()
 
 
-def test_by_hand_a_broken_version_gets_nobody_and_the_release_ends(lab: Lab) -> None:
+def test_by_hand_a_broken_version_gets_no_requests_and_the_release_ends(lab: Lab) -> None:
     lab.function.answer = lambda *_: "Segmentation fault"
 
     with pytest.raises(ReleaseError, match=r"failed its smoke test.*Segmentation fault"):

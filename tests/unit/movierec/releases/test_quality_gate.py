@@ -23,7 +23,7 @@ def test_a_good_model_may_be_released() -> None:
     assert judged() == ()
 
 
-def test_the_first_model_has_nobody_to_be_compared_with() -> None:
+def test_the_first_model_has_no_model_to_be_compared_with() -> None:
     store = MemoryStore()
     put_model(store, M1)
 

@@ -57,7 +57,7 @@ def test_looking_after_every_trial_aborts_no_more_than_alpha_of_identical_models
 
 
 def test_a_hit_rate_that_falls_while_the_canary_grows_makes_equal_models_no_different():
-    """The plain rates do differ: the canary is asked more when everybody finds less."""
+    """The plain rates do differ: the canary gets more requests when the hit rate is low."""
     count = 60_000
     weight = np.repeat([0.05, 0.25, 0.5], count // 3)
     rate = np.linspace(0.15, 0.05, count)
@@ -113,7 +113,7 @@ def test_bounds_begin_when_the_smaller_side_has_its_trials():
     assert np.isneginf(running.lower[:first]).all()
 
 
-def test_trials_that_nobody_was_drawn_for_tell_nothing():
+def test_trials_that_were_not_randomized_carry_no_information():
     before = drawn(20_000, 0.10, 0.10, 0.05)
     known = sequential_test.bounds(before, POLICY)
     alone = trials([True] * 500, [False] * 500, 1.0)

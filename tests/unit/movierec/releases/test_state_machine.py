@@ -72,7 +72,7 @@ def test_the_last_step_tells_the_state(steps: tuple[Step, ...], state: str) -> N
     assert state_of(steps).state == state
 
 
-def test_a_standing_tells_versions_share_and_since_when() -> None:
+def test_a_state_has_versions_share_and_since_when() -> None:
     found = state_of((*EXPOSED, step("weigh", 70, canary(25), canary(5)), step("hold", 80)))
 
     assert (found.model_version, found.version, found.stable) == ("m2", "2", "1")
@@ -99,7 +99,7 @@ def test_a_rollback_beats_a_promotion() -> None:
     assert state_of(steps).split == STABLE
 
 
-def test_a_pause_lasts_until_somebody_resumes_and_time_begins_anew() -> None:
+def test_a_pause_lasts_until_it_is_resumed_and_time_begins_anew() -> None:
     paused = state_of((*EXPOSED, step("pause", 10)))
     resumed = state_of((*EXPOSED, step("pause", 10), step("resume", 50)))
 
@@ -133,9 +133,9 @@ def test_after_the_smoke_test_the_first_users_come() -> None:
         (5, 60, "fine", "weigh", 25),
         (25, 60, "fine", "weigh", 50),
         (50, 60, "fine", "weigh", 100),
-        (33, 60, "fine", "weigh", 50),  # a share that somebody set by hand
+        (33, 60, "fine", "weigh", 50),  # a share that was set by hand
         (100, 59, "unclear", "hold", 100),
-        (100, 60, "unclear", "promote", 100),  # nobody is left to compare with
+        (100, 60, "unclear", "promote", 100),  # no control group is left
         (5, 60, "unclear", "hold", 5),
         (5, 200, "unclear", "hold", 5),
         (5, 200.001, "unclear", "rollback", 0),

@@ -15,7 +15,7 @@ CANARY = TrafficSplit("1", "2", 20.0)
 RELEASE = "20261120T101500123Z"
 
 
-def test_the_first_version_ever_gets_everybody() -> None:
+def test_the_first_version_ever_gets_all_requests() -> None:
     assert traffic_split.route(None, "1", 5) == TrafficSplit("1")
 
 
@@ -23,7 +23,7 @@ def test_a_later_version_becomes_canary_with_its_share() -> None:
     assert traffic_split.route(STABLE, "2", 5) == TrafficSplit("1", "2", 5)
 
 
-def test_a_later_version_without_a_share_gets_everybody() -> None:
+def test_a_later_version_without_a_share_gets_all_requests() -> None:
     assert traffic_split.route(STABLE, "2", None) == TrafficSplit("2")
 
 
@@ -63,7 +63,7 @@ def test_a_rollback_is_always_allowed_and_repeatable(found: TrafficSplit) -> Non
     assert traffic_split.roll_back(after) == after
 
 
-def test_a_rollback_to_an_earlier_version_gives_it_everybody() -> None:
+def test_a_rollback_to_an_earlier_version_gives_it_all_requests() -> None:
     assert traffic_split.roll_back(CANARY, "7") == TrafficSplit("7")
 
 
@@ -73,7 +73,7 @@ def test_a_share_outside_0_to_100_is_refused(percent: float) -> None:
         traffic_split.weigh(CANARY, percent)
 
 
-def test_a_share_for_nobody_and_a_canary_of_itself_are_refused() -> None:
+def test_a_share_without_a_canary_and_a_canary_of_itself_are_refused() -> None:
     with pytest.raises(ReleaseError, match="no canary"):
         TrafficSplit("1", None, 5)
     with pytest.raises(ReleaseError, match="at once"):

@@ -31,9 +31,9 @@ def test_a_crash_on_the_way_to_more_users_is_repaired_at_the_next_look(
     release = lab.exposed()
     crash(lab)
     with pytest.raises(UnavailableError):
-        lab.look(release, "fine")
+        lab.tick(release, "fine")
 
-    assert lab.look(release, "unclear", seconds=1).percent == 25
+    assert lab.tick(release, "unclear", seconds=1).percent == 25
     assert lab.releases.split() == canary(25)
     assert lab.steps(release).count("weigh") == 2
 
@@ -44,7 +44,7 @@ def test_a_crash_at_the_end_is_repaired_when_the_release_is_closed(lab: Lab, cra
     ByHand(lab.releases).set_weights(100)
     crash(lab)
     with pytest.raises(UnavailableError):
-        lab.look(release)
+        lab.tick(release)
 
     close(lab.releases, release)
     assert lab.releases.split() == TrafficSplit("2")
@@ -137,7 +137,7 @@ def test_what_others_did_to_the_alias_is_written_down_as_it_is(
     release = lab.exposed()
     lab.function._alias = Alias(moved, None, "99")
 
-    found = lab.look(release, "unclear", seconds=1)
+    found = lab.tick(release, "unclear", seconds=1)
 
     assert (found.state, lab.releases.split()) == (state, moved)
     assert (

@@ -76,7 +76,7 @@ def test_each_step_is_told_with_its_time_its_users_and_its_reason() -> None:
     assert f"{row}<td>passed its smoke test</td></tr>" in page
 
 
-def test_looks_in_a_row_that_changed_nothing_are_one_line() -> None:
+def test_ticks_in_a_row_that_changed_nothing_are_one_line() -> None:
     holds = [step("hold", m, None, f"at 5% for {m} min") for m in (2, 3, 4)]
 
     page = text(*EXPOSED, *holds)
@@ -86,9 +86,9 @@ def test_looks_in_a_row_that_changed_nothing_are_one_line() -> None:
 
 
 def test_the_charts_show_share_difference_and_hit_rate_over_the_looks() -> None:
-    looks = [step("hold", m, evaluation=evaluation()) for m in (12, 13)]
+    ticks = [step("hold", m, evaluation=evaluation()) for m in (12, 13)]
 
-    found = charts(text(*EXPOSED, *looks))
+    found = charts(text(*EXPOSED, *ticks))
 
     assert [title(each) for each in found] == [
         "Share of requests",
