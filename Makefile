@@ -21,7 +21,7 @@ endif
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Not $(MAKE), which `make -n` would run.
 IN_PLACE := command -v git >/dev/null && make -qsf tools/setup.mk 2>/dev/null
@@ -128,9 +128,9 @@ bench-journal: setup ## Measure the proxy's journal beside SQLite
 bench-releases: setup ## Play releases: the verdict's error rates and speed; SEED=2 for others
 	$(VENV)/python -m bench.releases $(if $(SEED),--seed $(SEED))
 
-.PHONY: evidence
-evidence: setup ## Play four releases on the real loop, three of them bad: docs/releases.md
-	$(VENV)/python -m bench.evidence
+.PHONY: bench-release-scenarios
+bench-release-scenarios: setup ## Play four releases on the real loop, three of them bad: docs/releases.md
+	$(VENV)/python -m bench.release_scenarios
 
 .PHONY: docs
 docs: setup ## Make docs/benchmarks.md from build/bench

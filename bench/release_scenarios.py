@@ -3,7 +3,7 @@
 A site asks 20 times a second; each release goes through the state machine, its brakes and nothing
 else. The page docs/releases.md and its plots are made from what the releases' own logs say.
 
-    python -m bench.evidence
+    python -m bench.release_scenarios
 """
 
 import json
@@ -76,7 +76,7 @@ class Played:
 
 
 def main() -> int:
-    """Play, print, write build/bench/evidence.json and docs/releases.md."""
+    """Play, print, write build/bench/release-scenarios.json and docs/releases.md."""
     given = {settings.RELEASE_POLICY: json.dumps(POLICY)}
     with playing("--events", "300000", "--requests", "60", env=given) as stack:
         run_environment.adopt(run_environment.load(stack.run))
@@ -89,7 +89,7 @@ def main() -> int:
         code.mend()
         played.append(_play(stack, "poor", lambda: ["--model", _shuffled()]))
     rows = _rows({release.name: release for release in played})
-    publish("evidence", rows, policy=POLICY)
+    publish("release-scenarios", rows, policy=POLICY)
     _write_page(played, rows)
     return 0 if all(row.ok is not False for row in rows) else 1
 
@@ -118,7 +118,7 @@ def _rows(played: Mapping[str, Played]) -> list[Row]:
 
 _HEAD: Final = """# Releases on the real loop
 
-Made by `make evidence`: a site of 20 requests a second, real Lambda versions behind a real alias,
+Made by `make bench-release-scenarios`: a site of 20 requests a second, real Lambda versions behind a real alias,
 the state machine, its brakes, and nothing else. What was released, and what became of it, is told
 by the releases' own logs. How often such a verdict is wrong is measured
 [elsewhere](releases-error-rates.md), over thousands of releases.
