@@ -118,9 +118,9 @@ def _rows(played: Mapping[str, Played]) -> list[Row]:
 
 _HEAD: Final = """# Releases on the real loop
 
-Made by `make bench-release-scenarios`: a site of 20 requests a second, real Lambda versions behind a real alias,
-the state machine, its brakes, and nothing else. What was released, and what became of it, is told
-by the releases' own logs. How often such a verdict is wrong is measured
+Made by `make bench-release-scenarios`: a site of 20 requests a second, real Lambda versions behind
+a real alias, the state machine, both automatic rollbacks, and nothing else. What was released, and
+what became of it, is in the releases' own logs. How often such a verdict is wrong is measured
 [elsewhere](releases-error-rates.md), over thousands of releases.
 """
 
