@@ -20,7 +20,7 @@ from movierec.aws import step_functions
 from movierec.aws.session import client
 from movierec.releases.log import page_key
 from movierec.releases.notifications import record_key
-from movierec.stack import run_environment, run_record
+from movierec.stack import port_allocation, run_environment, run_record
 from movierec.stack.deploy import terraform
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.client import Client
@@ -81,6 +81,22 @@ def test_functions_ran_as_processes_not_in_docker(stack):
         " ".join(p.cmdline()) for p in psutil.Process(emulator.pid).children(recursive=True)
     ]
     assert any("/var/rapid/bootstrap.py" in command for command in commands), commands
+
+
+def test_nothing_of_a_run_is_reached_from_another_address(stack):
+    """The emulator runs whatever code it is given; only --listen opens a port, the proxy's."""
+    pids = of_run(stack.run)
+    listening = {
+        (found.laddr.ip.removeprefix("::ffff:"), found.laddr.port)
+        for found in psutil.net_connections("tcp")
+        if found.status == psutil.CONN_LISTEN and found.pid in pids and found.laddr
+    }
+    names = (port_allocation.EMULATOR, port_allocation.KAFKA, port_allocation.PROXY)
+    assert {port for _, port in listening} >= set(port_allocation.ports(stack.run, names).values())
+    assert {host for host, _ in listening} <= {"127.0.0.1", "::1"}
+    for _, port in listening:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port), timeout=5)
 
 
 def test_a_second_apply_changes_nothing(stack, variables):
