@@ -94,8 +94,8 @@ def test_the_channel_reads_reason_numbers_and_link(store):
         "text": f"movierec release {RELEASE} rolled back: "
         "its lists are watched less than the stable version's\n"
         "model m2, version 2\n"
-        "stable 90 of 900 lists watched, canary 9 of 300 lists watched\n"
-        "difference -0.0700, between -0.1100 and -0.0300\n"
+        "stable 90 of 900 lists watched, canary 9 of 300 lists watched, "
+        "difference -0.0700 in [-0.1100, -0.0300], no verdict\n"
         f"{LINK}"
     }
     assert record(store) == (True, [])
