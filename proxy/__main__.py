@@ -15,9 +15,9 @@ from movierec.errors import UsageError
 from movierec.runtime import entrypoint
 from movierec.runtime.clock import SystemClock
 from movierec.settings import require
-from proxy.app import new_id, serve
 from proxy.bulkhead import MAX_CALLS
 from proxy.handler import Dependencies
+from proxy.startup_shutdown import new_id, serve
 from proxy.wiring import Settings
 
 # An idle connection holds a descriptor until its header times out: 13,000 a second fit.

@@ -13,8 +13,8 @@ from movierec.lake.served import Served, microseconds
 from movierec.ports import Clock
 from proxy.answers import Answer, Api, FailureReason, UpstreamError
 from proxy.circuit_breaker import CircuitBreaker
-from proxy.metrics import Metrics
 from proxy.popular_list import PopularList
+from proxy.prometheus_metrics import Metrics
 from proxy.routes import ErrorResponse
 
 _log = logging.getLogger(__name__)

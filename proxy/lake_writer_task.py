@@ -12,7 +12,7 @@ from movierec.errors import ConflictError, MovierecError
 from proxy.group_commit import GroupCommit
 from proxy.journal import Journal
 from proxy.lake_writer import LakeWriter
-from proxy.metrics import Metrics
+from proxy.prometheus_metrics import Metrics
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from movierec.runtime import atomic_file
 from proxy.answers import Answer, Api, UpstreamError, parse_movie_ids
-from proxy.metrics import PollOutcome
+from proxy.prometheus_metrics import PollOutcome
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from movierec.errors import UsageError
 from movierec.runtime import entrypoint
 from proxy.answers import Answer
 from proxy.handler import RecommendHandler
-from proxy.metrics import CONTENT_TYPE, Metrics
+from proxy.prometheus_metrics import CONTENT_TYPE, Metrics
 from proxy.routes import TOO_LONG, ErrorResponse, Page, Recommend, route
 
 _log = logging.getLogger(__name__)

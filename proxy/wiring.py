@@ -16,8 +16,8 @@ from proxy.handler import Dependencies, RecommendHandler
 from proxy.journal import LIMIT_BYTES, Journal
 from proxy.lake_writer import LakeWriter
 from proxy.lake_writer_task import LakeWriterTask
-from proxy.metrics import Metrics
 from proxy.popular_list import PopularList
+from proxy.prometheus_metrics import Metrics
 from proxy.server import HEADER_TIMEOUT_S, Pages
 
 _US: Final = 1_000_000

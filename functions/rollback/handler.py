@@ -22,8 +22,8 @@ from movierec.aws.lambda_async_invoker import LambdaAsyncInvoker
 from movierec.aws.lambda_handler import Context, lambda_handler
 from movierec.aws.release_factory import open_releases
 from movierec.errors import MovierecError, UsageError
-from movierec.releases.context import Releases
 from movierec.releases.ports import AsyncInvoker
+from movierec.releases.registry import Releases
 from movierec.releases.rollback import close, roll_back
 
 SERVICE: Final = "movierec-rollback"

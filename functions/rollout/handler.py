@@ -35,11 +35,11 @@ from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.release_factory import open_releases
 from movierec.errors import ReleaseError, UnavailableError, UsageError
 from movierec.releases import log, state_machine
-from movierec.releases.context import Releases
 from movierec.releases.evaluation import Evaluation
 from movierec.releases.notifications import announce
 from movierec.releases.orchestrator import Orchestrator
 from movierec.releases.policy import Policy
+from movierec.releases.registry import Releases
 from movierec.releases.request import Request
 from movierec.releases.rollback import close
 from movierec.releases.state_machine import ReleaseState

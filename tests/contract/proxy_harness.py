@@ -11,8 +11,8 @@ from aiohttp import ClientSession, web
 
 from movierec.runtime.clock import SystemClock
 from movierec.testing.memory import MemoryLake
-from proxy.app import new_id, serve
 from proxy.handler import Dependencies
+from proxy.startup_shutdown import new_id, serve
 from proxy.wiring import Settings
 
 # Far more than a loopback call takes, on however busy a machine; and too short for any call.

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from movierec.aws.delta_lake import DeltaLake
-from movierec.releases.context import Releases
 from movierec.releases.log import ReleaseLog
+from movierec.releases.registry import Releases
 from movierec.releases.traffic_split import Alias, TrafficSplit
 from movierec.testing.memory import FakeClock, MemoryStore
 from movierec.testing.releases import MemoryAlarms, MemoryFunction, MemoryTopic

@@ -16,8 +16,8 @@ from aiohttp import ClientError, ClientSession
 from movierec.aws.delta_lake import DeltaLake
 from movierec.runtime import json_logging
 from movierec.runtime.clock import SystemClock
-from proxy.app import new_id, serve
 from proxy.handler import Dependencies
+from proxy.startup_shutdown import new_id, serve
 from proxy.wiring import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from movierec.testing.memory import MemoryLake
 from proxy.group_commit import GroupCommit
 from proxy.lake_writer import LakeWriter
 from proxy.lake_writer_task import LakeWriterTask
-from proxy.metrics import Metrics
+from proxy.prometheus_metrics import Metrics
 from tests.contract.proxy_journal_harness import (
     RECORD,
     note,

@@ -9,8 +9,8 @@ import pytest
 from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.runtime.clock import SystemClock
 from movierec.testing.memory import MemoryLake
-from proxy.app import new_id, serve
 from proxy.handler import Dependencies
+from proxy.startup_shutdown import new_id, serve
 from tests.contract.proxy_harness import (
     Upstream,
     get,

@@ -18,8 +18,8 @@ from movierec.aws.session import client
 from movierec.errors import ReleaseConflictError, ReleaseError
 from movierec.model import artifact, sealed_folder
 from movierec.releases.by_hand import ByHand
-from movierec.releases.context import Releases
 from movierec.releases.log import ReleaseLog
+from movierec.releases.registry import Releases
 from movierec.releases.rollback import roll_back
 from movierec.releases.traffic_split import ALIAS, TrafficSplit
 from movierec.runtime.clock import SystemClock

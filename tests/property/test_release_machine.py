@@ -11,11 +11,11 @@ from movierec.errors import ReleaseError, UnavailableError
 from movierec.model import artifact, sealed_folder
 from movierec.releases import state_machine
 from movierec.releases.by_hand import ByHand
-from movierec.releases.context import Releases
 from movierec.releases.evaluation import Evaluation
 from movierec.releases.log import ReleaseLog, release_id
 from movierec.releases.orchestrator import Orchestrator
 from movierec.releases.policy import Policy
+from movierec.releases.registry import Releases
 from movierec.releases.request import Request
 from movierec.releases.rollback import close, roll_back
 from movierec.releases.sequential_test import Verdict

@@ -9,8 +9,8 @@ from movierec.aws.cloudwatch_alarms import CloudWatchAlarms, NullAlarms
 from movierec.aws.lambda_function import LambdaFunction
 from movierec.aws.s3_store import S3Store
 from movierec.aws.sns_topic import SnsTopic
-from movierec.releases.context import Releases
 from movierec.releases.log import ReleaseLog
+from movierec.releases.registry import Releases
 from movierec.runtime.clock import SystemClock
 
 

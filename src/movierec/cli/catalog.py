@@ -11,7 +11,7 @@ from movierec import settings
 from movierec.aws import lake_catalog as catalogs
 from movierec.aws.delta_lake import DeltaLake
 from movierec.cli import context as contexts
-from movierec.cli import progress_display, site_api
+from movierec.cli import progress_display, site_client
 from movierec.errors import UsageError
 from movierec.lake.catalog import Loaded, parse_movies, parse_users
 from movierec.runtime.clock import SystemClock
@@ -63,8 +63,8 @@ def load_exports(progress: Progress, *, movies: str, users: str) -> Mapping[str,
     """Load exports into the lake; return rows and rejected lines by reason, for each table."""
     now = SystemClock().now()
     with progress.step("catalog"):
-        loaded_movies = parse_movies(site_api.export(movies), now) if movies else None
-        loaded_users = parse_users(site_api.export(users), now) if users else None
+        loaded_movies = parse_movies(site_client.export(movies), now) if movies else None
+        loaded_users = parse_users(site_client.export(users), now) if users else None
         return _store(loaded_movies, loaded_users)
 
 
@@ -78,10 +78,10 @@ def ask_for_missing(progress: Progress, url: str) -> Mapping[str, Any]:
         return _store(movies, users)
 
 
-def _asked(step: Step, url: str, kind: site_api.Kind, ids: list[str]) -> Iterable[bytes]:
-    bulk = len(ids) > 1 and site_api.takes_bulk(url, kind, ids[:2])
+def _asked(step: Step, url: str, kind: site_client.Kind, ids: list[str]) -> Iterable[bytes]:
+    bulk = len(ids) > 1 and site_client.takes_bulk(url, kind, ids[:2])
     done = 0
-    for answers in site_api.ask(url, kind, ids, bulk=bulk):
+    for answers in site_client.ask(url, kind, ids, bulk=bulk):
         yield from answers
         done += len(answers)
         step.update(done, len(ids), f"{kind}s")

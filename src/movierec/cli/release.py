@@ -16,9 +16,9 @@ from movierec.errors import MovierecError, ReleaseError, UsageError
 from movierec.model import artifact
 from movierec.releases import evaluation, log, state_machine
 from movierec.releases.by_hand import ByHand
-from movierec.releases.context import Releases
 from movierec.releases.evaluation import Evaluation
 from movierec.releases.policy import Policy
+from movierec.releases.registry import Releases
 from movierec.releases.request import Request
 from movierec.releases.rollback import close, roll_back
 from movierec.releases.state_machine import ReleaseState

@@ -11,8 +11,8 @@ from movierec.aws import step_functions
 from movierec.cli import release_format
 from movierec.errors import ReleaseError, ReleaseNotFoundError
 from movierec.releases import evaluation, state_machine
-from movierec.releases.context import Releases
 from movierec.releases.log import Step
+from movierec.releases.registry import Releases
 from movierec.releases.state_machine import ReleaseState
 
 _POLL_S: Final = 1.0

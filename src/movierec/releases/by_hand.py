@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from movierec.errors import ReleaseError
 from movierec.releases import log as release_log
 from movierec.releases import traffic_split
-from movierec.releases.context import Releases
 from movierec.releases.log import StepName
+from movierec.releases.registry import Releases
 from movierec.releases.request import require_model
 from movierec.releases.state_machine import ReleaseState
 from movierec.releases.traffic_split import Alias, TrafficSplit

@@ -6,9 +6,9 @@ from typing import Final
 
 from movierec.model import encoding
 from movierec.releases import log
-from movierec.releases.context import Releases
 from movierec.releases.evaluation import sentence
 from movierec.releases.log import Step, StepName
+from movierec.releases.registry import Releases
 
 TITLES: Final[Mapping[StepName, str]] = {
     "start": "started",

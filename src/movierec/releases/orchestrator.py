@@ -19,10 +19,10 @@ from movierec.errors import ReleaseNotFoundError
 from movierec.releases import admission, quality_gate, state_machine, traffic_split
 from movierec.releases import log as release_log
 from movierec.releases.admission import Admission
-from movierec.releases.context import Releases
 from movierec.releases.evaluation import Evaluation
 from movierec.releases.log import StepName
 from movierec.releases.policy import Policy
+from movierec.releases.registry import Releases
 from movierec.releases.request import Request
 from movierec.releases.rollback import roll_back
 from movierec.releases.state_machine import NextAction, ReleaseState

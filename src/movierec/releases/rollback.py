@@ -10,9 +10,9 @@ from typing import Any
 
 from movierec.releases import log as release_log
 from movierec.releases import traffic_split
-from movierec.releases.context import Releases
 from movierec.releases.log import Step
 from movierec.releases.notifications import announce
+from movierec.releases.registry import Releases
 from movierec.releases.traffic_split import TrafficSplit
 
 

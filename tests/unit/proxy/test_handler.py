@@ -10,8 +10,8 @@ from movierec.testing.memory import FakeClock
 from proxy.answers import Answer, UpstreamError
 from proxy.circuit_breaker import CircuitBreaker
 from proxy.handler import Dependencies, RecommendHandler
-from proxy.metrics import Metrics
 from proxy.popular_list import PopularList
+from proxy.prometheus_metrics import Metrics
 from proxy.routes import ErrorResponse
 
 ANSWER = Answer(("a", "b"), "r1", "model", "m1", "7")

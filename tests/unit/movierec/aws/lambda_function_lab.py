@@ -13,8 +13,8 @@ from movierec.aws.lambda_function import LambdaFunction
 from movierec.model import artifact, sealed_folder
 from movierec.releases import smoke_test
 from movierec.releases.by_hand import ByHand
-from movierec.releases.context import Releases
 from movierec.releases.log import ReleaseLog
+from movierec.releases.registry import Releases
 from movierec.releases.traffic_split import TrafficSplit
 from movierec.testing.memory import FakeClock, MemoryStore
 from movierec.testing.releases import MemoryAlarms, MemoryTopic

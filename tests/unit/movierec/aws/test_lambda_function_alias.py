@@ -8,8 +8,8 @@ import pytest
 
 from movierec.errors import ReleaseConflictError, ReleaseError, UnavailableError
 from movierec.releases.by_hand import ByHand
-from movierec.releases.context import Releases
 from movierec.releases.log import ReleaseLog
+from movierec.releases.registry import Releases
 from movierec.releases.rollback import roll_back
 from movierec.releases.traffic_split import ALIAS, TrafficSplit
 from movierec.testing.memory import MemoryStore

@@ -9,11 +9,11 @@ from movierec.model import artifact, sealed_folder
 from movierec.model.artifact import Model, Popular
 from movierec.releases import evaluation, sequential_test
 from movierec.releases.by_hand import ByHand
-from movierec.releases.context import Releases
 from movierec.releases.evaluation import Evaluation
 from movierec.releases.log import ReleaseLog, Step, release_id
 from movierec.releases.orchestrator import Orchestrator
 from movierec.releases.policy import Policy
+from movierec.releases.registry import Releases
 from movierec.releases.request import Request
 from movierec.releases.sequential_test import Trials, Verdict
 from movierec.releases.state_machine import ReleaseState

@@ -1,4 +1,4 @@
-from proxy.metrics import Metrics
+from proxy.prometheus_metrics import Metrics
 
 
 def value(metrics, line):
