@@ -1,10 +1,10 @@
 """The API through API Gateway: latency and requests/s at 1, 8 and 32 connections.
 
-Beside it, in the same run: the same function version invoked directly, which is what is left
-without API Gateway; the emulator's own answer to nothing, which is the most it can do at all; and
-the proxy, if it runs, which is what the site sees. And a cold start, from nothing to an answer.
+Beside it, in the same run: the same function version invoked directly, without API Gateway; the
+emulator's health check, its upper limit; and the proxy, if it runs, which is what the site sees.
+And a cold start, from nothing to an answer.
 
-    python -m bench.api [--calls N]                     on a stack that it plays itself
+    python -m bench.api [--calls N]                     on a stack that it starts
     python -m bench.api --run NAME [--calls N]          on a running stack
     python -m bench.api --aws URL --api URL [--proxy URL] [--function NAME]
 """
@@ -111,7 +111,7 @@ def _rows(callers: int, endpoints: Mapping[str, str], given: argparse.Namespace)
             "requests/s",
             better="higher",
             goal=None if one else RATE_GOAL_PER_S,
-            rival="the emulator, asked nothing",
+            rival="the emulator's health check",
             rival_value=empty.calls_per_s,
         ),
     ]
@@ -165,7 +165,7 @@ def _invoke(aws: Any, function: str, qualifier: str, user_id: int) -> None:  # n
 
 
 def _cold_start(function: str) -> Row:
-    """Time the first answer of a new environment, and as its rival one of a warm one."""
+    """Time the first answer of a new environment, and one of a warm environment as its rival."""
     aws = client("lambda")
     before = aws.get_function_configuration(FunctionName=function).get("Description", "")
     cold_ms, warm_ms = [], []

@@ -1,4 +1,4 @@
-"""What every benchmark prints and writes: the machine, and rows beside a goal and a rival.
+"""Report of a benchmark: the machine, and rows of figures with their goals and rivals.
 
 `build/bench/<name>.json` holds `machine` and `rows`; docs/benchmarks.md is made from these files.
 """
@@ -25,9 +25,9 @@ _LIBRARIES = ("boto3", "chalice", "deltalake", "implicit", "kafka-python", "nump
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured figure. `goal` is what we promise, `rival_value` what another way gets.
+    """One measured figure. `goal` is what we promise, `rival_value` what an alternative gets.
 
-    `better` says which direction is good.
+    `better` is the good direction.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Functions to be measured, in the emulator."""
+"""Lambda functions in the emulator, for benchmarks to invoke."""
 
 import base64
 import io
@@ -48,7 +48,7 @@ def archive(files: Mapping[str, str | bytes]) -> bytes:
 
 
 def wait(waiter: str, function: str) -> None:
-    """Wait as one of boto3's waiters does, but look often."""
+    """Wait like one of boto3's waiters, but poll often."""
     aws: Any = client("lambda")  # each waiter has a type of its own
     aws.get_waiter(waiter).wait(
         FunctionName=function, WaiterConfig={"Delay": 0.05, "MaxAttempts": 1000}

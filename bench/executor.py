@@ -1,7 +1,7 @@
 """The Lambda executor: what it adds to LocalStack, warm, cold, busy, and through API Gateway.
 
 Starts a LocalStack of its own on a free port. Beside the figures, in the same run: a DryRun, which
-goes through all of LocalStack's Lambda API but runs nothing, and the emulator's answer to nothing.
+goes through all of LocalStack's Lambda API but runs nothing, and the emulator's health check.
 
     python -m bench.executor [--calls N] [--colds N] [--sources FOLDER] [--set NAME=VALUE]
 """
@@ -55,10 +55,10 @@ COLD_API_GOAL_MS = 700.0
 TRIAL_PER_S = 90.0
 CONNECTIONS = (8, 32)
 
-# As when a retraining and the lake's upkeep run at once, each with a thread for every core.
+# As when a retraining and the lake's maintenance run at once, each with a thread for every core.
 BUSY = 2 * (os.cpu_count() or 1)
 BUSY_S = 10.0
-# Of a function that may be waited for, and of one that nobody waits for.
+# Time-outs of a function that may be waited for, and of one that nobody waits for.
 TIMEOUTS_S = {SHORT: 60, LONG: 900}
 
 _RESPONSE = '{"statusCode": 200, "body": "ok"}'
@@ -81,7 +81,7 @@ _MODEL = "20261120T101500Z-bench-executor"
 
 @dataclass(frozen=True, slots=True)
 class Cold:
-    """Cold starts in milliseconds: the caller's wait, and the init phase that REPORT tells."""
+    """Cold starts in milliseconds: the caller's wait, and the init phase from REPORT."""
 
     answered_ms: float
     init_ms: float
@@ -179,7 +179,7 @@ def _dry_running() -> Call:
 
 
 def _beside_busy_ones() -> Row:
-    """Invoke the empty handler while functions keep the processors busy that nobody waits for."""
+    """Invoke the empty handler while asynchronous invocations keep the processors busy."""
     for name, timeout_s in TIMEOUTS_S.items():
         create(name, archive({"app.py": _CODE[name]}), Timeout=timeout_s)
     return Row(
@@ -342,7 +342,7 @@ def _gateway_rows(callers: int, url: str, stage: str, calls: int) -> list[Row]:
             "requests/s",
             better="higher",
             goal=TRIAL_PER_S,
-            rival="the emulator, asked nothing",
+            rival="the emulator's health check",
             rival_value=nothing.calls_per_s,
         ),
         Row(f"median, {callers} connections", found.percentile_ms(50), "ms"),

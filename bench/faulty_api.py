@@ -1,6 +1,6 @@
-"""The API's code with a fault in it that only users meet, deployed and taken back.
+"""Deploy the API's code with a fault that only users meet, and restore it.
 
-Users are answered badly, smoke tests well: what no test before the release can find.
+Smoke tests pass and users' requests fail: no test before the release can find it.
 """
 
 import io
@@ -20,7 +20,7 @@ class _Hurt(type(app)):
             {fault}
         return super().__call__(event, context)
 
-# Not a new `app`: the routes look at the one that there is.
+# Not a new `app`: the routes use the existing one.
 app.__class__ = _Hurt
 """
 _FAULTS: Final = {
@@ -30,7 +30,7 @@ _FAULTS: Final = {
 
 
 class Code:
-    """The API's code as it was deployed, and with a fault put into it."""
+    """The API's code as deployed, and variants with a fault."""
 
     def __init__(self) -> None:
         self._aws = client("lambda")

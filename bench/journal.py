@@ -1,4 +1,4 @@
-"""The proxy's journal beside SQLite: latency, event-loop delay, recovery. Decided in ADR 9.
+"""The proxy's journal beside SQLite: latency, event-loop delay, recovery. See ADR 9.
 
 Both commit a record to the page cache before it is answered, and sync it before it goes to the
 lake (SQLite in WAL mode, `synchronous=NORMAL`, checkpoints by the lake writer's thread). Records

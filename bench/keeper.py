@@ -1,6 +1,6 @@
-"""The emulator's state: what keeping it costs, and what it gives back.
+"""Persistence of the emulator's state: its cost, and how soon a run resumes.
 
-Three emulators beside each other, asked in turns: one that keeps its state, one that keeps it and
+Three emulators side by side, measured alternately: one that keeps its state, one that keeps it and
 does not wait for the disk (enough for `kill -9`, not for a power cut), and one that forgets. Puts,
 appends to a Delta table, resident memory. Then the whole product with a large lake: how soon
 a run that was stopped recommends again, beside the same command with nothing kept; and how long
@@ -51,7 +51,7 @@ _BUCKET: Final = "bench-keeper"
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """One of the emulators, and doors of this process to it."""
+    """One of the emulators, and this process's clients of it."""
 
     name: str
     daemon: Client
@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with beside_each_other() as stands:
         rows = [
-            *_in_turns("put of 100 kB", stands, _putting, given.puts, PUT_GOAL),
-            *_in_turns(
+            *_alternately("put of 100 kB", stands, _putting, given.puts, PUT_GOAL),
+            *_alternately(
                 "Delta append of 100,000 rows", stands, _appending, given.appends, APPEND_GOAL
             ),
             _growth(stands, given.gigabytes),
@@ -116,27 +116,27 @@ def _stand(daemon: Client, **extra: str) -> Stand:
     return Stand(daemon.run.name, daemon, S3Store(_BUCKET), lake)
 
 
-# In turns -----------------------------------------------------------------------------------
+# Alternately --------------------------------------------------------------------------------
 
 
-def _in_turns(
+def _alternately(
     what: str,
     stands: Stands,
     make: Callable[[Stand], Callable[[int], None]],
     times: int,
     goal: float,
 ) -> list[Row]:
-    """Do the same to all, each time in another order, and compare the medians.
+    """Run the same work on all, each round in a random order, and compare the medians.
 
-    By chance, not in rotation: what one leaves to be done would always meet the same other.
+    Random, not rotating: background work that one leaves would always slow the same other.
     """
     orders = random.Random(times)
     works = [make(stand) for stand in stands]
     took_ms: list[list[float]] = [[] for _ in stands]
-    for turn in range(times):
+    for round_number in range(times):
         for chosen in orders.sample(range(len(works)), len(works)):
             begin_s = time.perf_counter()
-            works[chosen](turn)
+            works[chosen](round_number)
             took_ms[chosen].append((time.perf_counter() - begin_s) * 1000)
     kept_ms, unsynced_ms, plain_ms = map(statistics.median, took_ms)
     multiple = "as a multiple of the plain one's"
@@ -149,14 +149,14 @@ def _in_turns(
 
 def _putting(stand: Stand) -> Callable[[int], None]:
     body = os.urandom(PUT_BYTES)
-    return lambda turn: stand.store.put(f"puts/{turn}", body)
+    return lambda number: stand.store.put(f"puts/{number}", body)
 
 
 def _appending(stand: Stand) -> Callable[[int], None]:
     rows = _events(APPEND_ROWS)
 
-    def append(turn: int) -> None:
-        stand.lake.append(EVENTS.name, [rows], transactions={"bench": turn})
+    def append(number: int) -> None:
+        stand.lake.append(EVENTS.name, [rows], transactions={"bench": number})
 
     return append
 

@@ -1,4 +1,4 @@
-"""A whole run, stopped and resumed: how soon it recommends, and who waits while it saves."""
+"""Resuming a stopped run: time to its first recommendation, and request latency during saves."""
 
 import http.client
 import statistics
@@ -68,7 +68,7 @@ def _movierec(run: Run, *arguments: str) -> None:
 
 
 def _resume_s(run: Run) -> float:
-    """Bring a stopped run up; return how long the API's first recommendation took."""
+    """Bring a stopped run up; return the seconds until the API's first recommendation."""
     begin_s = time.perf_counter()
     with subprocess.Popen(command(run, "up"), cwd=run.project.root) as up:
         port = port_allocation.ports(run, (port_allocation.PROXY,))[port_allocation.PROXY]
@@ -84,7 +84,7 @@ def _resume_s(run: Run) -> float:
 
 
 def _source(port: int) -> str | None:
-    """Return where the proxy's answer came from, None if there was none."""
+    """Return the source of the proxy's answer, None if there was none."""
     connection = http.client.HTTPConnection(sockets.HOST, port, timeout=5)
     try:
         connection.request("GET", f"/recommend/{_USER}")
@@ -109,7 +109,7 @@ def _anew_s(run: Run) -> float:
 
 @dataclass(slots=True)
 class _Asker:
-    """Asks the emulator for something light, again and again, and notes how long it took."""
+    """Sends the emulator cheap requests one after another, and times them."""
 
     ask: Callable[[], object]
     took: list[tuple[float, float]] = field(default_factory=list)
@@ -117,7 +117,7 @@ class _Asker:
     over: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Ask until it is over."""
+        """Send requests until stopped."""
         while not self.over.is_set():
             begin_s = time.perf_counter()
             self.ask()
@@ -125,7 +125,7 @@ class _Asker:
 
 
 def _fill_a_log_group() -> None:
-    """Have a log group as large as one is before its oldest events go."""
+    """Fill a log group to the size at which its oldest events are deleted."""
     logs = client("logs")
     of = {"logGroupName": "bench", "logStreamName": "bench"}
     logs.create_log_group(logGroupName="bench")
@@ -141,7 +141,7 @@ def _log_events() -> int:
 
 
 def _saves(run: Run) -> list[Row]:
-    """Save all services' state a number of times, something having changed in one of them."""
+    """Time saves of all services' state, each after a change in one of them."""
     port = port_allocation.ports(run, (port_allocation.EMULATOR,))[port_allocation.EMULATOR]
     asker = _Asker(client("sts").get_caller_identity)
     thread = threading.Thread(target=asker.run)
@@ -181,7 +181,7 @@ def _saves(run: Run) -> list[Row]:
 
 
 def _save(port: int, number: int) -> tuple[float, float]:
-    """Have the emulator save; return when that began and ended."""
+    """Have the emulator save; return the times of begin and end."""
     client("ssm").put_parameter(Name="bench", Value=str(number), Type="String", Overwrite=True)
     time.sleep(_PAUSE_S)  # what is measured between two saves
     begin_s = time.perf_counter()
@@ -192,7 +192,7 @@ def _save(port: int, number: int) -> tuple[float, float]:
 def _waits_ms(
     asker: _Asker, saves: list[tuple[float, float]]
 ) -> tuple[list[list[float]], list[float]]:
-    """Return how long requests took that met each of the saves, and those that met none."""
+    """Return the latencies of requests during each save, and of those outside of saves."""
     during: list[list[float]] = [[] for _ in saves]
     between: list[float] = []
     for begin_s, end_s in asker.took:

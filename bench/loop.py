@@ -1,8 +1,7 @@
-"""The whole loop at the demo's full size: its figures, each beside its limit in the same run.
+"""The whole loop at the demo's full size: each figure beside its limit in the same run.
 
-The lines in the topic are read once more by a consumer that does nothing with them: no ingest with
-that client can be faster. The API is asked directly at the site's rate: the proxy can only add to
-that.
+Ingest's limit is a consumer that discards the topic's lines: no ingest with that client can be
+faster. The proxy's is the API asked directly at the site's rate: the proxy can only add to that.
 
     python -m bench.loop
 """
@@ -34,7 +33,7 @@ RATE_PER_S = 20.0
 def main() -> int:
     """Measure, print, write build/bench/loop.json."""
     with playing() as stack:
-        # Its live traffic would share the cores with what is measured now.
+        # Its live traffic would compete for the cores with what is measured now.
         Client(stack.run).stop("live")
         variables = run_environment.load(stack.run)
         rows = _rows(stack, variables)
@@ -102,7 +101,7 @@ def _latency(
 
 
 def _direct_ms(url: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Ask the API itself at the site's rate; return latencies in milliseconds, shape (n,)."""
+    """Ask the API directly at the site's rate; return latencies in milliseconds, shape (n,)."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     found = []
@@ -118,7 +117,7 @@ def _direct_ms(url: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 def _consumed_per_s(variables: Mapping[str, str]) -> float:
-    """Read the whole topic and forget it."""
+    """Consume the whole topic, discarding its lines."""
     options = settings.kafka_options({**os.environ, **variables})
     consumer = KafkaConsumer(
         auto_offset_reset="earliest", max_partition_fetch_bytes=8 << 20, **options

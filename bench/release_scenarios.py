@@ -1,7 +1,7 @@
 """Releases on the real loop: one that is promoted, and three that must not be.
 
-A site asks 20 times a second; each release goes through the state machine, its brakes and nothing
-else. The page docs/releases.md and its plots are made from what the releases' own logs say.
+A site sends 20 requests a second; each release goes through the state machine and the automatic
+rollbacks, nothing else. docs/releases.md and its charts are made from the releases' own logs.
 
     python -m bench.release_scenarios
 """
@@ -48,7 +48,7 @@ SLOW_WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One release, as its log and the site tell of it."""
+    """One release, as recorded in its log and by the site."""
 
     name: str
     steps: tuple[Step, ...]
@@ -70,7 +70,7 @@ class Played:
 
     @property
     def canary_trials(self) -> int:
-        """Lists of the canary that its last verdict was reached on."""
+        """Canary lists that the last verdict was reached on."""
         evaluated = [step.facts["evaluation"] for step in self.steps if "evaluation" in step.facts]
         return int((evaluated[-1]["trials"] or {}).get("canary", 0)) if evaluated else 0
 
@@ -164,7 +164,7 @@ def _timeline(release: Played) -> str:
 
 
 def _play(stack: Stack, name: str, prepared: Callable[[], Sequence[str]]) -> Played:
-    """Release what `prepared` names, wait for its end, and return what became of it."""
+    """Release what `prepared` names, wait for its end, and return its record."""
     arguments = prepared()
     before = _requests(stack)
     done = _movierec(stack, "release", "start", *arguments)
@@ -202,9 +202,9 @@ def _retrained(stack: Stack) -> str:
 
 
 def _shuffled(seed: int = SEED) -> str:
-    """Publish a model that gives each user somebody else's list, and says that it is good.
+    """Publish a model that gives each user another user's list, with a good report.
 
-    What its report claims is its teacher's: no check of the artifact can tell, only users can.
+    The report is the original model's: no check of the artifact can tell, only users can.
     """
     store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
     teacher = artifact.newest(store)

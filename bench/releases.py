@@ -1,4 +1,4 @@
-"""Error rates and speed of a release's quality verdict, on releases that are played in numbers.
+"""Error rates and speed of a release's quality verdict, on simulated releases.
 
 Identical models, worse and better canaries walk the whole step schedule of `Policy()`; rivals see
 the same site. Writes docs/releases-error-rates.md and its pictures as well.
@@ -35,7 +35,7 @@ POWER = 0.9
 
 # Argo Rollouts' own example: the rates of the last five minutes, every five minutes, and three
 # measurements may fail. https://argo-rollouts.readthedocs.io/en/stable/features/analysis/
-_WINDOW_LOOKS = 5
+_WINDOW_TICKS = 5
 _FAILURES_ALLOWED = 3
 
 Shares = npt.NDArray[np.float64]
@@ -52,7 +52,7 @@ class Played:
         return 100 * sum(walk.end == end for walk in self.walks) / len(self.walks)
 
     def percent_worse_ever(self) -> float:
-        """Return how many of 100 a look after every trial, or one of the walk, calls worse."""
+        """Return how many of 100 are found worse, after any trial or at any tick of the walk."""
         found = sum(walk.worse_ever or walk.end == "worse" for walk in self.walks)
         return 100 * found / len(self.walks)
 
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def play(site: Site, policy: Policy, releases: int, seed: Sequence[int]) -> Played:
-    """Walk a site's releases; with equal models, look after every single trial as well."""
+    """Walk a site's releases; with equal models, evaluate after every single trial as well."""
     rng, equal = np.random.default_rng(seed), site.canary == site.stable
     return Played([Walk(site, policy, rng, every_trial=equal).run() for _ in range(releases)])
 
@@ -100,9 +100,9 @@ def play(site: Site, policy: Policy, releases: int, seed: Sequence[int]) -> Play
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """Requests and hits between looks of releases that go on after each dwell; (releases, looks).
+    """Requests and hits between ticks of releases that go on after each dwell; (releases, ticks).
 
-    The rivals have no word for "not worse enough as yet", so their schedule is the clock's.
+    The rivals have no verdict for "not known yet", so their schedule is the clock's.
     """
 
     canary: Shares
@@ -128,14 +128,14 @@ class Counts:
         )
 
     def so_far(self) -> "Counts":
-        """Return the sums from the start to each look."""
+        """Return the sums from the start to each tick."""
         every = (self.canary, self.canary_hits, self.stable, self.stable_hits)
         return Counts(*(np.cumsum(each, axis=1) for each in every))
 
-    def windows(self, looks: int) -> "Counts":
-        """Return the sums of each so many looks."""
+    def windows(self, ticks: int) -> "Counts":
+        """Return the sums of each window of so many ticks."""
         every = (self.canary, self.canary_hits, self.stable, self.stable_hits)
-        return Counts(*(each.reshape(len(each), -1, looks).sum(axis=2) for each in every))
+        return Counts(*(each.reshape(len(each), -1, ticks).sum(axis=2) for each in every))
 
     def gain(self) -> Shares:
         """Return the canary's rate less stable's."""
@@ -151,14 +151,14 @@ class Counts:
 
 
 def peeked_z(counts: Counts, policy: Policy) -> Shares:
-    """Return the percentage aborted by each look by a fixed-size z-test that is done at each."""
+    """Return the percentage aborted by each tick, by a fixed-size z-test done at each (peeking)."""
     found = counts.so_far()
     critical = statistics.NormalDist().inv_cdf(policy.alpha)
     return _aborted(found.z() < critical, found, policy)
 
 
 def threshold(counts: Counts, policy: Policy) -> Shares:
-    """Return the percentage aborted by each look for a rate below stable's by the margin."""
+    """Return the percentage aborted by each tick for a rate below stable's by the margin."""
     found = counts.so_far()
     return _aborted(found.gain() < -policy.margin, found, policy)
 
@@ -170,8 +170,8 @@ def _aborted(alarms: npt.NDArray[np.bool_], found: Counts, policy: Policy) -> Sh
 
 
 def window_threshold(counts: Counts, policy: Policy) -> float:
-    """Return the percentage aborted in Argo Rollouts' way, see _WINDOW_LOOKS."""
-    failures = (counts.windows(_WINDOW_LOOKS).gain() < -policy.margin).sum(axis=1)
+    """Return the percentage aborted in Argo Rollouts' way, see _WINDOW_TICKS."""
+    failures = (counts.windows(_WINDOW_TICKS).gain() < -policy.margin).sum(axis=1)
     return float(100 * (failures > _FAILURES_ALLOWED).mean())
 
 
@@ -199,13 +199,13 @@ def _errors(played: dict[Site, Played], rivals: dict[Site, Counts], policy: Poli
     once = rivals[DAILY].so_far().z()[:, -1] < statistics.NormalDist().inv_cdf(policy.alpha)
     name = "identical models, aborted as worse"
     return [
-        Row(name, equal, "%", goal=goal, rival="z-test at every look",
+        Row(name, equal, "%", goal=goal, rival="z-test at every tick",
             rival_value=float(peeked_z(rivals[EQUAL], policy)[-1])),
-        Row(name, equal, "%", goal=goal, rival="threshold at every look",
+        Row(name, equal, "%", goal=goal, rival="threshold at every tick",
             rival_value=float(threshold(rivals[EQUAL], policy)[-1])),
         Row(name, equal, "%", goal=goal, rival="threshold, 5 min windows",
             rival_value=window_threshold(rivals[EQUAL], policy)),
-        Row("the same, looked at after every trial", played[EQUAL].percent_worse_ever(), "%",
+        Row("the same, evaluated after every trial", played[EQUAL].percent_worse_ever(), "%",
             goal=goal),
         Row("the same, hit rate 5 to 15 % over the day", played[DAILY].percent("worse"), "%",
             goal=goal, rival="z-test once, at the end", rival_value=float(100 * once.mean())),

@@ -13,11 +13,11 @@ _PAGE = ROOT / "docs" / "releases-error-rates.md"
 _TEXT = """\
 # How often a release's verdict is wrong, and how long it takes
 
-Made by `make bench-releases SEED={seed}`: {releases:,} releases of each kind, played in numbers
-through the whole schedule, on a site of 20 requests a second with a look every {look:g} seconds.
-Bounds, verdicts and policy are the product's
+Made by `make bench-releases SEED={seed}`: {releases:,} releases of each kind, simulated
+through the whole schedule, on a site of 20 requests a second with an evaluation tick every
+{tick:g} seconds. Bounds, verdicts and policy are the product's
 ([sequential_test.py](../src/movierec/releases/sequential_test.py),
-[policy.py](../src/movierec/releases/policy.py)); only the site is made up. Percentages are
+[policy.py](../src/movierec/releases/policy.py)); only the site is simulated. Percentages are
 known to about {error:.1f} points. Why it is done so: [ADR 7](adr/0007-always-valid-verdict.md).
 
 ```text
@@ -26,15 +26,15 @@ known to about {error:.1f} points. Why it is done so: [ADR 7](adr/0007-always-va
 
 The rivals see the same site and go on by the clock. "z-test" is the usual two-proportion test at
 5 %; "threshold" aborts when the canary's hit rate is more than a point below stable's; both wait
-for as many trials as we do before their first look. "5 min windows" is a threshold in the way of
+for as many trials as we do before their first test. "5 min windows" is a threshold in the way of
 [Argo Rollouts' example](https://argo-rollouts.readthedocs.io/en/stable/features/analysis/): rates
 of the last five minutes, every five minutes, three failures allowed. "Fixed-size test" is the
 number of canary requests at which a one-sided test of the same 5 % finds 10 to 8 % in 90 of 100
-cases, if one looks then and only then.
+cases, if one tests then and only then.
 
-## However often one looks, the error stays below what was asked for
+## However often one tests, the error stays below what was asked for
 
-![Identical models aborted, over the looks](releases/false-aborts.svg)
+![Identical models aborted, over the ticks](releases/false-aborts.svg)
 
 ## What it costs: a bad canary gets somewhat more requests
 
@@ -52,13 +52,13 @@ the earlier it is caught; a fixed-size test must know beforehand how large.
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """What the pictures show."""
+    """Data of the charts."""
 
     policy: Policy
     aborted_s: Sequence[float]
     """When releases of identical models were aborted."""
     peeked_z: Sequence[float]
-    """Percent aborted by each look."""
+    """Percent aborted by each tick."""
     threshold: Sequence[float]
     caught: Mapping[str, Sequence[int]]
     """Canary requests until caught."""
@@ -80,7 +80,7 @@ def write(rows: Sequence[Row], curves: Curves, seed: int, releases: int) -> None
     text = _TEXT.format(
         seed=seed,
         releases=releases,
-        look=curves.policy.look_s,
+        tick=curves.policy.look_s,
         horizon=curves.policy.horizon_s / 60,
         error=100 * (0.05 * 0.95 / releases) ** 0.5,
         table=table(rows),
@@ -90,17 +90,17 @@ def write(rows: Sequence[Row], curves: Curves, seed: int, releases: int) -> None
 
 
 def _false_aborts(curves: Curves) -> str:
-    looks = len(curves.peeked_z)
-    hours = [(i + 1) * curves.policy.look_s / 3600 for i in range(looks)]
+    ticks = len(curves.peeked_z)
+    hours = [(i + 1) * curves.policy.look_s / 3600 for i in range(ticks)]
     ours = [point for point in _shares(curves.aborted_s, curves, 3600) if point[0] <= hours[-1]]
     return line_chart(
         f"Identical models: aborted as worse, of {curves.releases:,} releases",
         [
             Series("always-valid bounds (ours)", [*ours, (hours[-1], ours[-1][1])], step=True),
-            Series("z-test at every look", _paired(hours, curves.peeked_z), "bad"),
-            Series("threshold at every look", _paired(hours, curves.threshold), "theirs"),
+            Series("z-test at every tick", _paired(hours, curves.peeked_z), "bad"),
+            Series("threshold at every tick", _paired(hours, curves.threshold), "theirs"),
         ],
-        x_label="hours since the release began, a look a minute",
+        x_label="hours since the release began, a tick a minute",
         y_label="percent aborted",
         marks=[Mark("the error that was asked for", 100 * curves.policy.alpha)],
         x_range=(0, hours[-1]),

@@ -24,7 +24,7 @@ _POLL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A demo that has told its summary, and goes on."""
+    """A demo that has written its summary, and still runs."""
 
     run: Run
     summary: dict[str, Any]

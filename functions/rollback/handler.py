@@ -1,12 +1,12 @@
-"""Lambda `movierec-rollback`: the operational brake.
+"""Lambda `movierec-rollback`: automatic rollback on a canary's alarm.
 
-A canary's alarm calls it through SNS. It sends everybody back to the stable version and tells
-people; it needs no state machine, and a call that comes twice, late or for a version that is no
-canary any more changes nothing. What fails is retried by Lambda, twice, and then shows in the
-function's own alarm: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+The alarm invokes it through SNS. It sends all requests back to the stable version and notifies
+people. It needs no state machine, and is idempotent: an alarm that comes twice, late or for a
+version that is no canary any more changes nothing. Lambda retries a failure twice; the function's
+own alarm shows what still fails: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 
-The page that its notice links to is drawn by functions/rollout, asked asynchronously at the end:
-when that fails, the rollback stands and the page tells of it at the next action of the release.
+The page that its notice links to is published by functions/rollout, invoked asynchronously at the
+end: if that fails, the rollback is done, and the page follows at the next action of the release.
 """
 
 import json
@@ -31,7 +31,7 @@ SERVICE: Final = "movierec-rollback"
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What the function needs of the world."""
+    """Ports that the function uses."""
 
     releases: Releases
     rollout: AsyncInvoker
@@ -39,15 +39,15 @@ class Dependencies:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Return the real ones. Raises ConfigError."""
-        # Without its name only the page is missing: no reason to refuse a rollback.
+        """Return the adapters to AWS. Raises ConfigError."""
+        # Without the function's name only the page is missing: no reason to refuse a rollback.
         rollout = LambdaAsyncInvoker(env.get(settings.ROLLOUT_FUNCTION, ""))
         return cls(open_releases(env), rollout, Logger(service=SERVICE))
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """What CloudWatch says on a topic of an alarm that changed its state."""
+    """A state change of a CloudWatch alarm, as published on SNS."""
 
     name: str
     state: str
@@ -55,7 +55,7 @@ class Alarm:
 
 
 def handle_alarm(alarm: Alarm, deps: Dependencies) -> str | None:
-    """Take a version's users away if its alarm says so; return the version if it had any."""
+    """Roll a version back if its alarm fired; return the version if it was the canary."""
     version = version_in(alarm.name)
     if version is None or alarm.state != "ALARM":
         deps.logger.info("alarm_passed_over", extra={"alarm": alarm.name, "state": alarm.state})
@@ -66,14 +66,14 @@ def handle_alarm(alarm: Alarm, deps: Dependencies) -> str | None:
     roll_back(deps.releases, f"alarm {alarm.name}: {alarm.reason}", of=version, facts=facts)
     deps.logger.warning("canary_rolled_back", extra={"version": version, "alarm": alarm.name})
     if alias and alias.release_id:
-        # It does nothing to a release that goes on: the alarm may be of an earlier one, and late.
+        # Leaves an open release alone: the alarm may be a late one of an earlier release.
         close(deps.releases, alias.release_id)
         request_page(alias.release_id, deps)
     return version if was_canary else None
 
 
 def request_page(release_id: str, deps: Dependencies) -> None:
-    """Have a release's page published. The state machine, which else does it, may have died."""
+    """Request a release's page: the state machine, which usually publishes it, may be dead."""
     try:
         deps.rollout.invoke({"action": "publish_page", "release_id": release_id})
     except MovierecError as exc:
@@ -81,16 +81,16 @@ def request_page(release_id: str, deps: Dependencies) -> None:
 
 
 def alarms(event: Mapping[str, Any]) -> Iterator[Alarm]:
-    """Yield the alarms in an event of SNS. Raises UsageError.
+    """Parse the alarms in an SNS event. Raises UsageError.
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html
     """
     try:
         for record in event["Records"]:
-            said = json.loads(record["Sns"]["Message"])
-            yield Alarm(said["AlarmName"], said["NewStateValue"], said["NewStateReason"])
+            message = json.loads(record["Sns"]["Message"])
+            yield Alarm(message["AlarmName"], message["NewStateValue"], message["NewStateReason"])
     except (KeyError, TypeError, ValueError) as exc:
-        raise UsageError(f"no alarm's message from SNS ({exc!r}): {str(event)[:200]}") from exc
+        raise UsageError(f"not an alarm's message from SNS ({exc!r}): {str(event)[:200]}") from exc
 
 
 def _respond(event: Mapping[str, Any], found: Dependencies, _context: Context) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Lambda `movierec-rollout`: one action of a release, as its state machine asks for it.
+"""Lambda `movierec-rollout`: carries out one action of a release for its state machine.
 
 Event:
 
@@ -16,11 +16,11 @@ Answer:
     {"release_id": ..., "state": ..., "reason": ..., "next": "go" | "wait" | "look" | "closed",
      "wait_s": n, "evaluate": <event of functions/evaluate_online> | null}
 
-Every action can be repeated: a release's log says what has been done. An action that is refused
+Every action is idempotent: the release's log says what has been done. An action that is refused
 because somebody else moved the alias raises ReleaseConflictError, and is retried.
 
-A step is followed by the release's page. "publish_page" publishes it and does nothing else:
-functions/rollback asks for it, asynchronously, and needs nothing that draws pages itself.
+Every step publishes the release's page again. "publish_page" does only that: functions/rollback
+invokes it asynchronously, so that its own package has no code for pages.
 """
 
 import json
@@ -50,12 +50,12 @@ SERVICE: Final = "movierec-rollout"
 Next = Literal["go", "wait", "look", "closed"]
 
 Outcome = tuple[Next, ReleaseState | None]
-"""What comes next, and the release's state where the action knows it."""
+"""The next action, and the release's state where the action knows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What the function needs of the world."""
+    """Ports and settings that the function uses."""
 
     releases: Releases
     policy: Policy
@@ -63,13 +63,13 @@ class Dependencies:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Return the real ones. Raises ConfigError."""
+        """Return the adapters to AWS. Raises ConfigError."""
         policy = Policy.from_env(env)
         return cls(open_releases(env), policy, Logger(service=SERVICE))
 
 
 def act(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Carry an action out; see the module's head. Raises UsageError, ReleaseError."""
+    """Carry out an action; see the module's docstring. Raises UsageError, ReleaseError."""
     action = _ACTIONS.get(str(event.get("action")))
     if action is None:
         raise UsageError(f"action is {event.get('action')!r}: expected {', '.join(_ACTIONS)}")
@@ -86,15 +86,15 @@ def act(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
 
 
 def _answer(found: ReleaseState, following: Next, deps: Dependencies) -> dict[str, Any]:
-    look_s = state_machine.next_tick_s(found, deps.releases.clock.now())
-    asked = following == "look" and found.version is not None and found.stable is not None
+    wait_s = state_machine.next_tick_s(found, deps.releases.clock.now())
+    evaluates = following == "look" and found.version is not None and found.stable is not None
     return {
         "release_id": found.release_id,
         "state": found.state,
         "reason": found.reason,
         "next": following,
-        "wait_s": look_s,
-        "evaluate": state_machine.evaluation_event(found) if asked else None,
+        "wait_s": wait_s,
+        "evaluate": state_machine.evaluation_event(found) if evaluates else None,
     }
 
 
@@ -113,13 +113,13 @@ def _release_id(event: Mapping[str, Any]) -> str:
 def _begin(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Outcome:
     request = Request.read(event.get("request") or {})
     policy = Policy.read(asdict(deps.policy) | (event.get("policy") or {}))
-    turn = Orchestrator(deps.releases).begin(release_id, request, policy)
+    admission = Orchestrator(deps.releases).begin(release_id, request, policy)
     try:
         announce(deps.releases, release_id)
     except (ReleaseError, UnavailableError) as exc:
-        # It is told again when the release ends; a release does not wait for mail.
+        # The release's end is announced again; a release does not wait for mail.
         deps.logger.warning("notice_not_sent", extra={"error": str(exc)})
-    return ("go" if turn == "now" else turn), None
+    return ("go" if admission == "now" else admission), None
 
 
 def _step(step: Callable[[Orchestrator, str], ReleaseState]) -> "Action":
@@ -151,13 +151,13 @@ def _publish_page(release_id: str, _event: Mapping[str, Any], deps: Dependencies
 
 def _abort(release_id: str, event: Mapping[str, Any], deps: Dependencies) -> Outcome:
     Orchestrator(deps.releases).end(
-        release_id, _words(str(event.get("reason") or "the state machine failed"))
+        release_id, _error_message(str(event.get("reason") or "the state machine failed"))
     )
     return "closed", None
 
 
-def _words(cause: str) -> str:
-    """Return what a person wants to read of a state's cause: of a function's error, its message.
+def _error_message(cause: str) -> str:
+    """Return the error message in a failed state's cause, or the cause if it is no function error.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
     """

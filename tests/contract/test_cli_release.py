@@ -164,7 +164,7 @@ def test_a_rollback_is_done_although_nobody_can_be_told(
     assert time.monotonic() - begin_s < 5
     said = capsys.readouterr()
     assert said.out.startswith("version 1: everybody")
-    assert "nobody has been told yet" in said.err
+    assert "nobody has been notified yet" in said.err
 
 
 def test_a_release_is_started_under_its_own_name(site: dict[str, str], cli: Cli) -> None:

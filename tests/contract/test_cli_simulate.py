@@ -103,12 +103,12 @@ def test_a_command_that_is_killed_outright_leaves_no_simulator_behind(tmp_path):
 
 def test_an_account_of_an_earlier_simulation_is_not_shown(tmp_path):
     ledger = tmp_path / "ledger.json"
-    assert simulate.account(ledger) is None
+    assert simulate.read_ledger(ledger) is None
     ledger.write_text('{"format": 1}')
-    assert simulate.account(ledger) == {"format": 1}
-    assert simulate.account(ledger, since_s=time.time() + 60) is None
+    assert simulate.read_ledger(ledger) == {"format": 1}
+    assert simulate.read_ledger(ledger, since_s=time.time() + 60) is None
     ledger.write_text('{"format"')
-    assert simulate.account(ledger) is None
+    assert simulate.read_ledger(ledger) is None
 
 
 MOVIEREC = Path(sys.executable).parent / "movierec"

@@ -1,4 +1,4 @@
-"""`movierec catalog`: what the site says of its movies and users, into the lake."""
+"""`movierec catalog`: load the site's movies and users into the lake."""
 
 import os
 from collections import Counter
@@ -50,7 +50,7 @@ def sync(
         str, typer.Option("--site", help="The site's API; the run's own if not given.")
     ] = "",
 ) -> None:
-    """Ask the site about every id that the lake has seen and the catalog lacks."""
+    """Ask the site for every id that is in the lake and not in the catalog."""
     here = contexts.of(context)
     here.enter()
     url = (site_url or settings.require(os.environ, settings.SITE_URL)).rstrip("/")
@@ -69,16 +69,16 @@ def load_exports(progress: Progress, *, movies: str, users: str) -> Mapping[str,
 
 
 def ask_for_missing(progress: Progress, url: str) -> Mapping[str, Any]:
-    """Ask the site at `url` for what is missing; return as `load_exports`."""
+    """Load what the catalog lacks from the site's API; return counts like `load_exports`."""
     missing = catalogs.missing(DeltaLake.from_env(os.environ))
     now = SystemClock().now()
     with progress.step("asking the site") as step:
-        movies = parse_movies(_asked(step, url, "movie", missing.movies), now)
-        users = parse_users(_asked(step, url, "user", missing.users), now)
+        movies = parse_movies(_fetch(step, url, "movie", missing.movies), now)
+        users = parse_users(_fetch(step, url, "user", missing.users), now)
         return _store(movies, users)
 
 
-def _asked(step: Step, url: str, kind: site_client.Kind, ids: list[str]) -> Iterable[bytes]:
+def _fetch(step: Step, url: str, kind: site_client.Kind, ids: list[str]) -> Iterable[bytes]:
     bulk = len(ids) > 1 and site_client.takes_bulk(url, kind, ids[:2])
     done = 0
     for answers in site_client.ask(url, kind, ids, bulk=bulk):
@@ -100,10 +100,10 @@ def _store(movies: Loaded | None, users: Loaded | None) -> Mapping[str, Any]:
 
 def _show(here: contexts.Context, report: Mapping[str, Any]) -> None:
     if here.as_json:
-        progress_display.say_json(dict(report))
+        progress_display.print_json(dict(report))
         return
     for name, counts in report.items():
         rejected = ", ".join(f"{n} {reason}" for reason, n in counts["rejected"].items())
-        progress_display.say(
+        progress_display.print_line(
             f"{name}: {counts['rows']} rows" + (f"; rejected: {rejected}" if rejected else "")
         )

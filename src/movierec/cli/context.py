@@ -1,4 +1,4 @@
-"""What every command knows: its run, and how to print; and the options that say so."""
+"""Context of a command: its run and output format, and the options that choose them."""
 
 import os
 from dataclasses import dataclass
@@ -21,26 +21,27 @@ _CHOSEN: Final = "movierec.cli"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The run that a command is about, and whether a machine reads the result."""
+    """The run that a command works on, and its output format."""
 
     run: Run
     as_json: bool
     named: bool = False
-    """Whether the run was named on the command line, and not by an environment variable."""
+    """Whether the run was named on the command line, not by an environment variable."""
 
     def enter(self) -> None:
-        """Have this process work in the run's environment. Raises UnavailableError.
+        """Load the run's environment variables into this process. Raises UnavailableError.
 
-        A run that is named goes before what the shell has of `movierec env`, of another run maybe.
+        A run named on the command line overrides variables that `movierec env` has set in the
+        shell, perhaps those of another run.
         """
         if self.named or not os.environ.get(settings.LAKE_BUCKET):
             run_environment.adopt(run_environment.load(self.run))
 
 
 def of(context: typer.Context) -> Context:
-    """Return what the command line chose, at whichever level it said so.
+    """Return the context from options given before or after the command.
 
-    Raises ConfigError without a checkout, UsageError for what is no run's name.
+    Raises ConfigError without a checkout, UsageError for an invalid run name.
     """
     chosen = _chosen(context)
     name = chosen.get("run") or os.environ.get(RUN) or DEFAULT_RUN
@@ -49,7 +50,7 @@ def of(context: typer.Context) -> Context:
 
 
 def accept_everywhere(command: TyperCommand | TyperGroup) -> None:
-    """Have a command take the options of every command, and its subcommands too."""
+    """Add the common options to a command and to its subcommands."""
     command.params += options()
     if isinstance(command, TyperGroup):
         for below in command.commands.values():
@@ -57,14 +58,14 @@ def accept_everywhere(command: TyperCommand | TyperGroup) -> None:
 
 
 def options() -> list[Any]:
-    """Return the options as parameters of a command, made by typer from a signature."""
+    """Return the common options as parameters, made by typer from a signature."""
     app = typer.Typer(add_completion=False)
     app.command()(_signature)
     return typer.main.get_command(app).params
 
 
 def _choose(context: typer.Context, param: typer.CallbackParam, value: Any) -> None:  # noqa: ANN401
-    """Keep what the command line says; what it says last, and further down, goes first."""
+    """Store an option's value; the last one wins, and a subcommand's over its parent's."""
     if value is not None and param.name is not None:
         _chosen(context)[param.name] = value
 

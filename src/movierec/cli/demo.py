@@ -47,7 +47,7 @@ _BACKFILL = "backfill"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """How big the demo is."""
+    """Size and rates of a demo."""
 
     users: int
     movies: int
@@ -79,7 +79,7 @@ def demo(
     events: Annotated[int, typer.Option(help="Events of history, at least.", min=1)] = 1_000_000,
     rate: Annotated[float, typer.Option(help="Requests a second.", min=0.1)] = 20.0,
     speedup: Annotated[
-        float, typer.Option(help="Films are watched so much faster.", min=0.01)
+        float, typer.Option(help="Films are watched so many times faster.", min=0.01)
     ] = 600.0,
     requests: Annotated[int, typer.Option(help="Requests at each stage.", min=1)] = 150,
     canary: Annotated[
@@ -88,7 +88,7 @@ def demo(
     ] = 10.0,
     movielens: Annotated[Path | None, typer.Option(help="A MovieLens folder as the site.")] = None,
 ) -> None:
-    """Play the whole loop on this machine, and say what came of it."""
+    """Play the whole loop on this machine and print a summary."""
     here = contexts.of(context)
     scenario = Scenario(
         users, movies, seed, days, events, rate, speedup, requests, canary, movielens
@@ -110,9 +110,9 @@ def demo(
 
 
 def _fresh(run: Run) -> Run:
-    """Return the run to play in, with nothing in it: every line in its lake is the demo's own.
+    """Return an empty run to play in: the summary counts every line in its lake.
 
-    Raises UsageError when a run that was named holds anything, UnavailableError when it is in use.
+    Raises UsageError when a named run holds data, UnavailableError when it is in use.
     """
     if run.name == DEFAULT_RUN:
         own = run.project.run(DEMO_RUN)
@@ -136,10 +136,10 @@ def _deliver(here: contexts.Context, found: Summary) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     run_record.write_atomically(path, json.dumps(found.as_json(), indent=2, default=str) + "\n")
     if here.as_json:
-        progress_display.say_json(found.as_json())
+        progress_display.print_json(found.as_json())
     else:
         demo_report.show(found)
-        progress_display.say(f"written to {path}")
+        progress_display.print_line(f"written to {path}")
 
 
 class _Play:
@@ -157,7 +157,7 @@ class _Play:
         self._ledger_path = self._run.site / "ledger.json"
 
     def whole(self) -> Summary:
-        """Play it, and return what came of it."""
+        """Play the demo and return its summary."""
         started_s, processors = time.monotonic(), Processors()
         options = Options(before_ingest=self._load_catalog)
         with Startup(self._client, self._progress, self._inherited, options) as startup:
@@ -191,10 +191,10 @@ class _Play:
         """Keep everything running, with live traffic, until Ctrl-C."""
         self._client.start(self._live_spec(dict(os.environ)))
         where = settings.require(os.environ, settings.PROXY_URL)
-        progress_display.note(
+        progress_display.print_note(
             f"running: the site asks {where} for recommendations; Ctrl-C stops it all"
         )
-        progress_display.note(
+        progress_display.print_note(
             f"try: movierec --run {self._run.name} recommend 42 (or status, provenance)"
         )
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
@@ -246,7 +246,7 @@ class _Play:
             release.release(open_releases(), model, canary_percent, "demo")
 
     def _go_live(self, startup: Startup) -> None:
-        # Before that the proxy has nothing to give to those whom the API leaves waiting.
+        # Without a popular list the proxy has no fallback, and answers 503 when the API is late.
         self._await("popular list", _popular_lists, 1, within_s=60)
         self._client.start(self._live_spec(startup.variables))
         self._await_requests("live traffic", self._scenario.requests)
@@ -331,7 +331,7 @@ class _Play:
 
 
 def _popular_lists() -> int:
-    """Return how many lists the proxy has to fall back on: one or none."""
+    """Return the number of popular lists in the proxy's cache: one or none."""
     url = f"{settings.require(os.environ, settings.PROXY_URL)}/healthz"
     next_step = UnavailableError.next_step
     try:
@@ -342,7 +342,7 @@ def _popular_lists() -> int:
 
 
 def _model(version: str) -> dict[str, Any]:
-    """Return a model's facts from its manifest."""
+    """Return the summary of a model from its manifest."""
     store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
     manifest = sealed_folder.open_manifest(
         store.get(artifact.key(version, sealed_folder.MANIFEST_FILE))

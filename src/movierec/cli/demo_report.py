@@ -1,4 +1,4 @@
-"""A demo's summary as a person reads it."""
+"""Format a demo's summary as tables."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from movierec.cli.progress_display import STDOUT
 
 
 def show(found: Summary) -> None:
-    """Print the tables of a summary, and its verdict."""
+    """Print a summary's tables and its verdict."""
     STDOUT.print(_events(found))
     STDOUT.print(_counts("quarantined, by reason", found.quarantined))
     STDOUT.print(_models(found))

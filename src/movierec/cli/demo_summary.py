@@ -1,4 +1,4 @@
-"""A demo's summary, as values: the site's account compared with the lake's rows."""
+"""Summary of a demo: the simulator's ledger reconciled with the lake's rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ Counts = Mapping[str, int]
 
 # The site gives up at 600 to 800 ms; the proxy answers within 400, by its fallback if need be.
 _DEADLINE_MS = 400
-# The site's word for a request that it gave up.
+# The ledger's error kind for a request that the site gave up.
 _TIMED_OUT = "timed out"
 # A cold start is late for one user; one request in twenty is an API that does not keep up.
 _MOST_FALLBACKS = 0.05
@@ -18,7 +18,7 @@ _STOLEN_PERCENT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """Rows in the lake when everything has arrived."""
+    """Row counts of the lake after everything has arrived."""
 
     events: Counts
     quarantined: Counts
@@ -27,7 +27,7 @@ class Lake:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a demo sets out to show."""
+    """What a demo must reach to succeed."""
 
     events: int
     model_versions: Sequence[str]
@@ -35,10 +35,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The figures, and what is wrong with them: nothing, if all went well.
+    """Figures of a demo; `problems` is empty when it succeeded.
 
-    What is `slow` is no fault of the accounts, and right on another machine: it is said, and
-    `make bench-loop` holds it against its goals.
+    `slow` does not fail a demo, since it depends on the machine; `make bench-loop` measures it
+    against goals.
     """
 
     ok: bool
@@ -58,7 +58,7 @@ class Summary:
     stolen_percent: float
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the summary as JSON values."""
         return asdict(self)
 
 
@@ -73,9 +73,9 @@ def summarise(
     peak_rss_mb: Mapping[str, float],
     stolen_percent: float,
 ) -> Summary:
-    """Return the summary of a demo; `ledger` is the simulator's own account.
+    """Return the summary of a demo; `ledger` is the simulator's.
 
-    `stolen_percent` is the share of processor time that the machine did not get from its host.
+    `stolen_percent` is CPU steal: the share of CPU time that the hypervisor gave to other machines.
     """
     asked = ledger["requests"]
     found = problems(ledger, lake, expected)
@@ -105,10 +105,10 @@ def summarise(
 
 
 def problems(ledger: Mapping[str, Any], lake: Lake, expected: Expected) -> list[str]:
-    """Return what the two accounts disagree about, and what the demo failed to show."""
+    """Return where ledger and lake disagree, and what the demo did not reach."""
     asked = ledger["requests"]
     found = [
-        f"{name}: the site wrote {_words(wanted)}, the lake holds {got}"
+        f"{name}: the site wrote {_as_text(wanted)}, the lake holds {got}"
         for name, wanted, got in _pairs(ledger, lake)
         if got not in wanted
     ]
@@ -127,7 +127,7 @@ def problems(ledger: Mapping[str, Any], lake: Lake, expected: Expected) -> list[
 
 
 def slowness(asked: Mapping[str, Any], stolen_percent: float) -> list[str]:
-    """Return in what users had to wait, or were answered without their model for it, and why."""
+    """Return latencies and fallbacks past their limits, with CPU steal as a possible cause."""
     found = []
     fallbacks = asked["by_source"].get("fallback", 0)
     if fallbacks > _MOST_FALLBACKS * asked["total"]:
@@ -147,22 +147,22 @@ def _timed_out(asked: Mapping[str, Any]) -> int:
 def _pairs(ledger: Mapping[str, Any], lake: Lake) -> list[tuple[str, range, int]]:
     asked = ledger["requests"]
     answered = asked["by_status"].get("200", 0)
-    # Served, and on record, though the site no longer listened.
+    # The proxy may have answered and journalled these after the site had given up.
     unheard = _timed_out(asked)
     produced = {kind: n for kind, n in ledger["events"].items() if kind != "total"}
     kinds = sorted(produced.keys() | lake.events.keys())
     return [
-        *((f"{k} events", _just(produced.get(k, 0)), lake.events.get(k, 0)) for k in kinds),
-        ("quarantined lines", _just(ledger["quarantined"]), sum(lake.quarantined.values())),
+        *((f"{k} events", _exactly(produced.get(k, 0)), lake.events.get(k, 0)) for k in kinds),
+        ("quarantined lines", _exactly(ledger["quarantined"]), sum(lake.quarantined.values())),
         ("served records", range(answered, answered + unheard + 1), lake.served),
     ]
 
 
-def _just(count: int) -> range:
+def _exactly(count: int) -> range:
     return range(count, count + 1)
 
 
-def _words(wanted: range) -> str:
+def _as_text(wanted: range) -> str:
     return str(wanted[0]) if len(wanted) == 1 else f"{wanted[0]} to {wanted[-1]}"
 
 

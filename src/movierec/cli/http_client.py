@@ -1,4 +1,4 @@
-"""GET, with HTTP's failures in this product's words."""
+"""HTTP client: GET requests, with failures as MovierecError."""
 
 import http.client
 import urllib.request
@@ -9,16 +9,16 @@ from urllib.error import HTTPError, URLError
 
 from movierec.errors import UnavailableError, UsageError
 
-# Without a proxy of the user's: site and recommender are reached directly.
+# Ignores HTTP_PROXY and the like: site and recommender are reached directly.
 _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @contextmanager
 def opened(url: str, *, timeout_s: float, next_step: str) -> Iterator[Any]:
-    """Ask for a URL, and have the answer read in the block.
+    """GET a URL; the response is open during the block.
 
-    Raises UsageError on what is no URL and UnavailableError, which ends in `next_step`, when there
-    is no answer or only half of one. urllib's HTTPError, an answer too, is left to the caller.
+    Raises UsageError for an invalid URL, UnavailableError, whose message ends in `next_step`, when
+    there is no response or only half of one, and urllib's HTTPError for an error status.
     """
     try:
         with _OPENER.open(url, timeout=timeout_s) as answer:

@@ -1,4 +1,4 @@
-"""The commands by name, each loaded when it is called.
+"""Registry of the commands; each is imported when it is called.
 
 All of them together take 0.65 s to import (boto3, Delta Lake, Kafka, numpy), and 2 s where nothing
 is compiled yet: `--help` must not wait for that, nor `status` for what `up` needs.
@@ -17,7 +17,7 @@ from movierec.cli import context
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command's line in the help, and its function or app: `module:name` in `movierec.cli`."""
+    """Where a command is (`module:name` in `movierec.cli`), and its line in the help."""
 
     place: str
     summary: str
@@ -52,13 +52,13 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "recommend": Command(
         "recommend:recommend",
-        "Ask for a user's recommendations, as the site does, and show who answered.",
+        "Ask for a user's recommendations, as the site does, and show which model answered.",
     ),
     "provenance": Command(
         "provenance:provenance",
         "Show what a recommendation came from: model, code, dataset, lake versions, Kafka offsets.",
     ),
-    "demo": Command("demo:demo", "Play the whole loop on this machine, and say what came of it."),
+    "demo": Command("demo:demo", "Play the whole loop on this machine and print a summary."),
     "release": Command(
         "release:app",
         "Release models and code: through a canary by themselves, or step by step by hand.",
@@ -71,7 +71,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 
 def load(name: str) -> TyperCommand | TyperGroup:
-    """Import a command and return it, ready to be called."""
+    """Import a command and return it with the common options added."""
     command = _imported(name)
     context.accept_everywhere(command)
     return command
@@ -92,7 +92,7 @@ def _imported(name: str) -> TyperCommand | TyperGroup:
 
 
 class Commands(TyperGroup):
-    """The commands as the help lists them; the one that is called is loaded."""
+    """Command group: lists all commands in the help, imports only the one that is called."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401  typer's own
         super().__init__(**settings)
@@ -101,6 +101,6 @@ class Commands(TyperGroup):
         self.params += context.options()
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401
-        """Return the command that a command line calls, and what is left of the line."""
+        """Return the command's name, the command, and its arguments."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, load(str(name)), rest

@@ -1,4 +1,4 @@
-"""`movierec down`, `status`, `env`: a run on this machine."""
+"""`movierec down`, `status` and `env`: stop a run, show its status, print its environment."""
 
 import shlex
 import shutil
@@ -32,14 +32,14 @@ def down(
     stopped = _stop(here, wipe=wipe) if there else ()
     if here.as_json:
         wiped = there and wipe
-        progress_display.say_json(
+        progress_display.print_json(
             {"stopped": list(stopped), "wiped": wiped, "folder": str(here.run.folder)}
         )
     elif not there:
-        progress_display.say(f"run {here.run.name} was never up")
+        progress_display.print_line(f"run {here.run.name} was never up")
     else:
-        progress_display.say(f"stopped: {', '.join(stopped) or 'nothing ran'}")
-        progress_display.say(
+        progress_display.print_line(f"stopped: {', '.join(stopped) or 'nothing ran'}")
+        progress_display.print_line(
             f"deleted {here.run.folder}"
             if wipe
             else f"kept in {here.run.folder}: Kafka's log, the proxy's journal, and the emulator's "
@@ -58,7 +58,7 @@ def _stop(here: contexts.Context, *, wipe: bool) -> tuple[str, ...]:
 
 
 def stop_all(run: Run) -> tuple[str, ...]:
-    """Stop a run, and return the names of its parts that ran; the daemon restarts none then."""
+    """Stop a run's daemon and processes; return the names of those that ran."""
     client = Client(run)
     daemon = (NAME,) if client.running() else ()
     return (*daemon, *client.stop_all())
@@ -74,7 +74,7 @@ def env(context: typer.Context) -> None:
     here = contexts.of(context)
     variables = {contexts.RUN: here.run.name, **run_environment.load(here.run)}
     if here.as_json:
-        progress_display.say_json(variables)
+        progress_display.print_json(variables)
         return
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
@@ -84,7 +84,7 @@ def print_status(here: contexts.Context) -> None:
     """Show a run's status. Raises UnavailableError unless everything is up."""
     found = run_status.collect(here.run)
     if here.as_json:
-        progress_display.say_json(found)
+        progress_display.print_json(found)
     else:
         _print_table(found)
     if not found["ok"]:
@@ -92,19 +92,19 @@ def print_status(here: contexts.Context) -> None:
 
 
 def fault(found: Mapping[str, Any]) -> str:
-    """Return what of a run is not up, and what to do about it."""
-    words = {name: _word(part)[0] for name, part in found["parts"].items() if not part["up"]}
-    said = ", ".join(f"{name} {word}" for name, word in words.items())
-    return f"run {found['run']}: {said}: {', then '.join(_remedies(found, words))}"
+    """Return which parts of a run are not up, and what to do about it."""
+    labels = {name: _label(part)[0] for name, part in found["parts"].items() if not part["up"]}
+    listed = ", ".join(f"{name} {label}" for name, label in labels.items())
+    return f"run {found['run']}: {listed}: {', then '.join(_remedies(found, labels))}"
 
 
-def _remedies(found: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[str]:
+def _remedies(found: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[str]:
     """Yield what to do about the parts that are not up, in this order."""
-    for name in (name for name, word in words.items() if word == _UNREACHABLE):
+    for name in (name for name, label in labels.items() if label == _UNREACHABLE):
         servers = found["endpoints"][found["parts"][name]["endpoint"]]
         other = f"name another in {settings.KAFKA_BOOTSTRAP}"
         yield f"start {servers}, which is not the run's own, or {other}"
-    if _SILENT in words.values():  # a process that hangs is kept by `up`
+    if _SILENT in labels.values():  # a process that hangs is kept by `up`
         yield "`movierec down`"
     yield "`movierec up`"
 
@@ -113,38 +113,40 @@ def _print_table(found: dict[str, Any]) -> None:
     now_s = time.time()
     for name, part in found["parts"].items():
         where = found["endpoints"].get(part["endpoint"], "")
-        word, style = _word(part)
-        said = "  ".join(filter(None, (where, status_format.restarts(part, now_s))))
-        progress_display.say((f"{word:<{_WIDTH}}", style), f" {name:<12} {said}".rstrip())
+        label, style = _label(part)
+        details = "  ".join(filter(None, (where, status_format.restarts(part, now_s))))
+        progress_display.print_line(
+            (f"{label:<{_WIDTH}}", style), f" {name:<12} {details}".rstrip()
+        )
     if found["state"] is not None:
-        progress_display.say(
+        progress_display.print_line(
             f"{'':<{_WIDTH}} {'state':<18} {status_format.state(found['state'], now_s)}"
         )
     for name, value in found["facts"].items():
         for line in status_format.fact(name, value):
-            progress_display.say(f"{'':<{_WIDTH}} {line}")
+            progress_display.print_line(f"{'':<{_WIDTH}} {line}")
     if found["facts"]:
         # boto3 takes a second, which only a run that is up need wait for.
         from movierec.cli.release_execution import has_running_execution  # noqa: PLC0415
 
         for release in interrupted(found["facts"], has_running_execution):
-            progress_display.note(
-                f"release {release}: its state machine has stopped, and nobody looks at its "
-                f"verdict: `movierec release resume {release}`"
+            progress_display.print_note(
+                f"release {release}: its state machine has stopped, and evaluates it no more: "
+                f"`movierec release resume {release}`"
             )
 
 
 def interrupted(
     facts: Mapping[str, Any], has_running_execution: Callable[[str], bool]
 ) -> list[str]:
-    """Return the releases under way that an end of the emulator has left to themselves."""
+    """Return open releases without a running execution: the emulator's end has aborted it."""
     under_way = facts["releases_under_way"]
     if not isinstance(under_way, list):  # what could not be found out
         return []
     return [release for release in under_way if not has_running_execution(release)]
 
 
-def _word(part: dict[str, Any]) -> tuple[str, str]:
+def _label(part: dict[str, Any]) -> tuple[str, str]:
     if part["external"]:
         return ("external", "green") if part["up"] else (_UNREACHABLE, "red")
     if part["up"]:

@@ -1,4 +1,4 @@
-"""The command line's edge: the commands, and how each one's end becomes an exit code."""
+"""Entry point of `movierec`: runs a command and maps its errors to exit codes."""
 
 import os
 import sys
@@ -24,21 +24,21 @@ app = typer.Typer(
 
 @app.callback()
 def root() -> None:
-    """Take the options of every command; the commands are in `movierec.cli.lazy_commands`."""
+    """Accept the common options; the commands are in `movierec.cli.lazy_commands`."""
 
 
 def main() -> None:
-    """Run the command; what this product says about its own failure is one line, no traceback."""
+    """Run the command; a MovierecError is printed as one line, without traceback."""
     entrypoint.default_signals_in_children()
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as exc:
-        progress_display.complain(_usage(exc))
+        progress_display.print_error(_usage(exc))
         sys.exit(exc.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except MovierecError as exc:
-        progress_display.complain(str(exc))
+        progress_display.print_error(str(exc))
         sys.exit(exc.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone, and the interpreter would flush to it once more.
@@ -47,23 +47,23 @@ def main() -> None:
     except OSError as exc:  # a disk that is full, or a folder that is somebody else's
         if exc.filename is None:
             raise
-        progress_display.complain(
+        progress_display.print_error(
             f"{exc.filename}: {exc.strerror}; free or unlock it, then try again"
         )
         sys.exit(1)
     if code == INTERRUPTED:
-        progress_display.complain("interrupted")
+        progress_display.print_error("interrupted")
     sys.exit(code)
 
 
 def _usage(exc: typer.TyperException) -> str:
     """Return what is wrong with a command line, and whose help to read.
 
-    Nothing, where a command that takes subcommands has shown its help instead.
+    Empty where a command group without a subcommand has shown its help.
     """
-    said = exc.format_message().strip().rstrip(".")
+    message = exc.format_message().strip().rstrip(".")
     command: typer.Context | None = getattr(exc, "ctx", None)
-    return f"{said}: see `{command.command_path} --help`" if said and command else said
+    return f"{message}: see `{command.command_path} --help`" if message and command else message
 
 
 if __name__ == "__main__":

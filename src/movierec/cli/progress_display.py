@@ -1,4 +1,4 @@
-"""Steps as bars on a terminal, as lines in a log; results as text or JSON."""
+"""Terminal output: progress bars (plain lines in a log), and results as text or JSON."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ CROSS = ("✗", "red")
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """One step as a row of bars."""
+    """The progress bar of one step."""
 
     bars: Bars
     task: TaskID
@@ -41,7 +41,7 @@ class _Bar:
     def update(
         self, done: float | None = None, total: float | None = None, note: str | None = None
     ) -> None:
-        """Show how far it is."""
+        """Update the bar."""
         self.bars.update(self.task, completed=done, total=total)
         if note is not None:
             self.bars.update(self.task, note=note)
@@ -49,7 +49,7 @@ class _Bar:
 
 @dataclass(slots=True)
 class Rows:
-    """The steps under way as live bars; each leaves one line behind when it ends."""
+    """Progress bars of the running steps; each leaves one line behind when it ends."""
 
     bars: Bars
     over: bool = False
@@ -67,9 +67,9 @@ class Rows:
             self.bars.console.print(Text.assemble(mark, f" {step.name}", took))
 
     def close(self) -> None:
-        """Say nothing of steps that threads end after their command has failed.
+        """Print nothing for steps that end after their command has failed.
 
-        The line that says why it failed is the last one.
+        The command's error message stays the last line.
         """
         self.over = True
 
@@ -94,7 +94,7 @@ def progress() -> Iterator[Progress]:
         TextColumn("{task.fields[note]}", style="dim", markup=False),
         console=_STDERR,
         transient=True,
-        # Elsewhere bars are noise: the lines that steps leave behind say it all.
+        # Elsewhere bars are noise: each step leaves a line behind.
         disable=not _STDERR.is_terminal,
     ) as bars:
         rows = Rows(bars)
@@ -106,52 +106,52 @@ def progress() -> Iterator[Progress]:
 
 @dataclass(frozen=True, slots=True)
 class Ticker:
-    """Lines that stay, above one that changes in place; elsewhere than on a terminal only those."""
+    """Permanent lines above a status that changes in place; only the lines without a terminal."""
 
     status: Status
 
-    def say(self, text: str) -> None:
-        """Add a line that stays."""
-        note(text)
+    def add_line(self, text: str) -> None:
+        """Add a permanent line."""
+        print_note(text)
 
     def update(self, text: str) -> None:
-        """Replace the line that changes."""
+        """Replace the status."""
         self.status.update(Text(text))
 
 
 @contextmanager
 def ticker() -> Iterator[Ticker]:
-    """Follow something on standard error while the block runs."""
+    """Show a ticker on standard error while the block runs."""
     with _STDERR.status("") as status:
         yield Ticker(status)
 
 
-def say(*parts: str | tuple[str, str]) -> None:
-    """Print a line of the result, at its whole length; a part may be a text and its style.
+def print_line(*parts: str | tuple[str, str]) -> None:
+    """Print a line of the result without wrapping; a part is a text, or a text with its style.
 
-    The text is printed as it is: ids of movies may look like rich's markup.
+    Markup is not interpreted: movie ids may contain what rich takes for it.
     """
     STDOUT.print(Text.assemble(*parts), soft_wrap=True)
 
 
-def say_json(value: Mapping[str, Any] | list[Any]) -> None:
-    """Print the result for machines, whole and on standard output."""
+def print_json(value: Mapping[str, Any] | list[Any]) -> None:
+    """Print the result as JSON on standard output."""
     json.dump(value, sys.stdout, indent=2, default=str)
     sys.stdout.write("\n")
 
 
-def note(text: str) -> None:
-    """Print a remark on standard error, beside the result and above the bars."""
+def print_note(text: str) -> None:
+    """Print a remark on standard error, above the bars."""
     _STDERR.print(Text(text), soft_wrap=True)
 
 
-def complain(text: str) -> None:
-    """Print what went wrong, on standard error, on one line."""
+def print_error(text: str) -> None:
+    """Print an error message on standard error, on one line."""
     if text:
         _STDERR.print(Text.assemble(("movierec: ", "red"), one_line(text)), soft_wrap=True)
 
 
 def one_line(text: str) -> str:
-    """Return a message on one line: of the end of a log that it quotes, the last line."""
+    """Return a message on one line: its first, and the last of a log that it quotes."""
     first, *rest = [line.strip() for line in text.splitlines() if line.strip()] or [""]
     return f"{first} {rest[-1]}" if rest else first

@@ -1,4 +1,4 @@
-"""`movierec provenance`: where a recommendation came from."""
+"""`movierec provenance`: show the lineage of a recommendation."""
 
 import os
 import time
@@ -22,9 +22,9 @@ from movierec.provenance.lineage import Lineage
 from movierec.runtime.clock import SystemClock
 
 SHIPPING_LAG: Final = "movierec_proxy_shipping_lag_seconds"
-"""The proxy's metric: the age of its oldest record that the lake does not have, 0 without one."""
+"""The proxy's metric: age of the oldest record that is not in the lake yet, 0 without one."""
 
-# The proxy ships every 5 s, and a commit takes less than one; twice that, if it just began one.
+# The proxy ships every 5 s, and a commit takes less than 1 s; doubled, as one may have just begun.
 _SHIPPED_WITHIN_S: Final = 10.0
 _POLL_S: Final = 0.25
 _TIMEOUT_S: Final = 5.0
@@ -49,14 +49,14 @@ def provenance(
         os.environ, settings.require(os.environ, settings.API_FUNCTION)
     )
     with progress_display.progress() as progress, progress.step("tracing"):
-        chain = _lineage(resolver, recommendation, user, at)
-        checks = resolver.verify(chain) if verify else ()
+        lineage = _lineage(resolver, recommendation, user, at)
+        checks = resolver.verify(lineage) if verify else ()
     if here.as_json:
-        progress_display.say_json(
-            {**report.to_json(chain), "checks": [asdict(check) for check in checks]}
+        progress_display.print_json(
+            {**report.to_json(lineage), "checks": [asdict(check) for check in checks]}
         )
     else:
-        _print_chain(chain, checks)
+        _print_lineage(lineage, checks)
     broken = [check.name for check in checks if not check.ok and not check.gone]
     if broken:
         raise ArtifactError(f"does not hold: {'; '.join(broken)}")
@@ -84,14 +84,14 @@ def _lineage(
 
 
 def _await_proxy() -> bool:
-    """Wait until the lake has what the proxy has answered so far; say whether it has."""
+    """Wait until the proxy's answers so far are in the lake; return whether they are."""
     url = os.environ.get(settings.PROXY_URL)
     if not url:
         return False
     try:
-        return await_shipped(lambda: shipping_lag_s(url), progress_display.note)
+        return await_shipped(lambda: shipping_lag_s(url), progress_display.print_note)
     except UnavailableError as exc:
-        progress_display.note(f"the lake may lack the proxy's latest answers: {exc}")
+        progress_display.print_note(f"the lake may lack the proxy's latest answers: {exc}")
         return False
 
 
@@ -102,9 +102,9 @@ def await_shipped(
     clock_s: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Wait until no record is left that is older than this call; say whether that came to be.
+    """Wait until all records from before this call are in the lake; return whether they are.
 
-    Those of live traffic keep coming: the backlog itself need never be empty.
+    Under live traffic the backlog itself may never be empty.
     """
     began_s = asked_s = clock_s()
     while (oldest_s := lag_s()) > asked_s - began_s:
@@ -122,7 +122,7 @@ def await_shipped(
 
 
 def shipping_lag_s(proxy_url: str) -> float:
-    """Return the age of the oldest record that a proxy has yet to ship. Raises UnavailableError."""
+    """Return the age of a proxy's oldest unshipped record. Raises UnavailableError."""
     url = f"{proxy_url}{METRICS_PATH}"
     try:
         with http_client.opened(
@@ -137,11 +137,13 @@ def shipping_lag_s(proxy_url: str) -> float:
     raise UnavailableError(f"{url} has no {SHIPPING_LAG}: is the proxy another version's?")
 
 
-def _print_chain(chain: Lineage, checks: tuple[Check, ...]) -> None:
-    for section in report.render(chain):
-        progress_display.say((section.title, "bold"))
+def _print_lineage(lineage: Lineage, checks: tuple[Check, ...]) -> None:
+    for section in report.render(lineage):
+        progress_display.print_line((section.title, "bold"))
         for label, value in section.rows:
-            progress_display.say(f"  {label:<18} {value}")
+            progress_display.print_line(f"  {label:<18} {value}")
     for check in checks:
-        said = f" {check.name}: {check.found}" if check.gone else f" {check.name}"
-        progress_display.say(progress_display.CHECK if check.ok else progress_display.CROSS, said)
+        text = f" {check.name}: {check.found}" if check.gone else f" {check.name}"
+        progress_display.print_line(
+            progress_display.CHECK if check.ok else progress_display.CROSS, text
+        )

@@ -1,4 +1,4 @@
-"""`movierec recommend`: one answer of the proxy, as the site gets it."""
+"""`movierec recommend`: ask the proxy for recommendations, as the site does."""
 
 import os
 from typing import Annotated
@@ -20,7 +20,7 @@ _TIMEOUT_S = 5.0
 def recommend(
     context: typer.Context, user: Annotated[str, typer.Argument(help="The user's id.")]
 ) -> None:
-    """Ask for a user's recommendations, as the site does, and show who answered."""
+    """Ask for a user's recommendations, as the site does, and show which model answered."""
     here = contexts.of(context)
     here.enter()
     url = (
@@ -29,12 +29,12 @@ def recommend(
     body, headers = _get(url)
     movies = body.strip().split(",")
     if here.as_json:
-        progress_display.say_json({"user_id": int(user), "movies": movies, **headers})
+        progress_display.print_json({"user_id": int(user), "movies": movies, **headers})
         return
     for rank, movie in enumerate(movies, start=1):
-        progress_display.say(f"{rank:>3} {movie}")
+        progress_display.print_line(f"{rank:>3} {movie}")
     for name, value in headers.items():
-        progress_display.say(f"    {name} {value}")
+        progress_display.print_line(f"    {name} {value}")
 
 
 def _get(url: str) -> tuple[str, dict[str, str]]:
@@ -48,6 +48,6 @@ def _get(url: str) -> tuple[str, dict[str, str]]:
             }
             return answer.read().decode(), headers
     except HTTPError as exc:
-        said = exc.read().decode("utf-8", "replace").strip()
+        message = exc.read().decode("utf-8", "replace").strip()
         kind = UsageError if exc.code < 500 else UnavailableError  # noqa: PLR2004  HTTP's classes
-        raise kind(f"{url}: {exc.code} {said}") from exc
+        raise kind(f"{url}: {exc.code} {message}") from exc

@@ -1,4 +1,4 @@
-"""`movierec release`: which versions of the API answer, and how the next one gets there."""
+"""`movierec release`: start, watch and control releases, and shift traffic by hand."""
 
 import os
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ app = typer.Typer(
     help="Release models and code: through a canary by themselves, or step by step by hand."
 )
 
-_Reason = Annotated[str, typer.Option(help="Why; it is written down with the step.")]
+_Reason = Annotated[str, typer.Option(help="Why; stored with the step.")]
 _Which = Annotated[str | None, typer.Argument(help="The release; the one under way if not given.")]
 
 
@@ -67,9 +67,11 @@ def start(
     if watch:
         _follow(here, releases, release_id)
     elif here.as_json:
-        progress_display.say_json({"release_id": release_id})
+        progress_display.print_json({"release_id": release_id})
     else:
-        progress_display.say(f"release {release_id}: see `movierec release watch {release_id}`")
+        progress_display.print_line(
+            f"release {release_id}: see `movierec release watch {release_id}`"
+        )
 
 
 @app.command()
@@ -88,10 +90,10 @@ def list_all(context: typer.Context) -> None:
     names = reversed(releases.log.releases())
     found = [release_format.summary(releases.state_of(name)) for name in names]
     if here.as_json:
-        progress_display.say_json(found)
+        progress_display.print_json(found)
         return
     for facts in found:
-        progress_display.say(release_format.headline(facts))
+        progress_display.print_line(release_format.headline(facts))
 
 
 @app.command()
@@ -113,7 +115,7 @@ def pause(context: typer.Context, release: _Which = None, *, reason: _Reason = "
     """Have a release wait where it is; alarms and a bad verdict still roll it back."""
     here = contexts.of(context)
     releases = _open(here)
-    _say_standing(here, ByHand(releases).pause(release or _open_release(releases), reason))
+    _print_state(here, ByHand(releases).pause(release or _open_release(releases), reason))
 
 
 @app.command()
@@ -123,17 +125,17 @@ def resume(context: typer.Context, release: _Which = None, *, reason: _Reason = 
     releases = _open(here)
     found = ByHand(releases).resume(release or _open_release(releases), reason)
     if release_execution.restart_execution(found.release_id):
-        progress_display.note(
+        progress_display.print_note(
             f"release {found.release_id}: its state machine had stopped, and runs again"
         )
-    _say_standing(here, found)
+    _print_state(here, found)
 
 
 @app.command()
 def replay(
     context: typer.Context, release: Annotated[str, typer.Argument(help="The release.")]
 ) -> None:
-    """Take a release's decisions again, from what is stored of them, and compare."""
+    """Recompute a release's decisions from its log, and compare."""
     here = contexts.of(context)
     releases = _open(here)
 
@@ -145,11 +147,11 @@ def replay(
 
     found = state_machine.replay(releases.log.steps(release), again)
     if here.as_json:
-        progress_display.say_json([release_format.replayed_json(each) for each in found])
+        progress_display.print_json([release_format.replayed_json(each) for each in found])
     else:
         for each in found:
             mark = progress_display.CHECK if each.ok else progress_display.CROSS
-            progress_display.say(mark, f" {release_format.replayed(each)}")
+            progress_display.print_line(mark, f" {release_format.replayed(each)}")
     differing = sum(not each.ok for each in found)
     if differing:
         raise ReleaseError(f"release {release}: {differing} of {len(found)} decisions differ")
@@ -246,19 +248,19 @@ def _serve_live() -> None:
 
 
 def _rolled_back(releases: Releases, to: str | None, reason: str) -> TrafficSplit:
-    """Roll back; users count, not whether it could be written down that they are back."""
+    """Roll back; succeed once all requests are back, even if the log cannot be written."""
     try:
         return roll_back(releases, reason, to=to)
     except MovierecError as exc:
         found = releases.split()
         if found is None or found.canary or found.stable != (to or found.stable):
             raise
-        progress_display.note(f"rolled back, but not written down: {exc}")
+        progress_display.print_note(f"rolled back, but not logged: {exc}")
         return found
 
 
 def _publish_end(releases: Releases) -> None:
-    """Do what follows the end of a release: that its users are where they are does not wait."""
+    """Close a release and publish its page; a failure is a note, since the traffic is right."""
     alias = releases.function.alias()
     if alias is None or alias.release_id is None:
         return
@@ -266,7 +268,7 @@ def _publish_end(releases: Releases) -> None:
         close(releases, alias.release_id)
         publish_page(releases.log, alias.release_id)
     except MovierecError as exc:
-        progress_display.note(f"nobody has been told yet: {exc}")
+        progress_display.print_note(f"nobody has been notified yet: {exc}")
 
 
 def _open_release(releases: Releases) -> str:
@@ -288,19 +290,19 @@ def _follow(here: contexts.Context, releases: Releases, release_id: str) -> None
             ticker=ticker,
         )
     if found.state == "promoted":
-        # Of the very first release; of others the stage is there, and nothing is done.
+        # Creates the stage at the first release; later it exists, and nothing is done.
         _serve_live()
-    _say_standing(here, found)
+    _print_state(here, found)
     if found.state != "promoted":
         raise ReleaseError(f"release {release_id} was {found.state}: {found.reason}")
 
 
-def _say_standing(here: contexts.Context, found: ReleaseState) -> None:
+def _print_state(here: contexts.Context, found: ReleaseState) -> None:
     facts = release_format.summary(found)
     if here.as_json:
-        progress_display.say_json(facts)
+        progress_display.print_json(facts)
     else:
-        progress_display.say(release_format.headline(facts))
+        progress_display.print_line(release_format.headline(facts))
 
 
 def _show_release(here: contexts.Context, releases: Releases, release_id: str) -> None:
@@ -310,13 +312,15 @@ def _show_release(here: contexts.Context, releases: Releases, release_id: str) -
     link = releases.link(log.page_key(release_id))
     if here.as_json:
         written = [asdict(step) for step in steps[:-1]]
-        progress_display.say_json({**facts, "steps": written, "evaluation": counted, "page": link})
+        progress_display.print_json(
+            {**facts, "steps": written, "evaluation": counted, "page": link}
+        )
         return
-    progress_display.say((release_format.headline(facts), "bold"))
+    progress_display.print_line((release_format.headline(facts), "bold"))
     for step in steps[:-1]:
-        progress_display.say(release_format.timeline(step))
-    progress_display.say(evaluation.sentence(counted))
-    progress_display.say(link)
+        progress_display.print_line(release_format.timeline(step))
+    progress_display.print_line(evaluation.sentence(counted))
+    progress_display.print_line(link)
 
 
 def _show(
@@ -326,7 +330,7 @@ def _show(
     waiting = releases.log.open_releases() if with_open else ()
     unfinished = [release_format.summary(releases.state_of(name)) for name in waiting]
     if here.as_json:
-        progress_display.say_json({**found, "open": unfinished} if with_open else found)
+        progress_display.print_json({**found, "open": unfinished} if with_open else found)
         return
     for line in (*status_format.split(found), *map(release_format.headline, unfinished)):
-        progress_display.say(line)
+        progress_display.print_line(line)

@@ -1,4 +1,4 @@
-"""A release's run through its state machine: started, restarted, followed until it ends."""
+"""Step Functions executions of a release: start, restart, follow to the end."""
 
 import os
 import time
@@ -21,14 +21,14 @@ Running = Callable[[], bool]
 
 
 class Ticker(Protocol):
-    """What a release is followed on; `movierec.cli.progress_display.Ticker` is one."""
+    """Port: where a followed release is shown; implemented by `movierec.cli.progress_display`."""
 
-    def say(self, text: str) -> None:
-        """Add a line that stays."""
+    def add_line(self, text: str) -> None:
+        """Add a permanent line."""
         ...
 
     def update(self, text: str) -> None:
-        """Replace the line that changes."""
+        """Replace the status."""
         ...
 
 
@@ -40,9 +40,9 @@ def begin(release_id: str, event: dict[str, Any]) -> str:
 
 
 def restart_execution(release_id: str) -> str | None:
-    """Start another execution for a release that has none running; None if one runs.
+    """Start another execution of a release; None if one is running.
 
-    The first is named like the release, the second `<id>-2`: of two restarts at once, Step
+    The first is named like the release, the second `<id>-2`: of two concurrent restarts, Step
     Functions refuses one.
     """
     for number in count(1):
@@ -59,7 +59,7 @@ def restart_execution(release_id: str) -> str | None:
 
 
 def has_running_execution(release_id: str) -> bool:
-    """Say whether an execution of a release is under way."""
+    """Return whether an execution of a release is running."""
     for number in count(1):
         status = _status_of(_named(release_id, number))
         if status in ("RUNNING", None):
@@ -88,17 +88,17 @@ def follow(
     ticker: Ticker,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ReleaseState:
-    """Show a release's steps as they are taken, and return where it stands when it has ended.
+    """Show a release's steps as they are applied, and return its final state.
 
     Raises ReleaseError when no execution runs any more.
     """
     shown = 0
     while True:
-        # Asked first: whoever ended meanwhile has written its last step by then.
+        # Checked before reading: an execution that has ended has written its last step.
         alive = running()
         steps = _steps(releases, release_id)
         for step in steps[shown:]:
-            ticker.say(release_format.timeline(step))
+            ticker.add_line(release_format.timeline(step))
         shown = len(steps)
         if steps:
             found = state_machine.state_of(steps)
@@ -116,7 +116,7 @@ def follow(
 def _steps(releases: Releases, release_id: str) -> tuple[Step, ...]:
     try:
         return releases.log.steps(release_id, holds=False)
-    except ReleaseNotFoundError:  # not yet: its first step is to write that down
+    except ReleaseNotFoundError:  # not yet: the first step is about to be logged
         return ()
 
 

@@ -1,4 +1,4 @@
-"""What a release looks like from the command line: lines for people, JSON for machines."""
+"""Format releases for the command line: one-line texts, and JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from movierec.releases.state_machine import ReleaseState, Replayed
 
 
 def summary(found: ReleaseState) -> dict[str, Any]:
-    """Return where a release stands, as JSON."""
+    """Return a release's state as JSON."""
     return {
         "release_id": found.release_id,
         "state": found.state,
@@ -34,19 +34,19 @@ def headline(facts: Mapping[str, Any]) -> str:
 
 
 def timeline(step: Step) -> str:
-    """Return a step on one line: when, what, for whom, why."""
+    """Return a step on one line: time, name, traffic split, reason."""
     reason = f"  {step.reason}" if step.reason else ""
     share = traffic_split.describe(step.after)
     return f"{step.time:%Y-%m-%d %H:%M:%S}  {step.name:<8}  {share}{reason}".rstrip()
 
 
 def latest_evaluation(steps: Sequence[Step]) -> Mapping[str, Any] | None:
-    """Return the newest evaluation that a step was decided on, None if there is none."""
+    """Return the newest evaluation among the steps, or None."""
     return next((s.facts["evaluation"] for s in reversed(steps) if "evaluation" in s.facts), None)
 
 
 def replayed(found: Replayed) -> str:
-    """Return a decision that was taken again on one line."""
+    """Return a recomputed decision on one line."""
     was = f"{found.at}  {found.decided.name} at {found.decided.percent:g}% ({found.verdict})"
     if found.ok:
         return f"{was}  ok"
@@ -57,5 +57,5 @@ def replayed(found: Replayed) -> str:
 
 
 def replayed_json(found: Replayed) -> dict[str, Any]:
-    """Return a decision that was taken again, as JSON."""
+    """Return a recomputed decision as JSON."""
     return {"ok": found.ok, **asdict(found)}

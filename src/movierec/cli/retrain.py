@@ -1,4 +1,4 @@
-"""`movierec retrain`: once the lake has what was in Kafka, a data set and a model of it."""
+"""`movierec retrain`: wait for ingest, build a data set, train a model."""
 
 import os
 import time
@@ -23,8 +23,8 @@ from movierec.stack.services import workers
 # Two Lambdas of at most 15 minutes each, and their retries.
 _WITHIN_S: Final = 3600.0
 
-# The worker flushes every 5 s; one that died is started again, and takes over from its dead
-# predecessor, well within this.
+# The worker flushes every 5 s; one that died is restarted, and takes over its partitions, well
+# within this.
 _STALLED_AFTER_S: Final = 60.0
 _POLL_S: Final = 0.5
 
@@ -40,9 +40,7 @@ def retrain(
     ] = None,
     wait: Annotated[
         bool,
-        typer.Option(
-            help="First wait until the lake has every line that Kafka has when this begins."
-        ),
+        typer.Option(help="First wait until every line now in Kafka is in the lake."),
     ] = True,
 ) -> None:
     """Build a dataset from the lake and train a model on it; follow the state machine."""
@@ -54,24 +52,24 @@ def retrain(
             _await_ingest(progress, here.run)
         trained = run(progress, event)
     if here.as_json:
-        progress_display.say_json(dict(trained))
+        progress_display.print_json(dict(trained))
         return
-    progress_display.say(f"model {trained['model_version']}")
+    progress_display.print_line(f"model {trained['model_version']}")
     for name, value in trained.get("metrics", {}).items():
-        progress_display.say(
+        progress_display.print_line(
             f"  {name} {value:.4f}" if isinstance(value, float) else f"  {name} {value}"
         )
 
 
 def _await_ingest(progress: Progress, run: Run) -> None:
-    """Wait until the lake has what is in Kafka now. Raises ConfigError, UnavailableError."""
+    """Wait until every line now in Kafka is in the lake. Raises ConfigError, UnavailableError."""
     topic = settings.require(os.environ, settings.TOPIC)
     log = run.log(workers.INGEST)
     try:
         written = offsets.of_topic(settings.kafka_options(os.environ), topic)
         missing = partial(offsets.missing_lines, DeltaLake.from_env(os.environ), topic, written)
         if lines := missing():
-            progress_display.note(
+            progress_display.print_note(
                 f"waiting for the ingest worker: {lines:,} lines of {topic} are not in the lake "
                 "yet (--no-wait trains without them)"
             )
@@ -90,7 +88,7 @@ def await_none_missing(
     clock_s: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Wait until no line is missing from the lake; raise UnavailableError when none arrives."""
+    """Wait until no line is missing. Raises UnavailableError when none arrives for a while."""
     total = least = missing()
     moved_s = clock_s()
     with progress.step("ingest") as step:

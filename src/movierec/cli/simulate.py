@@ -1,4 +1,4 @@
-"""`movierec simulate`: the streaming site, as a process of its own that this one watches."""
+"""`movierec simulate`: run the streaming site as a child process, and show its progress."""
 
 import argparse
 import json
@@ -27,11 +27,11 @@ from movierec.stack.processes.spec import Spec
 from movierec.stack.progress import Step
 from movierec.stack.services import workers
 
-# The simulator's own default, said here so that a bar has an end.
+# The simulator's own default, repeated here so that the progress bar has a total.
 _EVENTS = 1_000_000
 _PROG = "--prog=movierec simulate"
 _SIZES = {"--users": settings.SIMULATOR_USERS, "--movies": settings.SIMULATOR_MOVIES}
-_LOOK_EVERY_S = 0.5
+_POLL_S = 0.5
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -52,7 +52,7 @@ def simulate(
     spec = workers.simulator(here.run, "simulate", given, variables, os.environ)
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     if not (on_terminal or here.as_json):
-        # In this process's place: nothing is to be shown beside what it says itself.
+        # Replaces this process: the simulator prints all that there is to show.
         os.chdir(spec.cwd)
         os.execve(spec.command[0], list(spec.command), dict(spec.env))  # noqa: S606
     watched, start_s = watched_of(given), time.time()
@@ -60,12 +60,12 @@ def simulate(
         watch(here.run, spec, watched)
     finally:
         if here.as_json:
-            progress_display.say_json(account(watched.ledger, since_s=start_s) or {})
+            progress_display.print_json(read_ledger(watched.ledger, since_s=start_s) or {})
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What a simulation was asked for, as far as it can be watched."""
+    """Arguments of a simulation that its progress display needs."""
 
     ledger: Path
     backfill: bool
@@ -73,7 +73,7 @@ class Watched:
 
 
 def watched_of(arguments: Sequence[str]) -> Watched:
-    """Return what the simulator's arguments ask for; it checks them itself."""
+    """Parse the simulator's arguments for the display; the simulator validates them."""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     for name in ("--ledger", "--backfill", "--events"):
         parser.add_argument(name, nargs="?", default="")
@@ -82,8 +82,8 @@ def watched_of(arguments: Sequence[str]) -> Watched:
     return Watched(Path(given.ledger or os.devnull), bool(given.backfill), events)
 
 
-def account(ledger: Path, *, since_s: float = 0.0) -> Mapping[str, Any] | None:
-    """Return the simulator's account, None while there is none that is as new as `since_s`."""
+def read_ledger(ledger: Path, *, since_s: float = 0.0) -> Mapping[str, Any] | None:
+    """Return the simulator's ledger, or None while it is older than `since_s`."""
     try:
         if ledger.stat().st_mtime < since_s:
             return None
@@ -94,7 +94,7 @@ def account(ledger: Path, *, since_s: float = 0.0) -> Mapping[str, Any] | None:
 
 
 def show(step: Step, watched: Watched, found: Mapping[str, Any]) -> None:
-    """Show how far the simulator is: lines of the history, then requests of the living site."""
+    """Show progress: lines of the history, then requests of live traffic."""
     asked = found["requests"]
     lines = found["lines"]["total"] + found["unconfirmed"]
     if asked["total"]:
@@ -105,7 +105,7 @@ def show(step: Step, watched: Watched, found: Mapping[str, Any]) -> None:
 
 
 def _help(context: typer.Context, run: Run) -> None:
-    """Print the simulator's help, and the options that it shares with every command."""
+    """Print the simulator's help and the common options."""
     spec = workers.simulator(run, "simulate", [_PROG, "--help"], {}, os.environ)
     subprocess.run(spec.command, cwd=spec.cwd, env=spec.env, check=True)
     typer.echo("\noptions of every command:")
@@ -116,7 +116,7 @@ def _help(context: typer.Context, run: Run) -> None:
 
 
 def _defaults(run: Run, variables: Mapping[str, str], given: Sequence[str]) -> Iterator[str]:
-    """Yield the arguments that stand before those `given`, which therefore win."""
+    """Yield default arguments, put before those `given`, which override them."""
     yield _PROG
     yield f"--site-port={variables[settings.SITE_URL].rpartition(':')[2]}"
     yield f"--ledger={run.site / 'ledger.json'}"
@@ -131,7 +131,7 @@ def _defaults(run: Run, variables: Mapping[str, str], given: Sequence[str]) -> I
 def watch(run: Run, spec: Spec, watched: Watched) -> None:
     """Run the simulator to its end. Raises typer.Exit with its exit code, unless that is 0.
 
-    It is a child of the run: `movierec down` stops it too.
+    The run's daemon owns it: `movierec down` stops it too.
     """
     start_s = time.time()
     with (
@@ -144,9 +144,9 @@ def watch(run: Run, spec: Spec, watched: Watched) -> None:
         copy = threading.Thread(target=_copy, args=(program,), daemon=True)
         copy.start()
         while (code := program.poll()) is None:
-            if found := account(watched.ledger, since_s=start_s):
+            if found := read_ledger(watched.ledger, since_s=start_s):
                 show(step, watched, found)
-            copy.join(_LOOK_EVERY_S)
+            copy.join(_POLL_S)
         copy.join()
         if code:
             raise typer.Exit(code if code > 0 else 128 - code)  # as shells count signals
@@ -154,7 +154,7 @@ def watch(run: Run, spec: Spec, watched: Watched) -> None:
 
 def _copy(program: Program) -> None:
     for line in program.stdout or ():
-        progress_display.note(line.rstrip("\n"))
+        progress_display.print_note(line.rstrip("\n"))
 
 
 @contextmanager

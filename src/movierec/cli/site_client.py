@@ -1,4 +1,4 @@
-"""The site's own HTTP API: what it says of its users and movies.
+"""Client of the site's HTTP API of users and movies.
 
 `GET /user/<id>` and `GET /movie/<id>` answer one JSON object; newer sites also take up to 200 ids
 at once, separated by commas, and answer a list. Exports are JSON lines, from a file or a URL.
@@ -19,7 +19,7 @@ from movierec.errors import ConfigError, UnavailableError
 Kind = Literal["movie", "user"]
 
 BULK: Final = 200
-"""Ids a request, for sites that take several."""
+"""Ids per bulk request."""
 
 _TIMEOUT_S: Final = 30.0
 # The site answers a thousand requests a second here; more threads than this only queue there.
@@ -46,9 +46,9 @@ def export(source: str) -> Iterator[bytes]:
 
 
 def ask(url: str, kind: Kind, ids: Sequence[str], *, bulk: bool) -> Iterator[list[bytes]]:
-    """Yield the site's answers about ids, some at a time, as JSON lines. Raises UnavailableError.
+    """Yield the site's answers for ids in batches of JSON lines. Raises UnavailableError.
 
-    Without `bulk` it is asked for one id a request, as older sites want it.
+    Without `bulk` each id is a request of its own, as older sites need.
     """
     size = BULK if bulk else 1
     parts = [ids[i : i + size] for i in range(0, len(ids), size)]
@@ -57,7 +57,7 @@ def ask(url: str, kind: Kind, ids: Sequence[str], *, bulk: bool) -> Iterator[lis
 
 
 def takes_bulk(url: str, kind: Kind, two_ids: Sequence[str]) -> bool:
-    """Say whether the site answers a list when it is asked for two ids at once."""
+    """Return whether the site supports bulk requests, tried with two ids."""
     try:
         return isinstance(json.loads(_get(f"{url}/{kind}/{_joined(two_ids)}")), list)
     except ValueError:

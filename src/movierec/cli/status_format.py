@@ -1,35 +1,35 @@
-"""What a run says of itself, in words for people."""
+"""Format a run's status for people."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def fact(name: str, value: Any) -> list[str]:  # noqa: ANN401  any fact
-    """Return a fact of a run's condition for people."""
+    """Return the lines of one status detail."""
     if name == "routing" and isinstance(value, dict):
-        said = split(value)
+        lines = split(value)
     elif isinstance(value, dict):
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in value.items() if kind != "total")
-        said = [f"{value['total']:,}" + (f" ({kinds})" if kinds else "")]
+        lines = [f"{value['total']:,}" + (f" ({kinds})" if kinds else "")]
     elif isinstance(value, list):
-        said = value or ["none"]
+        lines = value or ["none"]
     else:
-        said = ["none" if value is None else f"{value:,}" if isinstance(value, int) else value]
+        lines = ["none" if value is None else f"{value:,}" if isinstance(value, int) else value]
     label = name.removesuffix("_lines").replace("_", " ")
-    return [f"{label if i == 0 else '':<18} {line}" for i, line in enumerate(said)]
+    return [f"{label if i == 0 else '':<18} {line}" for i, line in enumerate(lines)]
 
 
 def state(found: Mapping[str, Any], now_s: float) -> str:
-    """Return what an emulator has on the disk for people. `now_s` is the time, Unix seconds."""
+    """Return a line on the emulator's saved state. `now_s` is the time, Unix seconds."""
     if not found["generation"]:
         return "nothing saved yet"
-    said = [f"generation {found['generation']}, {age(now_s - found['saved_at_s'])} old"]
-    said += [f"{name} {', '.join(found[name])}" for name in ("unsaved", "lost") if found[name]]
-    return "; ".join(said)
+    texts = [f"generation {found['generation']}, {age(now_s - found['saved_at_s'])} old"]
+    texts += [f"{name} {', '.join(found[name])}" for name in ("unsaved", "lost") if found[name]]
+    return "; ".join(texts)
 
 
 def restarts(part: Mapping[str, Any], now_s: float) -> str:
-    """Return how often a part was started again for people, nothing if it never was."""
+    """Return how often a part was restarted, empty if never."""
     count = part["restarts"]
     if not count:
         return ""
@@ -46,9 +46,9 @@ def age(seconds: float) -> str:
 
 
 def split(found: Mapping[str, Any]) -> list[str]:
-    """Return a routing for people, a line for each version.
+    """Return a traffic split, a line for each version.
 
-    `found` is a Routing as JSON, with `models`: the model of each of its versions.
+    `found` is a TrafficSplit as JSON, with `models`: the model of each of its versions.
     """
     stable, canary = found["stable"], found["canary"]
     model = {version: name or "the newest model" for version, name in found["models"].items()}

@@ -1,4 +1,4 @@
-"""`movierec up`: a run on this machine, started."""
+"""`movierec up`: start or resume a run on this machine."""
 
 import os
 from typing import Annotated

@@ -138,5 +138,5 @@ def test_any_other_alarm_changes_nothing(lab: Lab, deps: Dependencies, alarm: Al
     [{}, {"Records": [{}]}, {"Records": [{"Sns": {"Message": "no JSON"}}]}, {"Records": None}],
 )
 def test_what_is_no_alarm_is_refused(event: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="no alarm's message from SNS"):
+    with pytest.raises(UsageError, match="not an alarm's message from SNS"):
         list(alarms(event))

@@ -23,15 +23,15 @@ def test_a_message_takes_one_line(text, expected):
 @pytest.mark.parametrize("text", ["[red]x[/]", "trailing \\", "a :smile: b", "\\[bold]", "x" * 300])
 def test_text_is_printed_as_it_is(capsys, text):
     """Ids of movies come from the site, and may look like markup."""
-    progress_display.say(text)
-    progress_display.complain(text)
+    progress_display.print_line(text)
+    progress_display.print_error(text)
     printed = capsys.readouterr()
     assert printed.out == f"{text}\n"
     assert printed.err == f"movierec: {text}\n"
 
 
 def test_nothing_to_complain_of_prints_nothing(capsys):
-    progress_display.complain("")
+    progress_display.print_error("")
     assert capsys.readouterr().err == ""
 
 

@@ -93,7 +93,7 @@ class Ticker:
     def __init__(self):
         self.lines, self.status = [], ""
 
-    def say(self, text):
+    def add_line(self, text):
         self.lines.append(text)
 
     def update(self, text):
