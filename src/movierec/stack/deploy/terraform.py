@@ -217,7 +217,6 @@ class Apply:
         return all(self._progress.is_ready(address) for address in addresses)
 
     def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 (it was started with a pipe)
         with self.log.open("a", encoding="utf-8") as log, self._process.stdout as lines:
             for message in _messages(lines, log):
                 with self._news:
@@ -320,7 +319,6 @@ class Workspace:
 
     def _run(self, *command: str, ok: Collection[int] = (0,)) -> tuple[int, Progress]:
         with self.stream(self._spec(*command)) as process:
-            assert process.stdout is not None  # noqa: S101 (it was started with a pipe)
             with self.log.open("a", encoding="utf-8") as log:
                 progress = functools.reduce(advance, _messages(process.stdout, log), Progress())
             code = process.wait()
