@@ -20,7 +20,7 @@ from movierec.aws import step_functions
 from movierec.aws.session import client
 from movierec.releases.log import page_key
 from movierec.releases.notifications import record_key
-from movierec.stack import port_allocation, run_environment, run_record
+from movierec.stack import loopback_ports, run_environment, run_record
 from movierec.stack.deploy import terraform
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.client import Client
@@ -91,8 +91,8 @@ def test_nothing_of_a_run_is_reached_from_another_address(stack):
         for found in psutil.net_connections("tcp")
         if found.status == psutil.CONN_LISTEN and found.pid in pids and found.laddr
     }
-    names = (port_allocation.EMULATOR, port_allocation.KAFKA, port_allocation.PROXY)
-    assert {port for _, port in listening} >= set(port_allocation.ports(stack.run, names).values())
+    names = (loopback_ports.EMULATOR, loopback_ports.KAFKA, loopback_ports.PROXY)
+    assert {port for _, port in listening} >= set(loopback_ports.ports(stack.run, names).values())
     assert {host for host, _ in listening} <= {"127.0.0.1", "::1"}
     for _, port in listening:
         with pytest.raises(ConnectionRefusedError):

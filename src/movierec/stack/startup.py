@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Final, Self
 
 from movierec import settings
@@ -24,8 +23,8 @@ from movierec.aws.lambda_function import LambdaFunction
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
 from movierec.releases.traffic_split import ALIAS
+from movierec.stack import loopback_ports, run_environment
 from movierec.stack import options as run_options
-from movierec.stack import port_allocation, run_environment
 from movierec.stack.deploy import chalice_api, deployed_state, terraform
 from movierec.stack.options import Options
 from movierec.stack.packaging import import_closure, lambda_packages, package_files
@@ -95,12 +94,7 @@ class Startup:
         self.saved = self._begin(self._save)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop Terraform, with its state saved, and start nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         with self._applying:
@@ -119,11 +113,11 @@ class Startup:
     def _claim_ports(self) -> None:
         """Raise UnavailableError for a port that is taken, before anything is started."""
         for name, port in (
-            (emulator.NAME, port_allocation.EMULATOR),
-            (workers.PROXY, port_allocation.PROXY),
+            (emulator.NAME, loopback_ports.EMULATOR),
+            (workers.PROXY, loopback_ports.PROXY),
         ):
             if not self.client.knows(name):
-                port_allocation.require_free(self.run, port)
+                loopback_ports.require_free(self.run, port)
 
     def _begin[T](self, work: Callable[[], T]) -> "Future[T]":
         return self._pool.submit(work)
@@ -290,8 +284,7 @@ class Startup:
 
     @property
     def _emulator_port(self) -> int:
-        name = port_allocation.EMULATOR
-        return port_allocation.ports(self.run, (name,))[name]
+        return loopback_ports.port(self.run, loopback_ports.EMULATOR)
 
     def _learn(self, variables: Mapping[str, str]) -> None:
         with self._learning:

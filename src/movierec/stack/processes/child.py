@@ -14,8 +14,8 @@ from typing import IO, Final
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack.layout import Run
+from movierec.stack.loopback_ports import HOST
 from movierec.stack.processes import process_tree
-from movierec.stack.processes.sockets import HOST
 from movierec.stack.processes.spec import BackOff, Process, Readiness, Spec, open_log, tail
 
 _log = logging.getLogger(__name__)

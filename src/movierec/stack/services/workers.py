@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from movierec import settings
-from movierec.stack import port_allocation
+from movierec.stack import loopback_ports
 from movierec.stack.layout import Run
-from movierec.stack.processes import child_environment, sockets
+from movierec.stack.processes import child_environment
 from movierec.stack.processes.spec import Readiness, Spec
 
 INGEST: Final = "ingest"
@@ -35,8 +35,8 @@ def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str])
 
 def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
     """Return how to start the proxy, behind a socket that outlives a restart of it."""
-    port = port_allocation.ports(run, (port_allocation.PROXY,))[port_allocation.PROXY]
-    host = variables.get(settings.LISTEN, sockets.HOST)
+    port = loopback_ports.port(run, loopback_ports.PROXY)
+    host = variables.get(settings.LISTEN, loopback_ports.HOST)
     arguments = (
         f"--host={host}",
         f"--port={port}",
@@ -82,7 +82,7 @@ def site(
     run: Run, arguments: Sequence[str], variables: Mapping[str, str], inherited: Mapping[str, str]
 ) -> Spec:
     """Return how to start the site's user and movie APIs, which wait for nobody."""
-    port = port_allocation.ports(run, (port_allocation.SITE,))[port_allocation.SITE]
+    port = loopback_ports.port(run, loopback_ports.SITE)
     whole = ("--site-only", f"--site-port={port}", *arguments)
     started = simulator(run, SITE, whole, variables, inherited)
     return replace(started, ready=Readiness(port, "/user/1"))
