@@ -226,20 +226,20 @@ class Startup:
         if self._deployment.has(_API, wanted, self._kept.result()):
             return self.variables[settings.API_URL]
         with self._progress.step("chalice deploy"):
-            deployed = chalice_api.deploy(
+            rest_api_id = chalice_api.deploy(
                 self.client,
                 self._child_environment(),
                 role_arn=role_arn,
                 variables=variables,
-                find_rest_api=Gateway().find,
+                rest_api_id=Gateway().find(chalice_api.APP),
             )
             # Routes may have changed under a release that is out.
-            if LambdaFunction(deployed.function).alias() is not None:
-                Gateway().ensure_live_stage(deployed.rest_api_id)
-        url = chalice_api.local_url(self.variables["AWS_ENDPOINT_URL"], deployed.rest_api_id, ALIAS)
+            if LambdaFunction(chalice_api.FUNCTION).alias() is not None:
+                Gateway().ensure_live_stage(rest_api_id)
+        url = chalice_api.local_url(self.variables["AWS_ENDPOINT_URL"], rest_api_id, ALIAS)
         outputs = {
-            settings.API_FUNCTION: deployed.function,
-            settings.REST_API: deployed.rest_api_id,
+            settings.API_FUNCTION: chalice_api.FUNCTION,
+            settings.REST_API: rest_api_id,
             settings.API_URL: url,
         }
         self._deployment.add_outputs(outputs)

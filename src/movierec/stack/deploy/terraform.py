@@ -11,7 +11,7 @@ waits 50 s to see that S3 keeps a lifecycle rule:
     with workspace.apply() as apply:
         apply.wait_for({f"{PLATFORM}.module.api"})
         ...
-        summary = apply.result()
+        done = apply.result().done
 """
 
 import functools
@@ -21,7 +21,6 @@ import re
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -39,9 +38,6 @@ PLATFORM: Final = "module.platform"
 
 STORAGE_READY: Final = f"{PLATFORM}.module.storage.aws_s3_bucket.this"
 """Address to wait for before anything is put into a bucket."""
-
-# A first apply may still be watching its lifecycle rules when a second one starts.
-_LOCK_TIMEOUT: Final = "-lock-timeout=120s"
 
 # Terraform saves its state and ends within seconds of an interrupt, unless a call to the provider
 # hangs. Killed instead, it would forget what it had just made.
@@ -97,7 +93,7 @@ def _short(line: str, limit: int = 300) -> str:
 def expected_outputs(
     account: str, region: str = "us-east-1", name_prefix: str = "movierec"
 ) -> dict[str, Any]:
-    """Return what `Summary.outputs` will say, before anything is there.
+    """Return what the outputs of an apply will be, before anything is there.
 
     Names follow from the prefix alone, and the ARNs from names: who needs the API's role need not
     wait for the outputs of Terraform's end.
@@ -125,15 +121,6 @@ def expected_outputs(
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What an apply did."""
-
-    changed: frozenset[str]
-    outputs: Mapping[str, Any]
-    duration_s: float
-
-
 class Apply:
     """A `terraform apply` that goes on in the background.
 
@@ -148,8 +135,6 @@ class Apply:
         self._progress = Progress()
         self._over = False
         self._news = threading.Condition()
-        self._started_s = time.monotonic()
-        self._ended_s = self._started_s
         self._reader = threading.Thread(target=self._read, name="terraform", daemon=True)
         self._reader.start()
 
@@ -195,13 +180,15 @@ class Apply:
                 seen, over = self._progress, self._over
             tell(seen)
 
-    def result(self) -> Summary:
-        """Wait for the end. Raises ConfigError or UnavailableError when Terraform failed."""
+    def result(self) -> Progress:
+        """Wait for the end, and return what was done.
+
+        Raises ConfigError or UnavailableError when Terraform failed.
+        """
         self._reader.join()
         if self._process.wait() != 0:
             raise failure("apply", self._progress.errors, self.log)
-        duration_s = self._ended_s - self._started_s
-        return Summary(self._progress.done, self._progress.outputs, duration_s)
+        return self._progress
 
     def stop(self) -> None:
         """Make it end, with its state saved; nothing happens when it has ended."""
@@ -223,7 +210,7 @@ class Apply:
                     self._progress = advance(self._progress, message)
                     self._news.notify_all()
         with self._news:
-            self._over, self._ended_s = True, time.monotonic()
+            self._over = True
             self._news.notify_all()
 
 
@@ -287,20 +274,19 @@ class Workspace:
         """Link the provider and the modules, unless that is done. Raises ConfigError."""
         if self.is_initialised:
             return
-        self._run("init", "-input=false", "-json")
+        with self.stream(self._spec("init", "-input=false", "-json")) as process:
+            with self.log.open("a", encoding="utf-8") as log:
+                progress = functools.reduce(advance, _messages(process.stdout, log), Progress())
+            if process.wait() != 0:
+                raise failure("init", progress.errors, self.log)
         self._marker.write_text(self._digest(), encoding="utf-8")
 
     def apply(self) -> Apply:
         """Start an apply. Raises ConfigError when Terraform is not installed."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = ["apply", "-json", "-auto-approve", "-input=false", _LOCK_TIMEOUT]
+        # A first apply may still be watching its lifecycle rules when a second one starts.
+        command = ("apply", "-json", "-auto-approve", "-input=false", "-lock-timeout=120s")
         # 50 resources, most of them waiting for the network: more at once than its default 10.
         return Apply(self._spec(*command, "-parallelism=30"), self.stream, self.log)
-
-    def plan_is_empty(self) -> bool:
-        """Say whether an apply would change nothing. Raises as `Apply.result`."""
-        command = ["plan", "-json", "-detailed-exitcode", "-input=false", _LOCK_TIMEOUT]
-        return self._run(*command, ok=(0, 2))[0] == 0
 
     @property
     def _data(self) -> Path:
@@ -316,15 +302,6 @@ class Workspace:
         for path in (config, *sorted(self.folder.rglob("*.tf"))):
             digest.update(path.read_bytes() if path.is_file() or path == config else b"")
         return digest.hexdigest()
-
-    def _run(self, *command: str, ok: Collection[int] = (0,)) -> tuple[int, Progress]:
-        with self.stream(self._spec(*command)) as process:
-            with self.log.open("a", encoding="utf-8") as log:
-                progress = functools.reduce(advance, _messages(process.stdout, log), Progress())
-            code = process.wait()
-        if code not in ok:
-            raise failure(command[0], progress.errors, self.log)
-        return code, progress
 
     def _spec(self, *command: str) -> Spec:
         self.log.parent.mkdir(parents=True, exist_ok=True)
