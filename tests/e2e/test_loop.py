@@ -25,7 +25,7 @@ from movierec.stack.deploy import terraform
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.client import Client
 from tests.contract.children import of_run
-from tests.terraform_plan import plan_is_empty
+from tests.terraform_facts import plan_is_empty
 
 WITHIN_S = 60
 

@@ -12,14 +12,12 @@ import boto3
 import pytest
 
 from movierec.errors import ConfigError
-from movierec.stack.deploy import terraform
 from movierec.stack.deploy.terraform import PLATFORM, STORAGE_READY
 from movierec.stack.layout import Project, Run
 from movierec.stack.processes.client import Client
 from movierec.stack.services import emulator
-from tests.terraform_plan import plan_is_empty
+from tests.terraform_facts import EXPECTED, plan_is_empty
 
-EXPECTED = terraform.expected_outputs("000000000000")
 EXECUTION_S = 60
 
 # Stand-ins for the functions: what they are given is what is looked at.

@@ -38,11 +38,6 @@ def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
     return named or None
 
 
-def expected() -> Mapping[str, Any]:
-    """Return what Terraform's outputs will be in the emulator."""
-    return terraform.expected_outputs(child_environment.ACCOUNT, child_environment.REGION)
-
-
 # What the user sets for the parts: where Kafka is, and what the site's lines may say.
 _PASSED_ON: Final = (
     "MOVIEREC_KAFKA_",
@@ -55,7 +50,7 @@ _PASSED_ON: Final = (
 def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[str, str]:
     """Return a run's environment, as far as it is known before anything is deployed."""
     ports = loopback_ports.ports(run)
-    outputs = expected()
+    outputs = terraform.expected_outputs()
     given = {name: value for name, value in inherited.items() if name.startswith(_PASSED_ON)}
     local = {
         name: f"http://{loopback_ports.HOST}:{ports[port]}"

@@ -28,7 +28,7 @@ from movierec.stack import options as run_options
 from movierec.stack.deploy import chalice_api, deployed_state, terraform
 from movierec.stack.options import Options
 from movierec.stack.packaging import import_closure, lambda_packages, package_files
-from movierec.stack.packaging.build_record import Built
+from movierec.stack.packaging.package_files import Built
 from movierec.stack.processes import child_environment, former_run
 from movierec.stack.processes.client import Client
 from movierec.stack.processes.spec import Spec
@@ -219,7 +219,7 @@ class Startup:
 
     def _deploy_api(self) -> str:
         self._made(_API_ROLE, terraform.STORAGE_READY)
-        role_arn = run_options.expected()["api_role_arn"]
+        role_arn = terraform.expected_outputs()["api_role_arn"]
         named = (settings.ARTIFACTS_BUCKET, settings.CODE_VERSION)
         variables = {name: self.variables[name] for name in named}
         wanted = chalice_api.fingerprint(self._vendor.result(), role_arn, variables)

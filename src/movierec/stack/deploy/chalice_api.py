@@ -24,7 +24,7 @@ from typing import Any, Final
 from movierec.errors import ConfigError, UnavailableError
 from movierec.stack.layout import Run
 from movierec.stack.packaging import lambda_packages, package_files
-from movierec.stack.packaging.build_record import Built
+from movierec.stack.packaging.package_files import Built
 from movierec.stack.processes.client import Client
 from movierec.stack.processes.spec import Spec, tail
 

@@ -30,6 +30,7 @@ from typing import IO, Any, Final, Self
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack.deploy.terraform_progress import Diagnostic, Progress, advance
 from movierec.stack.packaging import package_files
+from movierec.stack.processes.child_environment import ACCOUNT, REGION
 from movierec.stack.processes.programs import Stream, unsupervised
 from movierec.stack.processes.spec import Spec
 
@@ -52,11 +53,12 @@ _SILENT: Final = "it ended without saying why"
 _INSTALL: Final = "run `make setup`, which installs Terraform and its provider"
 _REMEDIES: Final[tuple[tuple[re.Pattern[str], type[MovierecError], str], ...]] = (
     (
-        re.compile(r"plugin|provider packages|provider registry|Inconsistent dependency lock"),
+        re.compile(
+            r"plugin|provider (packages|registry)|Inconsistent dependency lock|CLI configuration"
+        ),
         ConfigError,
         _INSTALL,
     ),
-    (re.compile(r"CLI configuration"), ConfigError, _INSTALL),
     (
         re.compile(r"connection refused|dial tcp|no such host|i/o timeout|maximum number of att"),
         UnavailableError,
@@ -90,34 +92,19 @@ def _short(line: str, limit: int = 300) -> str:
     return line if len(line) <= limit else f"{line[:limit]}..."
 
 
-def expected_outputs(
-    account: str, region: str = "us-east-1", name_prefix: str = "movierec"
-) -> dict[str, Any]:
-    """Return what the outputs of an apply will be, before anything is there.
+def expected_outputs() -> dict[str, Any]:
+    """Return what the outputs of an apply in the emulator will be, before anything is there.
 
-    Names follow from the prefix alone, and the ARNs from names: who needs the API's role need not
-    wait for the outputs of Terraform's end.
+    Names are fixed, and the ARNs follow from names: who needs the API's role need not wait for the
+    outputs of Terraform's end.
     """
-    folders = (
-        "build_dataset",
-        "evaluate_online",
-        "lake_maintenance",
-        "notify",
-        "rollback",
-        "rollout",
-        "train_als",
-    )
-    functions = {folder: f"{name_prefix}-{folder.replace('_', '-')}" for folder in folders}
-    here = f"{region}:{account}"
+    here = f"{REGION}:{ACCOUNT}"
     return {
-        "bucket_names": {u: f"{name_prefix}-{u}" for u in ("lake", "artifacts", "packages")},
-        "function_names": functions,
-        "function_arns": {k: f"arn:aws:lambda:{here}:function:{v}" for k, v in functions.items()},
-        "release_machine_arn": f"arn:aws:states:{here}:stateMachine:{name_prefix}-release",
-        "releases_topic_arn": f"arn:aws:sns:{here}:{name_prefix}-releases",
-        "state_machine_arn": f"arn:aws:states:{here}:stateMachine:{name_prefix}-retrain",
-        "api_role_arn": f"arn:aws:iam::{account}:role/{name_prefix}-api",
-        "topic_arn": f"arn:aws:sns:{here}:{name_prefix}-alerts",
+        "bucket_names": {use: f"movierec-{use}" for use in ("lake", "artifacts", "packages")},
+        "release_machine_arn": f"arn:aws:states:{here}:stateMachine:movierec-release",
+        "releases_topic_arn": f"arn:aws:sns:{here}:movierec-releases",
+        "state_machine_arn": f"arn:aws:states:{here}:stateMachine:movierec-retrain",
+        "api_role_arn": f"arn:aws:iam::{ACCOUNT}:role/movierec-api",
     }
 
 
@@ -265,9 +252,9 @@ class Workspace:
     @property
     def is_initialised(self) -> bool:
         """Whether the provider and the modules of this configuration are linked."""
-        plugins = self._data / "providers"
-        linked = plugins.is_dir() and all(path.exists() for path in plugins.rglob("*"))
         marker = self._marker
+        plugins = marker.with_name("providers")
+        linked = plugins.is_dir() and all(path.exists() for path in plugins.rglob("*"))
         return linked and marker.is_file() and marker.read_text("utf-8") == self._digest()
 
     def init(self) -> None:
@@ -289,12 +276,8 @@ class Workspace:
         return Apply(self._spec(*command, "-parallelism=30"), self.stream, self.log)
 
     @property
-    def _data(self) -> Path:
-        return self.root / ".terraform"
-
-    @property
     def _marker(self) -> Path:
-        return self._data / "movierec-initialised"
+        return self.root / ".terraform" / "movierec-initialised"
 
     def _digest(self) -> str:
         digest = hashlib.sha256(str(self.folder).encode())
