@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from movierec.stack.processes.cpu_steal import Processors
+from movierec.stack.processes.machine_usage import Processors
 
 ROOT = Path(__file__).parents[1]
 

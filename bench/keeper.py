@@ -35,7 +35,7 @@ from movierec.stack import run_environment
 from movierec.stack.layout import Project, Run
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.client import Client
-from movierec.stack.processes.peak_memory import resident_mb
+from movierec.stack.processes.machine_usage import resident_mb
 from movierec.stack.services import emulator
 
 PUT_GOAL: Final = 1.4

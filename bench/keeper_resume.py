@@ -13,9 +13,8 @@ from typing import Final
 from bench.benchmark_report import Row
 from bench.running_stack import command, playing, stop
 from movierec.aws.session import client
-from movierec.stack import port_allocation, run_environment
+from movierec.stack import loopback_ports, run_environment
 from movierec.stack.layout import Run
-from movierec.stack.processes import sockets
 from movierec.stack.services import emulator
 
 RESUME_GOAL_S: Final = 15.0
@@ -71,7 +70,7 @@ def _resume_s(run: Run) -> float:
     """Bring a stopped run up; return the seconds until the API's first recommendation."""
     begin_s = time.perf_counter()
     with subprocess.Popen(command(run, "up"), cwd=run.project.root) as up:
-        port = port_allocation.ports(run, (port_allocation.PROXY,))[port_allocation.PROXY]
+        port = loopback_ports.port(run, loopback_ports.PROXY)
         while _source(port) not in _FROM_API:
             if time.perf_counter() - begin_s > _WITHIN_S:
                 raise TimeoutError(f"no recommendation after {_WITHIN_S:g} s; logs: {run.logs}")
@@ -85,7 +84,7 @@ def _resume_s(run: Run) -> float:
 
 def _source(port: int) -> str | None:
     """Return the source of the proxy's answer, None if there was none."""
-    connection = http.client.HTTPConnection(sockets.HOST, port, timeout=5)
+    connection = http.client.HTTPConnection(loopback_ports.HOST, port, timeout=5)
     try:
         connection.request("GET", f"/recommend/{_USER}")
         return connection.getresponse().getheader("X-Recommendation-Source")
@@ -142,7 +141,7 @@ def _log_events() -> int:
 
 def _saves(run: Run) -> list[Row]:
     """Time saves of all services' state, each after a change in one of them."""
-    port = port_allocation.ports(run, (port_allocation.EMULATOR,))[port_allocation.EMULATOR]
+    port = loopback_ports.port(run, loopback_ports.EMULATOR)
     asker = _Asker(client("sts").get_caller_identity)
     thread = threading.Thread(target=asker.run)
     thread.start()

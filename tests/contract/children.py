@@ -8,6 +8,7 @@ import psutil
 
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.spec import Readiness, Spec
+from movierec.stack.progress import Progress
 
 SAYS_SO = Readiness()
 """How a child is ready that calls `ready()`; see NOTIFYING."""
@@ -58,3 +59,20 @@ def gone(pid):
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+class Quiet:
+    """A display, and a step, that show nothing."""
+
+    def update(self, done=None, total=None, note=None):
+        pass
+
+    def begin(self, name):
+        return self
+
+    def end(self, step, seconds, error):
+        pass
+
+
+def quiet():
+    return Progress(Quiet())

@@ -1,7 +1,6 @@
 """Children of a run: real processes, started, found again and ended here."""
 
 import os
-import random
 import signal
 import socket
 import time
@@ -9,10 +8,10 @@ import time
 import pytest
 
 from movierec.errors import ConfigError, UnavailableError
+from movierec.stack import loopback_ports
 from movierec.stack.layout import Project
-from movierec.stack.processes import sockets
 from movierec.stack.processes.client import Client
-from movierec.stack.processes.peak_memory import PeakMemory, resident_mb
+from movierec.stack.processes.machine_usage import PeakMemory, resident_mb
 from movierec.stack.processes.spec import Readiness, Spec
 from tests.contract.children import (
     NOTIFYING,
@@ -260,7 +259,7 @@ def asked(connection):
 
 def test_a_socket_that_is_handed_over_outlives_its_server(run, daemon):
     """Who connects while the server is restarted waits, and is not refused."""
-    port = sockets.free_port(random.Random())
+    port = loopback_ports.free_port()
     server = spec(run, "server", SERVER, ready=SAYS_SO, restart=True, listen=("127.0.0.1", port))
     first = daemon.start(server)
     address = ("127.0.0.1", port)
@@ -270,7 +269,7 @@ def test_a_socket_that_is_handed_over_outlives_its_server(run, daemon):
     os.kill(first.pid, signal.SIGKILL)
     assert asked(waiting_for_it) not in (0, first.pid)
     daemon.stop("server")
-    assert not sockets.is_open(port)
+    assert not loopback_ports.is_open(port)
 
 
 def test_an_address_that_is_taken_is_named(run, daemon):

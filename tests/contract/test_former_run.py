@@ -9,13 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from movierec.stack import port_allocation, run_record
+from movierec.stack import loopback_ports, run_record
 from movierec.stack.processes import former_run
 from movierec.stack.processes.client import Client
-from movierec.stack.progress import quiet
 from movierec.stack.run_record import Record
 from movierec.stack.startup import Startup
-from tests.contract.children import eventually, gone
+from tests.contract.children import eventually, gone, quiet
 
 # What the last version without a daemon has written: of a run that was stopped, and of one that
 # runs.
@@ -128,7 +127,7 @@ def test_a_run_that_it_has_stopped_keeps_its_ports(run):
     known = json.loads(STOPPED.read_text())["ports"]
     assert known
     assert former_run.stop(run) == ()
-    assert port_allocation.ports(run, tuple(known)) == known
+    assert loopback_ports.ports(run, tuple(known)) == known
 
 
 def test_the_processes_that_it_has_recorded_are_read(run):

@@ -14,9 +14,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.kafka import offsets, topics
 from movierec.settings import KAFKA_BOOTSTRAP, kafka_options
-from movierec.stack import port_allocation
+from movierec.stack import loopback_ports
 from movierec.stack.layout import Project, Run, find_project
-from movierec.stack.processes import sockets
 from movierec.stack.processes.client import Client
 from movierec.stack.services import kafka_broker
 from movierec.testing.memory import MemoryLake
@@ -103,7 +102,7 @@ def test_messages_and_the_topic_survive_a_kill(run):
             topics.ensure(options, "two words", 2)
         with pytest.raises(ConfigError, match="1 node"):
             kafka_broker.start(client, os.environ, nodes=3)
-        kafka_broker.stop(client)
+        client.stop("kafka")
         assert client.running() == ()
         assert "shut down completed" in (run.logs / "kafka.log").read_text()
 
@@ -121,8 +120,8 @@ def test_three_nodes_lose_one_and_go_on(run):
 
 
 def test_a_port_in_use_is_named_before_anything_is_started(run):
-    port = port_allocation.ports(run)[port_allocation.KAFKA]
-    with socket.create_server((sockets.HOST, port)), Client(run) as client:
+    port = loopback_ports.ports(run)[loopback_ports.KAFKA]
+    with socket.create_server((loopback_ports.HOST, port)), Client(run) as client:
         with pytest.raises(UnavailableError, match=f"port {port}, wanted by kafka"):
             kafka_broker.start(client, os.environ)
         assert client.running() == ()

@@ -1,7 +1,6 @@
 """The checkout, a run's folder, its record and its ports, on a real file system."""
 
 import os
-import random
 import socket
 import stat
 import threading
@@ -9,15 +8,14 @@ import threading
 import pytest
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack import port_allocation, run_record
+from movierec.stack import loopback_ports, run_record
 from movierec.stack.layout import HOME, Project, find_project
-from movierec.stack.processes import sockets
 
 
 @pytest.fixture
 def busy_port():
     with socket.socket() as server:
-        server.bind((sockets.HOST, 0))
+        server.bind((loopback_ports.HOST, 0))
         server.listen()
         yield server.getsockname()[1]
 
@@ -83,20 +81,20 @@ def test_a_run_that_only_its_record_has_made_is_private_too(tmp_path):
 
 
 def test_the_default_run_has_the_well_known_ports(tmp_path):
-    assert port_allocation.ports(Project(tmp_path).run().create()) == port_allocation.WELL_KNOWN
+    assert loopback_ports.ports(Project(tmp_path).run().create()) == loopback_ports.WELL_KNOWN
 
 
 def test_another_run_gets_free_ports_and_keeps_them(run):
-    first = port_allocation.ports(run, random_source=random.Random(1))
-    assert len(set(first.values())) == len(port_allocation.WELL_KNOWN)
+    first = loopback_ports.ports(run)
+    assert len(set(first.values())) == len(loopback_ports.WELL_KNOWN)
     assert all(20_000 <= port < 32_768 for port in first.values())
-    assert port_allocation.ports(run, random_source=random.Random(2)) == first
+    assert loopback_ports.ports(run) == first
 
 
 def test_a_port_in_use_is_named_with_who_asks_who_has_it_and_what_next(run, busy_port):
-    run_record.update(run, lambda before: before.with_ports({port_allocation.PROXY: busy_port}))
+    run_record.update(run, lambda before: before.with_ports({loopback_ports.PROXY: busy_port}))
     with pytest.raises(UnavailableError) as caught:
-        port_allocation.require_free(run, port_allocation.PROXY)
+        loopback_ports.require_free(run, loopback_ports.PROXY)
     message = str(caught.value)
     for part in (str(busy_port), "proxy of run test", f"pid {os.getpid()}", "--run"):
         assert part in message
@@ -104,16 +102,16 @@ def test_a_port_in_use_is_named_with_who_asks_who_has_it_and_what_next(run, busy
 
 def test_when_no_port_is_free_it_says_so():
     with pytest.raises(UnavailableError, match="no free port"):
-        sockets.free_port(random.Random(1), free=lambda _: False)
+        loopback_ports.free_port(free=lambda _: False)
 
 
 def test_an_open_port_is_seen(busy_port):
-    assert sockets.is_open(busy_port)
-    assert not sockets.is_free(busy_port)
+    assert loopback_ports.is_open(busy_port)
+    assert not loopback_ports.is_free(busy_port)
 
 
 def test_a_server_that_does_not_speak_http_does_not_answer(busy_port):
-    assert not sockets.answers(busy_port, "/", timeout_s=0.1)
+    assert not loopback_ports.answers(busy_port, "/", timeout_s=0.1)
 
 
 def test_concurrent_writers_of_the_record_lose_nothing(run):

@@ -37,7 +37,7 @@ def options(tmp_path_factory):
         found = kafka_options({KAFKA_BOOTSTRAP: servers})
         topics.ensure(found, TOPIC, PARTITIONS)
         yield found
-        kafka_broker.stop(daemon)
+        daemon.stop("kafka")
 
 
 def consumed(options):

@@ -8,14 +8,13 @@ import pytest
 from movierec import settings
 from movierec.aws.session import client
 from movierec.errors import UnavailableError
-from movierec.stack import port_allocation, run_environment, run_record, run_status
+from movierec.stack import loopback_ports, run_environment, run_record, run_status
 from movierec.stack.deploy import deployed_state
 from movierec.stack.deploy.deployed_state import Deployment
 from movierec.stack.options import external_kafka
-from movierec.stack.processes import sockets
 from movierec.stack.processes.client import Client
-from movierec.stack.progress import quiet
 from movierec.stack.startup import Startup
+from tests.contract.children import quiet
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +30,12 @@ def environment_as_before():
 @pytest.fixture
 def busy_port():
     with socket.socket() as server:
-        server.bind((sockets.HOST, 0))
+        server.bind((loopback_ports.HOST, 0))
         server.listen()
         yield server.getsockname()[1]
 
 
-@pytest.mark.parametrize("part", [port_allocation.EMULATOR, port_allocation.PROXY])
+@pytest.mark.parametrize("part", [loopback_ports.EMULATOR, loopback_ports.PROXY])
 def test_a_port_that_is_taken_is_refused_before_anything_is_started(run, busy_port, part):
     run_record.update(run, lambda before: before.with_ports({part: busy_port}))
     with Client(run) as client:
@@ -55,7 +54,7 @@ def test_a_cluster_that_the_environment_names_is_taken(run):
 
 def test_a_shell_with_the_runs_own_environment_names_no_other_cluster(run):
     """After `eval "$(movierec env)"`, `movierec up` must start the run's own again."""
-    run_record.update(run, lambda before: before.with_ports({port_allocation.KAFKA: 9092}))
+    run_record.update(run, lambda before: before.with_ports({loopback_ports.KAFKA: 9092}))
     own = {settings.KAFKA_BOOTSTRAP: "127.0.0.1:9092"}
     assert external_kafka(run, {**own, settings.LAKE_BUCKET: "movierec-lake"}) is None
     # Somebody's tunnel to a cluster elsewhere.
@@ -102,7 +101,7 @@ def test_what_was_not_entered_has_begun_nothing(run):
 
 
 def with_kafka_at(run, servers):
-    run_record.update(run, lambda before: before.with_ports({port_allocation.KAFKA: 9092}))
+    run_record.update(run, lambda before: before.with_ports({loopback_ports.KAFKA: 9092}))
     local = "http://127.0.0.1:1"
     urls = ("AWS_ENDPOINT_URL", settings.PROXY_URL, settings.SITE_URL)
     run_environment.save(run, {**dict.fromkeys(urls, local), settings.KAFKA_BOOTSTRAP: servers})

@@ -24,8 +24,8 @@ from movierec.aws import session
 from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
+from movierec.stack import loopback_ports, run_environment
 from movierec.stack import options as run_options
-from movierec.stack import port_allocation, run_environment
 from movierec.stack.layout import find_project
 from movierec.stack.options import Options
 from movierec.stack.processes.client import Client
@@ -37,7 +37,7 @@ SEED = int(os.environ.get("MOVIEREC_CRASH_SEED", "1"))
 WITHIN_S = 120
 ROOT = Path(__file__).parents[2]
 WRITER = (sys.executable, "-m", "tests.e2e.site_writer")
-PARTS = (emulator.NAME, port_allocation.KAFKA, workers.INGEST)
+PARTS = (emulator.NAME, loopback_ports.KAFKA, workers.INGEST)
 
 # Who is killed again and again is started at once all the same.
 AT_ONCE = BackOff(first_s=0.1, longest_s=0.1)

@@ -20,11 +20,12 @@ from movierec.aws import step_functions
 from movierec.aws.session import client
 from movierec.releases.log import page_key
 from movierec.releases.notifications import record_key
-from movierec.stack import port_allocation, run_environment, run_record
+from movierec.stack import loopback_ports, run_environment, run_record
 from movierec.stack.deploy import terraform
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.client import Client
 from tests.contract.children import of_run
+from tests.terraform_facts import plan_is_empty
 
 WITHIN_S = 60
 
@@ -91,8 +92,8 @@ def test_nothing_of_a_run_is_reached_from_another_address(stack):
         for found in psutil.net_connections("tcp")
         if found.status == psutil.CONN_LISTEN and found.pid in pids and found.laddr
     }
-    names = (port_allocation.EMULATOR, port_allocation.KAFKA, port_allocation.PROXY)
-    assert {port for _, port in listening} >= set(port_allocation.ports(stack.run, names).values())
+    names = (loopback_ports.EMULATOR, loopback_ports.KAFKA, loopback_ports.PROXY)
+    assert {port for _, port in listening} >= set(loopback_ports.ports(stack.run, names).values())
     assert {host for host, _ in listening} <= {"127.0.0.1", "::1"}
     for _, port in listening:
         with pytest.raises(ConnectionRefusedError):
@@ -100,10 +101,10 @@ def test_nothing_of_a_run_is_reached_from_another_address(stack):
 
 
 def test_a_second_apply_changes_nothing(stack, variables):
-    assert plan_is_empty(stack, variables)
+    assert nothing_to_apply(stack, variables)
 
 
-def plan_is_empty(stack, variables):
+def nothing_to_apply(stack, variables):
     project = stack.run.project
     env = child_environment.basic(os.environ, path=project.path) | {
         name: value for name, value in variables.items() if name.startswith("AWS_")
@@ -113,7 +114,7 @@ def plan_is_empty(stack, variables):
         env=terraform.configured(env, project.terraform_config),
         log=stack.run.logs / "terraform-again.log",
     )
-    return workspace.plan_is_empty()
+    return plan_is_empty(workspace)
 
 
 def test_status_says_where_everything_answers(movierec):
@@ -308,7 +309,7 @@ def test_a_run_that_was_stopped_goes_on_with_all_that_it_had_and_deploys_nothing
     assert "terraform" not in resumed.stderr
     assert "chalice" not in resumed.stderr
     assert run_environment.load(stack.run) == variables
-    assert plan_is_empty(stack, variables)
+    assert nothing_to_apply(stack, variables)
     listed = json.loads(movierec("--json", "release", "list").stdout)
     assert {"promoted", "rolled back"} <= {each["state"] for each in listed}
     versions = {model["version"] for model in stack.summary["models"]}

@@ -14,7 +14,7 @@ import pytest
 from movierec import settings
 from movierec.cli.context import RUN
 from movierec.errors import UnavailableError
-from movierec.stack import port_allocation, run_environment
+from movierec.stack import loopback_ports, run_environment
 from movierec.stack.layout import Project
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ SIZES = {
 WITHIN_S = 300
 
 # Every other run than `default` has ports of its own.
-SITE = f"http://127.0.0.1:{port_allocation.WELL_KNOWN[port_allocation.SITE]}"
+SITE = f"http://127.0.0.1:{loopback_ports.WELL_KNOWN[loopback_ports.SITE]}"
 
 
 def block():

@@ -90,7 +90,7 @@ def test_one_goes_on_when_what_one_needs_is_there(started):
     assert apply.progress.pending == {"rule.a"}
     script.say(about("apply_complete", "rule.a"))
     script.end()
-    assert apply.result().changed == {"bucket.a", "rule.a"}
+    assert apply.result().done == {"bucket.a", "rule.a"}
 
 
 def test_what_takes_too_long_is_named(started):
@@ -128,7 +128,7 @@ def test_what_is_no_message_is_logged_and_passed_over(started):
     script.say(*planned("bucket.a"), about("apply_complete", "bucket.a"))
     script.end()
 
-    assert apply.result().changed == {"bucket.a"}
+    assert apply.result().done == {"bucket.a"}
     assert "panic: oh\n" in (apply.log).read_text(encoding="utf-8")
 
 

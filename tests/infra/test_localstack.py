@@ -12,13 +12,12 @@ import boto3
 import pytest
 
 from movierec.errors import ConfigError
-from movierec.stack.deploy import terraform
 from movierec.stack.deploy.terraform import PLATFORM, STORAGE_READY
 from movierec.stack.layout import Project, Run
 from movierec.stack.processes.client import Client
 from movierec.stack.services import emulator
+from tests.terraform_facts import EXPECTED, plan_is_empty
 
-EXPECTED = terraform.expected_outputs("000000000000")
 EXECUTION_S = 60
 
 # Stand-ins for the functions: what they are given is what is looked at.
@@ -80,7 +79,7 @@ def workspace(endpoint_url, stage, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def applied(workspace):
-    """Return the summary, and what was still missing when everything but lifecycle was there."""
+    """Return what was done, and what was still missing when everything but lifecycle was there."""
     with workspace.apply() as apply:
         apply.wait_for({STORAGE_READY, f"{PLATFORM}.module.api"})
         parts = (
@@ -125,13 +124,13 @@ def test_only_lifecycle_rules_are_waited_for_at_the_end(applied):
 
 
 def test_the_outputs_are_what_others_count_on(applied):
-    summary, _ = applied
+    done, _ = applied
 
-    assert EXPECTED.items() <= summary.outputs.items()
+    assert EXPECTED.items() <= done.outputs.items()
 
 
 def test_a_second_apply_would_change_nothing(applied, workspace):
-    assert workspace.plan_is_empty()
+    assert plan_is_empty(workspace)
 
 
 def test_a_new_commit_would_be_applied(applied, workspace):
@@ -139,7 +138,7 @@ def test_a_new_commit_would_be_applied(applied, workspace):
     before = variables.read_text(encoding="utf-8")
     variables.write_text(before.replace("0123456789ab", "changed"), encoding="utf-8")
 
-    assert not workspace.plan_is_empty()
+    assert not plan_is_empty(workspace)
     variables.write_text(before, encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from movierec.metrics import (
     live_dimensions,
     quality_dimensions,
 )
-from movierec.stack.deploy import terraform
+from tests.terraform_facts import EXPECTED
 
 # AWS's own metrics that alarms may name:
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -28,7 +28,6 @@ SERVICE_METRICS = {
     "AWS/States": {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"},
 }
 ROOT = Path(__file__).parents[2]
-EXPECTED = terraform.expected_outputs("000000000000")
 
 
 @pytest.fixture

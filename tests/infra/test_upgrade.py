@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from movierec.stack.deploy import terraform
+from tests.terraform_facts import EXPECTED
 
-FUNCTIONS = terraform.expected_outputs("000000000000")["function_names"]
+FUNCTIONS = EXPECTED["function_names"]
 STATE = Path(__file__).parents[1] / "golden" / "terraform_state_keep_lake.json"
 PLATFORM = "module.platform.module"
 MAINTENANCE = f'{PLATFORM}.function["lake_maintenance"]'

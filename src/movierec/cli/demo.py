@@ -28,12 +28,11 @@ from movierec.errors import DemoError, UnavailableError, UsageError
 from movierec.model import artifact, sealed_folder
 from movierec.model.offline_metrics import brief
 from movierec.releases.by_hand import ByHand
-from movierec.stack import port_allocation, run_record
+from movierec.stack import loopback_ports, run_record
 from movierec.stack.layout import DEFAULT_RUN, DEMO_RUN, Run
 from movierec.stack.options import Options
 from movierec.stack.processes.client import Client
-from movierec.stack.processes.cpu_steal import Processors
-from movierec.stack.processes.peak_memory import PeakMemory, resident_mb
+from movierec.stack.processes.machine_usage import PeakMemory, Processors, resident_mb
 from movierec.stack.processes.spec import tail
 from movierec.stack.progress import Progress
 from movierec.stack.services import workers
@@ -202,7 +201,7 @@ class _Play:
     # Phases -----------------------------------------------------------------------------
 
     def _start_site(self, startup: Startup) -> None:
-        port_allocation.require_free(self._run, port_allocation.SITE)
+        loopback_ports.require_free(self._run, loopback_ports.SITE)
         with self._progress.step("site"):
             spec = workers.site(
                 self._run, self._scenario.world(), startup.variables, self._inherited

@@ -28,45 +28,38 @@ _RUN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
+class _Below:
+    """A place at a fixed path below a checkout, or below a run's folder."""
+
+    path: str
+
+    def __get__(self, of: "Project | Run", _: type) -> Path:
+        return (of.root if isinstance(of, Project) else of.folder) / self.path
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A checkout, and the places of what `make setup` installs in it."""
 
     root: Path
 
-    @property
-    def python(self) -> Path:
-        """The project's own interpreter, with every deployable importable."""
-        return self.root / ".venv" / "bin" / "python"
-
-    @property
-    def tools(self) -> Path:
-        """Command line tools: uv, and Terraform where the machine had none."""
-        return self.root / ".tools"
-
-    @property
-    def terraform_config(self) -> Path:
-        """Terraform's CLI configuration: value for TF_CLI_CONFIG_FILE."""
-        return self.tools / "terraform.rc"
-
-    @property
-    def localstack(self) -> Path:
-        """The emulator's folder; its environment is `.venv/` in it."""
-        return self.root / "localstack"
-
-    @property
-    def kafka(self) -> Path:
-        """The broker's folder: `libs/*.jar`, and `.venv/` with the Java runtime."""
-        return self.localstack / "kafka"
-
-    @property
-    def build(self) -> Path:
-        """Build products: packages, coverage, benchmark results."""
-        return self.root / "build"
+    python = _Below(".venv/bin/python")
+    """The project's own interpreter, with every deployable importable."""
+    tools = _Below(".tools")
+    """Command line tools: uv, and Terraform where the machine had none."""
+    terraform_config = _Below(".tools/terraform.rc")
+    """Terraform's CLI configuration: value for TF_CLI_CONFIG_FILE."""
+    localstack = _Below("localstack")
+    """The emulator's folder; its environment is `.venv/` in it."""
+    kafka = _Below("localstack/kafka")
+    """The broker's folder: `libs/*.jar`, and `.venv/` with the Java runtime."""
+    build = _Below("build")
+    """Build products: packages, coverage, benchmark results."""
 
     @property
     def path(self) -> tuple[Path, ...]:
         """Folders that come first on a child's PATH."""
-        return (self.root / ".venv" / "bin", self.tools / "bin")
+        return (self.python.parent, self.tools / "bin")
 
     def run(self, name: str = DEFAULT_RUN) -> "Run":
         """Return a run by name; nothing is created. Raises UsageError on an unusable name."""
@@ -84,79 +77,41 @@ class Run:
     project: Project
     folder: Path
 
+    record = _Below("run.json")
+    """Its ports; see `movierec.stack.run_record`."""
+    daemon_socket = _Below("daemon.sock")
+    """Where the run's daemon answers."""
+    daemon_lock = _Below("daemon.lock")
+    """Locked by the run's daemon, and by what is left of it when it was killed."""
+    logs = _Below("logs")
+    """One `<process>.log` a child."""
+    kafka = _Below("kafka")
+    """The broker's storage and generated configuration."""
+    emulator = _Below("emulator")
+    """The emulator's FILESYSTEM_ROOT; its state is in there, too."""
+    emulator_state = _Below("emulator/state")
+    """What the emulator goes on with when it is started again."""
+    terraform = _Below("terraform")
+    """Terraform's working data and state of this run."""
+    packages = _Below("packages")
+    """The functions' zips that the run was brought up with, whatever is built meanwhile."""
+    chalice = _Below("chalice")
+    """The staged API project, which Chalice deploys from and writes into."""
+    proxy = _Below("proxy")
+    """The proxy's journal."""
+    site = _Below("site")
+    """The simulated site's state."""
+    tmp = _Below("tmp")
+    """TMPDIR of the run's children."""
+
     @property
     def name(self) -> str:
         """The run's name, `default` unless another was asked for."""
         return self.folder.name
 
-    @property
-    def record(self) -> Path:
-        """Its ports; see `movierec.stack.run_record`."""
-        return self.folder / "run.json"
-
-    @property
-    def daemon_socket(self) -> Path:
-        """Where the run's daemon answers."""
-        return self.folder / "daemon.sock"
-
-    @property
-    def daemon_lock(self) -> Path:
-        """Locked by the run's daemon, and by what is left of it when it was killed."""
-        return self.folder / "daemon.lock"
-
-    @property
-    def logs(self) -> Path:
-        """One `<process>.log` a child."""
-        return self.folder / "logs"
-
     def log(self, name: str) -> Path:
         """Return the log of a child."""
         return self.logs / f"{name}.log"
-
-    @property
-    def kafka(self) -> Path:
-        """The broker's storage and generated configuration."""
-        return self.folder / "kafka"
-
-    @property
-    def emulator(self) -> Path:
-        """The emulator's FILESYSTEM_ROOT; its state is in there, too."""
-        return self.folder / "emulator"
-
-    @property
-    def emulator_state(self) -> Path:
-        """What the emulator goes on with when it is started again."""
-        return self.emulator / "state"
-
-    @property
-    def terraform(self) -> Path:
-        """Terraform's working data and state of this run."""
-        return self.folder / "terraform"
-
-    @property
-    def packages(self) -> Path:
-        """The functions' zips that the run was brought up with, whatever is built meanwhile."""
-        return self.folder / "packages"
-
-    @property
-    def chalice(self) -> Path:
-        """The staged API project, which Chalice deploys from and writes into."""
-        return self.folder / "chalice"
-
-    @property
-    def proxy(self) -> Path:
-        """The proxy's journal."""
-        return self.folder / "proxy"
-
-    @property
-    def site(self) -> Path:
-        """The simulated site's state."""
-        return self.folder / "site"
-
-    @property
-    def tmp(self) -> Path:
-        """TMPDIR of the run's children."""
-        return self.folder / "tmp"
 
     def create(self) -> "Run":
         """Make the folders, if they are not there, and return the run.

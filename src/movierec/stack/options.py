@@ -8,10 +8,10 @@ from typing import Any, Final
 from movierec import settings
 from movierec.lake.maintenance import Policy as UpkeepPolicy
 from movierec.releases.policy import Policy
-from movierec.stack import git_commit, port_allocation
+from movierec.stack import git_commit, loopback_ports
 from movierec.stack.deploy import terraform
 from movierec.stack.layout import Run
-from movierec.stack.processes import child_environment, sockets
+from movierec.stack.processes import child_environment
 from movierec.stack.services import emulator, kafka_broker
 
 
@@ -22,7 +22,7 @@ class Options:
     kafka_nodes: int = 1
     partitions: int = kafka_broker.DEFAULT_PARTITIONS
     topic: str = settings.DEFAULT_TOPIC
-    listen: str = sockets.HOST
+    listen: str = loopback_ports.HOST
     before_ingest: Callable[[], object] = bool
     """Called when the lake is there, before the first line is read: loads a catalog, say."""
 
@@ -33,14 +33,9 @@ def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
     In a shell that has the run's environment from `movierec env`, it names that.
     """
     named = inherited.get(settings.KAFKA_BOOTSTRAP, "")
-    if inherited.get(settings.LAKE_BUCKET) and not port_allocation.are_foreign(run, named):
+    if inherited.get(settings.LAKE_BUCKET) and not loopback_ports.are_foreign(run, named):
         return None
     return named or None
-
-
-def expected() -> Mapping[str, Any]:
-    """Return what Terraform's outputs will be in the emulator."""
-    return terraform.expected_outputs(child_environment.ACCOUNT, child_environment.REGION)
 
 
 # What the user sets for the parts: where Kafka is, and what the site's lines may say.
@@ -54,16 +49,16 @@ _PASSED_ON: Final = (
 
 def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[str, str]:
     """Return a run's environment, as far as it is known before anything is deployed."""
-    ports = port_allocation.ports(run)
-    outputs = expected()
+    ports = loopback_ports.ports(run)
+    outputs = terraform.expected_outputs()
     given = {name: value for name, value in inherited.items() if name.startswith(_PASSED_ON)}
     local = {
-        name: f"http://{sockets.HOST}:{ports[port]}"
+        name: f"http://{loopback_ports.HOST}:{ports[port]}"
         for name, port in ((settings.PROXY_URL, "proxy"), (settings.SITE_URL, "site"))
     }
     return {
-        **child_environment.emulated_aws(emulator.endpoint_url(ports[port_allocation.EMULATOR])),
-        settings.KAFKA_BOOTSTRAP: f"{sockets.HOST}:{ports[port_allocation.KAFKA]}",
+        **child_environment.emulated_aws(emulator.endpoint_url(ports[loopback_ports.EMULATOR])),
+        settings.KAFKA_BOOTSTRAP: f"{loopback_ports.HOST}:{ports[loopback_ports.KAFKA]}",
         **given,
         **local,
         settings.TOPIC: options.topic,

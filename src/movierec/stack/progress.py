@@ -5,7 +5,7 @@ The command line shows steps as bars; a test or another program collects them.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -38,7 +38,6 @@ class Progress:
     """The steps of one command: shown, and timed."""
 
     display: Display
-    clock_s: Callable[[], float] = time.monotonic
     seconds: dict[str, float] = field(default_factory=dict)
     """Duration of each finished step by name; steps of one name add up."""
 
@@ -47,7 +46,7 @@ class Progress:
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
         """Do a piece of work inside the block; steps in several threads may overlap."""
-        start_s = self.clock_s()
+        start_s = time.monotonic()
         step = self.display.begin(name)
         error: BaseException | None = None
         try:
@@ -56,28 +55,7 @@ class Progress:
             error = exc
             raise
         finally:
-            took_s = self.clock_s() - start_s
+            took_s = time.monotonic() - start_s
             with self._lock:
                 self.seconds[name] = self.seconds.get(name, 0.0) + took_s
             self.display.end(step, took_s, error)
-
-
-class _Quiet:
-    """A step, and a display, that show nothing."""
-
-    def update(
-        self, done: float | None = None, total: float | None = None, note: str | None = None
-    ) -> None:
-        """Show nothing."""
-
-    def begin(self, name: str) -> Step:  # noqa: ARG002
-        """Show nothing."""
-        return self
-
-    def end(self, step: Step, seconds: float, error: BaseException | None) -> None:
-        """Show nothing."""
-
-
-def quiet() -> Progress:
-    """Return a progress that nobody watches."""
-    return Progress(_Quiet())

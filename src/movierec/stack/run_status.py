@@ -7,9 +7,8 @@ from typing import Any, Final
 from movierec import settings
 from movierec.errors import UnavailableError
 from movierec.kafka.connectivity import reachable
-from movierec.stack import port_allocation, run_environment
+from movierec.stack import loopback_ports, run_environment
 from movierec.stack.layout import Run
-from movierec.stack.processes import sockets
 from movierec.stack.processes.client import NAME as DAEMON
 from movierec.stack.processes.client import Client
 from movierec.stack.processes.spec import Process
@@ -54,7 +53,7 @@ def collect(run: Run) -> dict[str, Any]:
     if running:
         parts[DAEMON] |= {"running": True, "up": True}
     run_environment.adopt(variables)
-    if port_allocation.are_foreign(run, endpoints.get(_PARTS[KAFKA], "")):
+    if loopback_ports.are_foreign(run, endpoints.get(_PARTS[KAFKA], "")):
         parts[KAFKA] = _foreign(KAFKA, endpoints)
     emulator_is_up = parts[emulator.NAME]["up"]
     return {
@@ -104,7 +103,7 @@ def _port(address: str) -> int:
 
 def _answers(name: str, address: str) -> bool:
     if name in _PATHS:
-        return sockets.answers(_port(address), _PATHS[name])
+        return loopback_ports.answers(_port(address), _PATHS[name])
     if name == KAFKA:
         return reachable(address.split(","), timeout_s=_REACHED_WITHIN_S)
     return True

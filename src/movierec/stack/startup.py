@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Final, Self
 
 from movierec import settings
@@ -24,12 +23,12 @@ from movierec.aws.lambda_function import LambdaFunction
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
 from movierec.releases.traffic_split import ALIAS
+from movierec.stack import loopback_ports, run_environment
 from movierec.stack import options as run_options
-from movierec.stack import port_allocation, run_environment
 from movierec.stack.deploy import chalice_api, deployed_state, terraform
 from movierec.stack.options import Options
 from movierec.stack.packaging import import_closure, lambda_packages, package_files
-from movierec.stack.packaging.build_record import Built
+from movierec.stack.packaging.package_files import Built
 from movierec.stack.processes import child_environment, former_run
 from movierec.stack.processes.client import Client
 from movierec.stack.processes.spec import Spec
@@ -95,12 +94,7 @@ class Startup:
         self.saved = self._begin(self._save)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop Terraform, with its state saved, and start nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         with self._applying:
@@ -119,11 +113,11 @@ class Startup:
     def _claim_ports(self) -> None:
         """Raise UnavailableError for a port that is taken, before anything is started."""
         for name, port in (
-            (emulator.NAME, port_allocation.EMULATOR),
-            (workers.PROXY, port_allocation.PROXY),
+            (emulator.NAME, loopback_ports.EMULATOR),
+            (workers.PROXY, loopback_ports.PROXY),
         ):
             if not self.client.knows(name):
-                port_allocation.require_free(self.run, port)
+                loopback_ports.require_free(self.run, port)
 
     def _begin[T](self, work: Callable[[], T]) -> "Future[T]":
         return self._pool.submit(work)
@@ -225,27 +219,27 @@ class Startup:
 
     def _deploy_api(self) -> str:
         self._made(_API_ROLE, terraform.STORAGE_READY)
-        role_arn = run_options.expected()["api_role_arn"]
+        role_arn = terraform.expected_outputs()["api_role_arn"]
         named = (settings.ARTIFACTS_BUCKET, settings.CODE_VERSION)
         variables = {name: self.variables[name] for name in named}
         wanted = chalice_api.fingerprint(self._vendor.result(), role_arn, variables)
         if self._deployment.has(_API, wanted, self._kept.result()):
             return self.variables[settings.API_URL]
         with self._progress.step("chalice deploy"):
-            deployed = chalice_api.deploy(
+            rest_api_id = chalice_api.deploy(
                 self.client,
                 self._child_environment(),
                 role_arn=role_arn,
                 variables=variables,
-                find_rest_api=Gateway().find,
+                rest_api_id=Gateway().find(chalice_api.APP),
             )
             # Routes may have changed under a release that is out.
-            if LambdaFunction(deployed.function).alias() is not None:
-                Gateway().ensure_live_stage(deployed.rest_api_id)
-        url = chalice_api.local_url(self.variables["AWS_ENDPOINT_URL"], deployed.rest_api_id, ALIAS)
+            if LambdaFunction(chalice_api.FUNCTION).alias() is not None:
+                Gateway().ensure_live_stage(rest_api_id)
+        url = chalice_api.local_url(self.variables["AWS_ENDPOINT_URL"], rest_api_id, ALIAS)
         outputs = {
-            settings.API_FUNCTION: deployed.function,
-            settings.REST_API: deployed.rest_api_id,
+            settings.API_FUNCTION: chalice_api.FUNCTION,
+            settings.REST_API: rest_api_id,
             settings.API_URL: url,
         }
         self._deployment.add_outputs(outputs)
@@ -290,8 +284,7 @@ class Startup:
 
     @property
     def _emulator_port(self) -> int:
-        name = port_allocation.EMULATOR
-        return port_allocation.ports(self.run, (name,))[name]
+        return loopback_ports.port(self.run, loopback_ports.EMULATOR)
 
     def _learn(self, variables: Mapping[str, str]) -> None:
         with self._learning:

@@ -14,26 +14,23 @@ import json
 import os
 import py_compile
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack.layout import Project, Run
+from movierec.stack.layout import Run
 from movierec.stack.packaging import lambda_packages, package_files
-from movierec.stack.packaging.build_record import Built
+from movierec.stack.packaging.package_files import Built
 from movierec.stack.processes.client import Client
-from movierec.stack.processes.spec import Spec
+from movierec.stack.processes.spec import Spec, tail
 
 APP: Final = "movierec"
 STAGE: Final = "api"
-"""Chalice's stage; in API Gateway it is called CHALICE_STAGE."""
-
-CHALICE_STAGE: Final = "latest"
+"""Chalice's stage; in API Gateway it is called `latest`."""
 
 FUNCTION: Final = f"{APP}-{STAGE}"
 """Name that Chalice gives the Lambda function."""
@@ -53,14 +50,6 @@ _ACTIVE_WITHIN_S: Final = 300.0
 _TIMEOUT_S: Final = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """What Chalice deployed: the function and the REST API."""
-
-    function: str
-    rest_api_id: str
-
-
 def local_url(endpoint_url: str, rest_api_id: str, stage: str) -> str:
     """Return the emulator's URL of an API's stage: the amazonaws.com name leads elsewhere."""
     return f"{endpoint_url.rstrip('/')}/_aws/execute-api/{rest_api_id}/{stage}"
@@ -72,18 +61,16 @@ def deploy(
     *,
     role_arn: str,
     variables: Mapping[str, str],
-    find_rest_api: Callable[[str], str | None],
-) -> Deployed:
-    """Deploy the API of a run and return what it is.
+    rest_api_id: str | None,
+) -> str:
+    """Deploy the API of a run as FUNCTION, and return the id of its REST API.
 
     `env` is the whole environment of the child; `role_arn` and `variables` are the function's role
-    and environment. `find_rest_api` returns the id of the REST API with a given name, if there is
-    one (`movierec.aws.api_gateway.Gateway.find`): it is then updated, not made a second time.
-    Chalice is a program of the run's daemon meanwhile. Raises ConfigError when something needed is
-    missing, UnavailableError when Chalice fails.
+    and environment. The REST API, if there is one, is updated. Raises ConfigError when something
+    needed is missing, UnavailableError when Chalice fails.
     """
     run = client.run
-    folder = stage(run, role_arn=role_arn, variables=variables, rest_api_id=find_rest_api(APP))
+    folder = stage(run, role_arn=role_arn, variables=variables, rest_api_id=rest_api_id)
     packages, cache = folder / ".chalice" / "deployments", run.project.build / "chalice"
     _share(cache, packages)
     _chalice_deploy(client, folder, env)
@@ -203,14 +190,11 @@ def dump_deployed(rest_api_id: str) -> str:
     return json.dumps({"resources": [api], "schema_version": "2.0", "backend": "api"})
 
 
-def parse_deployed(text: str) -> Deployed:
-    """Return what Chalice's record says it deployed. Raises UnavailableError if it is no record."""
+def parse_deployed(text: str) -> str:
+    """Return the REST API of Chalice's record. Raises UnavailableError if it is no record."""
     try:
         resources = {entry["name"]: entry for entry in json.loads(text)["resources"]}
-        return Deployed(
-            function=FUNCTION,
-            rest_api_id=resources["rest_api"]["rest_api_id"],
-        )
+        return str(resources["rest_api"]["rest_api_id"])
     except (KeyError, TypeError, ValueError) as exc:
         raise UnavailableError(f"Chalice's record lacks {exc}: deploy again") from exc
 
@@ -254,21 +238,11 @@ def _chalice_deploy(client: Client, folder: Path, env: Mapping[str, str]) -> Non
         # Compiled files would go into the package, and change its name each time.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    command = (str(_chalice(client.run.project)), "deploy", "--stage", STAGE)
-    code = client.call(Spec(_CHALICE, command, whole, folder), within_s=_TIMEOUT_S)
-    if code != 0 or not _deployed_file(folder).is_file():
-        raise UnavailableError(
-            f"`chalice deploy` failed (exit {code}): {_last_line(log)}; see {log}"
-        )
-
-
-def _chalice(project: Project) -> Path:
-    program = project.python.with_name("chalice")
+    program = client.run.project.python.with_name("chalice")
     if not program.is_file():
         raise ConfigError(f"{program} is missing: run `make setup`")
-    return program
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    command = (str(program), "deploy", "--stage", STAGE)
+    code = client.call(Spec(_CHALICE, command, whole, folder), within_s=_TIMEOUT_S)
+    if code != 0 or not _deployed_file(folder).is_file():
+        said = tail(log).splitlines()[-1].strip()
+        raise UnavailableError(f"`chalice deploy` failed (exit {code}): {said}; see {log}")

@@ -11,7 +11,7 @@ waits 50 s to see that S3 keeps a lifecycle rule:
     with workspace.apply() as apply:
         apply.wait_for({f"{PLATFORM}.module.api"})
         ...
-        summary = apply.result()
+        done = apply.result().done
 """
 
 import functools
@@ -21,7 +21,6 @@ import re
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from typing import IO, Any, Final, Self
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack.deploy.terraform_progress import Diagnostic, Progress, advance
 from movierec.stack.packaging import package_files
+from movierec.stack.processes.child_environment import ACCOUNT, REGION
 from movierec.stack.processes.programs import Stream, unsupervised
 from movierec.stack.processes.spec import Spec
 
@@ -39,9 +39,6 @@ PLATFORM: Final = "module.platform"
 
 STORAGE_READY: Final = f"{PLATFORM}.module.storage.aws_s3_bucket.this"
 """Address to wait for before anything is put into a bucket."""
-
-# A first apply may still be watching its lifecycle rules when a second one starts.
-_LOCK_TIMEOUT: Final = "-lock-timeout=120s"
 
 # Terraform saves its state and ends within seconds of an interrupt, unless a call to the provider
 # hangs. Killed instead, it would forget what it had just made.
@@ -56,11 +53,12 @@ _SILENT: Final = "it ended without saying why"
 _INSTALL: Final = "run `make setup`, which installs Terraform and its provider"
 _REMEDIES: Final[tuple[tuple[re.Pattern[str], type[MovierecError], str], ...]] = (
     (
-        re.compile(r"plugin|provider packages|provider registry|Inconsistent dependency lock"),
+        re.compile(
+            r"plugin|provider (packages|registry)|Inconsistent dependency lock|CLI configuration"
+        ),
         ConfigError,
         _INSTALL,
     ),
-    (re.compile(r"CLI configuration"), ConfigError, _INSTALL),
     (
         re.compile(r"connection refused|dial tcp|no such host|i/o timeout|maximum number of att"),
         UnavailableError,
@@ -94,44 +92,20 @@ def _short(line: str, limit: int = 300) -> str:
     return line if len(line) <= limit else f"{line[:limit]}..."
 
 
-def expected_outputs(
-    account: str, region: str = "us-east-1", name_prefix: str = "movierec"
-) -> dict[str, Any]:
-    """Return what `Summary.outputs` will say, before anything is there.
+def expected_outputs() -> dict[str, Any]:
+    """Return what the outputs of an apply in the emulator will be, before anything is there.
 
-    Names follow from the prefix alone, and the ARNs from names: who needs the API's role need not
-    wait for the outputs of Terraform's end.
+    Names are fixed, and the ARNs follow from names: who needs the API's role need not wait for the
+    outputs of Terraform's end.
     """
-    folders = (
-        "build_dataset",
-        "evaluate_online",
-        "lake_maintenance",
-        "notify",
-        "rollback",
-        "rollout",
-        "train_als",
-    )
-    functions = {folder: f"{name_prefix}-{folder.replace('_', '-')}" for folder in folders}
-    here = f"{region}:{account}"
+    here = f"{REGION}:{ACCOUNT}"
     return {
-        "bucket_names": {u: f"{name_prefix}-{u}" for u in ("lake", "artifacts", "packages")},
-        "function_names": functions,
-        "function_arns": {k: f"arn:aws:lambda:{here}:function:{v}" for k, v in functions.items()},
-        "release_machine_arn": f"arn:aws:states:{here}:stateMachine:{name_prefix}-release",
-        "releases_topic_arn": f"arn:aws:sns:{here}:{name_prefix}-releases",
-        "state_machine_arn": f"arn:aws:states:{here}:stateMachine:{name_prefix}-retrain",
-        "api_role_arn": f"arn:aws:iam::{account}:role/{name_prefix}-api",
-        "topic_arn": f"arn:aws:sns:{here}:{name_prefix}-alerts",
+        "bucket_names": {use: f"movierec-{use}" for use in ("lake", "artifacts", "packages")},
+        "release_machine_arn": f"arn:aws:states:{here}:stateMachine:movierec-release",
+        "releases_topic_arn": f"arn:aws:sns:{here}:movierec-releases",
+        "state_machine_arn": f"arn:aws:states:{here}:stateMachine:movierec-retrain",
+        "api_role_arn": f"arn:aws:iam::{ACCOUNT}:role/movierec-api",
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What an apply did."""
-
-    changed: frozenset[str]
-    outputs: Mapping[str, Any]
-    duration_s: float
 
 
 class Apply:
@@ -148,8 +122,6 @@ class Apply:
         self._progress = Progress()
         self._over = False
         self._news = threading.Condition()
-        self._started_s = time.monotonic()
-        self._ended_s = self._started_s
         self._reader = threading.Thread(target=self._read, name="terraform", daemon=True)
         self._reader.start()
 
@@ -195,13 +167,15 @@ class Apply:
                 seen, over = self._progress, self._over
             tell(seen)
 
-    def result(self) -> Summary:
-        """Wait for the end. Raises ConfigError or UnavailableError when Terraform failed."""
+    def result(self) -> Progress:
+        """Wait for the end, and return what was done.
+
+        Raises ConfigError or UnavailableError when Terraform failed.
+        """
         self._reader.join()
         if self._process.wait() != 0:
             raise failure("apply", self._progress.errors, self.log)
-        duration_s = self._ended_s - self._started_s
-        return Summary(self._progress.done, self._progress.outputs, duration_s)
+        return self._progress
 
     def stop(self) -> None:
         """Make it end, with its state saved; nothing happens when it has ended."""
@@ -217,14 +191,13 @@ class Apply:
         return all(self._progress.is_ready(address) for address in addresses)
 
     def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 (it was started with a pipe)
         with self.log.open("a", encoding="utf-8") as log, self._process.stdout as lines:
             for message in _messages(lines, log):
                 with self._news:
                     self._progress = advance(self._progress, message)
                     self._news.notify_all()
         with self._news:
-            self._over, self._ended_s = True, time.monotonic()
+            self._over = True
             self._news.notify_all()
 
 
@@ -279,37 +252,32 @@ class Workspace:
     @property
     def is_initialised(self) -> bool:
         """Whether the provider and the modules of this configuration are linked."""
-        plugins = self._data / "providers"
-        linked = plugins.is_dir() and all(path.exists() for path in plugins.rglob("*"))
         marker = self._marker
+        plugins = marker.with_name("providers")
+        linked = plugins.is_dir() and all(path.exists() for path in plugins.rglob("*"))
         return linked and marker.is_file() and marker.read_text("utf-8") == self._digest()
 
     def init(self) -> None:
         """Link the provider and the modules, unless that is done. Raises ConfigError."""
         if self.is_initialised:
             return
-        self._run("init", "-input=false", "-json")
+        with self.stream(self._spec("init", "-input=false", "-json")) as process:
+            with self.log.open("a", encoding="utf-8") as log:
+                progress = functools.reduce(advance, _messages(process.stdout, log), Progress())
+            if process.wait() != 0:
+                raise failure("init", progress.errors, self.log)
         self._marker.write_text(self._digest(), encoding="utf-8")
 
     def apply(self) -> Apply:
         """Start an apply. Raises ConfigError when Terraform is not installed."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = ["apply", "-json", "-auto-approve", "-input=false", _LOCK_TIMEOUT]
+        # A first apply may still be watching its lifecycle rules when a second one starts.
+        command = ("apply", "-json", "-auto-approve", "-input=false", "-lock-timeout=120s")
         # 50 resources, most of them waiting for the network: more at once than its default 10.
         return Apply(self._spec(*command, "-parallelism=30"), self.stream, self.log)
 
-    def plan_is_empty(self) -> bool:
-        """Say whether an apply would change nothing. Raises as `Apply.result`."""
-        command = ["plan", "-json", "-detailed-exitcode", "-input=false", _LOCK_TIMEOUT]
-        return self._run(*command, ok=(0, 2))[0] == 0
-
-    @property
-    def _data(self) -> Path:
-        return self.root / ".terraform"
-
     @property
     def _marker(self) -> Path:
-        return self._data / "movierec-initialised"
+        return self.root / ".terraform" / "movierec-initialised"
 
     def _digest(self) -> str:
         digest = hashlib.sha256(str(self.folder).encode())
@@ -317,16 +285,6 @@ class Workspace:
         for path in (config, *sorted(self.folder.rglob("*.tf"))):
             digest.update(path.read_bytes() if path.is_file() or path == config else b"")
         return digest.hexdigest()
-
-    def _run(self, *command: str, ok: Collection[int] = (0,)) -> tuple[int, Progress]:
-        with self.stream(self._spec(*command)) as process:
-            assert process.stdout is not None  # noqa: S101 (it was started with a pipe)
-            with self.log.open("a", encoding="utf-8") as log:
-                progress = functools.reduce(advance, _messages(process.stdout, log), Progress())
-            code = process.wait()
-        if code not in ok:
-            raise failure(command[0], progress.errors, self.log)
-        return code, progress
 
     def _spec(self, *command: str) -> Spec:
         self.log.parent.mkdir(parents=True, exist_ok=True)

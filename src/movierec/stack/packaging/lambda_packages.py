@@ -36,7 +36,7 @@ from typing import Final
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack.layout import Project, find_project
 from movierec.stack.packaging import import_closure, package_files
-from movierec.stack.packaging.build_record import Built, measured, recorded, write_down
+from movierec.stack.packaging.package_files import Built, measured, recorded, write_down
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.programs import Stream, unsupervised
 from movierec.stack.processes.spec import Spec
@@ -79,7 +79,7 @@ _alone: Final = functools.partial(unsupervised, own_session=False)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shop:
+class _BuildContext:
     """Where one package is made: in which checkout, and how programs are run for it."""
 
     project: Project
@@ -91,7 +91,6 @@ class _Shop:
         """Run a program to its end. Raises UnavailableError, beginning with `failed`."""
         spec = Spec(f"{self.name}-{step}", command, self.env, self.project.root)
         with self.stream(spec) as program:
-            assert program.stdout is not None  # noqa: S101 (it was started with a pipe)
             said = program.stdout.read()
             code = program.wait()
         if code != 0:
@@ -146,7 +145,7 @@ def build_function(
 ) -> Built:
     """Build one function's zip, `build/packages/<name>.zip`, as `build_functions` does."""
     with _locked(project, name, fcntl.LOCK_EX):
-        built = _build_function(_Shop(project, env, stream, name))
+        built = _build_function(_BuildContext(project, env, stream, name))
         return built if into is None else _put_into(into, built)
 
 
@@ -158,8 +157,8 @@ def _put_into(folder: Path, built: Built) -> Built:
     return replace(built, path=place)
 
 
-def _build_function(shop: _Shop) -> Built:
-    project, name = shop.project, shop.name
+def _build_function(context: _BuildContext) -> Built:
+    project, name = context.project, context.name
     lock = project.root / "functions" / name / "requirements.txt"
     code = _function_code(project.root, name)
     key = _digest({"lock": lock, **code})
@@ -167,12 +166,12 @@ def _build_function(shop: _Shop) -> Built:
     found = recorded(_folder(project), target, name, key)
     if found is not None and target.is_file() and target.stat().st_size == found.zipped_bytes:
         return found
-    requirements = _packed_requirements(shop, lock)
+    requirements = _packed_requirements(context, lock)
     with _scratch(project) as scratch:
         draft = Path(shutil.copyfile(requirements, scratch / target.name))
         own = scratch / "own"
         package_files.lay_out(code, own)
-        _compile(shop, own)
+        _compile(context, own)
         with zipfile.ZipFile(draft, "a") as archive:
             package_files.add(archive, package_files.below(own))
         built = _checked(measured(draft, target, name, key))
@@ -189,7 +188,7 @@ def build_vendor(project: Project, env: Mapping[str, str], *, stream: Stream = _
     the dates are fixed.
     """
     with _locked(project, _VENDOR, fcntl.LOCK_EX):
-        return _build_vendor(_Shop(project, env, stream, _VENDOR))
+        return _build_vendor(_BuildContext(project, env, stream, _VENDOR))
 
 
 @contextmanager
@@ -199,8 +198,8 @@ def reading_vendor(project: Project) -> Iterator[None]:
         yield
 
 
-def _build_vendor(shop: _Shop) -> Built:
-    project = shop.project
+def _build_vendor(context: _BuildContext) -> Built:
+    project = context.project
     lock = project.root / "chalice_app" / "vendor.txt"
     target = lock.parent / _VENDOR
     library = _api_library(project.root)
@@ -210,10 +209,10 @@ def _build_vendor(shop: _Shop) -> Built:
     if found is not None and (found.files, found.unzipped_bytes) == there:
         return found
     with _scratch(project) as scratch:
-        site = _installed(shop, lock, scratch / "site")
+        site = _installed(context, lock, scratch / "site")
         own, vendor = scratch / "own", scratch / _VENDOR
         package_files.lay_out(library, own)
-        _compile(shop, own)
+        _compile(context, own)
         package_files.lay_out({**site, **package_files.below(own)}, vendor)
         if target.is_dir():  # renamed first: removed in place, it would be half there for a while
             shutil.move(target, scratch / "old")
@@ -251,14 +250,14 @@ def _scratch(project: Project) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _compile(shop: _Shop, folder: Path) -> None:
+def _compile(context: _BuildContext, folder: Path) -> None:
     """Compile every module under a folder: Lambda never writes bytecode, and pays at each start.
 
     By hash and never checked, so that no date decides; without the folder's own path in it.
     """
     how = ("-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), str(folder))
     command = (sys.executable, "-m", "compileall", *how)
-    shop.run("compile", command, failed=f"{folder.name} cannot be compiled")
+    context.run("compile", command, failed=f"{folder.name} cannot be compiled")
 
 
 def _function_code(root: Path, name: str) -> package_files.Files:
@@ -277,28 +276,28 @@ def _api_library(root: Path) -> package_files.Files:
     return import_closure.library_files(root, own)
 
 
-def _packed_requirements(shop: _Shop, lock: Path) -> Path:
+def _packed_requirements(context: _BuildContext, lock: Path) -> Path:
     """Return a zip of the lock file's requirements, made unless it is there."""
-    project = shop.project
+    project = context.project
     cached = _folder(project) / "cache" / f"{_digest({'lock': lock})}.zip"
     if not cached.is_file():
         cached.parent.mkdir(parents=True, exist_ok=True)
         with _scratch(project) as scratch:
             draft = scratch / cached.name
             with zipfile.ZipFile(draft, "w") as archive:
-                package_files.add(archive, _installed(shop, lock, scratch / "site"))
+                package_files.add(archive, _installed(context, lock, scratch / "site"))
             draft.replace(cached)
     return cached
 
 
-def _installed(shop: _Shop, lock: Path, site: Path) -> package_files.Files:
+def _installed(context: _BuildContext, lock: Path, site: Path) -> package_files.Files:
     """Install a lock file's requirements into `site` and return what is to be packed of them."""
-    uv = _uv(shop.project, shop.env)
+    uv = _uv(context.project, context.env)
     install = (uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(site))
     exactly = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(lock))
-    failed = f"{lock.relative_to(shop.project.root)} cannot be installed"
-    shop.run("install", (*install, *_PLATFORM, *exactly), failed=failed)
-    _compile(shop, site)
+    failed = f"{lock.relative_to(context.project.root)} cannot be installed"
+    context.run("install", (*install, *_PLATFORM, *exactly), failed=failed)
+    _compile(context, site)
     found = package_files.below(site)
     return {place: path for name, path in found.items() if (place := placed(name))}
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack import port_allocation
+from movierec.stack import loopback_ports
 from movierec.stack.layout import Run
-from movierec.stack.processes import child_environment, sockets
+from movierec.stack.processes import child_environment
 from movierec.stack.processes.spec import Readiness, Spec
 
 NAME: Final = "emulator"
@@ -44,7 +44,7 @@ class Kept:
 
 def endpoint_url(port: int) -> str:
     """Return the emulator's address, the value of AWS_ENDPOINT_URL."""
-    return f"http://{sockets.HOST}:{port}"
+    return f"http://{loopback_ports.HOST}:{port}"
 
 
 def kept(port: int) -> Kept:
@@ -58,7 +58,7 @@ def save(port: int) -> Kept:
 
 
 def _ask(port: int, method: str, within_s: float) -> Kept:
-    connection = http.client.HTTPConnection(sockets.HOST, port, timeout=within_s)
+    connection = http.client.HTTPConnection(loopback_ports.HOST, port, timeout=within_s)
     try:
         connection.request(method, "/_localstack/keeper")
         answer = connection.getresponse()
@@ -81,7 +81,7 @@ def spec(run: Run, inherited: Mapping[str, str]) -> Spec:
     for needed in (program, function_python):
         if not needed.exists():
             raise ConfigError(f"{needed} is missing: run `make setup`")
-    port = port_allocation.ports(run, (port_allocation.EMULATOR,))[port_allocation.EMULATOR]
+    port = loopback_ports.port(run, loopback_ports.EMULATOR)
     return Spec(
         name=NAME,
         command=(str(program),),
@@ -97,8 +97,8 @@ def spec(run: Run, inherited: Mapping[str, str]) -> Spec:
 
 def _settings(run: Run, port: int, function_python: str) -> dict[str, str]:
     return {
-        "GATEWAY_LISTEN": f"{sockets.HOST}:{port}",
-        "LOCALSTACK_HOST": f"{sockets.HOST}:{port}",
+        "GATEWAY_LISTEN": f"{loopback_ports.HOST}:{port}",
+        "LOCALSTACK_HOST": f"{loopback_ports.HOST}:{port}",
         "FILESYSTEM_ROOT": str(run.emulator),
         "KEEPER_FOLDER": str(run.emulator_state),
         "KEEPER_LOG_EVENTS": str(LOG_EVENTS),

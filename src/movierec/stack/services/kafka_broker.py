@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from movierec.errors import ConfigError, UnavailableError, UsageError
-from movierec.stack import port_allocation, run_record
+from movierec.stack import loopback_ports, run_record
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import child_environment, sockets
+from movierec.stack.processes import child_environment
 from movierec.stack.processes.client import Client
 from movierec.stack.processes.spec import Readiness, Spec, tail
 
@@ -74,12 +74,12 @@ class Node:
     @property
     def address(self) -> str:
         """Where clients reach it."""
-        return f"{sockets.HOST}:{self.port}"
+        return f"{loopback_ports.HOST}:{self.port}"
 
     @property
     def voter(self) -> str:
         """Its entry in the controllers' list of voters."""
-        return f"{self.id}@{sockets.HOST}:{self.controller_port}"
+        return f"{self.id}@{loopback_ports.HOST}:{self.controller_port}"
 
 
 def server_properties(node: Node, nodes: tuple[Node, ...], data: Path) -> str:
@@ -143,26 +143,21 @@ def start(client: Client, inherited: Mapping[str, str], *, nodes: int = 1) -> st
     return ",".join(node.address for node in members)
 
 
-def stop(client: Client) -> None:
-    """Stop the run's nodes, all at once, if there are any."""
-    client.stop(_GROUP)
-
-
 def _members(run: Run, nodes: int) -> tuple[Node, ...]:
     if nodes not in (1, 3):
         raise UsageError(f"{nodes} Kafka nodes: use 1, or 3 to survive the loss of any one")
     ids = range(1, nodes + 1)
     names = {i: (_port_name(i), _controller_port_name(i)) for i in ids}
-    ports = port_allocation.ports(run, tuple(name for pair in names.values() for name in pair))
+    ports = loopback_ports.ports(run, tuple(name for pair in names.values() for name in pair))
     return tuple(Node(i, ports[names[i][0]], ports[names[i][1]]) for i in ids)
 
 
 def _port_name(node_id: int) -> str:
-    return port_allocation.KAFKA if node_id == 1 else f"{port_allocation.KAFKA}-{node_id}"
+    return loopback_ports.KAFKA if node_id == 1 else f"{loopback_ports.KAFKA}-{node_id}"
 
 
 def _controller_port_name(node_id: int) -> str:
-    return f"{port_allocation.KAFKA}-controller-{node_id}"
+    return f"{loopback_ports.KAFKA}-controller-{node_id}"
 
 
 def _name(node: Node, nodes: int) -> str:
@@ -184,8 +179,8 @@ def _folder(run: Run, node: Node) -> Path:
 
 def _prepare(run: Run, node: Node, members: tuple[Node, ...]) -> None:
     """Check that the node's ports are free, and write its configuration."""
-    port_allocation.require_free(run, _port_name(node.id))
-    port_allocation.require_free(run, _controller_port_name(node.id))
+    loopback_ports.require_free(run, _port_name(node.id))
+    loopback_ports.require_free(run, _controller_port_name(node.id))
     folder = _folder(run, node)
     folder.mkdir(parents=True, exist_ok=True)
     properties = server_properties(node, members, folder / "data")
@@ -195,32 +190,22 @@ def _prepare(run: Run, node: Node, members: tuple[Node, ...]) -> None:
 
 def _cluster_id(run: Run, nodes: int) -> str:
     """Return the cluster's id, a new one for a new cluster, kept in the run's folder."""
-    path = _cluster_file(run)
+    path = run.kafka / "cluster.json"
     if not path.exists():
         # As Kafka's own Uuid: 16 random bytes in URL-safe base64, unpadded.
         fresh = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         run_record.write_atomically(path, json.dumps({"id": fresh, "nodes": nodes}) + "\n")
-    cluster_id, known = _cluster(run)
+    try:
+        cluster = json.loads(path.read_text(encoding="utf-8"))
+        cluster_id, known = str(cluster["id"]), int(cluster["nodes"])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise ConfigError(f"{path} cannot be read ({exc!r}): delete {run.kafka}") from exc
     if known != nodes:
         raise ConfigError(
             f"run {run.name} holds a Kafka cluster of {known} node(s), not {nodes}: "
             f"use another run (--run NAME), or delete {run.kafka} with all its messages"
         )
     return cluster_id
-
-
-def _cluster_file(run: Run) -> Path:
-    return run.kafka / "cluster.json"
-
-
-def _cluster(run: Run) -> tuple[str, int]:
-    """Return the id and the number of nodes of the cluster that the run holds."""
-    path = _cluster_file(run)
-    try:
-        cluster = json.loads(path.read_text(encoding="utf-8"))
-        return str(cluster["id"]), int(cluster["nodes"])
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ConfigError(f"{path} cannot be read ({exc!r}): delete {run.kafka}") from exc
 
 
 def _format(

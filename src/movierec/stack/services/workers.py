@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from movierec import settings
-from movierec.stack import port_allocation
+from movierec.stack import loopback_ports
 from movierec.stack.layout import Run
-from movierec.stack.processes import child_environment, sockets
+from movierec.stack.processes import child_environment
 from movierec.stack.processes.spec import Readiness, Spec
 
 INGEST: Final = "ingest"
@@ -29,42 +29,23 @@ def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str])
     The consumer group does not know: it counts a killed worker among its members for ten seconds
     more, and this one before it has read in the lake where to go on.
     """
-    started = _module(run, INGEST, "ingest_worker", (), _env(run, variables, inherited))
+    started = _module(run, INGEST, ("ingest_worker",), variables, inherited)
     return replace(started, ready=Readiness(), restart=True)
 
 
 def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
     """Return how to start the proxy, behind a socket that outlives a restart of it."""
-    port = port_allocation.ports(run, (port_allocation.PROXY,))[port_allocation.PROXY]
-    host = variables.get(settings.LISTEN, sockets.HOST)
-    arguments = (
+    port = loopback_ports.port(run, loopback_ports.PROXY)
+    host = variables.get(settings.LISTEN, loopback_ports.HOST)
+    command = (
+        "proxy",
         f"--host={host}",
         f"--port={port}",
         f"--folder={run.proxy}",
         f"--api-calls={_API_CALLS}",
     )
-    started = _module(run, PROXY, "proxy", arguments, _env(run, variables, inherited))
+    started = _module(run, PROXY, command, variables, inherited)
     return replace(started, ready=Readiness(port, "/healthz"), restart=True, listen=(host, port))
-
-
-def _module(
-    run: Run,
-    name: str,
-    module: str,
-    arguments: Sequence[str],
-    env: Mapping[str, str],
-) -> Spec:
-    return Spec(
-        name=name,
-        command=(str(run.project.python), "-m", module, *arguments),
-        env=env,
-        cwd=run.project.root,
-        grace_s=_GRACE_S,
-    )
-
-
-def _env(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
-    return child_environment.basic(inherited, path=run.project.path) | dict(variables)
 
 
 def simulator(
@@ -75,14 +56,30 @@ def simulator(
     inherited: Mapping[str, str],
 ) -> Spec:
     """Return how to start the simulated site under a name of its own, with its arguments."""
-    return _module(run, name, "simulator", arguments, _env(run, variables, inherited))
+    return _module(run, name, ("simulator", *arguments), variables, inherited)
 
 
 def site(
     run: Run, arguments: Sequence[str], variables: Mapping[str, str], inherited: Mapping[str, str]
 ) -> Spec:
     """Return how to start the site's user and movie APIs, which wait for nobody."""
-    port = port_allocation.ports(run, (port_allocation.SITE,))[port_allocation.SITE]
+    port = loopback_ports.port(run, loopback_ports.SITE)
     whole = ("--site-only", f"--site-port={port}", *arguments)
     started = simulator(run, SITE, whole, variables, inherited)
     return replace(started, ready=Readiness(port, "/user/1"))
+
+
+def _module(
+    run: Run,
+    name: str,
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    inherited: Mapping[str, str],
+) -> Spec:
+    return Spec(
+        name=name,
+        command=(str(run.project.python), "-m", *command),
+        env=child_environment.basic(inherited, path=run.project.path) | dict(variables),
+        cwd=run.project.root,
+        grace_s=_GRACE_S,
+    )

@@ -1,9 +1,8 @@
-"""How much memory each child needed at its most, for the summary of a run."""
+"""What a run used of its machine: peak memory of each child, and CPU time lost to others."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 import psutil
@@ -58,12 +57,7 @@ class PeakMemory:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Take a last reading and stop."""
         self._stopped.set()
         self._thread.join()
@@ -72,3 +66,15 @@ class PeakMemory:
     def _work(self) -> None:
         while not self._stopped.wait(self._every_s):
             self.sample()
+
+
+class Processors:
+    """CPU steal since this was made: other machines of the host take their share."""
+
+    def __init__(self) -> None:
+        self._began = psutil.cpu_times()
+
+    def stolen_percent(self) -> float:
+        """Return the share of processor time that went to other machines (proc(5), "steal")."""
+        now = psutil.cpu_times()
+        return float(100 * (now.steal - self._began.steal) / (sum(now) - sum(self._began)))
