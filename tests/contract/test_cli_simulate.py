@@ -150,7 +150,7 @@ def simulated(run, *arguments, **sizes):
 def test_what_the_simulator_refuses_it_refuses_under_the_name_that_was_typed(run):
     ended = simulated(run, "--nosuch")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.strip().endswith("see movierec simulate --help")
+    assert ended.stderr.strip().endswith("see `movierec simulate --help`")
     assert "python -m" not in ended.stderr
 
 
