@@ -144,5 +144,6 @@ clean: ## Remove build products and caches; environments and runs stay
 
 .PHONY: distclean
 distclean: clean ## Remove all that setup made, too, and every run that is stopped
-	@! grep -qs '"pid"' var/*/run.json || { echo "a stack is up: run movierec down first" >&2; exit 1; }
+	@for lock in var/*/daemon.lock; do [ ! -e "$$lock" ] || flock -n "$$lock" true || \
+	  { echo "a stack is up ($$(dirname "$$lock")): run movierec down first" >&2; exit 1; }; done
 	rm -rf var .venv .tools localstack/.venv localstack/*/.venv localstack/kafka/libs chalice_app/vendor

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1024,
         help="disk for records that wait for the lake; past it new ones are dropped (%(default)s)",
     )
-    option("--proxy-id", default="1", help="this proxy's name, unlike any other's (%(default)s)")
+    option("--proxy-id", default="1", help="this proxy's unique name (%(default)s)")
     return parser
 
 

@@ -89,8 +89,8 @@ class LakeWriter:
         unexpected = self._possible is not None and position not in self._possible
         if unexpected or (position is not None and segments and position > segments[-1].last):
             raise ConflictError(
-                f"the lake's table {SERVED.name} stands at {position} for {self._name}, which is "
-                "not from this journal: another proxy ships under this name. Stop the other one, "
+                f"the lake's table {SERVED.name} is at position {position} for {self._name}, which "
+                "is not from this journal: another proxy ships under this name. Stop the other, "
                 "or restart this one with another --proxy-id; its records stay in its folder"
             )
         self._position, self._position_known = position, True
@@ -114,7 +114,7 @@ class LakeWriter:
             batch = to_columns([record for _, record in new])
             lake.append(SERVED.name, [batch], transactions={self._name: last})
         except ConflictError as exc:
-            # Our own commit or another writer's: the position tells, next time.
+            # Our own commit or another writer's: the position shows which, at the next attempt.
             raise LakeError(str(exc)) from exc
         self._position_known, self._position, self._possible = True, last, frozenset({last})
 

@@ -109,7 +109,7 @@ class HttpServer:
         """Listen, and return the port (the assigned one, for 0). Raises UsageError if taken."""
         loop = asyncio.get_running_loop()
         try:
-            # One that was handed over is older than this process: nobody was refused meanwhile.
+            # A socket from the daemon outlives this process: no client is refused meanwhile.
             inherited = entrypoint.inherited_socket()
             if inherited is None:
                 listening = loop.create_server(self._connection, host, port, backlog=1024)
@@ -134,7 +134,7 @@ class HttpServer:
             keepalive_timeout=IDLE_TIMEOUT_S,
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_FIELD_BYTES,
-            # A body sent with a refused method is read for so long, lest a reset eat the answer.
+            # A refused method's body is read for so long: closing at once would reset.
             lingering_time=2.0,
             access_log=None,  # type: ignore[arg-type]  # documented to turn it off
         )

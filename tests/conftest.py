@@ -1,4 +1,4 @@
-"""What every test has: an environment of its own, and Hypothesis profiles."""
+"""Fixtures of all tests: a clean environment, and Hypothesis profiles."""
 
 import os
 import signal
@@ -16,15 +16,15 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 
-# What a developer's machine may export and no test may see.
+# Variables that a developer's machine may export and no test may see.
 _FOREIGN = ("AWS_", "MOVIEREC_", "MODEL_VERSION", "TF_", "POWERTOOLS_", "LOCALSTACK_")
 
 
 def pytest_configure():
-    """Have SIGINT and SIGQUIT as in the foreground, here and in the tests' children.
+    """Reset SIGINT and SIGQUIT to their foreground dispositions, here and in the tests' children.
 
     A job in a shell's background begins with both ignored; Python leaves that so, children inherit
-    it, and an interrupt that a test sends one of them is lost.
+    it, and an interrupt that a test sends to one of them is lost.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)

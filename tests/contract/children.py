@@ -1,4 +1,4 @@
-"""Child processes of the tests' making, and waiting for what becomes of them."""
+"""Child processes for tests, and helpers that wait for them."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from movierec.stack.processes.spec import Readiness, Spec
 from movierec.stack.progress import Progress
 
 SAYS_SO = Readiness()
-"""How a child is ready that calls `ready()`; see NOTIFYING."""
+"""Readiness check of a child that calls `ready()`; see NOTIFYING."""
 
 NOTIFYING = """
 import os, pathlib
@@ -34,7 +34,7 @@ def lives(pid):
 
 
 def of_run(run):
-    """Return every process that a run's folder is known to: daemon, inits, programs, and below."""
+    """Return every process whose command, environment or working folder names the run's folder."""
     folder = str(run.folder)
     found = set()
     for process in psutil.process_iter():

@@ -1,4 +1,4 @@
-"""A proxy on real loopback sockets, and an API of the tests' own making behind it."""
+"""A proxy on real loopback sockets, in front of a fake API."""
 
 import asyncio
 import itertools
@@ -23,7 +23,7 @@ POPULAR = "p+1,p+2,p+3"
 
 
 class Upstream:
-    """An API on a port of its own; `behave` is what `/recommend` does, and may be replaced."""
+    """A fake API on a port of its own; `behave` handles `/recommend`, and may be replaced."""
 
     def __init__(self):
         self.behave = self.answer
@@ -119,7 +119,7 @@ def settings(folder, upstream, **options):
 
 @asynccontextmanager
 async def running(chosen, lake=None):
-    """Serve in this process; yields the port, and waits for the end of a clean stop."""
+    """Serve in this process; yields the port, and waits for a clean stop at the end."""
     lake = lake or MemoryLake()
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     deps = Dependencies(SystemClock(), time.monotonic, new_id)
@@ -173,7 +173,7 @@ async def until(condition, within_s=20.0):
 
 
 async def raw(port, *parts):
-    """Send bytes as they are, and return everything that comes back until the other side closes."""
+    """Send raw bytes, and return everything received until the peer closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for part in parts:
         writer.write(part)

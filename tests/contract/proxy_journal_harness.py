@@ -1,4 +1,4 @@
-"""Journals on a real disk and writers to any lake, in a line each."""
+"""Short constructors for journals on a real disk and for lake writers."""
 
 from dataclasses import replace
 

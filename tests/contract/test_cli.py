@@ -89,7 +89,7 @@ def up(project, closed_port):
     return run, variables
 
 
-class FrontDoor(BaseHTTPRequestHandler):
+class ProxyStub(BaseHTTPRequestHandler):
     def do_GET(self):
         good = self.path == "/recommend/42"
         self.send_response(200 if good else 400)
@@ -102,10 +102,10 @@ class FrontDoor(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def front_door(up):
-    """Have something answer at the run's proxy URL."""
+def proxy_stub(up):
+    """Serve a stub at the run's proxy URL."""
     run, variables = up
-    with ThreadingHTTPServer(("127.0.0.1", 0), FrontDoor) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ProxyStub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         run_environment.save(run, variables | {settings.PROXY_URL: url})
@@ -278,13 +278,13 @@ def test_an_export_that_holds_nothing_is_refused(movierec, up, tmp_path):
     assert f"nothing was loaded from {nothing}" in err.splitlines()[-1]
 
 
-def test_recommendations_are_printed_as_they_came(movierec, front_door):
+def test_recommendations_are_printed_as_they_came(movierec, proxy_stub):
     code, out, err = movierec("--run", "mine", "recommend", "42")
     assert (code, err) == (0, "")
     assert [line.split(maxsplit=1)[1] for line in out.splitlines()[: len(MOVIES)]] == MOVIES
 
 
-def test_json_is_all_there_is_on_standard_output(movierec, front_door):
+def test_json_is_all_there_is_on_standard_output(movierec, proxy_stub):
     code, out, err = movierec("--run", "mine", "--json", "recommend", "42")
     assert (code, err) == (0, "")
     assert json.loads(out) == {"user_id": 42, "movies": MOVIES, "model_version": "m1"}
@@ -293,7 +293,7 @@ def test_json_is_all_there_is_on_standard_output(movierec, front_door):
 @pytest.mark.parametrize(
     "user", ["abc", "0", "99999999999999999999", "", " 7 ", "../x", "x" * 10_000]
 )
-def test_a_user_that_is_none_is_refused_in_the_servers_words(movierec, front_door, user):
+def test_a_user_that_is_none_is_refused_in_the_servers_words(movierec, proxy_stub, user):
     code, out, err = movierec("--run", "mine", "recommend", user)
     assert (code, out) == (2, "")
     assert_one_line(err)

@@ -164,7 +164,7 @@ def test_a_step_that_was_decided_on_an_older_alias_is_refused(subject: Subject) 
     assert found.split == TrafficSplit("1", "2", 5)
 
 
-def test_a_brake_is_bound_to_no_state(subject: Subject) -> None:
+def test_a_forced_update_is_bound_to_no_revision(subject: Subject) -> None:
     function = subject.function
     two_versions(function)
     function.update_alias(TrafficSplit("1"), RELEASE, over=None)

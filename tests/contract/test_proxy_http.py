@@ -193,7 +193,7 @@ def test_a_bad_request_gets_one_line_that_says_what_is_expected(tmp_path, method
         (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 9_000 + b"\r\n\r\n", b"431"),
     ],
 )
-def test_bytes_that_are_no_request_get_one_line_and_the_door(tmp_path, request_bytes, code):
+def test_bytes_that_are_no_request_get_one_line_and_are_disconnected(tmp_path, request_bytes, code):
     async def story():
         async with proxy_and_upstream(tmp_path) as (_, port):
             return await raw(port, request_bytes), (await get(port))[0]

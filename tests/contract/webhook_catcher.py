@@ -1,4 +1,4 @@
-"""A webhook on this machine that takes messages, refuses them, or keeps its callers waiting."""
+"""A local webhook that accepts messages, refuses them, or lets its callers time out."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ TAKEN = 200
 
 @dataclass
 class Catcher:
-    """What came in, and what the next callers get; whoever comes after them is taken."""
+    """Received messages, and the answers to the next callers; later ones are accepted."""
 
     url: str = ""
     answers: list[Answer] = field(default_factory=list)

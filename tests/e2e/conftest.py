@@ -1,4 +1,4 @@
-"""One small stack for a module's tests, and an operator's doors to it."""
+"""One small stack for a module's tests, and an operator's access to it."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.contract.webhook_catcher import catching
 ROOT_COMMAND = (sys.executable, "-m", "movierec.cli.main")
 SMALL = ("--users=2000", "--movies=3000", "--events=60000", "--days=2", "--requests=40")
 
-# A handful of lists tells enough, and any difference is bearable: what is tried is the way there.
+# Few trials and a wide margin suffice: the process is tested, not the statistics.
 POLICY = {
     "steps": [50, 100],
     "alpha": 0.001,

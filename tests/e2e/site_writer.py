@@ -1,4 +1,4 @@
-"""Write lines to a topic without a pause, no two alike, and tell which are acknowledged.
+"""Write distinct lines to a topic without a pause, and print which are acknowledged.
 
 A process of its own, ended by SIGTERM: kafka-python forgets sockets to a broker that has died.
 
@@ -35,7 +35,7 @@ def main(topic: str, first: int) -> None:
         for future in sent:
             try:
                 written = future.get(timeout=WITHIN_S)
-            except KafkaError:  # it may be there or not: nobody was told
+            except KafkaError:  # it may be there or not: no acknowledgement arrived
                 continue
             sys.stdout.write(f"{written.partition} {written.offset}\n")
             sys.stdout.flush()

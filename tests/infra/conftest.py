@@ -1,4 +1,4 @@
-"""Terraform for tests: on PATH, with a provider, and with nothing of the user's."""
+"""Terraform for tests: on PATH, with a provider, without the user's configuration."""
 
 import json
 import os
@@ -30,7 +30,7 @@ FUNCTIONS = (
 )
 
 
-# For what needs no AWS: port 1 answers nobody.
+# An endpoint for what needs no AWS: nothing listens on port 1.
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -76,7 +76,7 @@ def stage():
 
 
 class _Validator(BaseHTTPRequestHandler):
-    """Answers the one call that a plan makes: is this a state machine."""
+    """Answers the only call that a plan makes: is this state machine's definition valid."""
 
     calls: ClassVar[list[str]] = []
 
@@ -97,7 +97,7 @@ class _Validator(BaseHTTPRequestHandler):
 def plan_of(stage, run_terraform):
     """Return a function that plans envs/local with these zips, as `terraform show -json` has it.
 
-    What there is already says `state`, the text of a state file; nobody is asked.
+    `state` is the text of a prior state file; nothing is refreshed.
     """
 
     def make(folder, packages, state=None):

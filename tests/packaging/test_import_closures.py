@@ -88,7 +88,7 @@ def test_the_api_is_no_larger_than_it_was(vendor):
     assert sum(library_in(vendor).values()) <= MOST_KB["vendor"] * 1e3
 
 
-def test_what_a_brake_needs_draws_nothing(env):
+def test_the_rollbacks_package_has_no_pages_and_no_charts(env):
     built = lambda_packages.build_function(PROJECT, env, "rollback")
 
     drawing = [name for name in library_in(built) if "report" in name or "chart" in name]

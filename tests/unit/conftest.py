@@ -1,4 +1,4 @@
-"""Unit tests do no I/O and do not sleep: one that does fails, and is told what it did."""
+"""Unit tests do no I/O and do not sleep: one that does fails with the call's name."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What a unit test must not do, told by Python's audit events.
+"""Detects I/O in unit tests by Python's audit events.
 
 The events: https://docs.python.org/3/library/audit_events.html. Not all I/O has one: asking
 whether a path exists (stat, access) has none, nor has what a library in C or Rust does by itself.
@@ -20,7 +20,7 @@ from hypothesis import database
 from hypothesis.internal import charmap, constants_ast
 
 # Each family by the first part of its events' names. What needs an open file or socket (mmap,
-# fcntl) is told by its opening; SQLite opens its files itself.
+# fcntl) is detected at its opening; SQLite opens its files itself.
 _FAMILIES = frozenset(
     {"glob", "open", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile"}
 )
@@ -63,7 +63,7 @@ class ImpureTestError(AssertionError):
 
 
 def breach(event: str, args: Sequence[Any], callers: Collection[str]) -> str | None:
-    """Say what no unit test may do; None for an event that is allowed.
+    """Return the name of a forbidden action; None for an event that is allowed.
 
     `callers` are the files of the code that is running, by its frames.
     """

@@ -1,4 +1,4 @@
-"""A laboratory for releases."""
+"""Fixture: a release lab in memory."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The brake: from a canary's alarm to nobody on it."""
+"""The automatic rollback: from a canary's alarm to no requests on it."""
 
 import logging
 from typing import Any

@@ -1,4 +1,4 @@
-"""A laboratory for releases on moto's Lambda."""
+"""Fixture: a release lab on moto's Lambda."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Every door takes the same texts for user ids."""
+"""One parser of user ids: the same texts are valid everywhere."""
 
 import pytest
 from hypothesis import example, given
