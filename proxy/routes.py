@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from movierec.api_contract import RECOMMEND_PATH
+from movierec.api_contract import HEALTH_PATH, METRICS_PATH, RECOMMEND_PATH, VERSION_PATH
 from movierec.model.user_id import LARGEST_USER_ID, parse_user_id
 
 # The longest valid path has 30 bytes; the rest is room for a query string that monitoring adds.
@@ -14,9 +14,9 @@ MAX_TARGET_BYTES: Final = 2048
 class Page(StrEnum):
     """Operational endpoints."""
 
-    HEALTHZ = "/healthz"
-    VERSION = "/version"
-    METRICS = "/metrics"
+    HEALTHZ = HEALTH_PATH
+    VERSION = VERSION_PATH
+    METRICS = METRICS_PATH
 
 
 @dataclass(frozen=True, slots=True)

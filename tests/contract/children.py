@@ -19,6 +19,16 @@ def ready():
     pathlib.Path(os.environ["MOVIEREC_READY_FILE"]).touch()
 """
 
+ORDERLY = f"""{NOTIFYING}
+import pathlib, signal, sys, time
+def stop(number, frame):
+    pathlib.Path("cleaned").touch()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+ready()
+time.sleep(600)
+"""
+
 
 def spec(run, name, code, **settings):
     command = (sys.executable, "-c", code)

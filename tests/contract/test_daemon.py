@@ -15,6 +15,7 @@ from movierec.stack.processes.machine_usage import PeakMemory, resident_mb
 from movierec.stack.processes.spec import Readiness, Spec
 from tests.contract.children import (
     NOTIFYING,
+    ORDERLY,
     SAYS_SO,
     eventually,
     gone,
@@ -36,16 +37,6 @@ time.sleep(600)
 STUBBORN = f"""{NOTIFYING}
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-ready()
-time.sleep(600)
-"""
-
-ORDERLY = f"""{NOTIFYING}
-import pathlib, signal, sys, time
-def stop(number, frame):
-    pathlib.Path("cleaned").touch()
-    sys.exit(0)
-signal.signal(signal.SIGTERM, stop)
 ready()
 time.sleep(600)
 """

@@ -13,6 +13,7 @@ from movierec.errors import UnavailableError
 from movierec.stack.processes.client import Client
 from tests.contract.children import (
     NOTIFYING,
+    ORDERLY,
     SAYS_SO,
     eventually,
     gone,
@@ -216,18 +217,9 @@ def test_a_daemon_that_is_killed_takes_everything_with_it_and_the_next_command_g
 
 def test_a_program_saves_its_state_when_the_daemon_is_killed(run, daemon):
     """The kernel sends SIGTERM then, not SIGKILL."""
-    code = f"""{NOTIFYING}
-import pathlib, signal, sys, time
-def stop(number, frame):
-    pathlib.Path("saved").touch()
-    sys.exit(0)
-signal.signal(signal.SIGTERM, stop)
-ready()
-time.sleep(600)
-"""
-    daemon.start(spec(run, "saver", code, ready=SAYS_SO))
+    daemon.start(spec(run, "saver", ORDERLY, ready=SAYS_SO))
     daemon_of(run).kill()
-    eventually((run.folder / "saved").exists)
+    eventually((run.folder / "cleaned").exists)
     eventually(lambda: not of_run(run))
 
 

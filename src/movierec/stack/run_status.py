@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from movierec import settings
+from movierec.api_contract import VERSION_PATH
 from movierec.errors import UnavailableError
 from movierec.kafka.connectivity import reachable
 from movierec.stack import loopback_ports, run_environment
@@ -31,7 +32,7 @@ _REACHED_WITHIN_S: Final = 2.0
 # What answers even when there is nothing to recommend.
 _PATHS: Final[Mapping[str, str]] = {
     emulator.NAME: "/_localstack/health",
-    workers.PROXY: "/version",
+    workers.PROXY: VERSION_PATH,
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from movierec import settings
+from movierec.api_contract import HEALTH_PATH
 from movierec.stack import loopback_ports
 from movierec.stack.layout import Run
 from movierec.stack.processes import child_environment
@@ -45,7 +46,7 @@ def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) 
         f"--api-calls={_API_CALLS}",
     )
     started = _module(run, PROXY, command, variables, inherited)
-    return replace(started, ready=Readiness(port, "/healthz"), restart=True, listen=(host, port))
+    return replace(started, ready=Readiness(port, HEALTH_PATH), restart=True, listen=(host, port))
 
 
 def simulator(
