@@ -191,6 +191,7 @@ class Apply:
         return all(self._progress.is_ready(address) for address in addresses)
 
     def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 (it was started with a pipe)
         with self.log.open("a", encoding="utf-8") as log, self._process.stdout as lines:
             for message in _messages(lines, log):
                 with self._news:
@@ -262,6 +263,7 @@ class Workspace:
         if self.is_initialised:
             return
         with self.stream(self._spec("init", "-input=false", "-json")) as process:
+            assert process.stdout is not None  # noqa: S101 (it was started with a pipe)
             with self.log.open("a", encoding="utf-8") as log:
                 progress = functools.reduce(advance, _messages(process.stdout, log), Progress())
             if process.wait() != 0:

@@ -91,6 +91,7 @@ class _BuildContext:
         """Run a program to its end. Raises UnavailableError, beginning with `failed`."""
         spec = Spec(f"{self.name}-{step}", command, self.env, self.project.root)
         with self.stream(spec) as program:
+            assert program.stdout is not None  # noqa: S101 (it was started with a pipe)
             said = program.stdout.read()
             code = program.wait()
         if code != 0:

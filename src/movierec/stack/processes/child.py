@@ -10,12 +10,12 @@ import time
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack.layout import Run
 from movierec.stack.loopback_ports import HOST
-from movierec.stack.processes import process_tree
+from movierec.stack.processes import control_socket, process_tree
 from movierec.stack.processes.spec import BackOff, Process, Readiness, Spec, open_log, tail
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Subreaper:
     _started: set[int] = field(default_factory=set)
 
     def start(
-        self, spec: Spec, output: IO[bytes], listening: socket.socket | None
+        self, spec: Spec, output: int, listening: socket.socket | None
     ) -> "subprocess.Popen[bytes]":
         """Start a program that writes to an open file. Raises ConfigError."""
         daemon = os.getpid()
@@ -72,13 +72,10 @@ class Subreaper:
 
     async def ended(self, program: "subprocess.Popen[bytes]") -> int:
         """Return a program's exit code when it has ended (negative: the signal)."""
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
         handle = os.pidfd_open(program.pid)
-        loop.add_reader(handle, over.set)
         try:
-            await over.wait()
+            await control_socket.readable(handle)
         finally:
-            loop.remove_reader(handle)
             os.close(handle)
         self._started.discard(program.pid)
         return program.wait()
@@ -111,7 +108,7 @@ class Child:
         back_off: BackOff,
         *,
         owner: str,
-        output: IO[bytes] | None = None,
+        output: int | None = None,
         restarts: int = 0,
     ) -> None:
         self.spec = spec
@@ -185,7 +182,7 @@ class Child:
         """Return when nothing of it is left, and nothing will be started again."""
         await asyncio.shield(self.task)
 
-    def _start(self, output: IO[bytes] | None = None) -> None:
+    def _start(self, output: int | None = None) -> None:
         self._subreaper.ready_file(self.spec).unlink(missing_ok=True)
         with open_log(self._log) if output is None else nullcontext(output) as file:
             self.program = self._subreaper.start(self.spec, file, self._listening)

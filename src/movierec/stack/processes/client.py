@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import math
 import os
 import signal
 import socket
@@ -12,18 +11,16 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from types import FrameType
-from typing import Any, Final, NoReturn, Self
+from types import FrameType, TracebackType
+from typing import IO, Any, Final, NoReturn, Self
 
 from movierec import errors
 from movierec.errors import UnavailableError
 from movierec.stack.layout import Run
-from movierec.stack.processes import child_environment, former_run
-from movierec.stack.processes.programs import Program
-from movierec.stack.processes.spec import BackOff, Process, Spec
+from movierec.stack.processes import child_environment, control_socket, former_run
+from movierec.stack.processes.spec import BackOff, Process, Spec, open_log
 
 NAME: Final = "supervisor"
 """The daemon's name among the parts of a run, and its log's."""
@@ -31,7 +28,6 @@ NAME: Final = "supervisor"
 _POLL_S: Final = 0.05
 # What a daemon that was killed leaves behind ends within 5 s.
 _STARTED_WITHIN_S: Final = 20.0
-_GONE: Final = "the run's daemon has ended: `movierec up`"
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -40,36 +36,74 @@ class DaemonGoneError(UnavailableError):
 
 
 class _Request:
-    """A request under way: its answers come one by one, until it has ended."""
+    """A request under way; several threads may wait for its answers."""
 
-    def __init__(self, connection: socket.socket, message: Mapping[str, Any]) -> None:
+    def __init__(self, connection: socket.socket, message: bytes, output: int | None) -> None:
         self._connection = connection
-        self._answers = connection.makefile("rb")
+        self._received = b""
+        self._receiving = threading.Lock()
         with suppress(ConnectionError):
-            connection.sendall(json.dumps(message).encode() + b"\n")
+            sent = socket.send_fds(connection, [message], [] if output is None else [output])
+            connection.sendall(message[sent:])
 
-    def answer(self) -> dict[str, Any]:
-        """Return the next answer. Raises what the daemon raised."""
-        line = b""
-        with suppress(ConnectionError):
-            line = self._answers.readline()
-        if not line:
-            raise DaemonGoneError(_GONE)
+    def answer(self, *, within_s: float | None = None) -> dict[str, Any] | None:
+        """Return the next answer, None if there is none in time. Raises what the daemon raised."""
+        with self._receiving:
+            while b"\n" not in self._received:
+                try:
+                    if not self._receive(within_s):
+                        self._connection.close()
+                        raise DaemonGoneError("the run's daemon has ended: `movierec up`")
+                except (TimeoutError, BlockingIOError):
+                    return None
+            line, _, self._received = self._received.partition(b"\n")
         found: dict[str, Any] = json.loads(line)
         if "error" in found:
             raise getattr(errors, found["error"])(found["message"])
         return found
 
     def call_off(self) -> None:
-        """Have the daemon end the request; its last answer still comes."""
+        """Have the daemon end the request, and return when it has; its answers stay."""
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_WR)
+        with self._receiving:
+            while self._receive(None):
+                pass
+            self._connection.close()
 
-    def close(self) -> None:
-        """Call it off, and return when it has ended."""
-        self.call_off()
-        with self._connection, self._answers, suppress(ConnectionError):
-            self._answers.read()
+    def _receive(self, within_s: float | None) -> bool:
+        part = b""
+        if self._connection.fileno() >= 0:
+            self._connection.settimeout(within_s)
+            with suppress(ConnectionError):
+                part = self._connection.recv(65_536)
+        self._received += part
+        return bool(part)
+
+
+class Program:
+    """A program that the daemon runs; `stdout` is what it says, errors among it, if it is read."""
+
+    def __init__(self, request: _Request, stdout: IO[str] | None) -> None:
+        self.stdout = stdout
+        self.pid = int((request.answer() or {})["pid"])
+        self._request = request
+        self._code: int | None = None
+
+    def poll(self, within_s: float | None = 0.0) -> int | None:
+        """Return its exit code, None while it runs. Raises UnavailableError if it was stopped."""
+        if self._code is None and (found := self._request.answer(within_s=within_s)):
+            self._code = found["code"]
+        return self._code
+
+    def wait(self) -> int:
+        """Return its exit code when it has ended. Raises UnavailableError if it was stopped."""
+        return self.poll(within_s=None) or 0
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal; nothing happens when it has ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
 
 class Client:
@@ -85,7 +119,7 @@ class Client:
         self.run = run
         self._back_off = back_off or BackOff()
         self._owner = uuid.uuid4().hex
-        self._lease: ExitStack | None = None
+        self._lease: _Request | None = None
         self._handlers: Mapping[signal.Signals, Any] = {}
 
     def start(self, spec: Spec) -> Process:
@@ -99,21 +133,22 @@ class Client:
         return Process(**self._answer("up", spec=spec.as_json()))
 
     def call(
-        self, spec: Spec, *, within_s: float = math.inf, meanwhile: Callable[[], object] = bool
+        self, spec: Spec, *, within_s: float | None = None, meanwhile: Callable[[], object] = bool
     ) -> int:
         """Run a program to its end, and return its exit code; what it says is in its log.
 
         `meanwhile` is called now and then. Raises UnavailableError when it is stopped, or has not
         ended in time (it is stopped then), and ConfigError as `start` does.
         """
-        deadline_s = time.monotonic() + within_s
-        with self._running(spec) as (_, ended):
-            while time.monotonic() < deadline_s:
-                with suppress(TimeoutError):
-                    return ended.result(_POLL_S)
+        began_s, log = time.monotonic(), self.run.log(spec.name)
+        with open_log(log) as output, self._running(spec, output, None) as program:
+            while (code := program.poll(_POLL_S)) is None:
                 meanwhile()
-        log = self.run.log(spec.name)
-        raise UnavailableError(f"{spec.name} has not ended within {within_s:g} s: see {log}")
+                if within_s is not None and time.monotonic() > began_s + within_s:
+                    raise UnavailableError(
+                        f"{spec.name} has not ended within {within_s:g} s: see {log}"
+                    )
+            return code
 
     @contextmanager
     def stream(self, spec: Spec) -> Iterator[Program]:
@@ -126,10 +161,10 @@ class Client:
         with (
             open(reading, encoding="utf-8", errors="replace") as stdout,  # noqa: PTH123
             open(writing, "wb") as output,  # noqa: PTH123
-            self._running(spec, f"/proc/{os.getpid()}/fd/{writing}") as (pid, ended),
+            self._running(spec, output.fileno(), stdout) as program,
         ):
             output.close()
-            yield Program(pid, stdout, ended.result)
+            yield program
 
     def keep(self) -> None:
         """Let what was started outlive the block."""
@@ -191,14 +226,19 @@ class Client:
                 time.sleep(_POLL_S)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         """Stop what was started; a second Ctrl-C does not cut that short, it is bounded anyway."""
         arrived: list[int] = []
         for number in self._handlers:
             signal.signal(number, lambda number, _: arrived.append(number))
         lease, self._lease = self._lease, None
         if lease is not None:
-            lease.close()
+            lease.call_off()
         self._await_end()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
@@ -206,54 +246,40 @@ class Client:
             signal.raise_signal(arrived[0])
 
     @contextmanager
-    def _running(self, spec: Spec, output: str = "") -> Iterator[tuple[int, Future[int]]]:
-        """Run a program for the block: its pid, and its exit code when it has ended."""
+    def _running(self, spec: Spec, output: int, stdout: IO[str] | None) -> Iterator[Program]:
         self._refuse_unheld(spec)
-        with (
-            closing(self._request("run", spec=spec.as_json(), output=output)) as request,
-            ThreadPoolExecutor(1) as pool,
-        ):
-            try:
-                pid = int(request.answer()["pid"])
-                yield pid, pool.submit(lambda: int(request.answer()["code"]))
-            finally:
-                request.call_off()
+        request = self._request("run", output, spec=spec.as_json())
+        try:
+            yield Program(request, stdout)
+        finally:
+            request.call_off()
 
     def _refuse_unheld(self, spec: Spec) -> None:
         if self._lease is None:
             raise UnavailableError(f"{spec.name} is not started: the run is being stopped")
 
     def _answer(self, verb: str, **given: Any) -> dict[str, Any]:  # noqa: ANN401
-        with closing(self._request(verb, **given)) as request:
-            return request.answer()
+        request = self._request(verb, **given)
+        try:
+            return request.answer() or {}
+        finally:
+            request.call_off()
 
-    def _request(self, verb: str, **given: Any) -> _Request:  # noqa: ANN401
-        connection = self._connect()
+    def _request(self, verb: str, output: int | None = None, **given: Any) -> _Request:  # noqa: ANN401
+        connection = control_socket.connect(self.run.daemon_socket)
         if connection is None:
-            raise DaemonGoneError(_GONE)
-        return _Request(connection, {"do": verb, "owner": self._owner, **given})
-
-    def _connect(self) -> socket.socket | None:
-        """Return a connection to the daemon, None without one."""
-        found = socket.socket(socket.AF_UNIX)
-        with suppress(FileNotFoundError, ConnectionRefusedError):
-            folder = os.open(self.run.folder, os.O_PATH)
-            try:
-                # An address holds 107 bytes (unix(7)).
-                found.connect(f"/proc/self/fd/{folder}/{self.run.daemon_socket.name}")
-            finally:
-                os.close(folder)
-            return found
-        found.close()
-        return None
+            raise DaemonGoneError("the run's daemon has ended: `movierec up`")
+        message = control_socket.line({"do": verb, "owner": self._owner, **given})
+        return _Request(connection, message, output)
 
     # The daemon itself ------------------------------------------------------------------
 
     def _is_held(self) -> bool:
         """Begin to hold what is started; False where no daemon answers."""
-        with suppress(DaemonGoneError), ExitStack() as lease:
-            lease.enter_context(closing(self._request("hold"))).answer()
-            self._lease = lease.pop_all()
+        with suppress(DaemonGoneError):
+            request = self._request("hold")
+            request.answer()
+            self._lease = request
         return self._lease is not None
 
     def _start_daemon(self) -> None:
@@ -284,7 +310,7 @@ class Client:
         """Return when a daemon that is ending has ended, or what a killed one has left."""
         deadline_s = time.monotonic() + _STARTED_WITHIN_S
         while not self._is_free() and time.monotonic() < deadline_s:
-            connection = self._connect()
+            connection = control_socket.connect(self.run.daemon_socket)
             if connection is not None:  # it has others to serve
                 connection.close()
                 return

@@ -1,16 +1,14 @@
 """The one owner of a run's processes: `python -m movierec.stack.processes.daemon ROOT FOLDER`.
 
-It starts children, restarts what dies, and answers on a Unix socket in the run's folder, its
-current one; the commands are its clients. It is the subreaper of everything that a run starts, and
-ends when nothing runs and nobody is connected. Children end with it: the kernel sends them SIGTERM,
-and a guardian process, its parent and a subreaper too, kills 4 s later whatever is left.
+It starts children, restarts what dies, and answers on a Unix socket in the run's folder; the
+commands are its clients. It is the subreaper of everything that a run starts, and ends when
+nothing runs and nobody is connected. Children end with it: the kernel sends them SIGTERM, and a
+guardian process, its parent and a subreaper too, kills 4 s later whatever is left.
 
-One connection is one request, a line of JSON; so is each answer. A client that hangs up calls its
-request off:
+One connection is one request; a client that hangs up calls its request off:
 
     up       start a child, or keep the one that runs, and answer when it is ready
-    run      run a program to its end: answers its pid, then its exit code;
-             what it says goes into `output`, an open pipe in /proc, or into its log
+    run      run a program to its end: answers its pid, then its exit code
     down     stop children by name or group, last started first; without names, all, and end
     status   the children
     hold     while it lasts, an owner holds what it starts; when it ends, that is stopped
@@ -24,18 +22,19 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import closing, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from movierec.errors import MovierecError, UnavailableError
 from movierec.runtime import json_logging
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import process_tree
+from movierec.stack.processes import control_socket, process_tree
 from movierec.stack.processes.child import Child, Subreaper
 from movierec.stack.processes.spec import BackOff, Spec
 
@@ -46,8 +45,6 @@ _FIRST_CLIENT_WITHIN_S: Final = 5.0
 # What the children of a daemon that was killed have to end themselves.
 _GUARDIAN_GRACE_S: Final = 4.0
 _POLL_S: Final = 0.05
-# A request holds a whole environment.
-_LONGEST_REQUEST_BYTES: Final = 2**24
 
 type Request = Mapping[str, Any]
 type Say = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -56,7 +53,8 @@ type Say = Callable[[Mapping[str, Any]], Awaitable[None]]
 class Daemon:
     """The children of a run, and who holds them."""
 
-    def __init__(self, subreaper: Subreaper, back_off: BackOff) -> None:
+    def __init__(self, listener: socket.socket, subreaper: Subreaper, back_off: BackOff) -> None:
+        self._listener = listener
         self._subreaper = subreaper
         self._back_off = back_off
         self._guardian = os.getppid()
@@ -65,7 +63,7 @@ class Daemon:
         self._released: set[str] = set()
         self._closing = False
         self._over = asyncio.Event()
-        self._connections = 0
+        self._connections: set[asyncio.Task[None]] = set()
         verbs = (self._up, self._run, self._down, self._status, self._hold, self._keep)
         self._verbs = {verb.__name__.removeprefix("_"): verb for verb in verbs}
 
@@ -75,12 +73,15 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, lambda: loop.create_task(self._shut_down()))
         loop.call_later(_FIRST_CLIENT_WITHIN_S, self._end_if_idle)
-        # In the current folder, the run's: an address holds 107 bytes (unix(7)).
-        self._server = await asyncio.start_unix_server(
-            self._answer, self._subreaper.run.daemon_socket.name, limit=_LONGEST_REQUEST_BYTES
-        )
+        self._accepting = asyncio.create_task(self._accept())
         await self._over.wait()
-        await self._server.wait_closed()
+        if self._connections:
+            await asyncio.wait(self._connections)
+
+    async def _accept(self) -> None:
+        while True:
+            connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+            self._connections.add(asyncio.create_task(self._answer(connection)))
 
     def _end_if_idle(self, _: object = None) -> None:
         if not self._connections and all(child.task.done() for child in self._all()):
@@ -95,27 +96,31 @@ class Daemon:
     def _close(self) -> None:
         """Start nothing and be found by nobody any more; the lock keeps the next daemon waiting."""
         self._closing = True
-        self._server.close()
+        self._accepting.cancel()
+        self._subreaper.run.daemon_socket.unlink(missing_ok=True)
 
     # Requests ---------------------------------------------------------------------------
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+
         async def say(message: Mapping[str, Any]) -> None:
             with suppress(ConnectionError):
-                writer.write(json.dumps(message).encode() + b"\n")
-                await writer.drain()
+                await loop.sock_sendall(connection, control_socket.line(message))
 
-        self._connections += 1
-        with suppress(ConnectionError), closing(writer):
-            if (line := await reader.readline()).endswith(b"\n"):
-                work = asyncio.create_task(self._carry_out(json.loads(line), say))
-                hung_up = asyncio.create_task(reader.read(1))
+        with connection, suppress(EOFError, ConnectionError):
+            connection.setblocking(False)
+            try:
+                request = await control_socket.receive(connection)
+                work = asyncio.create_task(self._carry_out(request, say))
+                hung_up = asyncio.create_task(loop.sock_recv(connection, 1))
                 await asyncio.wait((work, hung_up), return_when=asyncio.FIRST_COMPLETED)
                 for task in (work, hung_up):
                     task.cancel()
                 await asyncio.wait((work, hung_up))
-        self._connections -= 1
-        self._end_if_idle()
+            finally:
+                self._connections.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+                self._end_if_idle()
 
     async def _carry_out(self, request: Request, say: Say) -> None:
         try:
@@ -147,9 +152,10 @@ class Daemon:
 
     async def _run(self, request: Request, say: Say) -> None:
         spec = Spec.from_json(request["spec"])
-        pipe = request["output"]
-        with open(pipe, "wb") if pipe else nullcontext() as output:  # noqa: ASYNC230, PTH123
-            program = self._new(spec, request, output=output)
+        try:
+            program = self._new(spec, request, output=request["output"])
+        finally:
+            os.close(request["output"])  # its reader is to see the end of it with the program's
         self._programs.append(program)
         try:
             await say({"pid": program.program.pid})
@@ -219,7 +225,7 @@ class Daemon:
 
 
 def main(root: str, folder: str, back_off: str) -> int:
-    """Become the run's daemon, in the background; nothing happens when there is one."""
+    """Become the run's daemon, in the background; return when it answers, or another one does."""
     json_logging.to_stderr()
     run = Run(Project(Path(root)), Path(folder))
     lock = os.open(run.daemon_lock, os.O_CREAT | os.O_RDWR, 0o600)
@@ -227,6 +233,7 @@ def main(root: str, folder: str, back_off: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return 0
+    listener = control_socket.listen(run.daemon_socket)
     if os.fork():
         return 0
     # Children inherit what is ignored or held; two that Python itself ignores, Popen restores.
@@ -237,11 +244,12 @@ def main(root: str, folder: str, back_off: str) -> int:
     process_tree.become_subreaper()
     guardian, daemon = os.getpid(), os.fork()
     if daemon:
+        listener.close()
         _guard(daemon)
         return 0
     process_tree.become_subreaper()
     process_tree.end_with_parent(guardian)
-    asyncio.run(Daemon(Subreaper(run), BackOff(**json.loads(back_off))).serve())
+    asyncio.run(Daemon(listener, Subreaper(run), BackOff(**json.loads(back_off))).serve())
     return 0
 
 

@@ -1,30 +1,29 @@
 """Programs that run to their end while their caller reads what they say."""
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
-from typing import IO
+from typing import IO, Protocol
 
 from movierec.errors import ConfigError
 from movierec.stack.processes.spec import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Protocol):
     """A program that runs."""
 
-    pid: int
-    stdout: IO[str]
-    """What it says, errors among it."""
-    wait: Callable[[], int]
-    """Returns its exit code when it has ended. Raises UnavailableError if it was stopped."""
+    @property
+    def stdout(self) -> IO[str] | None:
+        """What it says, errors among it."""
+        ...
 
-    def send_signal(self, number: int) -> None:
+    def wait(self) -> int:
+        """Return its exit code when it has ended. Raises UnavailableError if it was stopped."""
+        ...
+
+    def send_signal(self, number: int, /) -> None:
         """Send it a signal; nothing happens when it has ended."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        ...
 
 
 type Stream = Callable[[Spec], AbstractContextManager[Program]]
@@ -32,7 +31,7 @@ type Stream = Callable[[Spec], AbstractContextManager[Program]]
 
 
 @contextmanager
-def unsupervised(spec: Spec, *, own_session: bool = True) -> Iterator[Program]:
+def unsupervised(spec: Spec, *, own_session: bool = True) -> Iterator["subprocess.Popen[str]"]:
     """Run a program as `Client.stream` does, without a daemon that stops it.
 
     In this process's own session, a Ctrl-C in the terminal reaches it, too. Raises ConfigError.
@@ -53,9 +52,8 @@ def unsupervised(spec: Spec, *, own_session: bool = True) -> Iterator[Program]:
     except OSError as exc:
         raise ConfigError(spec.not_started(exc.strerror or str(exc))) from exc
     with program:
-        assert program.stdout is not None  # noqa: S101 (a pipe)
         try:
-            yield Program(program.pid, program.stdout, program.wait)
+            yield program
         finally:
             program.terminate()
             with suppress(subprocess.TimeoutExpired):

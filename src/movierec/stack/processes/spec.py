@@ -1,11 +1,11 @@
 """What the daemon is asked to start, and what it says of what it has started."""
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
 _TAIL_LINES: Final = 15
 _TAIL_BYTES: Final = 16_384
@@ -107,11 +107,13 @@ class Process:
     running: bool
 
 
-def open_log(log: Path) -> IO[bytes]:
+@contextmanager
+def open_log(log: Path) -> Iterator[int]:
     """Open a log for a program to write to; the last one's is kept beside."""
     with suppress(FileNotFoundError):
         log.replace(log.with_suffix(".log.1"))
-    return log.open("wb")
+    with log.open("wb") as file:
+        yield file.fileno()
 
 
 def tail(log: str | Path) -> str:
