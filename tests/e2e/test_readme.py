@@ -124,7 +124,7 @@ def test_a_line_of_the_readme_does_what_it_says(line, shell, run):
     if line.startswith("movierec provenance"):
         assert_the_model_has_the_whole_history(said)
     if line.startswith("movierec release start"):
-        assert_it_ends(shell)
+        assert_it_ends(shell, said)
 
 
 def assert_the_model_has_the_whole_history(said):
@@ -134,7 +134,9 @@ def assert_the_model_has_the_whole_history(said):
     assert sum(map(int, found.groups())) >= EVENTS
 
 
-def assert_it_ends(shell):
-    """Wait for the release: promoted, or rolled back by its alarm on a machine too busy."""
-    _, said = shell.type("movierec release watch --json")
+def assert_it_ends(shell, said):
+    """Wait as `start` says to: promoted, or rolled back by its alarm on a machine too busy."""
+    watch = re.search(r"`(movierec release watch \S+)`", said)
+    assert watch, said
+    _, said = shell.type(f"{watch[1]} --json")
     assert re.search(r'"state": "(promoted|rolled back)"', said), said
