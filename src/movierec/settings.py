@@ -46,7 +46,10 @@ KAFKA_SSL_PASSWORD: Final = "MOVIEREC_KAFKA_SSL_PASSWORD"  # noqa: S105  # a nam
 """Password of the key file."""
 
 TOPIC: Final = "MOVIEREC_TOPIC"
-"""The site's topic, `movielog<N>`."""
+"""The site's topic, `movielog<N>`; several with commas, of which the first is the site's own.
+
+Rows of the lake without a topic, of before the column, are of the first.
+"""
 
 DEFAULT_TOPIC: Final = "movielog1"
 
@@ -143,6 +146,15 @@ def whole_number(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit():
         raise ConfigError(f"{name} is {text!r}: expected a whole number")
     return int(text)
+
+
+def topics(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the topics that are ingested, each once. Raises ConfigError if there is none."""
+    text = env.get(TOPIC) or DEFAULT_TOPIC
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise ConfigError(f"{TOPIC} is {text!r}: expected a topic, or several with commas")
+    return found
 
 
 def kafka_options(env: Mapping[str, str]) -> dict[str, Any]:

@@ -22,8 +22,15 @@ EMULATOR: Final = "emulator"
 KAFKA: Final = "kafka"
 PROXY: Final = "proxy"
 SITE: Final = "site"
+INGEST: Final = "ingest"
 
-WELL_KNOWN: Final[Mapping[str, int]] = {EMULATOR: 4566, KAFKA: 9092, PROXY: 8082, SITE: 8080}
+WELL_KNOWN: Final[Mapping[str, int]] = {
+    EMULATOR: 4566,
+    KAFKA: 9092,
+    PROXY: 8082,
+    SITE: 8080,
+    INGEST: 8083,
+}
 
 # A newcomer looks for the demo where everything else says the service is.
 _WELL_KNOWN_RUNS: Final = frozenset({DEFAULT_RUN, DEMO_RUN})

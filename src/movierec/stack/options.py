@@ -44,6 +44,7 @@ _PASSED_ON: Final = (
     settings.MAX_USER_ID,
     settings.MIN_RATING,
     settings.MAX_RATING,
+    settings.SITE_TIMEZONE,
 )
 
 

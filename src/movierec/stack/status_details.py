@@ -22,6 +22,7 @@ def collect(variables: Variables) -> dict[str, Any]:
         "events": events,
         "quarantined": quarantined,
         "ingest_lag_lines": ingest_lag_lines,
+        "ingest": ingest,
         "newest_model": newest_model,
         "routing": split,
         "releases_under_way": releases_under_way,
@@ -41,10 +42,15 @@ def quarantined(variables: Variables) -> int:
 
 
 def ingest_lag_lines(variables: Variables) -> int:
-    """Return how many lines of the topic have not reached the lake."""
-    topic = settings.require(variables, settings.TOPIC)
-    written = offsets.of_topic(settings.kafka_options(variables), topic)
-    return offsets.missing_lines(DeltaLake.from_env(variables), topic, written)
+    """Return how many lines of the topics have not reached the lake."""
+    options, topics = settings.kafka_options(variables), settings.topics(variables)
+    written = {topic: offsets.of_topic(options, topic) for topic in topics}
+    return offsets.missing_lines(DeltaLake.from_env(variables), written)
+
+
+def ingest(variables: Variables) -> dict[str, Any]:
+    """Return what the ingest worker says of itself: see `ingest_worker.meter`."""
+    return http_json.get(settings.require(variables, settings.INGEST_URL) + HEALTH_PATH)
 
 
 def newest_model(variables: Variables) -> str | None:
