@@ -73,6 +73,7 @@ def _limits(env: Mapping[str, str]) -> Limits:
         settings.whole_number(env, settings.MAX_USER_ID, usual.max_user_id),
         settings.whole_number(env, settings.MIN_RATING, usual.min_rating),
         settings.whole_number(env, settings.MAX_RATING, usual.max_rating),
+        settings.day(env, settings.EARLIEST_EVENT_TIME, usual.earliest),
     )
 
 

@@ -1,13 +1,19 @@
 """Turn raw records into the rows of one flush."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 
 from ingest_worker.duplicate_filter import RecentLines
-from movierec.lake.log_lines import Catalog, Ints, Limits, Parsed, Reason, parse, reject, validate
+from ingest_worker.line_fields import Ints
+from ingest_worker.line_parser import Lines, Parsed, binary, parse
+from ingest_worker.line_rules import validate
+from movierec.lake.log_lines import Catalog, Limits, Reason
 from movierec.lake.schema import Columns, dates, select
 
 
@@ -15,11 +21,12 @@ from movierec.lake.schema import Columns, dates, select
 class Records:
     """Records of one partition: ascending offsets (n,), as many lines and times.
 
-    `written_ms` is Kafka's timestamp of each line, milliseconds since 1970.
+    `written_ms` is Kafka's timestamp of each line, milliseconds since 1970; not positive: none.
+    Lines are a list, or a column of bytes, which costs a third of the memory.
     """
 
     offsets: Ints
-    lines: Sequence[bytes]
+    lines: Lines
     written_ms: Ints
 
     def after(self, offset: int) -> "Records":
@@ -64,6 +71,19 @@ def _without(rows: Columns, offsets: Mapping[int, Collection[int]]) -> Columns:
     return select(rows, keep)
 
 
+TimeColumns = Callable[[Ints, Ints], Columns]
+"""The time columns of events, from their times by the site's clock and their records' times.
+
+Both are microseconds since 1970, of n events.
+"""
+
+
+def site_time_is_utc(local_us: Ints, _recorded_us: Ints) -> Columns:
+    """Return the time columns of a site whose clock shows UTC."""
+    event_time = local_us.astype("datetime64[us]")
+    return {"event_time": event_time, "event_date": dates(event_time)}
+
+
 def prepare(
     topic: str,
     records: Mapping[int, Records],
@@ -72,58 +92,83 @@ def prepare(
     limits: Limits,
     catalog: Catalog | None,
     now: datetime,
+    time_columns: TimeColumns = site_time_is_utc,
 ) -> Batch:
     """Parse and validate the records of all partitions of a topic together.
 
     `recent` has each partition's duplicate filter, which is updated.
     """
-    partitions = sorted(records)
-    lines = [line for p in partitions for line in records[p].lines]
-    partition = np.repeat(partitions, [len(records[p].lines) for p in partitions]).astype(np.int64)
-    offset = np.concatenate([records[p].offsets for p in partitions])
-    written_ms = np.concatenate([records[p].written_ms for p in partitions])
-    repeated = np.concatenate(
-        [recent[p].mark(records[p].offsets, records[p].lines) for p in partitions]
+    lines = {p: binary(records[p].lines) for p in sorted(records)}
+    repeated = np.concatenate([recent[p].mark(records[p].offsets, lines[p]) for p in lines])
+    joined = _Joined(
+        lines=pl.concat(lines.values()).rechunk(),
+        partition=np.repeat(list(lines), list(map(len, lines.values()))).astype(np.int64),
+        offset=np.concatenate([records[p].offsets for p in lines]),
+        recorded=_recorded(np.concatenate([records[p].written_ms for p in lines])),
     )
-    parsed = validate(reject(parse(lines), repeated, Reason.DUPLICATE), limits, catalog)
+    recorded_us = joined.recorded_or(now)
+    parsed = parse(joined.lines).reject(repeated, Reason.DUPLICATE)
+    parsed = validate(parsed, limits, catalog, recorded_us)
     return Batch(
-        events=_event_rows(parsed, topic, partition, offset),
-        quarantined=_quarantine_rows(parsed, topic, lines, (partition, offset, written_ms), now),
-        last_offsets={p: int(records[p].offsets[-1]) for p in partitions},
+        events=[
+            {
+                **rows.columns,
+                **time_columns(rows.local_us, recorded_us[rows.lines]),
+                **joined.origin(topic, rows.lines),
+            }
+            for rows in parsed.events
+            if len(rows.lines)
+        ],
+        quarantined=_quarantine_rows(parsed, topic, joined, now),
+        last_offsets={p: int(records[p].offsets[-1]) for p in lines},
     )
 
 
-def _event_rows(parsed: Parsed, topic: str, partition: Ints, offset: Ints) -> list[Columns]:
-    return [
-        {
-            **rows.columns,
-            "topic": [topic] * len(rows.lines),
-            "kafka_partition": partition[rows.lines],
-            "kafka_offset": offset[rows.lines],
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """The lines of all partitions one after the other, and where and when each was recorded."""
+
+    lines: pl.Series
+    partition: Ints
+    offset: Ints
+    recorded: npt.NDArray[np.datetime64]
+
+    def origin(self, topic: str, index: Ints) -> Columns:
+        """Return the columns that say where some of the lines came from."""
+        return {
+            "topic": pl.repeat(topic, len(index), dtype=pl.String, eager=True),
+            "kafka_partition": self.partition[index],
+            "kafka_offset": self.offset[index],
         }
-        for rows in parsed.events
-        if len(rows.lines)
-    ]
+
+    def recorded_or(self, now: datetime) -> Ints:
+        """Return when each line was recorded in microseconds, `now` where nothing says so."""
+        missing = np.isnat(self.recorded)
+        return np.where(missing, _microseconds(now), self.recorded).astype(np.int64)
 
 
-def _quarantine_rows(
-    parsed: Parsed,
-    topic: str,
-    lines: Sequence[bytes],
-    places: tuple[Ints, Ints, Ints],
-    now: datetime,
-) -> Columns:
-    index = np.array(sorted(parsed.rejected), np.int64)
-    partition, offset, written_ms = (values[index] for values in places)
-    ingested_at = np.full(len(index), np.datetime64(now.replace(tzinfo=None), "us"))
-    record_time = written_ms.astype("datetime64[ms]").astype("datetime64[us]")
+def _microseconds(time: datetime) -> np.datetime64:
+    return np.datetime64(time.replace(tzinfo=None), "us")
+
+
+def _recorded(written_ms: Ints) -> npt.NDArray[np.datetime64]:
+    """Return Kafka's timestamps as times, NaT for none."""
+    times = np.minimum(written_ms, _LAST_MS).astype("datetime64[ms]").astype("datetime64[us]")
+    return np.where(written_ms > 0, times, np.datetime64("NaT", "us"))
+
+
+# The last of year 9999: a larger timestamp is junk, and must not overflow.
+_LAST_MS: Final = 253_402_300_799_999
+
+
+def _quarantine_rows(parsed: Parsed, topic: str, joined: _Joined, now: datetime) -> Columns:
+    index = parsed.rejected
+    ingested_at = np.full(len(index), _microseconds(now))
     return {
         "quarantined_date": dates(ingested_at),
-        "raw": [lines[i] for i in index.tolist()],
-        "reason": [str(parsed.rejected[i]) for i in index.tolist()],
-        "kafka_partition": partition,
-        "kafka_offset": offset,
+        "raw": joined.lines.gather(index),
+        "reason": parsed.reasons(),
         "ingested_at": ingested_at,
-        "topic": [topic] * len(index),
-        "record_time": np.where(written_ms < 0, np.datetime64("NaT", "us"), record_time),
+        **joined.origin(topic, index),
+        "record_time": joined.recorded[index],
     }

@@ -4,6 +4,7 @@ AWS's own (`AWS_ENDPOINT_URL`, `AWS_REGION`, credentials) are read by boto3 itse
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
 from movierec.errors import ConfigError
@@ -58,6 +59,9 @@ WATCH_RETENTION_DAYS: Final = "MOVIEREC_WATCH_RETENTION_DAYS"
 
 VACUUM_RETENTION_HOURS: Final = "MOVIEREC_VACUUM_RETENTION_HOURS"
 """Hours that deleted or replaced files stay readable by time travel; 720 if unset."""
+
+EARLIEST_EVENT_TIME: Final = "MOVIEREC_EARLIEST_EVENT_TIME"
+"""The first plausible day of an event by the site's clock, 2000-01-01 if unset."""
 
 MIN_RATING: Final = "MOVIEREC_MIN_RATING"
 MAX_RATING: Final = "MOVIEREC_MAX_RATING"
@@ -140,6 +144,15 @@ def whole_number(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit():
         raise ConfigError(f"{name} is {text!r}: expected a whole number")
     return int(text)
+
+
+def day(env: Mapping[str, str], name: str, default: date) -> date:
+    """Return a variable as a day, `default` if it is unset. Raises ConfigError."""
+    text = env.get(name) or default.isoformat()
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise ConfigError(f"{name} is {text!r}: expected a day as 2000-01-01") from exc
 
 
 def kafka_options(env: Mapping[str, str]) -> dict[str, Any]:

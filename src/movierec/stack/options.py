@@ -42,6 +42,7 @@ def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
 _PASSED_ON: Final = (
     "MOVIEREC_KAFKA_",
     settings.MAX_USER_ID,
+    settings.EARLIEST_EVENT_TIME,
     settings.MIN_RATING,
     settings.MAX_RATING,
 )
