@@ -98,13 +98,16 @@ def _limits(env: Mapping[str, str]) -> Limits:
         settings.whole_number(env, settings.MAX_USER_ID, usual.max_user_id),
         settings.whole_number(env, settings.MIN_RATING, usual.min_rating),
         settings.whole_number(env, settings.MAX_RATING, usual.max_rating),
+        settings.day(env, settings.EARLIEST_EVENT_TIME, usual.earliest),
     )
 
 
 def _arguments() -> argparse.ArgumentParser:
     policy = FlushPolicy()
     parser = argparse.ArgumentParser("ingest_worker", description="Kafka to the lake.")
-    parser.add_argument("--topic", action="append", help=f"Once for each; {settings.TOPIC} if none.")
+    parser.add_argument(
+        "--topic", action="append", help=f"Once for each; {settings.TOPIC} if none."
+    )
     parser.add_argument("--max-lines", type=int, default=policy.max_lines)
     parser.add_argument("--max-bytes", type=int, default=policy.max_bytes)
     parser.add_argument("--max-age-s", type=float, default=policy.max_age_s)

@@ -39,7 +39,7 @@ def _handler(health: Callable[[], dict[str, Any]]) -> type[BaseHTTPRequestHandle
     class Handler(BaseHTTPRequestHandler):
         """Answers one request."""
 
-        def do_GET(self) -> None:  # noqa: N802 (http.server's name)
+        def do_GET(self) -> None:
             """Answer with the health, or that there is nothing else here."""
             if self.path != HEALTH_PATH:
                 self.send_error(HTTPStatus.NOT_FOUND, f"only {HEALTH_PATH} is here")

@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import (
     KafkaError,
     LogTruncationError,
     OffsetOutOfRangeError,
     UnsupportedCodecError,
 )
-from kafka.consumer.fetcher import ConsumerRecord
 from kafka.structs import OffsetAndMetadata
 
 from ingest_worker.batcher import Records

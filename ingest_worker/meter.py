@@ -1,4 +1,4 @@
-"""What the ingest worker says of itself: lag behind Kafka, throughput, quarantine, the site's clock.
+"""What the ingest worker says of itself: lag, throughput, quarantine, the site's clock.
 
 The worker reports to a `Meter`, in memory. A separate thread publishes its values: no flush waits
 for CloudWatch, and the lag is published even while the worker waits for a lake that is down.

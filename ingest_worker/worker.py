@@ -23,63 +23,22 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 
 from ingest_worker.batcher import Batch, Records, expired_row, prepare
 from ingest_worker.duplicate_filter import WINDOW_OFFSETS, RecentLines
 from ingest_worker.meter import Meter
+from ingest_worker.ports import Source
+from ingest_worker.site_clock_watch import SiteClockWatch
 from movierec.errors import ConfigError, ConflictError, UnavailableError
 from movierec.lake.log_lines import Catalog, Limits
 from movierec.lake.ports import Lake
 from movierec.lake.schema import EVENTS, QUARANTINE, Columns, length
-from movierec.lake.site_clock import SiteClock, contradiction, describe
+from movierec.lake.site_clock import SiteClock
 from movierec.ports import Clock
 
 log = logging.getLogger(__name__)
-
-
-class Source(Protocol):
-    """A consumer of one topic; partitions come and go with the group's rebalances."""
-
-    topic: str
-
-    def poll(self, timeout_s: float) -> Mapping[int, Records]:
-        """Return new records by partition; waits at most `timeout_s` for the first."""
-        ...
-
-    def seek(self, partition: int, offset: int) -> None:
-        """Continue reading at an offset, or at the oldest available one if that is newer."""
-        ...
-
-    def commit(self, last_offsets: Mapping[int, int]) -> None:
-        """Commit offsets to the consumer group."""
-        ...
-
-    def bounds(self, partition: int) -> tuple[int, int]:
-        """Return the oldest available offset, and the one after the newest."""
-        ...
-
-    def end(self, partition: int) -> int | None:
-        """Return the offset after the newest line as of the last poll, None before."""
-        ...
-
-    def position(self, partition: int) -> int:
-        """Return the offset of the next record that `poll` may return.
-
-        Those before it that were not returned are no records of ours: a transaction's markers,
-        and what it took back.
-        """
-        ...
-
-    def topic_id(self) -> int | None:
-        """Return a number that a topic made again would not have; None if there is none."""
-        ...
-
-    def relinquish(self, partitions: Iterable[int]) -> None:
-        """Stop reading partitions that another worker has taken over, and rejoin the group."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +114,7 @@ class Worker:
         self._limits = limits
         self._policy = policy
         self._site_clock = site_clock
-        self._offset_minutes = site_clock.found.minutes if site_clock.found else None
-        self._contradiction = ""
+        self._site_clock_watch = SiteClockWatch(source.topic, site_clock, meter)
         self._pause = pause
         self._meter = meter
         self._owned: dict[int, _Partition] = {}
@@ -257,7 +215,11 @@ class Worker:
                 (self._source.topic, None), partition, after=in_events
             )
         self._owned[partition] = _Partition(
-            name, epoch, in_events, in_quarantine, already,
+            name,
+            epoch,
+            in_events,
+            in_quarantine,
+            already,
             expired=self._expired(name, in_events, oldest),
         )
         now_ms = self._clock.now().timestamp() * 1000
@@ -281,12 +243,14 @@ class Worker:
     def _expired(self, name: str, in_events: int, oldest: int) -> tuple[int, int] | None:
         """Return the first and last offset that Kafka deleted unread, None without any.
 
-        A worker's very first read of a topic misses nothing: it begins where Kafka does.
+        A first read of a topic begins where Kafka does: that is said, and nothing is missing.
         """
-        if in_events == NOTHING_YET or oldest <= in_events + 1:
+        if oldest <= in_events + 1:
             return None
         lost = (in_events + 1, oldest - 1)
         log.error("offsets_expired", extra={"partition": name, "first": lost[0], "next": oldest})
+        if in_events == NOTHING_YET:
+            return None
         self._meter.expired(lost[1] - lost[0] + 1)
         return lost
 
@@ -347,22 +311,9 @@ class Worker:
             now=self._clock.now(),
             site_clock=self._site_clock,
         )
-        self._tell_site_clock()
+        self._site_clock_watch.check(self._clock.now())
         batch = batch.without({p: self._owned[p].quarantined for p in pending})
         self._commit(replace(batch, last_offsets={**last, **batch.last_offsets}))
-
-    def _tell_site_clock(self) -> None:
-        """Say what the site's clock shows, and what is new about it."""
-        found, now = self._site_clock.found, self._clock.now()
-        if found is not None and found.minutes != self._offset_minutes:
-            facts = {"minutes": found.minutes, "before": self._offset_minutes, "share": found.share}
-            log.warning("site_clock_offset", extra=facts)
-            self._offset_minutes = found.minutes
-        wrong = contradiction(self._site_clock, now)
-        if wrong and wrong != self._contradiction:
-            log.error("site_clock_contradicts", extra={"error": wrong})
-        self._contradiction = wrong
-        self._meter.site_clock(self._source.topic, describe(self._site_clock, wrong))
 
     def _commit(self, batch: Batch) -> None:
         quarantined = self._commit_quarantine(batch)
@@ -375,9 +326,7 @@ class Worker:
         events = sum(map(length, batch.events))
         lines, now_ms = events + quarantined.total(), self._clock.now().timestamp() * 1000
         last_offsets = {self._owned[p].name: last for p, last in batch.last_offsets.items()}
-        self._meter.stored(
-            last_offsets, lines=lines, quarantined=quarantined, now_ms=now_ms
-        )
+        self._meter.stored(last_offsets, lines=lines, quarantined=quarantined, now_ms=now_ms)
         log.info(
             "batch_stored",
             extra={
@@ -426,8 +375,8 @@ class Worker:
 
 
 _MADE_AGAIN = (
-    "topic {topic} was deleted and made again: its lines would be taken for those that the lake has. "
-    "Give the new topic another name (MOVIEREC_TOPIC), or the worker another lake"
+    "topic {topic} was deleted and made again: its lines would be taken for those that the lake "
+    "has. Give the new topic another name (MOVIEREC_TOPIC), or the worker another lake"
 )
 
 # The emulator restarts in about four seconds; in a long outage a try every half minute is enough.

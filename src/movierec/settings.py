@@ -4,6 +4,7 @@ AWS's own (`AWS_ENDPOINT_URL`, `AWS_REGION`, credentials) are read by boto3 itse
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
 from movierec.errors import ConfigError
@@ -65,6 +66,9 @@ WATCH_RETENTION_DAYS: Final = "MOVIEREC_WATCH_RETENTION_DAYS"
 VACUUM_RETENTION_HOURS: Final = "MOVIEREC_VACUUM_RETENTION_HOURS"
 """Hours that deleted or replaced files stay readable by time travel; 720 if unset."""
 
+EARLIEST_EVENT_TIME: Final = "MOVIEREC_EARLIEST_EVENT_TIME"
+"""The first plausible day of an event by the site's clock, 2000-01-01 if unset."""
+
 MIN_RATING: Final = "MOVIEREC_MIN_RATING"
 MAX_RATING: Final = "MOVIEREC_MAX_RATING"
 """The ends of the site's rating scale."""
@@ -104,6 +108,9 @@ SLACK_WEBHOOK: Final = "MOVIEREC_SLACK_WEBHOOK"
 
 PROXY_URL: Final = "MOVIEREC_PROXY_URL"
 """Base URL that the site sends its requests to, without a trailing slash."""
+
+INGEST_URL: Final = "MOVIEREC_INGEST_URL"
+"""Base URL of the ingest worker's `/healthz`, without a trailing slash."""
 
 SITE_URL: Final = "MOVIEREC_SITE_URL"
 """Base URL of the site's `/user/<id>` and `/movie/<id>`, without a trailing slash."""
@@ -155,6 +162,15 @@ def topics(env: Mapping[str, str]) -> tuple[str, ...]:
     if not found:
         raise ConfigError(f"{TOPIC} is {text!r}: expected a topic, or several with commas")
     return found
+
+
+def day(env: Mapping[str, str], name: str, default: date) -> date:
+    """Return a variable as a day, `default` if it is unset. Raises ConfigError."""
+    text = env.get(name) or default.isoformat()
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise ConfigError(f"{name} is {text!r}: expected a day as 2000-01-01") from exc
 
 
 def kafka_options(env: Mapping[str, str]) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from movierec.aws.delta_maintenance import LakeMaintainer
 from movierec.aws.lake_catalog import LakeCatalog
 from movierec.aws.lineage_resolver import LineageResolver
 from movierec.errors import ConflictError
-from movierec.lake.site_clock import FoundClock
 from movierec.lake.log_lines import Limits
 from movierec.lake.maintenance import Policy
 from movierec.lake.schema import EVENTS, TABLES, Columns
 from movierec.lake.served import Served
+from movierec.lake.site_clock import FoundClock
 from movierec.model import dataset as datasets
 from movierec.testing.memory import FakeClock, MemoryStore
 from proxy.journal import Journal

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from ingest_worker.batcher import Records
 from ingest_worker.meter import Meter
 from ingest_worker.worker import FlushPolicy, Worker
-from movierec.lake.site_clock import FoundClock
 from movierec.lake.log_lines import Catalog, Limits
+from movierec.lake.site_clock import FoundClock
 from movierec.testing.memory import FakeClock, MemoryLake
 
 PARTITIONS = 2

@@ -132,11 +132,20 @@ def is_open(port: int) -> bool:
 
 def answers(port: int, path: str, *, timeout_s: float = 2.0) -> bool:
     """Say whether `GET path` on the port is answered with a status 200."""
+    try:
+        return get(port, path, timeout_s=timeout_s)[0] == http.HTTPStatus.OK
+    except UnavailableError:
+        return False
+
+
+def get(port: int, path: str, *, timeout_s: float = 2.0) -> tuple[int, bytes]:
+    """Return the status and body of `GET path` on the port. Raises UnavailableError."""
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout_s)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException) as exc:
+        raise UnavailableError(f"no answer at {HOST}:{port}{path}: {exc}") from exc
     finally:
         connection.close()

@@ -1,10 +1,12 @@
 """What the parts of a run say of themselves: rows, lag, models, who gets which."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from movierec import settings
+from movierec.api_contract import HEALTH_PATH
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.release_factory import open_releases
 from movierec.aws.s3_store import S3Store
@@ -12,6 +14,7 @@ from movierec.errors import MovierecError, ObjectNotFoundError
 from movierec.kafka import offsets
 from movierec.lake.schema import EVENTS, QUARANTINE
 from movierec.model import artifact
+from movierec.stack import loopback_ports
 
 Variables = Mapping[str, str]
 
@@ -50,7 +53,10 @@ def ingest_lag_lines(variables: Variables) -> int:
 
 def ingest(variables: Variables) -> dict[str, Any]:
     """Return what the ingest worker says of itself: see `ingest_worker.meter`."""
-    return http_json.get(settings.require(variables, settings.INGEST_URL) + HEALTH_PATH)
+    port = int(settings.require(variables, settings.INGEST_URL).rpartition(":")[2])
+    _, body = loopback_ports.get(port, HEALTH_PATH)
+    found: dict[str, Any] = json.loads(body)
+    return found
 
 
 def newest_model(variables: Variables) -> str | None:

@@ -94,7 +94,15 @@ def lake():
 
 
 def worker_on(
-    log, lake, clock, *, max_lines=4, max_bytes=1 << 20, pauses=None, catalog=lambda: None, meter=None
+    log,
+    lake,
+    clock,
+    *,
+    max_lines=4,
+    max_bytes=1 << 20,
+    pauses=None,
+    catalog=lambda: None,
+    meter=None,
 ):
     waited = [] if pauses is None else pauses
     return Worker(
