@@ -14,8 +14,7 @@ from movierec import settings
 from movierec.aws.cloudwatch_metrics import CloudWatchSink
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lake_catalog import LakeCatalog
-from movierec.lake import queries, site_clock
-from movierec.lake.log_lines import Limits
+from movierec.lake import log_lines, queries, site_clock
 from movierec.runtime import entrypoint
 from movierec.runtime.clock import SystemClock
 
@@ -71,7 +70,7 @@ def _on_topic(
         lake,
         clock,
         catalog=LakeCatalog(lake),
-        limits=_limits(env),
+        limits=log_lines.limits(env),
         policy=FlushPolicy(args.max_lines, args.max_bytes, args.max_age_s),
         site_clock=site_clock.from_env(env, known_minutes),
         pause=stop.wait,
@@ -90,16 +89,6 @@ def _publish(meter: Meter, every_s: float, stop: threading.Event) -> None:
         name="metrics",
         daemon=True,
     ).start()
-
-
-def _limits(env: Mapping[str, str]) -> Limits:
-    usual = Limits()
-    return Limits(
-        settings.whole_number(env, settings.MAX_USER_ID, usual.max_user_id),
-        settings.whole_number(env, settings.MIN_RATING, usual.min_rating),
-        settings.whole_number(env, settings.MAX_RATING, usual.max_rating),
-        settings.day(env, settings.EARLIEST_EVENT_TIME, usual.earliest),
-    )
 
 
 def _arguments() -> argparse.ArgumentParser:
