@@ -29,6 +29,7 @@ from movierec.errors import ConfigError
 STDIN: Final = "-"
 
 _BATCH_BYTES: Final = 16 << 20
+_BATCH_LINES: Final = 200_000
 _PIECE_BYTES: Final = 64 << 10
 _LONGEST_LINE_BYTES: Final = 1 << 20
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -64,7 +65,15 @@ class Dump:
         return self._raw.tell() if self._raw.seekable() else 0
 
     def batches(self) -> Iterator[list[bytes]]:
-        """Yield the lines in order, without their LF."""
+        """Yield the lines in order, without their LF.
+
+        Of a file that grows meanwhile, those that were there when it was opened.
+        """
+        for lines in self._chunks():
+            for i in range(0, len(lines), _BATCH_LINES):
+                yield lines[i : i + _BATCH_LINES]
+
+    def _chunks(self) -> Iterator[list[bytes]]:
         rest = b""
         first = True
         while chunk := self._read():
@@ -82,7 +91,8 @@ class Dump:
 
     def _read(self) -> bytes:
         if not self.is_gzip:
-            return self._plain.read(_BATCH_BYTES)
+            left = _BATCH_BYTES if self.size_bytes is None else self.size_bytes - self._raw.tell()
+            return self._plain.read(max(min(left, _BATCH_BYTES), 0))
         # In small pieces: of a piece that ends in an error nothing is had.
         pieces, size = [], 0
         try:

@@ -33,6 +33,7 @@ class DeltaLake:
     def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
         self._root = root.rstrip("/")
         self._storage_options = dict(storage_options or {})
+        self._tables = dict(TABLES)
         self._open: dict[str, DeltaTable] = {}
         self._seen: dict[tuple[str, str], int | None] = {}
 
@@ -41,6 +42,16 @@ class DeltaLake:
         """Open the lake in the bucket MOVIEREC_LAKE_BUCKET. Raises ConfigError."""
         bucket = settings.require(env, settings.LAKE_BUCKET)
         return cls(f"s3://{bucket}", _storage_options(env))
+
+    def add_table(self, table: Table) -> None:
+        """Have `append` take another table than those of the schema."""
+        self._tables[table.name] = table
+
+    def clear(self, table: str) -> None:
+        """Delete all rows, in one commit. Raises TableNotFoundError."""
+        delta = self._existing(table)
+        with delta_errors(f"clear {self._uri(table)}"):
+            delta.delete()
 
     def append(
         self, table: str, batches: Sequence[Columns], *, transactions: Mapping[str, int]
@@ -54,7 +65,7 @@ class DeltaLake:
 
         An append that conflicts with a deletion by maintenance is retried here.
         """
-        spec = TABLES[table]
+        spec = self._tables[table]
         rows = [
             arrow_columns.record_batch(spec, batch)
             for batch in batches or [arrow_columns.empty_batch(spec)]

@@ -40,6 +40,38 @@ def check(report: Mapping[str, Any]) -> Iterator[Line]:
     yield from _settings(report["settings"])
 
 
+def loaded(report: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield the lines of `movierec ingest file`."""
+    new, lines = report["loaded"], report["lines"]
+    before = f", {lines - new:,} were there before" if lines > new else ""
+    yield ((f"{new:,} lines", "bold"), f" loaded as topic {report['topic']}{before}")
+    yield from _in_all(report)
+    bases = report["by_time_basis"]
+    if bases.get("assumed"):
+        said = "events whose time was taken as UTC, for nothing says what the site's clock shows"
+        yield (f"{bases['assumed']:,} {said}: ", ("MOVIEREC_SITE_TIMEZONE sets it", "yellow"))
+
+
+def replayed(report: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield the lines of `movierec ingest replay`."""
+    yield ((f"{report['lines']:,} lines", "bold"), f" of {report['topic']} read")
+    for partition, (begin, end) in report["offsets"].items():
+        read = f"offsets {begin} to {end - 1}" if end > begin else "nothing"
+        yield (f"  partition {partition}: {read}",)
+    yield from _in_all(report)
+    found = report["against_events"]
+    if found:
+        both = f"{found['both_have']:,} lines in both, {found['at_another_time']:,} of them"
+        rest = f"{found['new_here']:,} new, {found['missing_here']:,} missing"
+        yield (f"table {report['table']} beside events: {both} at another time, {rest}",)
+
+
+def _in_all(report: Mapping[str, Any]) -> Iterator[Line]:
+    total = sum(report["by_kind"].values()) + sum(report["by_reason"].values())
+    yield from _counts(report["by_kind"], total, "green")
+    yield from _counts(report["by_reason"], total, "yellow")
+
+
 def _counts(counts: Mapping[str, int], lines: int, style: str) -> Iterator[Line]:
     for kind, count in counts.items():
         share = count / lines
