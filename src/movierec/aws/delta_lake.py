@@ -294,7 +294,7 @@ def _array(values: Any, kind: ColumnType) -> Array:  # noqa: ANN401  any column
         # numpy counts both units in int64; Arrow's date is int32.
         ticks = np.asarray(values).astype(_TIME_UNITS[kind]).astype(np.int64)
         return Array.from_numpy(ticks).cast(_TIME_STORAGE[kind]).cast(_ARROW_TYPES[kind])
-    if kind in _NUMBERS:
+    if kind in _NUMBERS and not (isinstance(values, list) and None in values):
         given = np.asarray(values)
         fitted = np.ascontiguousarray(given.astype(_NUMBERS[kind]))
         # Arrow's cast turns a value that does not fit into null.
