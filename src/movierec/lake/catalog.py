@@ -53,8 +53,8 @@ class Loaded:
 # Far above any film, and within the column's type.
 _MAX_RUNTIME_MINUTES: Final = 100_000
 
-# A longest title has some 200 characters; a request for many ids must fit a server's URL.
-_LONGEST_MOVIE_ID: Final = 1000
+LONGEST_MOVIE_ID: Final = 1000
+"""In characters: the longest titles have 200, and an id must fit a request's first line."""
 
 _COUNT: Final = catalog_fields.whole(0, 2**63 - 1)
 _RUNTIME: Final = catalog_fields.whole(0, _MAX_RUNTIME_MINUTES)
@@ -134,7 +134,8 @@ def _object(line: Line) -> Mapping[str, Any]:
 
 def says_not_found(found: Mapping[str, Any]) -> bool:
     """Return whether an object is the site's answer for an id that it does not know."""
-    return str(found.get("message", "")).endswith(" not found")
+    said = (str(found.get(name, "")) for name in ("message", "error", "detail"))
+    return any(text.lower().rstrip(". ").endswith("not found") for text in said)
 
 
 def _movie(found: Mapping[str, Any]) -> _Row:
@@ -183,7 +184,7 @@ def _known[T](found: T | None) -> T:
 
 def _movie_id(value: Any) -> str | None:  # noqa: ANN401  any JSON value
     """Return an id that fits a log line: printable ASCII without blank , / =."""
-    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_MOVIE_ID:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_MOVIE_ID:
         return None
     fits = all("!" <= c <= "~" for c in value) and set(",/=").isdisjoint(value)
     return value if fits else None

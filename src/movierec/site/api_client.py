@@ -86,13 +86,15 @@ class SiteClient:
         flying = 0
         while flying or not plan.finished:
             now_s = time.monotonic()
+            left_s = until_s - now_s
+            if left_s <= 0:
+                return
             while flying < plan.width and (group := plan.next(now_s)):
                 self._send(kind, group, until_s, replies)
                 flying += 1
             full = plan.finished or flying >= plan.width
             wait_s = math.inf if full else plan.wait_s(now_s)
-            left_s = until_s - now_s
-            if left_s <= 0 or (not flying and wait_s > left_s):
+            if not flying and wait_s > left_s:
                 return
             wait_s = min(wait_s, left_s)
             try:
@@ -109,14 +111,14 @@ class SiteClient:
     def fetch(self, *, movies: Iterable[str], users: Iterable[int], within_s: float) -> Fetched:
         """Return what the site says of these ids before the deadline; it raises UsageError alone.
 
-        Users come first: they are few, and a bulk answers for them.
+        Movies come first: lines of the log wait for them, and for no user.
         """
         until_s = time.monotonic() + within_s
         answers: list[Answer] = []
         failure = ""
         asked: tuple[tuple[Kind, Iterable[str]], ...] = (
-            ("user", map(str, users)),
             ("movie", movies),
+            ("user", map(str, users)),
         )
         try:
             for kind, ids in asked:

@@ -101,27 +101,29 @@ def read(reply: Reply, *, asked: int, now: datetime) -> Meaning:
     found = _objects(reply.body, asked)
     if found is not None:
         return Objects(found)
-    return Refused() if asked > 1 else Fault("the answer is no JSON object")
+    return Refused() if asked > 1 else Fault("the answer is no JSON object with an id")
 
 
 def _objects(body: bytes, asked: int) -> tuple[Mapping[str, Any], ...] | None:
-    """Return the objects of a body, those that say "not found" left out; None if it has none.
+    """Return the objects of a body, those that say "not found" left out.
 
-    Several are a list, a list in an object, or an object with one for each id.
+    Several are a list, a list in an object, or an object with one for each id. None if there is
+    anything else, such as an error in an object of its own: it says nothing of any id.
     """
     try:
         found = catalog_fields.decode(body)
     except ValueError:
         return None
     if isinstance(found, Mapping) and asked == 1 and not _is_nested(found):
-        return () if says_not_found(found) else (found,)
+        found = [found]
     if isinstance(found, Mapping):
         inside = list(found.values())
         found = inside[0] if len(inside) == 1 and isinstance(inside[0], list) else inside
     objects = [one for one in found if one is not None] if isinstance(found, list) else [found]
     if not all(isinstance(one, dict) for one in objects):
         return None
-    return tuple(one for one in objects if not says_not_found(one))
+    known = [one for one in objects if not says_not_found(one)]
+    return tuple(known) if all("id" in one or "user_id" in one for one in known) else None
 
 
 def _is_nested(found: Mapping[str, Any]) -> bool:

@@ -60,6 +60,8 @@ def test_several_objects_come_in_many_forms(body):
         (200, UNKNOWN | {"status": 404}),
         (200, FILM),
         (200, ["film+1+2001"]),
+        (200, [FILM, {"error": "rate limited"}]),
+        (200, {"error": "rate limited"}),
         (200, 7),
     ],
 )
@@ -68,13 +70,27 @@ def test_what_answers_for_none_of_several_ids_is_a_refusal(status, body):
 
 
 @pytest.mark.parametrize(
-    ("status", "body"), [(404, b"Not Found"), (404, UNKNOWN), (200, UNKNOWN), (400, b"?")]
+    ("status", "body"),
+    [
+        (404, b"Not Found"),
+        (404, UNKNOWN),
+        (200, UNKNOWN),
+        (200, {"error": "Movie not found."}),
+        (200, {"id": "x", "message": "movie not found"}),
+        (400, b"?"),
+    ],
 )
 def test_one_id_that_the_site_does_not_know(status, body):
     assert meaning(status, body) == Objects(())
 
 
-@pytest.mark.parametrize(("status", "body"), [(500, b"oops"), (502, b""), (503, b""), (200, b"hi")])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        *((500, b"oops"), (502, b""), (503, b"")),
+        *((200, b"hi"), (200, {}), (200, {"error": "rate limited"})),
+    ],
+)
 def test_what_may_pass_is_a_fault(status, body):
     assert isinstance(meaning(status, body), Fault)
 
