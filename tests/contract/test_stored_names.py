@@ -180,6 +180,7 @@ def test_values_in_columns_are_those_that_they_were():
     assert set(get_args(answers.Source)) == {"model", "popular", "fallback"}
     assert set(get_args(ranking.Source)) == {"model", "popular"}
     assert lake_schema.ADULT_UNKNOWN == -1
+    assert (lake_schema.AGE_UNKNOWN, lake_schema.RUNTIME_UNKNOWN) == (-1, 0)
     assert FILE_RETENTION == "delta.deletedFileRetentionDuration"
 
 
