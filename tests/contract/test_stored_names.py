@@ -135,8 +135,11 @@ COLUMNS = {
     "quarantine": "quarantined_date:date raw:bytes reason:text kafka_partition:int32 "
     "kafka_offset:int64 ingested_at:timestamp",
     "movies": "movie_id:text title:text runtime_minutes:int32 adult:int16 genres:texts "
-    "release_date:text loaded_at:timestamp",
-    "users": "user_id:int64 age:int16 gender:text occupation:text loaded_at:timestamp",
+    "release_date:text loaded_at:timestamp cost_usd:float64 imdb_id:text tmdb_id:int64 "
+    "vote_average:float64 vote_count:int64 popularity:float64 original_language:text "
+    "spoken_languages:texts keywords:texts overview:text other:text",
+    "users": "user_id:int64 age:int16 gender:text occupation:text loaded_at:timestamp "
+    "self_description_likes:text self_description_dislikes:text other:text",
 }
 
 PARTITIONED_BY = {
@@ -177,6 +180,7 @@ def test_values_in_columns_are_those_that_they_were():
     assert set(get_args(answers.Source)) == {"model", "popular", "fallback"}
     assert set(get_args(ranking.Source)) == {"model", "popular"}
     assert lake_schema.ADULT_UNKNOWN == -1
+    assert (lake_schema.AGE_UNKNOWN, lake_schema.RUNTIME_UNKNOWN) == (-1, 0)
     assert FILE_RETENTION == "delta.deletedFileRetentionDuration"
 
 
