@@ -13,6 +13,8 @@ from movierec.aws.cloudwatch_metrics import CloudWatchSink
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lake_catalog import LakeCatalog
 from movierec.lake.log_lines import Limits
+from movierec.model.rating_scale import RatingScale
+from movierec.model.user_id import max_user_id
 from movierec.runtime import entrypoint
 from movierec.runtime.clock import SystemClock
 
@@ -68,12 +70,8 @@ def _publish(meter: Meter, every_s: float, stop: threading.Event) -> None:
 
 
 def _limits(env: Mapping[str, str]) -> Limits:
-    usual = Limits()
-    return Limits(
-        settings.whole_number(env, settings.MAX_USER_ID, usual.max_user_id),
-        settings.whole_number(env, settings.MIN_RATING, usual.min_rating),
-        settings.whole_number(env, settings.MAX_RATING, usual.max_rating),
-    )
+    scale = RatingScale.from_env(env)
+    return Limits(max_user_id(env), scale.lowest, scale.highest)
 
 
 def _arguments() -> argparse.ArgumentParser:

@@ -51,7 +51,8 @@ from movierec.metrics import (
     Metric,
     quality_dimensions,
 )
-from movierec.model import artifact, sealed_folder
+from movierec.model import artifact, rating_scale, sealed_folder
+from movierec.model.rating_scale import RatingScale
 from movierec.ports import Clock, ObjectStore
 from movierec.releases import sequential_test
 from movierec.releases.evaluation import Evaluation, judge, trials_key
@@ -71,6 +72,7 @@ class Dependencies:
     policy: Policy
     logger: Logger
     metrics: EphemeralMetrics
+    scale: RatingScale = rating_scale.NATIVE
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -83,6 +85,7 @@ class Dependencies:
             logger=Logger(service=SERVICE),
             # Without a service: Powertools would add it to every set of dimensions.
             metrics=EphemeralMetrics(service="", namespace=NAMESPACE),
+            scale=RatingScale.from_env(env),
         )
 
 
@@ -95,7 +98,9 @@ def evaluate_online(event: Mapping[str, Any], deps: Dependencies) -> dict[str, A
     until = lake_window.watermark(deps.lake, versions, now)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions, "until": until})
     since = request.since(now)
-    window = Window(since, until, deps.policy.horizon_s) if until and until > since else None
+    window = (
+        Window(since, until, deps.policy.horizon_s, deps.scale) if until and until > since else None
+    )
     found = _find(request, deps, versions, window) if window else _NOTHING
     evaluation = Evaluation(
         release_id=request.release.release_id if request.release else None,

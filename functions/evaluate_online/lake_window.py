@@ -23,7 +23,8 @@ from movierec.lake.ports import LakeReader
 from movierec.lake.queries import Array, columns, present_versions
 from movierec.lake.schema import EVENTS, MOVIES, SERVED
 from movierec.lake.served import microseconds
-from movierec.model import dataset
+from movierec.model import dataset, rating_scale
+from movierec.model.rating_scale import RatingScale
 
 Versions = Mapping[str, int]
 
@@ -47,6 +48,7 @@ class Window:
     since: datetime
     until: datetime
     horizon_s: float
+    scale: RatingScale = rating_scale.NATIVE
 
     def fill(self) -> dict[str, str]:
         """Return the values for every query's placeholders."""
@@ -85,6 +87,7 @@ class SiteView:
     answers: Mapping[int, int]
     """Recommendation requests by status."""
     average_rating: float | None
+    """On the scale 1 to 5."""
     lines: int
     """Number of watch and rating lines."""
 
@@ -125,9 +128,10 @@ def read_site(lake: LakeReader, versions: Versions, window: Window) -> SiteView:
     asked = found["kind"] == "recommend"
     by_status = zip(found["status"][asked].tolist(), found["lines"][asked].tolist(), strict=True)
     rated = int(found["rated"].sum())
+    stars = np.array([found["stars"].sum()]) / max(rated, 1)
     return SiteView(
         answers=dict(by_status),
-        average_rating=float(found["stars"].sum()) / rated if rated else None,
+        average_rating=float(window.scale.native(stars)[0]) if rated else None,
         lines=int(found["lines"][~asked].sum()),
     )
 
@@ -158,7 +162,7 @@ def read_evidence(
         rows=rows,
         movies=movies,
         viewings=viewings,
-        ratings=pd.DataFrame(ratings),
+        ratings=pd.DataFrame(ratings).assign(rating=window.scale.native(ratings["rating"])),
         known=quality_metrics.Movies(
             in_catalog=np.array([movie in catalog for movie in book.movie_ids], np.bool_),
             catalog_size=len(catalog),

@@ -61,7 +61,10 @@ VACUUM_RETENTION_HOURS: Final = "MOVIEREC_VACUUM_RETENTION_HOURS"
 
 MIN_RATING: Final = "MOVIEREC_MIN_RATING"
 MAX_RATING: Final = "MOVIEREC_MAX_RATING"
-"""The ends of the site's rating scale."""
+"""The ends of the site's rating scale, 1 and 5 if unset."""
+
+EARLIEST_EVENT_TIME: Final = "MOVIEREC_EARLIEST_EVENT_TIME"
+"""The earliest day or time (UTC) that an event can be of; 2000-01-01 if unset."""
 
 LISTEN: Final = "MOVIEREC_LISTEN"
 """Address that the proxy listens on: 127.0.0.1, or 0.0.0.0 to serve other machines."""

@@ -106,7 +106,7 @@ def _rows_of_model(manifest: Facts) -> Iterator[tuple[str, str]]:
 def _rows_of_dataset(manifest: Facts) -> Iterator[tuple[str, str]]:
     lake = manifest.get("lake", {})
     yield "id", str(manifest.get("dataset_id"))
-    yield "code", str(manifest.get("code_version"))
+    yield "code", f"{manifest.get('code_version')}, builder {manifest.get('builder_format', 1)}"
     yield "parameters", _listed(manifest.get("parameters", {}))
     yield "counts", _listed(manifest.get("counts", {}))
     yield "rows", _listed(rows_by_kind(manifest))
