@@ -62,6 +62,7 @@ def _rows(overview: Overview) -> dict[str, Any]:
         "by_kind": by_kind,
         "by_day": by_day,
         "at_impossible_times": total - int(plausible["n"].sum()),
+        "on_assumed_clock": int(overview.assumed["n"][0]),
     }
 
 
@@ -123,6 +124,7 @@ def _movies(evidence: Evidence, dataset: Dataset, catalog: Catalog) -> dict[str,
 def _warnings(report: Mapping[str, Any]) -> list[str]:
     quarantine, users, movies = report["quarantine"], report["users"], report["movies"]
     impossible, past_groups = report["rows"]["at_impossible_times"], users["past_groups"]
+    assumed = report["rows"]["on_assumed_clock"]
     checks = {
         f"{quarantine['share']:.1%} of all lines are in quarantine, more than"
         f" {_QUARANTINE_LIMIT:.0%}: check the reasons": quarantine["share"] > _QUARANTINE_LIMIT,
@@ -136,6 +138,8 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
         ),
         f"{impossible:,} events are of impossible times and were left out: the clock of the site"
         f" was wrong, or {settings.EARLIEST_EVENT_TIME} is too late": impossible > 0,
+        f"{assumed:,} events are on an assumed clock: set the site's time zone and read them again"
+        " with `movierec ingest replay`": assumed > 0,
         f"{past_groups:,} users have ids above {segments.LARGEST_USER_ID:,}: age and gender of"
         " those are not used": past_groups > 0,
     }

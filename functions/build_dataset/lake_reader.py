@@ -16,7 +16,7 @@ from movierec.errors import DatasetError
 from movierec.lake import plausible_times
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
-from movierec.lake.queries import columns, present_versions
+from movierec.lake.queries import ASSUMED_CLOCK, columns, present_versions
 from movierec.lake.schema import EVENTS, MOVIES, QUARANTINE, USERS
 from movierec.model import segments
 from movierec.model.dataset import Evidence, Rated, Watched
@@ -37,6 +37,8 @@ class Overview:
     """rating, n."""
     answers: Mapping[str, Array]
     """status, n: of recommendation requests."""
+    assumed: Mapping[str, Array]
+    """n: of events on an assumed clock."""
     quarantine: Mapping[str, Array]
     """reason, n; empty without the table."""
     plausible: PlausibleTimes = plausible_times.DEFAULT
@@ -122,6 +124,7 @@ def read_overview(
         offsets=columns(lake, _OFFSETS.format_map(fill), events),
         ratings=columns(lake, _RATINGS.format_map(fill), events),
         answers=columns(lake, _ANSWERS.format_map(fill), events),
+        assumed=columns(lake, _ASSUMED.format_map(fill), events),
         quarantine=columns(lake, _QUARANTINED, quarantine) if quarantine else {},
         plausible=plausible,
     )
@@ -233,5 +236,7 @@ _ANSWERS: Final = """
 select status, count(*) n from events
 where kind = 'recommend' and status is not null {since} group by 1 order by 1
 """
+
+_ASSUMED: Final = f"select count(*) n from events where {ASSUMED_CLOCK} {{since}}"  # noqa: S608  ours
 
 _QUARANTINED: Final = "select reason, count(*) n from quarantine group by 1 order by 2 desc, 1"

@@ -8,6 +8,8 @@ window and publishes the metrics. Event, in a release, at every evaluation tick:
      "weights": [["2026-11-20T10:16:00Z", 5.0], ["2026-11-20T10:46:00Z", 25.0]],
      "policy": {...}}
 
+An evaluation whose lists meet no line of the site gives no verdict; `refused` says why.
+
 `weights` is the history of the canary's percent of requests; `policy` is the release's, the
 function's own by default. The answer is `movierec.releases.evaluation`'s Evaluation as JSON; in a
 release it includes the verdict on the canary. The trials are stored under
@@ -28,7 +30,7 @@ import numpy as np
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from functions.evaluate_online import lake_window, outcomes, quality_metrics
+from functions.evaluate_online import lake_window, outcomes, quality_metrics, unmet_lists
 from functions.evaluate_online.evaluation_event import Release, Request
 from functions.evaluate_online.lake_window import Window
 from functions.evaluate_online.outcomes import Served, TrialSet
@@ -111,7 +113,7 @@ def evaluate_online(event: Mapping[str, Any], deps: Dependencies) -> dict[str, A
         overall=found.overall | _model_age(found.serving, now, deps.logger),
     )
     if request.release:
-        evaluation = _judge(evaluation, request.release, found.trial_set, deps)
+        evaluation = _judge(evaluation, request.release, found, deps)
     _report_metrics(deps, evaluation)
     return evaluation.to_json()
 
@@ -124,9 +126,11 @@ class _Found:
     overall: dict[str, Any]
     trial_set: TrialSet
     serving: str | None
+    met_lines: bool
+    """Whether a user of a list watched or rated anything within its horizon."""
 
 
-_NOTHING: Final = _Found({}, {}, outcomes.NO_TRIALS, None)
+_NOTHING: Final = _Found({}, {}, outcomes.NO_TRIALS, None, met_lines=False)
 
 
 def _find(
@@ -159,6 +163,7 @@ def _find(
         overall=quality_metrics.measure(judged, hit[finished], met, evidence.known) | overall,
         trial_set=trial_set,
         serving=quality_metrics.serving_model(served),
+        met_lines=len(met) > 0,
     )
 
 
@@ -172,9 +177,24 @@ def _model_age(model: str | None, now: datetime, logger: Logger) -> dict[str, fl
 
 
 def _judge(
-    evaluation: Evaluation, release: Release, trial_set: TrialSet, deps: Dependencies
+    evaluation: Evaluation, release: Release, found: _Found, deps: Dependencies
 ) -> Evaluation:
-    """Store the trials, then judge them, so that every verdict can be replayed."""
+    """Store the trials, then judge them, so that every verdict can be replayed.
+
+    Trials of lists that meet no line of the site mean nothing: those are refused.
+    """
+    if not found.met_lines:
+        refused = unmet_lists.refusal(
+            deps.lake,
+            evaluation.lake_versions,
+            release.since,
+            evaluation.at,
+            deps.policy.horizon_s,
+        )
+        if refused:
+            deps.logger.warning("evaluation_refused", extra={"reason": refused})
+            return replace(evaluation, refused=refused)
+    trial_set = found.trial_set
     body, key = (
         sequential_test.pack(trial_set.trials),
         trials_key(release.release_id, evaluation.at),

@@ -330,6 +330,21 @@ def test_sums_are_those_of_each_user_whatever_the_ids(lake, batch_events):
     assert pairs(found, found.rated, "ratings") == rated
 
 
+def test_events_on_an_assumed_clock_are_counted(lake, filled, deps):
+    clean = manifest(deps, handler.build_dataset({}, deps))
+    assert clean["quality"]["rows"]["on_assumed_clock"] == 0
+    more = [
+        {**row, "time_basis": basis}
+        for basis in ("assumed", "zone")
+        for row in events(30, seed=3, first_offset=750)
+    ]
+    lake.append("events", batches(more), transactions={})
+    answer = handler.build_dataset({}, deps)
+    rows = manifest(deps, answer)["quality"]["rows"]
+    assert (rows["all"], rows["on_assumed_clock"]) == (len(filled) + 60, 30)
+    assert any(text.startswith("30 events are on an assumed clock") for text in answer["warnings"])
+
+
 def test_users_past_the_array_of_groups_are_named_in_the_report(lake, deps):
     rows = [{**row, "user_id": row["user_id"] + 400_000_000_000_000} for row in events()]
     lake.append("events", batches(rows), transactions={})

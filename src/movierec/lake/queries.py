@@ -1,7 +1,7 @@
 """Queries that every reader of the lake needs: present versions, and columns of a result."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy.typing as npt
 
@@ -10,6 +10,9 @@ from movierec.lake.ports import LakeReader
 from movierec.lake.schema import Table
 
 Array = npt.NDArray[Any]
+
+ASSUMED_CLOCK: Final = "coalesce(time_basis = 'assumed', false)"
+"""The condition, in SQL, of events whose time is of a clock that nobody knows."""
 
 
 def present_versions(lake: LakeReader, tables: Iterable[Table]) -> dict[str, int]:

@@ -66,7 +66,9 @@ def _rows_of_site(event: Facts) -> tuple[tuple[str, str], ...]:
 
 def _line(event: Facts) -> str:
     """Return the line that the site wrote, whose times have no zone."""
-    return log_lines.dump({**event, "event_time": utc(event["event_time"]).replace(tzinfo=None)})
+    line = log_lines.dump({**event, "event_time": utc(event["event_time"]).replace(tzinfo=None)})
+    time, comma, rest = line.partition(",")
+    return (event.get("site_time") or time) + comma + rest
 
 
 def _offset(event: Facts) -> str:
