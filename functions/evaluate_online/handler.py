@@ -8,7 +8,8 @@ window and publishes the metrics. Event, in a release, at every evaluation tick:
      "weights": [["2026-11-20T10:16:00Z", 5.0], ["2026-11-20T10:46:00Z", 25.0]],
      "policy": {...}}
 
-An evaluation whose lists meet no line of the site gives no verdict; `refused` says why.
+An evaluation whose lists meet no line of the site gives no verdict, nor metrics of what users did;
+`refused` says why.
 
 `weights` is the history of the canary's percent of requests; `policy` is the release's, the
 function's own by default. The answer is `movierec.releases.evaluation`'s Evaluation as JSON; in a
@@ -47,6 +48,7 @@ from movierec.metrics import (
     AVERAGE_RATING,
     MODEL_AGE,
     NAMESPACE,
+    OUTCOME_METRICS,
     OVERALL_METRICS,
     QUALITY_METRICS,
     VERDICT_METRICS,
@@ -111,9 +113,10 @@ def evaluate_online(event: Mapping[str, Any], deps: Dependencies) -> dict[str, A
         lake_versions=versions,
         versions=found.versions,
         overall=found.overall | _model_age(found.serving, now, deps.logger),
+        refused=None if found.met_lines else _refusal(since, now, versions, deps),
     )
-    if request.release:
-        evaluation = _judge(evaluation, request.release, found, deps)
+    if request.release and not evaluation.refused:
+        evaluation = _judge(evaluation, request.release, found.trial_set, deps)
     _report_metrics(deps, evaluation)
     return evaluation.to_json()
 
@@ -176,25 +179,20 @@ def _model_age(model: str | None, now: datetime, logger: Logger) -> dict[str, fl
     return {MODEL_AGE.name: days}
 
 
-def _judge(
-    evaluation: Evaluation, release: Release, found: _Found, deps: Dependencies
-) -> Evaluation:
-    """Store the trials, then judge them, so that every verdict can be replayed.
+def _refusal(
+    since: datetime, now: datetime, versions: Mapping[str, int], deps: Dependencies
+) -> str | None:
+    """Return why outcomes of the lists since then mean nothing, None if they do."""
+    reason = unmet_lists.refusal(deps.lake, versions, since, now, deps.policy.horizon_s)
+    if reason:
+        deps.logger.warning("evaluation_refused", extra={"reason": reason})
+    return reason or None
 
-    Trials of lists that meet no line of the site mean nothing: those are refused.
-    """
-    if not found.met_lines:
-        refused = unmet_lists.refusal(
-            deps.lake,
-            evaluation.lake_versions,
-            release.since,
-            evaluation.at,
-            deps.policy.horizon_s,
-        )
-        if refused:
-            deps.logger.warning("evaluation_refused", extra={"reason": refused})
-            return replace(evaluation, refused=refused)
-    trial_set = found.trial_set
+
+def _judge(
+    evaluation: Evaluation, release: Release, trial_set: TrialSet, deps: Dependencies
+) -> Evaluation:
+    """Store the trials, then judge them, so that every verdict can be replayed."""
     body, key = (
         sequential_test.pack(trial_set.trials),
         trials_key(release.release_id, evaluation.at),
@@ -212,15 +210,21 @@ def _judge(
 def _report_metrics(deps: Dependencies, evaluation: Evaluation) -> None:
     """Log the evaluation and publish its metrics, without the overall ones in a release.
 
-    Those would be of the release's window, mixed with the last day's in the same alarm.
+    Those would be of the release's window, mixed with the last day's in the same alarm. Outcomes
+    of a refused evaluation are left out: nobody knows what users did.
     """
+    left_out = OUTCOME_METRICS if evaluation.refused else ()
+    of_versions, overall = (
+        tuple(metric for metric in metrics if metric not in left_out)
+        for metrics in (QUALITY_METRICS, OVERALL_METRICS)
+    )
     deps.logger.info("evaluated", extra={"evaluation": evaluation.to_json()})
     for found in evaluation.versions.values():
         # Without a model version they would be taken for the overall metrics.
         if found["model_version"]:
-            _publish(deps.metrics, QUALITY_METRICS, found, found["model_version"])
+            _publish(deps.metrics, of_versions, found, found["model_version"])
     if evaluation.release_id is None:
-        _publish(deps.metrics, OVERALL_METRICS, evaluation.overall, None)
+        _publish(deps.metrics, overall, evaluation.overall, None)
     else:
         values = (evaluation.difference, evaluation.lower, evaluation.upper)
         named = {m.name: v for m, v in zip(VERDICT_METRICS, values, strict=True)}

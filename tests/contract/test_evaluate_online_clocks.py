@@ -1,5 +1,6 @@
 """Lists of a site with another clock or scale, with large ids or impossible times in its lake."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -68,6 +69,20 @@ def test_lists_that_meet_no_line_of_a_site_four_hours_behind_are_refused(site, d
         " 2026-11-20 23:50:30 and 2026-11-21 00:10:00 UTC: clocks? topic? see `movierec status`"
     )
     assert sentence(found.to_json()).startswith("not evaluated: no line of the site")
+
+
+def test_no_hit_rate_is_published_of_lists_that_meet_no_line(site, deps, capsys):
+    act(site, behind_s=14_400)
+    found = evaluate(deps, {"window_s": 3600 * 24})
+    assert found.refused
+    printed = [json.loads(text) for text in capsys.readouterr().out.splitlines() if "_aws" in text]
+    published = {
+        metric["Name"]
+        for record in printed
+        for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    }
+    assert "Availability" in published
+    assert published.isdisjoint({"HitRate", "WatchFraction", "MeanRating", "Score"})
 
 
 def test_lists_whose_lines_never_came_are_refused(site, deps):

@@ -192,15 +192,12 @@ def _pair(evidence: Evidence, scale: RatingScale) -> _Pairs:
     watched, rated = evidence.watched, evidence.rated
     users = np.concatenate((watched.user_ids, rated.user_ids))
     movies = np.concatenate((watched.movies, rated.movies))
-    # A user's place among the ids: the ids themselves, times the movies, overflow from 3.4e14 on.
-    places = np.searchsorted(np.unique(users), users)
-    keys = places.astype(np.int64) * max(len(evidence.movie_ids), 1) + movies
-    del places
-    order = np.argsort(keys, kind="stable")
-    first = np.diff(keys[order], prepend=-1) != 0
-    slots = np.empty(len(keys), np.int64)
+    # By two keys: their product, of ids from 3.4e14 on, overflows.
+    order = np.lexsort((movies, users))
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (np.diff(users[order]) != 0) | (np.diff(movies[order]) != 0)
+    slots = np.empty(len(order), np.int64)
     slots[order] = np.cumsum(first) - 1
-    del keys
     n, split_at = int(first.sum()), len(watched.user_ids)
     minutes = np.full(n, -1, np.int32)
     ratings = np.zeros(n, np.int8 if scale.is_native else np.float32)
