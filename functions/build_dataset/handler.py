@@ -78,7 +78,7 @@ class Dependencies:
         site = {
             "site_min_rating": self.scale.lowest,
             "site_max_rating": self.scale.highest,
-            "earliest_event_time": self.plausible.text,
+            "earliest_event_time": self.plausible.earliest.isoformat(),
         }
         return Parameters.read({**site, **given})
 

@@ -217,7 +217,7 @@ def test_the_same_lake_version_gives_the_same_bytes_after_more_was_written(lake,
 IMPOSSIBLE = [
     datetime(1926, 11, 20, 10, 15, tzinfo=UTC),
     datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC),
-    datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC),
+    datetime(1999, 12, 30, 23, 59, 59, tzinfo=UTC),
     datetime(2106, 2, 7, 6, 28, 16, tzinfo=UTC),
     datetime(2206, 11, 20, 10, 15, tzinfo=UTC),
     datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
@@ -270,10 +270,10 @@ def test_a_lake_with_events_of_impossible_times_gives_the_data_set_without_them(
 
 def test_the_earliest_plausible_time_is_a_setting(lake, filled, deps):
     lake.append("events", batches(impossible()), transactions={})
-    later = replace(deps, plausible=PlausibleTimes.parse("2026-11-21"))
+    later = replace(deps, plausible=PlausibleTimes.parse("2026-11-22"))
     answer = handler.build_dataset({}, later)
     facts = manifest(deps, answer)
-    assert facts["parameters"]["earliest_event_time"] == "2026-11-21"
+    assert facts["parameters"]["earliest_event_time"] == "2026-11-22"
     assert list(facts["quality"]["rows"]["by_day"]) == ["2026-11-21"]
     again = {
         "parameters": facts["parameters"],

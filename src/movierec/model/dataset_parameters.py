@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final, Self
 
 import numpy as np
@@ -30,7 +30,7 @@ class Parameters:
     site_min_rating: int = rating_scale.LOWEST
     site_max_rating: int = rating_scale.HIGHEST
     earliest_event_time: str = "2000-01-01"
-    """Leave out events before this day or time (UTC) as impossible."""
+    """Leave out events before this day as impossible."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for a value out of its range."""
@@ -41,7 +41,7 @@ class Parameters:
         require(self.max_rating <= np.iinfo(np.int8).max, "max_rating", self.max_rating, "1 to 127")
         self._require_scale()
         earliest = self.earliest_event_time
-        require(_is_time(earliest), "earliest_event_time", earliest, "a time like 2000-01-01")
+        require(_is_day(earliest), "earliest_event_time", earliest, "a day like 2000-01-01")
         for name in ("min_watched_share", "held_out_share"):
             value = getattr(self, name)
             require(0 < value < 1, name, value, "more than 0, less than 1")
@@ -85,14 +85,6 @@ class Parameters:
 
 
 _LATER: Final = ("site_min_rating", "site_max_rating", "earliest_event_time")
-
-
-def _is_time(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_day(text: str) -> bool:

@@ -44,7 +44,7 @@ def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
 _OF_SITE: Final = (settings.MIN_RATING, settings.MAX_RATING, settings.EARLIEST_EVENT_TIME)
 
 # What the user sets for the parts: where Kafka is, and what the site's lines may say.
-_PASSED_ON: Final = ("MOVIEREC_KAFKA_", settings.MAX_USER_ID, *_OF_SITE)
+_PASSED_ON: Final = ("MOVIEREC_KAFKA_", settings.MAX_USER_ID, settings.SITE_TIMEZONE, *_OF_SITE)
 
 
 def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[str, str]:
@@ -54,7 +54,11 @@ def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[
     given = {name: value for name, value in inherited.items() if name.startswith(_PASSED_ON)}
     local = {
         name: f"http://{loopback_ports.HOST}:{ports[port]}"
-        for name, port in ((settings.PROXY_URL, "proxy"), (settings.SITE_URL, "site"))
+        for name, port in (
+            (settings.PROXY_URL, loopback_ports.PROXY),
+            (settings.SITE_URL, loopback_ports.SITE),
+            (settings.INGEST_URL, loopback_ports.INGEST),
+        )
     }
     return {
         **child_environment.emulated_aws(emulator.endpoint_url(ports[loopback_ports.EMULATOR])),
