@@ -16,6 +16,9 @@ from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lake_catalog import LakeCatalog
 from movierec.lake import queries, site_clock
 from movierec.lake.log_lines import Limits
+from movierec.lake.plausible_times import PlausibleTimes
+from movierec.model.rating_scale import RatingScale
+from movierec.model.user_id import max_user_id
 from movierec.runtime import entrypoint
 from movierec.runtime.clock import SystemClock
 
@@ -93,13 +96,9 @@ def _publish(meter: Meter, every_s: float, stop: threading.Event) -> None:
 
 
 def _limits(env: Mapping[str, str]) -> Limits:
-    usual = Limits()
-    return Limits(
-        settings.whole_number(env, settings.MAX_USER_ID, usual.max_user_id),
-        settings.whole_number(env, settings.MIN_RATING, usual.min_rating),
-        settings.whole_number(env, settings.MAX_RATING, usual.max_rating),
-        settings.day(env, settings.EARLIEST_EVENT_TIME, usual.earliest),
-    )
+    scale = RatingScale.from_env(env)
+    earliest = PlausibleTimes.from_env(env).earliest
+    return Limits(max_user_id(env), scale.lowest, scale.highest, earliest)
 
 
 def _arguments() -> argparse.ArgumentParser:

@@ -21,7 +21,7 @@ from movierec.lake import log_lines
 from movierec.lake import schema as lake_schema
 from movierec.lake.maintenance import FILE_RETENTION
 from movierec.lake.served import Served
-from movierec.model import artifact, dataset, ranking, sealed_folder
+from movierec.model import artifact, dataset, dataset_parameters, ranking, sealed_folder
 from movierec.releases import evaluation, notifications, state_machine
 from movierec.releases import log as release_log
 from movierec.releases.evaluation import Evaluation
@@ -94,8 +94,8 @@ JSON_FIELDS = {
     "horizon_s settle_s on_busy",
     Evaluation: "release_id at until lake_versions versions overall trials hits mixed_windows "
     "difference lower upper verdict trials_key trials_sha256",
-    dataset.Parameters: "since min_positive_rating max_rating min_watched_share min_movie_users "
-    "held_out_share min_users min_interactions",
+    dataset_parameters.Parameters: "since min_positive_rating max_rating min_watched_share "
+    "min_movie_users held_out_share min_users min_interactions",
     als.Parameters: "factors regularization alpha iterations seed",
     Served: "served_at_us recommendation_id user_id movie_ids model_version function_version "
     "source status latency_ms",
