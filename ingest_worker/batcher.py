@@ -1,6 +1,6 @@
 """Turn raw records into the rows of one flush."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,6 +15,7 @@ from ingest_worker.line_parser import Lines, Parsed, binary, parse
 from ingest_worker.line_rules import validate
 from movierec.lake.log_lines import Catalog, Limits, Reason
 from movierec.lake.schema import Columns, dates, select
+from movierec.lake.site_clock import Converted, FoundClock, SiteClock, TimeBasis
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +72,6 @@ def _without(rows: Columns, offsets: Mapping[int, Collection[int]]) -> Columns:
     return select(rows, keep)
 
 
-TimeColumns = Callable[[Ints, Ints], Columns]
-"""The time columns of events, from their times by the site's clock and their records' times.
-
-Both are microseconds since 1970, of n events.
-"""
-
-
-def site_time_is_utc(local_us: Ints, _recorded_us: Ints) -> Columns:
-    """Return the time columns of a site whose clock shows UTC."""
-    event_time = local_us.astype("datetime64[us]")
-    return {"event_time": event_time, "event_date": dates(event_time)}
-
-
 def prepare(
     topic: str,
     records: Mapping[int, Records],
@@ -92,11 +80,12 @@ def prepare(
     limits: Limits,
     catalog: Catalog | None,
     now: datetime,
-    time_columns: TimeColumns = site_time_is_utc,
+    clock: SiteClock | None = None,
 ) -> Batch:
     """Parse and validate the records of all partitions of a topic together.
 
-    `recent` has each partition's duplicate filter, which is updated.
+    `recent` has each partition's duplicate filter, which is updated; `clock` learns from the
+    events, and is a new one if None.
     """
     lines = {p: binary(records[p].lines) for p in sorted(records)}
     repeated = np.concatenate([recent[p].mark(records[p].offsets, lines[p]) for p in lines])
@@ -106,19 +95,10 @@ def prepare(
         offset=np.concatenate([records[p].offsets for p in lines]),
         recorded=_recorded(np.concatenate([records[p].written_ms for p in lines])),
     )
-    recorded_us = joined.recorded_or(now)
     parsed = parse(joined.lines).reject(repeated, Reason.DUPLICATE)
-    parsed = validate(parsed, limits, catalog, recorded_us)
+    parsed = validate(parsed, limits, catalog, joined.recorded_or(now))
     return Batch(
-        events=[
-            {
-                **rows.columns,
-                **time_columns(rows.local_us, recorded_us[rows.lines]),
-                **joined.origin(topic, rows.lines),
-            }
-            for rows in parsed.events
-            if len(rows.lines)
-        ],
+        events=_event_rows(parsed, topic, joined, clock or FoundClock()),
         quarantined=_quarantine_rows(parsed, topic, joined, now),
         last_offsets={p: int(records[p].offsets[-1]) for p in lines},
     )
@@ -159,6 +139,37 @@ def _recorded(written_ms: Ints) -> npt.NDArray[np.datetime64]:
 
 # The last of year 9999: a larger timestamp is junk, and must not overflow.
 _LAST_MS: Final = 253_402_300_799_999
+
+
+def _event_rows(parsed: Parsed, topic: str, joined: _Joined, clock: SiteClock) -> list[Columns]:
+    local_us = np.zeros(len(parsed.codes), np.int64)
+    recorded_us = joined.recorded.astype(np.int64)
+    for rows in parsed.events:
+        local_us[rows.lines] = rows.local_us
+    accepted = parsed.codes == 0
+    clock.observe(local_us[accepted], recorded_us[accepted])
+    return [
+        {
+            **rows.columns,
+            **_times(clock.convert(rows.local_us, recorded_us[rows.lines])),
+            **joined.origin(topic, rows.lines),
+        }
+        for rows in parsed.events
+        if len(rows.lines)
+    ]
+
+
+def _times(converted: Converted) -> Columns:
+    event_time = converted.utc_us.astype("datetime64[us]")
+    basis = np.zeros(len(event_time), np.int8)
+    for code, name in enumerate(TimeBasis):
+        basis[converted.basis == name] = code
+    return {
+        "event_time": event_time,
+        "event_date": dates(event_time),
+        "utc_offset_minutes": converted.offset_minutes,
+        "time_basis": pl.Series(map(str, TimeBasis)).gather(basis),
+    }
 
 
 def _quarantine_rows(parsed: Parsed, topic: str, joined: _Joined, now: datetime) -> Columns:

@@ -4,11 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ingest_worker.batcher import site_time_is_utc
 from ingest_worker.line_parser import parse
 from ingest_worker.line_rules import validate
 from movierec.lake.log_lines import Catalog, Limits, Reason, dump
-from movierec.lake.schema import as_rows
+from movierec.lake.schema import as_rows, dates
 
 REQUEST = "2022-11-14T12:23:14,1,recommendation request"
 CATALOG = Catalog({"gladiator+2000": 155, "61*+2001": 0, "you_+the+living+2007": 95})
@@ -21,7 +20,8 @@ def rows(*lines):
     """Return every event of the lines as dicts, in no particular order."""
     found = []
     for events in parse([line.encode() for line in lines]).events:
-        columns = {**events.columns, **site_time_is_utc(events.local_us, events.local_us)}
+        times = events.local_us.astype("datetime64[us]")
+        columns = {**events.columns, "event_time": times, "event_date": dates(times)}
         found += as_rows(
             {n: c.tolist() if isinstance(c, np.ndarray) else c for n, c in columns.items()}
         )
