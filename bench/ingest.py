@@ -20,6 +20,7 @@ from ingest_worker.batcher import Records, prepare
 from ingest_worker.duplicate_filter import RecentLines
 from ingest_worker.line_parser import parse
 from movierec.lake.log_lines import Catalog, Limits
+from movierec.lake.site_clock import FoundClock
 from simulator import history_format, history_generator, synthetic_world
 from simulator.history_generator import HistoryWindow
 from simulator.request_errors import Server
@@ -105,6 +106,7 @@ def _prepare(lines: Sequence[bytes], catalog: Catalog) -> object:
         limits=Limits(),
         catalog=catalog,
         now=datetime.now(UTC),
+        site_clock=FoundClock(),
     )
 
 

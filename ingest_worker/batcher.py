@@ -15,7 +15,7 @@ from ingest_worker.line_parser import Lines, Parsed, binary, parse
 from ingest_worker.line_rules import validate
 from movierec.lake.log_lines import Catalog, Limits, Reason
 from movierec.lake.schema import Columns, dates, select
-from movierec.lake.site_clock import Converted, FoundClock, SiteClock, TimeBasis
+from movierec.lake.site_clock import Converted, SiteClock, TimeBasis
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,13 @@ class Records:
     offsets: Ints
     lines: Lines
     written_ms: Ints
+
+    @property
+    def size_bytes(self) -> int:
+        """How much the lines hold."""
+        if isinstance(self.lines, pl.Series):
+            return int(self.lines.bin.size().sum())
+        return sum(map(len, self.lines))
 
     def after(self, offset: int) -> "Records":
         """Return the records past an offset."""
@@ -80,13 +87,14 @@ def prepare(
     limits: Limits,
     catalog: Catalog | None,
     now: datetime,
-    clock: SiteClock | None = None,
+    site_clock: SiteClock,
 ) -> Batch:
     """Parse and validate the records of all partitions of a topic together.
 
-    `recent` has each partition's duplicate filter, which is updated; `clock` learns from the
-    events, and is a new one if None.
+    `recent` has each partition's duplicate filter, and `site_clock` the site's; both learn.
     """
+    if not records:
+        return Batch([], {"reason": []}, {})
     lines = {p: binary(records[p].lines) for p in sorted(records)}
     repeated = np.concatenate([recent[p].mark(records[p].offsets, lines[p]) for p in lines])
     joined = _Joined(
@@ -95,13 +103,62 @@ def prepare(
         offset=np.concatenate([records[p].offsets for p in lines]),
         recorded=_recorded(np.concatenate([records[p].written_ms for p in lines])),
     )
+    recorded_us = joined.recorded.astype(np.int64)
     parsed = parse(joined.lines).reject(repeated, Reason.DUPLICATE)
     parsed = validate(parsed, limits, catalog, joined.recorded_or(now))
+    _observe(site_clock, parsed, recorded_us)
     return Batch(
-        events=_event_rows(parsed, topic, joined, clock or FoundClock()),
+        events=[
+            {
+                **rows.columns,
+                **_times(site_clock.convert(rows.local_us, recorded_us[rows.lines])),
+                **joined.origin(topic, rows.lines),
+            }
+            for rows in parsed.events
+            if len(rows.lines)
+        ],
         quarantined=_quarantine_rows(parsed, topic, joined, now),
         last_offsets={p: int(records[p].offsets[-1]) for p in lines},
     )
+
+
+def _observe(site_clock: SiteClock, parsed: Parsed, recorded_us: Ints) -> None:
+    """Have the clock learn from all good lines, whatever their kind."""
+    local_us = np.concatenate([rows.local_us for rows in parsed.events])
+    lines = np.concatenate([rows.lines for rows in parsed.events])
+    site_clock.observe(local_us, recorded_us[lines])
+
+
+def _times(converted: Converted) -> Columns:
+    event_time = converted.utc_us.astype("datetime64[us]")
+    basis = np.zeros(len(event_time), np.int8)
+    for code, name in enumerate(TimeBasis):
+        basis[converted.basis == name] = code
+    return {
+        "event_time": event_time,
+        "event_date": dates(event_time),
+        "utc_offset_minutes": converted.offset_minutes,
+        "time_basis": pl.Series(map(str, TimeBasis)).gather(basis),
+    }
+
+
+def expired_row(topic: str, partition: int, gap: tuple[int, int], now: datetime) -> Columns:
+    """Return the row of quarantine for lines that Kafka deleted before they were read.
+
+    `gap` is the first and the last of their offsets.
+    """
+    first, last = gap
+    said = f"offsets {first} to {last} of {topic}-{partition} were deleted before they were read"
+    ingested_at = np.array([_microseconds(now)])
+    return {
+        "quarantined_date": dates(ingested_at),
+        "raw": [said.encode()],
+        "reason": [str(Reason.OFFSETS_EXPIRED)],
+        "ingested_at": ingested_at,
+        "topic": [topic],
+        "kafka_partition": np.array([partition]),
+        "kafka_offset": np.array([first]),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,37 +196,6 @@ def _recorded(written_ms: Ints) -> npt.NDArray[np.datetime64]:
 
 # The last of year 9999: a larger timestamp is junk, and must not overflow.
 _LAST_MS: Final = 253_402_300_799_999
-
-
-def _event_rows(parsed: Parsed, topic: str, joined: _Joined, clock: SiteClock) -> list[Columns]:
-    local_us = np.zeros(len(parsed.codes), np.int64)
-    recorded_us = joined.recorded.astype(np.int64)
-    for rows in parsed.events:
-        local_us[rows.lines] = rows.local_us
-    accepted = parsed.codes == 0
-    clock.observe(local_us[accepted], recorded_us[accepted])
-    return [
-        {
-            **rows.columns,
-            **_times(clock.convert(rows.local_us, recorded_us[rows.lines])),
-            **joined.origin(topic, rows.lines),
-        }
-        for rows in parsed.events
-        if len(rows.lines)
-    ]
-
-
-def _times(converted: Converted) -> Columns:
-    event_time = converted.utc_us.astype("datetime64[us]")
-    basis = np.zeros(len(event_time), np.int8)
-    for code, name in enumerate(TimeBasis):
-        basis[converted.basis == name] = code
-    return {
-        "event_time": event_time,
-        "event_date": dates(event_time),
-        "utc_offset_minutes": converted.offset_minutes,
-        "time_basis": pl.Series(map(str, TimeBasis)).gather(basis),
-    }
 
 
 def _quarantine_rows(parsed: Parsed, topic: str, joined: _Joined, now: datetime) -> Columns:

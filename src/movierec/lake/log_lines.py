@@ -46,6 +46,8 @@ class Reason(StrEnum):
     RATING_OUT_OF_RANGE = "rating_out_of_range"
     MINUTE_OUT_OF_RANGE = "minute_out_of_range"
     UNKNOWN_MOVIE = "unknown_movie"
+    OFFSETS_EXPIRED = "offsets_expired"
+    """Of no line: Kafka deleted some before they were read."""
 
 
 @dataclass(frozen=True, slots=True)
