@@ -28,7 +28,8 @@ GRAMMAR = re.compile(
     rf"(GET /data/m/(?P<watched>{ID})/(?P<minute>0|[1-9]\d*)\.mpg"
     rf"|GET /rate/(?P<rated>{ID})=(?P<rating>[1-9]\d*)"
     rf"|recommendation request (?P<server>[^ ,]+), status "
-    rf"(200, result: (?P<ids>{ID}(, {ID})*)|0, result: (?P<error>.*)), (0|[1-9]\d*) ms)"
+    rf"(200, result: (?P<ids>{ID}(, {ID})*)|0, result: (?P<error>.*)), (0|[1-9]\d*) ms"
+    r"|GET /create_account)"
 )
 WORLD = synthetic_world.generate(60, 300, 5)
 RUNTIMES = WORLD.films.runtimes
@@ -53,7 +54,7 @@ def lines_of(seed, count=150):
 
 def is_event(line):
     """Return whether the independent grammar, with the catalog's ranges, takes the line."""
-    found = GRAMMAR.fullmatch(line)
+    found = GRAMMAR.fullmatch(line.strip(" "))
     if found is None or not 1 <= int(found["user"]) <= 1_000_000:
         return False
     try:
