@@ -65,13 +65,15 @@ def _without(rows: Columns, offsets: Mapping[int, Collection[int]]) -> Columns:
 
 
 def prepare(
+    topic: str,
     records: Mapping[int, Records],
     recent: Mapping[int, RecentLines],
+    *,
     limits: Limits,
     catalog: Catalog | None,
     now: datetime,
 ) -> Batch:
-    """Parse and validate the records of all partitions together.
+    """Parse and validate the records of all partitions of a topic together.
 
     `recent` has each partition's duplicate filter, which is updated.
     """
@@ -79,21 +81,23 @@ def prepare(
     lines = [line for p in partitions for line in records[p].lines]
     partition = np.repeat(partitions, [len(records[p].lines) for p in partitions]).astype(np.int64)
     offset = np.concatenate([records[p].offsets for p in partitions])
+    written_ms = np.concatenate([records[p].written_ms for p in partitions])
     repeated = np.concatenate(
         [recent[p].mark(records[p].offsets, records[p].lines) for p in partitions]
     )
     parsed = validate(reject(parse(lines), repeated, Reason.DUPLICATE), limits, catalog)
     return Batch(
-        events=_event_rows(parsed, partition, offset),
-        quarantined=_quarantine_rows(parsed, lines, partition, offset, now),
+        events=_event_rows(parsed, topic, partition, offset),
+        quarantined=_quarantine_rows(parsed, topic, lines, (partition, offset, written_ms), now),
         last_offsets={p: int(records[p].offsets[-1]) for p in partitions},
     )
 
 
-def _event_rows(parsed: Parsed, partition: Ints, offset: Ints) -> list[Columns]:
+def _event_rows(parsed: Parsed, topic: str, partition: Ints, offset: Ints) -> list[Columns]:
     return [
         {
             **rows.columns,
+            "topic": [topic] * len(rows.lines),
             "kafka_partition": partition[rows.lines],
             "kafka_offset": offset[rows.lines],
         }
@@ -103,15 +107,23 @@ def _event_rows(parsed: Parsed, partition: Ints, offset: Ints) -> list[Columns]:
 
 
 def _quarantine_rows(
-    parsed: Parsed, lines: Sequence[bytes], partition: Ints, offset: Ints, now: datetime
+    parsed: Parsed,
+    topic: str,
+    lines: Sequence[bytes],
+    places: tuple[Ints, Ints, Ints],
+    now: datetime,
 ) -> Columns:
     index = np.array(sorted(parsed.rejected), np.int64)
+    partition, offset, written_ms = (values[index] for values in places)
     ingested_at = np.full(len(index), np.datetime64(now.replace(tzinfo=None), "us"))
+    record_time = written_ms.astype("datetime64[ms]").astype("datetime64[us]")
     return {
         "quarantined_date": dates(ingested_at),
         "raw": [lines[i] for i in index.tolist()],
         "reason": [str(parsed.rejected[i]) for i in index.tolist()],
-        "kafka_partition": partition[index],
-        "kafka_offset": offset[index],
+        "kafka_partition": partition,
+        "kafka_offset": offset,
         "ingested_at": ingested_at,
+        "topic": [topic] * len(index),
+        "record_time": np.where(written_ms < 0, np.datetime64("NaT", "us"), record_time),
     }

@@ -208,7 +208,9 @@ class Worker:
         end = self._check_bounds(partition, name, in_events)
         already: frozenset[int] = frozenset()
         if in_quarantine > in_events:
-            already = self._lake.quarantined_offsets(partition, after=in_events)
+            already = self._lake.quarantined_offsets(
+                (self._source.topic, None), partition, after=in_events
+            )
         self._owned[partition] = _Partition(name, epoch, in_events, in_quarantine, already)
         now_ms = self._clock.now().timestamp() * 1000
         self._meter.resumed(partition, stored=in_events, end=end, now_ms=now_ms)
@@ -260,7 +262,14 @@ class Worker:
         self._pending_lines, self._first_pending_at = 0, None
         if pending:
             recent = {p: self._owned[p].recent for p in pending}
-            batch = prepare(pending, recent, self._limits, self._catalog(), self._clock.now())
+            batch = prepare(
+                self._source.topic,
+                pending,
+                recent,
+                limits=self._limits,
+                catalog=self._catalog(),
+                now=self._clock.now(),
+            )
             self._commit(batch.without({p: self._owned[p].quarantined for p in pending}))
 
     def _commit(self, batch: Batch) -> None:

@@ -50,6 +50,9 @@ TOPIC: Final = "MOVIEREC_TOPIC"
 
 DEFAULT_TOPIC: Final = "movielog1"
 
+SITE_TIMEZONE: Final = "MOVIEREC_SITE_TIMEZONE"
+"""IANA name of the zone that the site's clock shows; found from Kafka's timestamps if unset."""
+
 MAX_USER_ID: Final = "MOVIEREC_MAX_USER_ID"
 """The site's largest user id; a line with a larger one is quarantined."""
 

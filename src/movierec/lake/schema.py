@@ -5,8 +5,12 @@ This module only describes them; `movierec.aws.delta_lake` reads and writes them
 
 Rows travel as `Columns`: one sequence per column, all of one length. Numbers are numpy arrays
 (NaN is not null: a column that a batch lacks altogether is null for the batch), text is a list
-of str, bytes a list of bytes, times are numpy `datetime64[us]` in UTC, lists of text are lists
-of lists.
+of str, bytes a list of bytes, times are numpy `datetime64[us]` in UTC (NaT is null), lists of text
+are lists of lists.
+
+A table grows: a new column is written from then on, at the end of the columns here, and is null in
+the rows of before. Readers see every column at every version. Columns are never removed, renamed or
+given another type.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,6 +39,9 @@ class Table:
 
 _KAFKA: Final[dict[str, ColumnType]] = {"kafka_partition": "int32", "kafka_offset": "int64"}
 
+# Null in rows of before: then it was the topic of the setting.
+_TOPIC: Final[dict[str, ColumnType]] = {"topic": "text"}
+
 EVENTS: Final = Table(
     "events",
     {
@@ -51,6 +58,12 @@ EVENTS: Final = Table(
         "latency_ms": "int32",
         "server": "text",
         **_KAFKA,
+        **_TOPIC,
+        # The site's text of the time, and how `event_time` follows from it (`lake.site_clock`);
+        # null in rows of before: the text was taken as UTC.
+        "site_time": "text",
+        "utc_offset_minutes": "int16",
+        "time_basis": "text",
     },
     partition_by=("kind", "event_date"),
 )
@@ -68,6 +81,8 @@ SERVED: Final = Table(
         "source": "text",
         "status": "int16",
         "latency_ms": "float64",
+        # Versioned JSON: what else there is to say of this answer (`lake.served`).
+        "detail": "text",
     },
     partition_by=("served_date",),
 )
@@ -80,6 +95,9 @@ QUARANTINE: Final = Table(
         "reason": "text",
         **_KAFKA,
         "ingested_at": "timestamp",
+        **_TOPIC,
+        # Kafka's timestamp of the record; null without one.
+        "record_time": "timestamp",
     },
     partition_by=("quarantined_date",),
 )

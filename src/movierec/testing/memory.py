@@ -6,7 +6,7 @@ They are thread-safe.
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -228,12 +228,19 @@ class MemoryLake:
                 return {"": len(stored.rows)}
             return Counter(str(row[by]) for row in stored.rows)
 
-    def quarantined_offsets(self, partition: int, *, after: int) -> frozenset[int]:
+    def quarantined_offsets(
+        self, topics: Collection[str | None], partition: int, *, after: int
+    ) -> frozenset[int]:
         """Return the Kafka offsets of a partition's quarantined lines past an offset."""
         with self._lock:
             rows = self._read(QUARANTINE.name).rows
-            mine = (row["kafka_offset"] for row in rows if row["kafka_partition"] == partition)
-            return frozenset(offset for offset in mine if offset > after)
+            return frozenset(
+                row["kafka_offset"]
+                for row in rows
+                if row["topic"] in topics
+                and row["kafka_partition"] == partition
+                and row["kafka_offset"] > after
+            )
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return every row in commit order, as Python values; a null is None, times are aware."""

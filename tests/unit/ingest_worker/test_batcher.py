@@ -20,7 +20,14 @@ def batch_of(**lines_by_partition):
         for name, lines in lines_by_partition.items()
     }
     recent = {p: RecentLines() for p in records}
-    return prepare(records, recent, Limits(), Catalog({"gladiator+2000": 155}), NOW)
+    return prepare(
+        "movielog1",
+        records,
+        recent,
+        limits=Limits(),
+        catalog=Catalog({"gladiator+2000": 155}),
+        now=NOW,
+    )
 
 
 def test_rows_carry_the_partition_and_offset_they_came_from():
