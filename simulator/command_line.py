@@ -31,7 +31,6 @@ DEFAULT_SITE_PORT: Final = 8080
 _MAX_DAYS: Final = 3650
 _DAY_S: Final = 86_400
 
-_SITE_TIMEZONE: Final = "MOVIEREC_SITE_TIMEZONE"
 
 _EPILOG: Final = """\
 Without --backfill it answers the user and movie APIs, asks the proxy for recommendations and
@@ -173,7 +172,7 @@ def _add_log(group: argparse._ArgumentGroup) -> None:
     add("--ledger", type=Path, metavar="FILE", help="what was sent and answered, as JSON")
     add("--continue-ledger", action="store_true", help="add to the ledger in the file")
     add("--timezone", metavar="NAME",
-        help=f"IANA zone of the lines' local times, instead of {_SITE_TIMEZONE} (UTC)")  # fmt: skip
+        help=f"IANA zone of the lines, instead of {product.SITE_TIMEZONE} (UTC)")  # fmt: skip
     add("--clock-offset", type=_within(float, -1e6, 1e6), default=0.0, metavar="MINUTES",
         help="minutes that the site's clock is ahead; negative: behind (0)")  # fmt: skip
     add("--clock-drift", type=_within(float, -40_000, 40_000), default=0.0, metavar="SECONDS",
@@ -253,7 +252,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
 
 def _clock(given: argparse.Namespace, env: Mapping[str, str]) -> SiteClock:
     since_s = time.time() - (given.backfill or 0) * _DAY_S if given.clock_drift else 0
-    zone = given.timezone or env.get(_SITE_TIMEZONE) or UTC_CLOCK.zone
+    zone = given.timezone or env.get(product.SITE_TIMEZONE) or UTC_CLOCK.zone
     return SiteClock.checked(zone, round(given.clock_offset * 60), given.clock_drift, int(since_s))
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movierec.errors import UsageError
+from movierec.lake import site_clock
 from simulator import log_line_format
 from simulator.site_clock import SiteClock
 
@@ -47,6 +48,26 @@ def test_many_times_are_local_as_one_is(zone, times_s, ahead_s, drift_s):
 def test_a_wrong_clock_shows_the_local_time_of_another_moment(zone, time_s, ahead_s):
     wrong, right = SiteClock(zone, ahead_s), SiteClock(zone)
     assert wrong.local_ns(time_s * NANOS) == right.local_ns((time_s + ahead_s) * NANOS)
+
+
+@given(ZONES, st.integers(1_420_070_400, 2_145_916_799), st.integers(0, 20))
+def test_the_product_takes_each_local_time_for_the_moment_it_was_written(zone, time_s, delay_s):
+    """With the zone set; in the hour that autumn repeats the record's time decides."""
+    times_s = time_s + np.arange(0, 3 * 3600, 311)
+    local_us = SiteClock(zone).local_s(times_s) * 1_000_000
+    record_us = (times_s + delay_s) * 1_000_000
+    reader = site_clock.from_env({"MOVIEREC_SITE_TIMEZONE": zone})
+    assert (reader.convert(local_us, record_us).utc_us == times_s * 1_000_000).all()
+
+
+@given(st.integers(-48, 48), TIMES_S)
+def test_the_product_finds_the_offset_of_a_wrong_clock(quarters, time_s):
+    times_s = time_s + np.arange(400)
+    local_us = SiteClock(ahead_s=quarters * 900).local_s(times_s) * 1_000_000
+    reader = site_clock.from_env({})
+    reader.observe(local_us, times_s * 1_000_000 + 200_000)
+    assert reader.found is not None
+    assert reader.found.minutes == quarters * 15
 
 
 def test_the_hour_that_autumn_repeats_is_written_twice_and_springs_never():
