@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import MovierecError, UnavailableError
-from simulator import history_format, history_generator
+from simulator import history_format, history_generator, incomplete_documents
 from simulator.event_kinds import KINDS
 from simulator.history_generator import HistoryWindow
 from simulator.kafka_producer import BulkProducer, partition_of
@@ -49,7 +49,8 @@ class BackfillJob:
     """What to write where: at least `events` valid events within `window`.
 
     `films_added` came after the site opened and before the window; `accounts` are created in it,
-    and numbered from 0 on like all that were created before.
+    and numbered from 0 on like all that were created before; `incomplete` is the share of the
+    catalog's documents that are.
     """
 
     world: WorldSpec
@@ -66,6 +67,7 @@ class BackfillJob:
     clock: SiteClock = UTC_CLOCK
     films_added: int = 0
     accounts: range = range(0)
+    incomplete: float = 0.0
 
     @property
     def processes(self) -> int:
@@ -120,8 +122,9 @@ def prepare(job: BackfillJob, worker: int) -> Batch:
     if len(newcomers):
         signed_up = history_generator.generate_newcomers(world, newcomers, job.window, rng)
         past = history_generator.merge(past, signed_up)
+    runtimes = incomplete_documents.runtimes(world.films, job.incomplete)
     parser = ReferenceParser(
-        world.films.runtimes if job.check_catalog else None, job.max_user_id, job.window.scale
+        runtimes if job.check_catalog else None, job.max_user_id, job.window.scale
     )
     texts = history_format.texts(past, world, job.server, rng, job.clock)
     return apply_corruption(texts, past, corrupt(texts, job.rates, parser, rng))

@@ -228,6 +228,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
             scale,
             clock,
             given.new_accounts,
+            given.incomplete_share,
             max_user_id,
         )
         if wants_live
@@ -246,6 +247,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
         ledger=given.ledger,
         continue_ledger=given.continue_ledger,
         clock=clock,
+        incomplete=given.incomplete_share,
         growth=GrowthSpec(given.new_movies_per_day, given.new_accounts, given.site_state),
     )
 

@@ -11,7 +11,7 @@ import aiohttp
 import numpy as np
 
 from movierec.api_contract import RECOMMEND_PATH
-from simulator import log_line_format, request_errors, response_validation
+from simulator import incomplete_documents, log_line_format, request_errors, response_validation
 from simulator.event_kinds import Kind
 from simulator.history_generator import FIRST_VISIT_SHARE
 from simulator.message_sender import MessageSender
@@ -151,7 +151,8 @@ class LiveTraffic:
         films = self._world.films
         self._world = self._site.world
         if self._world.films is not films:
-            self._sender.use_catalog(self._world.films.runtimes)
+            known = incomplete_documents.runtimes(self._world.films, self._spec.incomplete)
+            self._sender.use_catalog(known)
 
     def _signed_up(self) -> int | None:
         """Let a user sign up, in the share of the visits that is set; return the new row."""

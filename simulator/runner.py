@@ -15,7 +15,7 @@ from movierec import settings as product
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
 from movierec.runtime.entrypoint import SIGNALLED, STOP_SIGNALS, async_stop_event
-from simulator import site_api
+from simulator import incomplete_documents, site_api
 from simulator.backfill import Backfill, BackfillJob
 from simulator.history_generator import LINES_A_SESSION, HistoryWindow
 from simulator.kafka_producer import LiveProducer, partition_of
@@ -124,6 +124,7 @@ def _job(
         clock=settings.clock,
         films_added=state.films_at(window.start_s, settings.growth.movies_per_day, end_s),
         accounts=range(before, before + created),
+        incomplete=settings.incomplete,
     )
 
 
@@ -169,10 +170,9 @@ def _live(
     options = _kafka(settings, env)
     partitions = topics.ensure(options, settings.topic, settings.partitions)
     producer = LiveProducer(options, settings.topic)
+    runtimes = incomplete_documents.runtimes(site.world.films, settings.incomplete)
     parser = ReferenceParser(
-        site.world.films.runtimes if settings.check_catalog else None,
-        settings.max_user_id,
-        settings.scale,
+        runtimes if settings.check_catalog else None, settings.max_user_id, settings.scale
     )
     # The world is seeded, the traffic is not: a second run must not repeat the first one's.
     rng = np.random.default_rng([settings.world.seed, int.from_bytes(os.urandom(8))])

@@ -49,6 +49,7 @@ class LiveSpec:
     clock: SiteClock = UTC_CLOCK
     new_accounts: float = 0.0
     """Share of the visits that are by users who sign up first."""
+    incomplete: float = 0.0
     max_user_id: int = synthetic_world.MAX_USERS
     """Nobody signs up beyond it: the reader would not take the lines."""
 
@@ -99,6 +100,8 @@ class Settings:
     ledger: Path | None
     continue_ledger: bool
     clock: SiteClock = UTC_CLOCK
+    incomplete: float = 0.0
+    """Share of the documents that are incomplete, whoever answers them."""
     growth: GrowthSpec = field(default_factory=GrowthSpec)
 
 

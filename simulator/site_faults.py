@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-
-from simulator.film_titles import UNKNOWN_YEAR
 
 ASKED_FOR: Final = ("/user/", "/movie/")
 """Paths that have faults; the exports have none."""
@@ -88,46 +86,3 @@ def middleware(faults: SiteFaults, rng: Random, now_s: Callable[[], float]) -> M
         return await handler(request)
 
     return handle
-
-
-_Document = dict[str, Any]
-
-
-def incomplete_movie(found: _Document, year: int, rng: Random) -> _Document:
-    """Return a movie's document with one field or more missing, empty or of another type."""
-
-    def no_genres() -> None:
-        del found["genres"]
-
-    def plain_genres() -> None:
-        found["genres"] = [genre["name"] for genre in found["genres"]]
-
-    def bare_year() -> None:
-        found["release_date"] = None if year == UNKNOWN_YEAR else str(year)
-
-    def boolean_adult() -> None:
-        found["adult"] = found["adult"] == "True"
-
-    def no_runtime() -> None:
-        found["runtime"] = None
-
-    genres = rng.choice((no_genres, plain_genres))
-    return _spoilt(found, (no_runtime, genres, bare_year, boolean_adult), rng)
-
-
-def incomplete_user(found: _Document, rng: Random) -> _Document:
-    """Return a user's document without occupation, with a lower-case gender, or both."""
-
-    def no_occupation() -> None:
-        del found["occupation"]
-
-    def lower_case() -> None:
-        found["gender"] = found["gender"].lower()
-
-    return _spoilt(found, (no_occupation, lower_case), rng)
-
-
-def _spoilt(found: _Document, possible: tuple[Callable[[], None], ...], rng: Random) -> _Document:
-    for spoil in rng.sample(possible, rng.randint(1, len(possible))):
-        spoil()
-    return found

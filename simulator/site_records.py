@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from simulator import license_costs, site_api_documents, site_faults
+from simulator import incomplete_documents, license_costs, site_api_documents
 from simulator.self_descriptions import Describer
 from simulator.site import Site
 
@@ -43,8 +43,7 @@ class SiteRecords:
         share = _NEWCOMERS_DESCRIBED if user_id > self.site.first_users else self._options.described
         if share:
             found |= self._description(index, share)
-        rng = self._incomplete(f"user {index}")
-        return found if rng is None else site_faults.incomplete_user(found, rng)
+        return incomplete_documents.user(found, index, self._options.incomplete)
 
     def _description(self, index: int, share: float) -> dict[str, str | None]:
         if self._describer is None:
@@ -67,17 +66,8 @@ class SiteRecords:
         found = site_api_documents.movie(world, index, tagline=self._options.tagline)
         if self._options.cost:
             found["cost"] = license_costs.usd_per_play(world, index)
-        rng = self._incomplete(f"movie {index}")
-        if rng is None:
-            return found
-        return site_faults.incomplete_movie(found, world.films.titles[index].year, rng)
-
-    def _incomplete(self, name: str) -> Random | None:
-        """Return a generator of the document's own when it is one of the incomplete ones."""
-        if not self._options.incomplete:
-            return None
-        rng = Random(name)
-        return rng if rng.random() < self._options.incomplete else None
+        year = world.films.titles[index].year
+        return incomplete_documents.movie(found, index, year, self._options.incomplete)
 
     def user_lines(self) -> Iterator[str]:
         """Yield each user's document as a line of JSON."""

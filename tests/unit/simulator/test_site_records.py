@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from simulator import license_costs
+from simulator import incomplete_documents, license_costs
 from simulator.film_catalog import LAST_YEAR
 from simulator.self_descriptions import GENRE_WORDS
 from simulator.site import Site
@@ -162,6 +162,13 @@ def test_incomplete_films_and_users_lack_something_and_are_so_each_time(small_wo
     people = users(Site(small_world), incomplete=1.0)
     assert any("occupation" not in user for user in people)
     assert {user["gender"] for user in people} == {"f", "m", "F", "M"}
+
+
+def test_lines_are_corrupted_for_a_reader_who_knows_the_runtimes_that_were_answered(small_world):
+    found = movies(Site(small_world), incomplete=0.5)
+    answered = {movie["id"]: movie["runtime"] or 0 for movie in found}
+    assert incomplete_documents.runtimes(small_world.films, 0.5) == answered
+    assert incomplete_documents.runtimes(small_world.films, 0.0) == small_world.films.runtimes
 
 
 def test_only_the_share_asked_for_is_incomplete(small_world):
