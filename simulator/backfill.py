@@ -29,10 +29,10 @@ from simulator.event_kinds import KINDS
 from simulator.history_generator import HistoryWindow
 from simulator.kafka_producer import BulkProducer, partition_of
 from simulator.line_corruption import CorruptedLine, Corruption, CorruptionRates, corrupt
+from simulator.local_clock import UTC_CLOCK, LocalClock
 from simulator.reference_parser import ReferenceParser
 from simulator.request_errors import Server
 from simulator.settings import WorldSpec
-from simulator.site_clock import UTC_CLOCK, SiteClock
 from simulator.traffic_ledger import Ledger
 from simulator.world_growth import GrowingWorld
 
@@ -64,7 +64,7 @@ class BackfillJob:
     topic: str
     partitions: int
     workers: int
-    clock: SiteClock = UTC_CLOCK
+    clock: LocalClock = UTC_CLOCK
     films_added: int = 0
     accounts: range = range(0)
     incomplete: float = 0.0

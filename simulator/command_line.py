@@ -10,7 +10,7 @@ from typing import Final
 from movierec import settings as product
 from movierec.errors import UsageError
 from simulator.line_corruption import CorruptionRates
-from simulator.rating_scale import RatingScale
+from simulator.local_clock import UTC_CLOCK, LocalClock
 from simulator.settings import (
     DEFAULT_EVENTS,
     DEFAULT_RATE,
@@ -21,8 +21,8 @@ from simulator.settings import (
     WorldSpec,
     server_of,
 )
-from simulator.site_clock import UTC_CLOCK, SiteClock
 from simulator.site_faults import SiteFaults, UnknownInBulk
+from simulator.star_scale import StarScale
 from simulator.synthetic_world import DEFAULT_FILMS, DEFAULT_USERS, MAX_USERS
 
 DEFAULT_PROXY: Final = "http://127.0.0.1:8082"
@@ -64,9 +64,9 @@ def _within(convert: Callable[[str], float], least: float, most: float) -> Calla
 _SHARE: Final = _within(float, 0, 1)
 
 
-def _scale(text: str) -> RatingScale:
+def _scale(text: str) -> StarScale:
     try:
-        return RatingScale.parse(text)
+        return StarScale.parse(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is no scale such as 1-10") from None
 
@@ -252,17 +252,17 @@ def parse(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
     )
 
 
-def _clock(given: argparse.Namespace, env: Mapping[str, str]) -> SiteClock:
+def _clock(given: argparse.Namespace, env: Mapping[str, str]) -> LocalClock:
     since_s = time.time() - (given.backfill or 0) * _DAY_S if given.clock_drift else 0
     zone = given.timezone or env.get(product.SITE_TIMEZONE) or UTC_CLOCK.zone
-    return SiteClock.checked(zone, round(given.clock_offset * 60), given.clock_drift, int(since_s))
+    return LocalClock.checked(zone, round(given.clock_offset * 60), given.clock_drift, int(since_s))
 
 
-def _reader_ranges(given: argparse.Namespace, env: Mapping[str, str]) -> tuple[RatingScale, int]:
+def _reader_ranges(given: argparse.Namespace, env: Mapping[str, str]) -> tuple[StarScale, int]:
     """Return the rating scale and the largest user id that the lines' reader has."""
-    of_maximum = RatingScale(1, given.max_rating) if given.max_rating else None
+    of_maximum = StarScale(1, given.max_rating) if given.max_rating else None
     return (
-        given.rating_scale or of_maximum or RatingScale.from_env(env),
+        given.rating_scale or of_maximum or StarScale.from_env(env),
         given.max_user_id or product.whole_number(env, product.MAX_USER_ID, MAX_USERS),
     )
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from simulator import log_line_format
 from simulator.history_generator import CREATE_ACCOUNT, RATE, RECOMMEND, WATCH, History
+from simulator.local_clock import UTC_CLOCK, LocalClock
 from simulator.request_errors import FAILED, OK, Server, random_error
-from simulator.site_clock import UTC_CLOCK, SiteClock
 from simulator.synthetic_world import World
 
 Array = npt.NDArray[Any]
@@ -20,7 +20,7 @@ def texts(
     world: World,
     server: Server,
     rng: np.random.Generator,
-    clock: SiteClock = UTC_CLOCK,
+    clock: LocalClock = UTC_CLOCK,
 ) -> list[str]:
     """Return the line of each row of `history`."""
     formatted = np.empty(len(history), dtype=object)

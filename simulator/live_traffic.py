@@ -13,12 +13,12 @@ import numpy as np
 from movierec.api_contract import RECOMMEND_PATH
 from simulator import incomplete_documents, log_line_format, request_errors, response_validation
 from simulator.event_kinds import Kind
+from simulator.growing_site import Site
 from simulator.history_generator import FIRST_VISIT_SHARE
 from simulator.message_sender import MessageSender
 from simulator.request_errors import Server
 from simulator.response_validation import Response
 from simulator.settings import LiveSpec
-from simulator.site import Site
 from simulator.synthetic_world import World
 from simulator.traffic_ledger import Ledger, LedgerFile
 from simulator.viewing_session import Session, Viewing, simulate_session

@@ -17,14 +17,14 @@ from movierec.kafka import topics
 from movierec.runtime.entrypoint import SIGNALLED, STOP_SIGNALS, async_stop_event
 from simulator import incomplete_documents, site_api
 from simulator.backfill import Backfill, BackfillJob
+from simulator.growing_site import Site
+from simulator.growth_state import GrowthState
 from simulator.history_generator import LINES_A_SESSION, HistoryWindow
 from simulator.kafka_producer import LiveProducer, partition_of
 from simulator.live_traffic import LiveTraffic
 from simulator.message_sender import MessageSender
 from simulator.reference_parser import ReferenceParser
 from simulator.settings import Settings
-from simulator.site import Site
-from simulator.site_state import SiteState
 from simulator.traffic_ledger import Ledger, LedgerFile
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def run(settings: Settings, env: Mapping[str, str], echo: Callable[[str], None])
     file = LedgerFile(settings.ledger, _now, _facts(settings))
     ledger = file.read() if settings.continue_ledger else Ledger()
     file.write(ledger, finished=False)
-    state = SiteState(settings.growth.state)
+    state = GrowthState(settings.growth.state)
     try:
         if settings.backfill_days is not None:
             code = _backfill(settings, state, env, ledger, file, echo=echo)
@@ -73,7 +73,7 @@ def _kafka(settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
 
 def _backfill(
     settings: Settings,
-    state: SiteState,
+    state: GrowthState,
     env: Mapping[str, str],
     ledger: Ledger,
     file: LedgerFile,
@@ -100,7 +100,7 @@ def _backfill(
 
 
 def _job(
-    settings: Settings, state: SiteState, options: Mapping[str, Any], end_s: int
+    settings: Settings, state: GrowthState, options: Mapping[str, Any], end_s: int
 ) -> BackfillJob:
     """Return the job; its topic is created if missing, and so are its accounts."""
     window = HistoryWindow(end_s, settings.backfill_days or 1, settings.scale)
@@ -154,7 +154,7 @@ def _stopping(stop: Callable[[], None]) -> Iterator[list[int]]:
 
 def _live(
     settings: Settings,
-    state: SiteState,
+    state: GrowthState,
     env: Mapping[str, str],
     ledger: Ledger,
     file: LedgerFile,

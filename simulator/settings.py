@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from movierec.errors import UsageError
 from simulator import movielens_loader, synthetic_world
+from simulator.growing_site import Site
+from simulator.growth_state import GrowthState
 from simulator.line_corruption import CorruptionRates
-from simulator.rating_scale import RatingScale
+from simulator.local_clock import UTC_CLOCK, LocalClock
 from simulator.request_errors import Server
-from simulator.site import Site
-from simulator.site_clock import UTC_CLOCK, SiteClock
 from simulator.site_faults import SiteFaults
-from simulator.site_state import SiteState
+from simulator.star_scale import StarScale
 from simulator.synthetic_world import World
 
 DEFAULT_RATE: Final = 5.0
@@ -45,8 +45,8 @@ class LiveSpec:
     poisson: bool
     speedup: float
     duration_s: float | None
-    scale: RatingScale
-    clock: SiteClock = UTC_CLOCK
+    scale: StarScale
+    clock: LocalClock = UTC_CLOCK
     new_accounts: float = 0.0
     """Share of the visits that are by users who sign up first."""
     incomplete: float = 0.0
@@ -74,7 +74,7 @@ class GrowthSpec:
     new_accounts: float = 0.0
     state: Path | None = None
 
-    def open(self, world: World, seed: int, state: SiteState) -> Site:
+    def open(self, world: World, seed: int, state: GrowthState) -> Site:
         """Return the site of a world, in this state."""
         return Site(world, seed=seed, movies_per_day=self.movies_per_day, state=state)
 
@@ -91,7 +91,7 @@ class Settings:
     workers: int
     rates: CorruptionRates
     max_user_id: int
-    scale: RatingScale
+    scale: StarScale
     check_catalog: bool
     bootstrap: str | None
     topic: str
@@ -99,7 +99,7 @@ class Settings:
     server: Server
     ledger: Path | None
     continue_ledger: bool
-    clock: SiteClock = UTC_CLOCK
+    clock: LocalClock = UTC_CLOCK
     incomplete: float = 0.0
     """Share of the documents that are incomplete, whoever answers them."""
     growth: GrowthSpec = field(default_factory=GrowthSpec)

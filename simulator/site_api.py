@@ -12,7 +12,7 @@ from aiohttp import web
 
 from movierec.errors import UnavailableError
 from simulator import site_api_documents, site_faults
-from simulator.site import Site
+from simulator.growing_site import Site
 from simulator.site_faults import SiteFaults, UnknownInBulk
 from simulator.site_records import RecordOptions, SiteRecords
 from simulator.synthetic_world import World

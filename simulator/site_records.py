@@ -6,8 +6,8 @@ from random import Random
 from typing import Any, Final
 
 from simulator import incomplete_documents, license_costs, site_api_documents
+from simulator.growing_site import Site
 from simulator.self_descriptions import Describer
-from simulator.site import Site
 
 # Share of those who say something about themselves when they create an account.
 _NEWCOMERS_DESCRIBED: Final = 0.6

@@ -19,10 +19,10 @@ from simulator import backfill
 from simulator.backfill import Backfill, BackfillJob
 from simulator.history_generator import HistoryWindow
 from simulator.line_corruption import CorruptionRates
+from simulator.local_clock import LocalClock
 from simulator.reference_parser import ReferenceParser
 from simulator.request_errors import Server
 from simulator.settings import WorldSpec
-from simulator.site_clock import SiteClock
 from tests.contract.children import eventually
 
 TOPIC = "movielog1"
@@ -104,7 +104,7 @@ def test_a_history_with_new_accounts_in_local_time_is_what_the_ledger_says(optio
         topic=topic,
         partitions=PARTITIONS,
         workers=2,
-        clock=SiteClock("America/New_York"),
+        clock=LocalClock("America/New_York"),
         accounts=range(80),
     )
     ledger = Backfill(job).run(lambda _: None)

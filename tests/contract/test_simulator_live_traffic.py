@@ -13,15 +13,15 @@ import pytest
 from aiohttp import web
 
 from simulator import site_api, synthetic_world
+from simulator.growing_site import Site
 from simulator.line_corruption import CorruptionRates
 from simulator.live_traffic import LiveTraffic
+from simulator.local_clock import LocalClock
 from simulator.message_sender import MessageSender
-from simulator.rating_scale import ONE_TO_FIVE, RatingScale
 from simulator.reference_parser import ReferenceParser
 from simulator.settings import LiveSpec, server_of
-from simulator.site import Site
-from simulator.site_clock import SiteClock
 from simulator.site_records import RecordOptions, SiteRecords
+from simulator.star_scale import ONE_TO_FIVE, StarScale
 from simulator.traffic_ledger import Ledger, LedgerFile
 
 WORLD = synthetic_world.generate(200, 500, 3)
@@ -161,8 +161,8 @@ def test_lines_carry_the_sites_own_time_and_scale(path):
         good,
         path,
         rates=CorruptionRates(0, 0, 0, 0),
-        clock=SiteClock("Asia/Kathmandu", -240 * 60),
-        scale=RatingScale(0, 10),
+        clock=LocalClock("Asia/Kathmandu", -240 * 60),
+        scale=StarScale(0, 10),
         seconds=2.0,
     )
     for line in lines:

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from simulator import site_api, synthetic_world
-from simulator.site import Site
+from simulator.growing_site import Site
 from simulator.site_faults import SiteFaults, UnknownInBulk
 
 WORLD = synthetic_world.generate(300, 500, 3)

@@ -9,10 +9,10 @@ from simulator import backfill
 from simulator.backfill import BackfillJob, Batch, Sending
 from simulator.history_generator import HistoryWindow
 from simulator.line_corruption import CorruptionRates
+from simulator.local_clock import LocalClock
 from simulator.reference_parser import ReferenceParser
 from simulator.request_errors import Server
 from simulator.settings import WorldSpec
-from simulator.site_clock import SiteClock
 from simulator.traffic_ledger import Ledger
 from simulator.world_growth import GrowingWorld
 
@@ -103,7 +103,7 @@ def test_lines_are_keyed_by_the_true_user_even_when_damaged(batches):
 
 def with_accounts(job):
     """Return the batches of the job with 90 accounts created, after 10 before and 5 new films."""
-    clock = SiteClock(ahead_s=-4 * 3600)
+    clock = LocalClock(ahead_s=-4 * 3600)
     growing = dataclasses.replace(job, accounts=range(10, 100), films_added=5, clock=clock)
     return [backfill.prepare(growing, worker) for worker in range(job.processes)]
 

@@ -10,8 +10,8 @@ from simulator.line_corruption import (
     corrupt,
     invalidate_rating,
 )
-from simulator.rating_scale import ONE_TO_FIVE, RatingScale
 from simulator.reference_parser import ReferenceParser
+from simulator.star_scale import ONE_TO_FIVE, StarScale
 
 PARSER = ReferenceParser({"alien+1979": 117})
 WATCH = "2022-11-14T12:23:12,596363,GET /data/m/alien+1979/16.mpg"
@@ -88,7 +88,7 @@ def test_spoilt_ratings_are_letters_or_out_of_range():
     assert not {"1", "2", "3", "4", "5"} & spoilt
 
 
-@pytest.mark.parametrize("scale", [RatingScale(0, 10), RatingScale(1, 10)])
+@pytest.mark.parametrize("scale", [StarScale(0, 10), StarScale(1, 10)])
 def test_spoilt_ratings_are_out_of_whatever_scale_the_site_has(scale):
     parser = ReferenceParser({"alien+1979": 117}, scale=scale)
     rng = np.random.default_rng(1)

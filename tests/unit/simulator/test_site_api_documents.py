@@ -7,7 +7,7 @@ import pytest
 
 from movierec.lake import catalog
 from simulator import site_api_documents
-from simulator.site import Site
+from simulator.growing_site import Site
 from simulator.site_records import RecordOptions, SiteRecords
 
 KEYS = [

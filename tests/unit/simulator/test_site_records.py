@@ -5,8 +5,8 @@ import pytest
 
 from simulator import incomplete_documents, license_costs
 from simulator.film_catalog import LAST_YEAR
+from simulator.growing_site import Site
 from simulator.self_descriptions import GENRE_WORDS
-from simulator.site import Site
 from simulator.site_records import RecordOptions, SiteRecords
 
 DAY_S = 86_400

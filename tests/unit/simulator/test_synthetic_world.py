@@ -1,7 +1,7 @@
 import numpy as np
 
 from simulator import preferences, synthetic_world
-from simulator.rating_scale import ONE_TO_FIVE, RatingScale
+from simulator.star_scale import ONE_TO_FIVE, StarScale
 from simulator.user_demographics import MAX_AGE, MIN_AGE, OCCUPATIONS
 
 
@@ -88,7 +88,7 @@ def test_minutes_and_ratings_keep_to_their_ranges():
     last = preferences.last_minutes(affinity, np.full(2000, 60), rng)
     assert last.min() >= 0
     assert last.max() == 61
-    for scale in (ONE_TO_FIVE, RatingScale(1, 10), RatingScale(0, 10)):
+    for scale in (ONE_TO_FIVE, StarScale(1, 10), StarScale(0, 10)):
         given = preferences.ratings(affinity, np.zeros(2000, np.float32), scale, rng)
         assert given.min() == scale.lowest
         assert given.max() == scale.highest

@@ -1,6 +1,6 @@
 import numpy as np
 
-from simulator.rating_scale import ONE_TO_FIVE
+from simulator.star_scale import ONE_TO_FIVE
 from simulator.viewing_session import Viewing, simulate_session
 
 EVERY = np.arange(800)

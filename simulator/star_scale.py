@@ -12,7 +12,7 @@ _TEXT: Final = re.compile(r"(\d{1,3})-(\d{1,3})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class RatingScale:
+class StarScale:
     """Whole ratings `lowest`..`highest`, with 0 as the lowest possible end."""
 
     lowest: int = 1
@@ -46,4 +46,4 @@ class RatingScale:
         return f"{self.lowest}-{self.highest}"
 
 
-ONE_TO_FIVE: Final = RatingScale()
+ONE_TO_FIVE: Final = StarScale()

@@ -22,7 +22,7 @@ class Opened:
     accounts: int = 0
 
 
-class SiteState:
+class GrowthState:
     """The state in a file, or without one in this process alone.
 
     The file appears when there is something to remember.

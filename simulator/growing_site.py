@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from simulator.site_state import SiteState
+from simulator.growth_state import GrowthState
 from simulator.synthetic_world import World
 from simulator.world_growth import GrowingWorld
 
@@ -21,12 +21,12 @@ class Site:
         *,
         seed: int = 0,
         movies_per_day: float = 0.0,
-        state: SiteState | None = None,
+        state: GrowthState | None = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._growing = GrowingWorld(base, seed)
         self._movies_per_day = movies_per_day
-        self._state = state or SiteState()
+        self._state = state or GrowthState()
         self._now_s = now_s
         self._checked_s = -_CHECK_S
 

@@ -21,7 +21,7 @@ _DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True)
-class SiteClock:
+class LocalClock:
     """A clock in `zone` (IANA) that is `ahead_s` fast, and gains `drift_s` a day from `since_s` on.
 
     Negative values: slow, loses. `since_s` is Unix time.
@@ -33,7 +33,7 @@ class SiteClock:
     since_s: int = 0
 
     @classmethod
-    def checked(cls, zone: str, ahead_s: int, drift_s: float, since_s: int) -> "SiteClock":
+    def checked(cls, zone: str, ahead_s: int, drift_s: float, since_s: int) -> "LocalClock":
         """Return the clock. Raises UsageError when there is no such zone."""
         clock = cls(zone, ahead_s, drift_s, since_s)
         try:
@@ -89,4 +89,4 @@ def _no_zone(zone: str) -> UsageError:
     )
 
 
-UTC_CLOCK: Final = SiteClock()
+UTC_CLOCK: Final = LocalClock()
