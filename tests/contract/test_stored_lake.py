@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from functions.build_dataset.handler import Dependencies, build_dataset
 from ingest_worker.batcher import Records
-from ingest_worker.lag_metrics import Meter
+from ingest_worker.meter import Meter
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
@@ -24,6 +24,7 @@ from movierec.lake.log_lines import Limits
 from movierec.lake.maintenance import Policy
 from movierec.lake.schema import EVENTS, TABLES, Columns
 from movierec.lake.served import Served
+from movierec.lake.site_clock import FoundClock
 from movierec.model import dataset as datasets
 from movierec.testing.memory import FakeClock, MemoryStore
 from proxy.journal import Journal
@@ -263,24 +264,30 @@ class Source:
 
     def __init__(self):
         self.lines = [b"stored"] * STORED_OFFSET + [LAST_LINE.encode()]
-        self.position = 0
+        self._next = 0
         self.relinquished = []
         self.committed = {}
 
     def poll(self, _timeout_s):
-        start, self.position = self.position, len(self.lines)
+        start, self._next = self._next, len(self.lines)
         offsets = np.arange(start, len(self.lines))
         records = Records(offsets, self.lines[start:], np.zeros(len(offsets), np.int64))
         return {0: records} if len(offsets) else {}
 
     def seek(self, _partition, offset):
-        self.position = offset
+        self._next = offset
 
     def bounds(self, _partition):
         return 0, len(self.lines)
 
     def end(self, _partition):
         return len(self.lines)
+
+    def position(self, _partition):
+        return self._next
+
+    def topic_id(self):
+        return 1
 
     def commit(self, last_offsets):
         self.committed |= last_offsets
@@ -298,6 +305,7 @@ def worker(lake, source):
         catalog=LakeCatalog(lake),
         limits=Limits(),
         policy=FlushPolicy(max_lines=1),
+        site_clock=FoundClock(),
         pause=lambda _s: False,
         meter=Meter(),
     )

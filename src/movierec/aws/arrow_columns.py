@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
-from arro3.core import Array, DataType, Field, RecordBatch, Schema, list_array
+from arro3.core import Array, ChunkedArray, DataType, Field, RecordBatch, Schema, list_array
 
 from movierec.errors import LakeError
 from movierec.lake.schema import Columns, ColumnType, Table, length
@@ -72,6 +72,8 @@ def record_batch(spec: Table, batch: Columns) -> RecordBatch:
 
 
 def _array(values: Any, kind: ColumnType) -> Array:  # noqa: ANN401  any column
+    if hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__"):
+        return _fitted(ChunkedArray.from_arrow(values).combine_chunks(), kind)
     if kind == "texts":
         offsets = np.cumsum([0, *map(len, values)], dtype=np.int32)
         flat = Array([text for texts in values for text in texts], DataType.utf8())
@@ -97,6 +99,17 @@ def _array(values: Any, kind: ColumnType) -> Array:  # noqa: ANN401  any column
     return Array(list(values), _ARROW_TYPES[kind])
 
 
+def _fitted(values: Array, kind: ColumnType) -> Array:
+    """Return an Arrow array as the column's type. Raises ValueError if a value would change."""
+    wanted = _ARROW_TYPES[kind]
+    fitted = values if values.type == wanted else values.cast(wanted)
+    # Arrow's cast turns a value that does not fit into null, and a fraction into a whole number.
+    same = fitted.null_count == values.null_count
+    if not same or (kind in _NUMBERS and fitted.cast(values.type) != values):
+        raise ValueError(f"a value does not fit {kind}")
+    return fitted
+
+
 _NUMBERS: Final[Mapping[ColumnType, type[np.number[Any]]]] = {
     "int64": np.int64,
     "int32": np.int32,
@@ -115,6 +128,5 @@ def _nulls(rows: int, kind: ColumnType) -> Array:
         offsets = Array.from_numpy(np.zeros(rows + 1, np.int32))
         mask = Array.from_numpy(np.ones(rows, np.bool_))
         return list_array(offsets, Array([], DataType.utf8()), type=_TEXTS, mask=mask)
-    if kind in _TIME_UNITS:
-        return Array([None] * rows, _TIME_STORAGE[kind]).cast(_ARROW_TYPES[kind])
-    return Array([None] * rows, _ARROW_TYPES[kind])
+    one = Array([None], _TIME_STORAGE.get(kind, _ARROW_TYPES[kind])).cast(_ARROW_TYPES[kind])
+    return one.take(Array.from_numpy(np.zeros(rows, np.uint32)))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -161,9 +161,10 @@ class FoundClock:
     Once found, an offset stays until the lines show another one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known_minutes: int | None = None) -> None:
         self._estimator = OffsetEstimator()
-        self._found: Offset | None = None
+        known = None if known_minutes is None else Offset(known_minutes, 1.0, 0, 0.0)
+        self._found: Offset | None = known
 
     @property
     def found(self) -> Offset | None:
@@ -234,11 +235,14 @@ class ZoneClock:
         return first, second
 
 
-def from_env(env: Mapping[str, str]) -> SiteClock:
-    """Return the site's clock as the environment sets it. Raises ConfigError."""
+def from_env(env: Mapping[str, str], known_minutes: int | None = None) -> SiteClock:
+    """Return the site's clock as the environment sets it. Raises ConfigError.
+
+    `known_minutes` is the offset that was found last, by which a clock without a zone begins.
+    """
     name = env.get(settings.SITE_TIMEZONE, "")
     if not name:
-        return FoundClock()
+        return FoundClock(known_minutes)
     try:
         return ZoneClock(ZoneInfo(name))
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
@@ -262,3 +266,17 @@ def contradiction(clock: SiteClock, now: datetime) -> str:
         f"the zone that is set is {expected:+d} minutes from UTC, but the site's lines are "
         f"{found.minutes:+d}: see {settings.SITE_TIMEZONE}"
     )
+
+
+def describe(clock: SiteClock, wrong: str) -> dict[str, Any]:
+    """Return what is known of a clock as JSON; `wrong` is what `contradiction` says of it."""
+    found = clock.found
+    basis = TimeBasis.ASSUMED if found is None else TimeBasis.FOUND
+    return {
+        "basis": str(TimeBasis.ZONE if isinstance(clock, ZoneClock) else basis),
+        "offset_minutes": None if found is None else found.minutes,
+        "share": None if found is None else found.share,
+        "samples": 0 if found is None else found.samples,
+        "lateness_s": None if found is None else found.lateness_s,
+        "wrong": wrong,
+    }

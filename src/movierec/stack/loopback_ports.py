@@ -22,8 +22,15 @@ EMULATOR: Final = "emulator"
 KAFKA: Final = "kafka"
 PROXY: Final = "proxy"
 SITE: Final = "site"
+INGEST: Final = "ingest"
 
-WELL_KNOWN: Final[Mapping[str, int]] = {EMULATOR: 4566, KAFKA: 9092, PROXY: 8082, SITE: 8080}
+WELL_KNOWN: Final[Mapping[str, int]] = {
+    EMULATOR: 4566,
+    KAFKA: 9092,
+    PROXY: 8082,
+    SITE: 8080,
+    INGEST: 8083,
+}
 
 # A newcomer looks for the demo where everything else says the service is.
 _WELL_KNOWN_RUNS: Final = frozenset({DEFAULT_RUN, DEMO_RUN})
@@ -125,11 +132,20 @@ def is_open(port: int) -> bool:
 
 def answers(port: int, path: str, *, timeout_s: float = 2.0) -> bool:
     """Say whether `GET path` on the port is answered with a status 200."""
+    try:
+        return get(port, path, timeout_s=timeout_s)[0] == http.HTTPStatus.OK
+    except UnavailableError:
+        return False
+
+
+def get(port: int, path: str, *, timeout_s: float = 2.0) -> tuple[int, bytes]:
+    """Return the status and body of `GET path` on the port. Raises UnavailableError."""
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout_s)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException) as exc:
+        raise UnavailableError(f"no answer at {HOST}:{port}{path}: {exc}") from exc
     finally:
         connection.close()

@@ -24,7 +24,16 @@ from movierec.errors import (
     UnavailableError,
 )
 from movierec.lake.ports import Lake
-from movierec.lake.schema import QUARANTINE, TABLES, Columns, ColumnType, Table, as_rows, length
+from movierec.lake.schema import (
+    QUARANTINE,
+    TABLES,
+    Columns,
+    ColumnType,
+    Table,
+    as_rows,
+    length,
+    plain,
+)
 from movierec.metrics import Metric, require_numbers
 from movierec.ports import Clock, MetricSink, ObjectStore
 
@@ -286,7 +295,7 @@ def _rows(table: Table, batch: Columns) -> list[dict[str, Any]]:
         raise LakeError(f"table {table.name} has no column {', '.join(unknown)}")
     try:
         rows = length(batch)
-        present = {name: _values(table.columns[name], values) for name, values in batch.items()}
+        present = {name: _values(table.columns[name], plain(batch[name])) for name in batch}
     except (ValueError, TypeError, OverflowError) as exc:
         raise LakeError(f"table {table.name} cannot hold this batch: {exc}") from exc
     nulls = [None] * rows
