@@ -115,8 +115,9 @@ class LiveTraffic:
     def _pick_user(self) -> int:
         """Draw a user's row in proportion to activity, one who is not in a session if possible."""
         count = self._site.user_count()
+        self._refresh_world()
         if len(self._activity) != count:
-            activity = self._site.world.preferences.activity[:count]
+            activity = self._world.preferences.activity[:count]
             running = np.cumsum(activity, dtype=np.float64)
             self._activity = running / running[-1]
         for _ in range(_TRIES):
@@ -128,7 +129,6 @@ class LiveTraffic:
 
     async def _visit(self, http: aiohttp.ClientSession) -> None:
         """Request recommendations for a user, then simulate the session that follows."""
-        self._refresh_world()
         user = self._signed_up()
         if user is None:
             user = self._pick_user()
@@ -147,7 +147,7 @@ class LiveTraffic:
                 self._in_session.discard(user)
 
     def _refresh_world(self) -> None:
-        """Take note of new films."""
+        """Take note of new users and films, also of those that another process added."""
         films = self._world.films
         self._world = self._site.world
         if self._world.films is not films:
@@ -162,7 +162,7 @@ class LiveTraffic:
         if self._site.user_count() >= self._spec.max_user_id:
             return None
         (user,) = self._site.create_accounts(1)
-        self._world = self._site.world
+        self._refresh_world()
         text = log_line_format.create_account_line(self._time_text(self._stamp_us()), user + 1)
         self._sender.write(Kind.CREATE_ACCOUNT, user + 1, text)
         return user

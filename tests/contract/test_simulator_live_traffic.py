@@ -14,6 +14,7 @@ from aiohttp import web
 
 from simulator import site_api, synthetic_world
 from simulator.growing_site import Site
+from simulator.growth_state import GrowthState
 from simulator.line_corruption import CorruptionRates
 from simulator.live_traffic import LiveTraffic
 from simulator.local_clock import LocalClock
@@ -136,6 +137,16 @@ def test_a_new_user_asks_right_after_the_sign_up_and_is_known_to_the_apis(path):
     assert len(set(asked)) > len(created) / 2
     records = SiteRecords(site, RecordOptions())
     assert all(records.user(int(user)) for user in created)
+
+
+def test_users_who_signed_up_with_another_process_visit_too(path, tmp_path):
+    other = Site(WORLD, seed=3, state=GrowthState(tmp_path / "growth.json"))
+    other.create_accounts(2000)
+    site = Site(WORLD, seed=3, state=GrowthState(tmp_path / "growth.json"))
+    lines, ledger = run_against(good, path, rates=CorruptionRates(0, 0, 0, 0), site=site)
+    users = {int(line.split(",")[1]) for line in lines}
+    assert max(users) > 1000
+    assert ledger.events.total() == len(lines)
 
 
 def test_nobody_signs_up_beyond_the_readers_largest_user_id(path):
