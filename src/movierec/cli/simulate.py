@@ -120,6 +120,7 @@ def _defaults(run: Run, variables: Mapping[str, str], given: Sequence[str]) -> I
     yield _PROG
     yield f"--site-port={variables[settings.SITE_URL].rpartition(':')[2]}"
     yield f"--ledger={run.site / 'ledger.json'}"
+    yield f"--site-state={run.site / 'growth.json'}"
     yield f"--events={os.environ.get(settings.SIMULATOR_EVENTS) or _EVENTS}"
     if any(argument.startswith("--movielens") for argument in given):
         return  # which brings its own
