@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lambda_process_executor.code_references import CodeReferences
+from lambda_process_executor.unpacked_code import CodeReferences
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-from lambda_process_executor.memory_usage import Usage, parse_status
+from lambda_process_executor.limit_monitor import Usage, parse_status
 
 STATUS = """Name:\tpython
 VmHWM:\t   30000 kB

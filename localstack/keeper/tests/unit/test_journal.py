@@ -2,7 +2,7 @@
 
 import pytest
 
-from localstack_keeper.record_framing import frame, join, read, split
+from localstack_keeper.journal import frame, join, read, split
 
 PAYLOADS = [b"first", b"x" * 100, b"\0", b"last"]
 WHOLE = b"".join(map(frame, PAYLOADS))

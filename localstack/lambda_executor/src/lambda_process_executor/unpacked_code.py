@@ -1,18 +1,19 @@
-"""Reference counts of unpacked code: a folder is removed after its last user.
+"""Unpacked code and layers of functions: several layers in one folder, and when folders go.
 
 An update of a function removes its former code at once, while an invocation may be running that has
-modules still to import.
+modules still to import. So users are counted, and a folder is removed after the last.
 """
 
+import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
-if TYPE_CHECKING:
-    from localstack.services.lambda_.invocation.lambda_models import ArchiveCode
+# Environments of one version may start at once.
+_MERGING: Final = threading.Lock()
 
 
 class CodeReferences:
@@ -52,9 +53,35 @@ class CodeReferences:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-SHARED = CodeReferences()
+SHARED: Final = CodeReferences()
 
 
-def folder_of(code: "ArchiveCode") -> Path:
-    """Return the folder that LocalStack removes with some unpacked code."""
-    return Path(code.get_unzipped_code_location()).parent
+def merge_layers(layers: Sequence[Path], target: Path) -> Path:
+    """Make one folder of several unpacked layers and return it.
+
+    A later layer's file replaces an earlier one's, as on AWS. Files are hard links, or copies
+    where the layer is on another file system. A folder that is there already is taken as it is:
+    it appears under its name only when it is complete.
+    """
+    with _MERGING:
+        if not target.exists():
+            _build(layers, target)
+    return target
+
+
+def _build(layers: Sequence[Path], target: Path) -> None:
+    building = target.with_name(f"{target.name}.part")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    for layer in layers:
+        shutil.copytree(layer, building, symlinks=True, dirs_exist_ok=True, copy_function=_link)
+    building.rename(target)
+
+
+def _link(source: str, target: str) -> str:
+    Path(target).unlink(missing_ok=True)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
