@@ -18,6 +18,7 @@ from movierec import settings
 from movierec.errors import ConfigError
 from movierec.kafka import offsets, topics
 from movierec.lake.log_lines import Limits
+from movierec.lake.schema import Columns
 from movierec.lake.site_clock import FoundClock
 from movierec.metrics import INGEST_EXPIRED
 from movierec.runtime.clock import SystemClock
@@ -249,7 +250,7 @@ def test_partitions_that_are_added_are_read(options, topic, ingest, admin):
 
 def test_a_second_topic_on_the_same_lake_has_rows_of_its_own(options, topic, ingest):
     lake = MemoryLake()
-    junk = {
+    junk: Columns = {
         "raw": [b"junk"] * 5,
         "reason": ["empty"] * 5,
         "topic": ["other"] * 5,
