@@ -8,6 +8,7 @@ import http.client
 import secrets
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from typing import Final
 
 import psutil
@@ -125,11 +126,21 @@ def is_open(port: int) -> bool:
 
 def answers(port: int, path: str, *, timeout_s: float = 2.0) -> bool:
     """Say whether `GET path` on the port is answered with a status 200."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=timeout_s)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    with suppress(OSError):
+        request(port, "GET", path, timeout_s=timeout_s)
+        return True
+    return False
+
+
+def request(port: int, method: str, path: str, *, timeout_s: float) -> bytes:
+    """Return what a request is answered with. Raises OSError unless that is a status 200."""
+    with closing(http.client.HTTPConnection(HOST, port, timeout=timeout_s)) as connection:
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            body = answer.read()
+        except http.client.HTTPException as exc:
+            raise OSError(repr(exc)) from exc
+    if answer.status != http.HTTPStatus.OK:
+        raise OSError(f"status {answer.status}")
+    return body

@@ -9,9 +9,8 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 from movierec.errors import ConfigError, UnavailableError
@@ -25,7 +24,7 @@ _FORMAT: Final = 1
 class Record:
     """What run.json holds."""
 
-    ports: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    ports: Mapping[str, int] = field(default_factory=dict)
     processes: tuple[Mapping[str, Any], ...] = ()
     """What a version without a daemon has started; see `movierec.stack.processes.former_run`."""
 
@@ -33,19 +32,10 @@ class Record:
         """Return a record with these ports added."""
         return replace(self, ports={**self.ports, **ports})
 
-    def without_processes(self) -> "Record":
-        """Return a record of a run in which nothing of before is left."""
-        return replace(self, processes=())
-
 
 def dump(record: Record) -> str:
     """Return a record as JSON text."""
-    body = {
-        "format": _FORMAT,
-        "ports": dict(record.ports),
-        "processes": [dict(process) for process in record.processes],
-    }
-    return json.dumps(body, indent=2) + "\n"
+    return json.dumps({"format": _FORMAT, **asdict(record)}, indent=2) + "\n"
 
 
 def parse(text: str) -> Record:

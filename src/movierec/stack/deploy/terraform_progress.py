@@ -42,6 +42,8 @@ class Progress:
     errors: tuple[Diagnostic, ...] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """Values of the outputs, at the end."""
+    over: bool = False
+    """Whether Terraform has ended."""
 
     def is_ready(self, address: str) -> bool:
         """Say whether a resource, or all that a module or a `for_each` holds, is there.

@@ -74,9 +74,6 @@ _KEPT: Final = frozenset(
 
 _VENDOR: Final = "vendor"
 
-# A Ctrl-C in the terminal ends what this module as a program has started.
-_alone: Final = functools.partial(unsupervised, own_session=False)
-
 
 @dataclass(frozen=True, slots=True)
 class _BuildContext:
@@ -91,7 +88,6 @@ class _BuildContext:
         """Run a program to its end. Raises UnavailableError, beginning with `failed`."""
         spec = Spec(f"{self.name}-{step}", command, self.env, self.project.root)
         with self.stream(spec) as program:
-            assert program.stdout is not None  # noqa: S101 (it was started with a pipe)
             said = program.stdout.read()
             code = program.wait()
         if code != 0:
@@ -119,7 +115,7 @@ def build_functions(
     project: Project,
     env: Mapping[str, str],
     *,
-    stream: Stream = _alone,
+    stream: Stream = unsupervised,
     into: Path | None = None,
 ) -> tuple[Built, ...]:
     """Build every function's zip, or find it built.
@@ -141,7 +137,7 @@ def build_function(
     env: Mapping[str, str],
     name: str,
     *,
-    stream: Stream = _alone,
+    stream: Stream = unsupervised,
     into: Path | None = None,
 ) -> Built:
     """Build one function's zip, `build/packages/<name>.zip`, as `build_functions` does."""
@@ -182,7 +178,9 @@ def _build_function(context: _BuildContext) -> Built:
     return write_down(_folder(project), built) if unchanged else built
 
 
-def build_vendor(project: Project, env: Mapping[str, str], *, stream: Stream = _alone) -> Built:
+def build_vendor(
+    project: Project, env: Mapping[str, str], *, stream: Stream = unsupervised
+) -> Built:
     """Fill `chalice_app/vendor/`, or find it filled. Raises as `build_functions`.
 
     Chalice names its zip by a hash of the contents in here and puts the files' dates into it, so
@@ -293,7 +291,9 @@ def _packed_requirements(context: _BuildContext, lock: Path) -> Path:
 
 def _installed(context: _BuildContext, lock: Path, site: Path) -> package_files.Files:
     """Install a lock file's requirements into `site` and return what is to be packed of them."""
-    uv = _uv(context.project, context.env)
+    uv = find_uv(context.project, context.env)
+    if uv is None:
+        raise ConfigError("uv is neither in .tools/venv/bin nor on PATH: run `make setup`")
     install = (uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(site))
     exactly = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(lock))
     failed = f"{lock.relative_to(context.project.root)} cannot be installed"
@@ -307,13 +307,6 @@ def find_uv(project: Project, env: Mapping[str, str]) -> str | None:
     """Return the path of uv: the one that `make setup` installed, or one on PATH."""
     ours = str(project.tools / "venv" / "bin")
     return shutil.which("uv", path=os.pathsep.join(filter(None, (ours, env.get("PATH")))))
-
-
-def _uv(project: Project, env: Mapping[str, str]) -> str:
-    found = find_uv(project, env)
-    if found is None:
-        raise ConfigError("uv is neither in .tools/venv/bin nor on PATH: run `make setup`")
-    return found
 
 
 def _checked(built: Built) -> Built:

@@ -10,12 +10,12 @@ import time
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack.layout import Run
 from movierec.stack.loopback_ports import HOST
-from movierec.stack.processes import control_socket, process_tree
+from movierec.stack.processes import process_tree
 from movierec.stack.processes.spec import BackOff, Process, Readiness, Spec, open_log, tail
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Subreaper:
     _started: set[int] = field(default_factory=set)
 
     def start(
-        self, spec: Spec, output: int, listening: socket.socket | None
+        self, spec: Spec, output: IO[bytes], listening: socket.socket | None
     ) -> "subprocess.Popen[bytes]":
         """Start a program that writes to an open file. Raises ConfigError."""
         daemon = os.getpid()
@@ -72,10 +72,13 @@ class Subreaper:
 
     async def ended(self, program: "subprocess.Popen[bytes]") -> int:
         """Return a program's exit code when it has ended (negative: the signal)."""
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
         handle = os.pidfd_open(program.pid)
+        loop.add_reader(handle, over.set)
         try:
-            await control_socket.readable(handle)
+            await over.wait()
         finally:
+            loop.remove_reader(handle)
             os.close(handle)
         self._started.discard(program.pid)
         return program.wait()
@@ -108,7 +111,7 @@ class Child:
         back_off: BackOff,
         *,
         owner: str,
-        output: int | None = None,
+        output: IO[bytes] | None = None,
         restarts: int = 0,
     ) -> None:
         self.spec = spec
@@ -119,7 +122,7 @@ class Child:
         self.code: int | None = None
         self._subreaper = subreaper
         self._back_off = back_off
-        self._log = subreaper.run.log(spec.name)
+        self.log = subreaper.run.log(spec.name)
         self._listening = _bound(spec)
         self._was_ready = False
         self._stopping = asyncio.Event()
@@ -129,6 +132,7 @@ class Child:
             self._stop_listening()
             raise
         self.task = asyncio.create_task(self._keep_running())
+        """Over when nothing of it is left, and nothing will be started again."""
 
     @property
     def is_kept_running(self) -> bool:
@@ -156,10 +160,10 @@ class Child:
             if self.is_stopped:
                 raise UnavailableError(f"{name} was stopped: the run is being stopped")
             if self.code is not None:
-                raise UnavailableError(f"{self._obituary()}; its log ends:\n{tail(self._log)}")
+                raise UnavailableError(f"{self._obituary()}; its log ends:\n{tail(self.log)}")
             if time.monotonic() > deadline_s:
                 late = f"{name} is not ready after {within_s:g} s"
-                raise UnavailableError(f"{late}; its log ends:\n{tail(self._log)}")
+                raise UnavailableError(f"{late}; its log ends:\n{tail(self.log)}")
             await asyncio.sleep(_POLL_S)
         self._was_ready = True
 
@@ -172,25 +176,20 @@ class Child:
                 self.program.terminate()
         try:
             async with asyncio.timeout(min(grace_s, self.spec.grace_s)):
-                await self.ended()
+                await asyncio.shield(self.task)
         except TimeoutError:
             if self.code is None:
                 self.program.kill()
-            await self.ended()
+            await asyncio.shield(self.task)
 
-    async def ended(self) -> None:
-        """Return when nothing of it is left, and nothing will be started again."""
-        await asyncio.shield(self.task)
-
-    def _start(self, output: int | None = None) -> None:
+    def _start(self, output: IO[bytes] | None = None) -> None:
         self._subreaper.ready_file(self.spec).unlink(missing_ok=True)
-        with open_log(self._log) if output is None else nullcontext(output) as file:
+        with open_log(self.log) if output is None else nullcontext(output) as file:
             self.program = self._subreaper.start(self.spec, file, self._listening)
         self.code, self._started_at_s = None, time.time()
 
     async def _keep_running(self) -> None:
-        await self._live()
-        deaths, lived_s = 0, time.time() - self._started_at_s
+        deaths, lived_s = 0, await self._live()
         while self._is_restarted():
             deaths = self._back_off.deaths(deaths, lived_s)
             pause_s = self._back_off.delay_s(deaths)
@@ -201,13 +200,14 @@ class Child:
             lived_s = await self._live_again() if not self.is_stopped else 0.0
         self._stop_listening()
 
-    async def _live(self) -> None:
+    async def _live(self) -> float:
+        """Return how long it has lived when it, and what it has left behind, has ended."""
         self.code = await self._subreaper.ended(self.program)
+        lived_s = time.time() - self._started_at_s
         await self._subreaper.end_orphans()
+        return lived_s
 
     async def _live_again(self) -> float:
-        """Start it and return how long it has lived, in seconds."""
-        began_s = time.monotonic()
         try:
             self._start()
         except (MovierecError, OSError) as exc:
@@ -216,8 +216,7 @@ class Child:
             return 0.0
         self.restarts += 1
         _log.warning("part_started", extra={"part": self.spec.name, "restarts": self.restarts})
-        await self._live()
-        return time.monotonic() - began_s
+        return await self._live()
 
     def _is_restarted(self) -> bool:
         return self.spec.restart and self._was_ready and not self.is_stopped
@@ -228,7 +227,7 @@ class Child:
         return ready is None or await _answers(ready)
 
     def _say_died(self, deaths: int, pause_s: float) -> None:
-        said = tail(self._log).splitlines()[-1].strip()
+        said = tail(self.log).splitlines()[-1].strip()
         facts = {"part": self.spec.name, "deaths": deaths, "start_in_s": pause_s, "said": said}
         _log.error("part_died", extra={**facts, "pid": self.program.pid})
 

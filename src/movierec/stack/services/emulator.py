@@ -1,6 +1,5 @@
 """LocalStack as a child process, with functions as processes and a state that survives it."""
 
-import http.client
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,20 +57,13 @@ def save(port: int) -> Kept:
 
 
 def _ask(port: int, method: str, within_s: float) -> Kept:
-    connection = http.client.HTTPConnection(loopback_ports.HOST, port, timeout=within_s)
     try:
-        connection.request(method, "/_localstack/keeper")
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != http.HTTPStatus.OK:
-            raise UnavailableError(f"emulator on port {port}: its state: status {answer.status}")
-        said: dict[str, Any] = json.loads(body)
-        named = {name: tuple(said[name]) for name in ("unsaved", "lost")}
-        return Kept(generation=said["generation"], saved_at_s=said["saved_at_s"], **named)
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as exc:
+        said = loopback_ports.request(port, method, "/_localstack/keeper", timeout_s=within_s)
+        state: dict[str, Any] = json.loads(said)
+        named = {name: tuple(state[name]) for name in ("unsaved", "lost")}
+        return Kept(generation=state["generation"], saved_at_s=state["saved_at_s"], **named)
+    except (OSError, ValueError, KeyError, TypeError) as exc:
         raise UnavailableError(f"emulator on port {port}: its state: {exc!r}; see its log") from exc
-    finally:
-        connection.close()
 
 
 def spec(run: Run, inherited: Mapping[str, str]) -> Spec:
