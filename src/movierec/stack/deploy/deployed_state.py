@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from movierec.errors import ConfigError
 from movierec.stack import run_record
 from movierec.stack.layout import Run
 from movierec.stack.services.emulator import Kept
@@ -30,15 +29,9 @@ class Deployment:
 
 def load(run: Run) -> Deployment:
     """Return what the run's last `up` deployed. Raises ConfigError if that cannot be read."""
-    path = _path(run)
-    try:
-        return Deployment(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return Deployment()
-    except (OSError, ValueError, TypeError) as exc:
-        raise ConfigError(
-            f"{path} cannot be read ({exc}): delete it, and `movierec up` deploys again"
-        ) from exc
+    remedy = "delete it, and `movierec up` deploys again"
+    found = run_record.read(_path(run), lambda text: Deployment(**json.loads(text)), remedy)
+    return found or Deployment()
 
 
 def save(run: Run, deployed: Deployment) -> None:

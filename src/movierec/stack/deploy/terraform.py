@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
-from movierec.stack.deploy.terraform_progress import Diagnostic, Progress, advance
+from movierec.stack.deploy.terraform_progress import Progress, advance
 from movierec.stack.packaging import package_files
 from movierec.stack.processes.child_environment import ACCOUNT, REGION
 from movierec.stack.processes.programs import Stream, unsupervised
@@ -44,45 +44,42 @@ _CALLED_OFF: Final = re.compile(
 )
 _SILENT: Final = "it ended without saying why"
 _INSTALL: Final = "run `make setup`, which installs Terraform and its provider"
-_REMEDIES: Final[tuple[tuple[re.Pattern[str], type[MovierecError], str], ...]] = (
+_REMEDIES: Final[tuple[tuple[str, type[MovierecError], str], ...]] = (
     (
-        re.compile(
-            r"plugin|provider (packages|registry)|Inconsistent dependency lock|CLI configuration"
-        ),
+        r"plugin|provider (packages|registry)|Inconsistent dependency lock|CLI configuration",
         ConfigError,
-        _INSTALL,
+        f"{_INSTALL}; ",
     ),
     (
-        re.compile(r"connection refused|dial tcp|no such host|i/o timeout|maximum number of att"),
+        r"connection refused|dial tcp|no such host|i/o timeout|maximum number of att",
         UnavailableError,
-        "the emulator does not answer: see `movierec status`",
+        "the emulator does not answer: see `movierec status`; ",
     ),
     (
-        re.compile(r"acquiring the state lock"),
+        r"acquiring the state lock",
         UnavailableError,
-        "another Terraform works on this run: wait for it",
+        "another Terraform works on this run: wait for it; ",
     ),
+    ("", ConfigError, ""),
 )
+_LONGEST_LINE: Final = 300
 
 
-def failure(command: str, errors: Collection[Diagnostic], log: Path) -> MovierecError:
+def failure(command: str, errors: Collection[str], log: Path) -> MovierecError:
     """Return the exception for a command that failed: where, what, what next.
 
     What was only called off, because something else had failed or somebody stopped it, is named
     when there is nothing else to name.
     """
-    lines = [error.line for error in errors]
-    lines = [line for line in lines if not _CALLED_OFF.search(line)] or lines or [_SILENT]
+    lines = [error for error in errors if not _CALLED_OFF.search(error)] or [*errors] or [_SILENT]
+    line, kind, remedy = next(
+        (line, kind, remedy)
+        for pattern, kind, remedy in _REMEDIES
+        for line in lines
+        if re.search(pattern, line)
+    )
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
-    for pattern, kind, remedy in _REMEDIES:
-        for line in lines:
-            if pattern.search(line):
-                return kind(f"terraform {command}: {_short(line)}{more}; {remedy}; log: {log}")
-    return ConfigError(f"terraform {command}: {_short(lines[0])}{more}; log: {log}")
-
-
-def _short(line: str, limit: int = 300) -> str:
-    return line if len(line) <= limit else f"{line[:limit]}..."
+    return kind(f"terraform {command}: {line[:_LONGEST_LINE]}{more}; {remedy}log: {log}")
 
 
 def expected_outputs() -> dict[str, Any]:

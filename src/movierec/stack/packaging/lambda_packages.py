@@ -28,12 +28,13 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
+from movierec.stack import run_record
 from movierec.stack.layout import Project, find_project
 from movierec.stack.packaging import import_closure, package_files
 from movierec.stack.packaging.package_files import Built, measured, recorded, write_down
@@ -190,11 +191,9 @@ def build_vendor(
         return _build_vendor(_BuildContext(project, env, stream, _VENDOR))
 
 
-@contextmanager
-def reading_vendor(project: Project) -> Iterator[None]:
+def reading_vendor(project: Project) -> AbstractContextManager[None]:
     """Keep `chalice_app/vendor/` as it is while the block reads it."""
-    with _locked(project, _VENDOR, fcntl.LOCK_SH):
-        yield
+    return _locked(project, _VENDOR, fcntl.LOCK_SH)
 
 
 def _build_vendor(context: _BuildContext) -> Built:
@@ -231,13 +230,8 @@ def _digest(files: package_files.Files) -> str:
     return package_files.digest({**files, "recipe": Path(__file__)})
 
 
-@contextmanager
-def _locked(project: Project, name: str, operation: int) -> Iterator[None]:
-    path = _folder(project) / "locks" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        fcntl.flock(file, operation)
-        yield
+def _locked(project: Project, name: str, operation: int) -> AbstractContextManager[None]:
+    return run_record.locked(_folder(project) / "locks" / name, operation)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -133,7 +133,7 @@ class Daemon:
             await before.stop(math.inf)  # who asks does not wait for its back-off
         child = self._children.get(spec.name)
         if child is None or child.is_stopped:
-            restarts = 0 if child is None else child.restarts + 1
+            restarts = 0 if child is None else child.process.restarts + 1
             child = started = self._new(spec.name, spec, request, restarts=restarts)
         try:
             await child.ready(spec.ready, within_s=spec.ready_within_s)
@@ -141,13 +141,11 @@ class Daemon:
             if started is not None:
                 await self._stop([started])
             raise
-        say(asdict(child.as_process()))
+        say(asdict(child.process))
 
     async def _run(self, request: Request, say: Say) -> None:
         spec, within_s = Spec.from_json(request["spec"]), request["within_s"]
-        pipe = request["output"]
-        with open(pipe, "wb") if pipe else nullcontext() as output:  # noqa: ASYNC230, PTH123
-            program = self._new(f"{spec.name} {uuid.uuid4()}", spec, request, output=output)
+        program = self._new(f"{spec.name} {uuid.uuid4()}", spec, request, output=request["output"])
         try:
             say({"pid": program.program.pid})
             async with asyncio.timeout(within_s):
@@ -174,7 +172,7 @@ class Daemon:
         say({"stopped": ran})
 
     async def _status(self, _: Request, say: Say) -> None:
-        say({"processes": [asdict(child.as_process()) for child in self._children.values()]})
+        say({"processes": [asdict(child.process) for child in self._children.values()]})
 
     async def _hold(self, request: Request, say: Say) -> None:
         say({})

@@ -100,7 +100,7 @@ class Process:
     """Unix seconds."""
     restarts: int
     """How often it was started again after it had died."""
-    running: bool
+    running: bool = True
 
 
 def open_log(log: Path) -> IO[bytes]:

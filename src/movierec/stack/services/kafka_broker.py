@@ -178,21 +178,23 @@ def _prepare(run: Run, node: Node, members: tuple[Node, ...], folder: Path) -> N
 def _cluster_id(run: Run, nodes: int) -> str:
     """Return the cluster's id, a new one for a new cluster, kept in the run's folder."""
     path = run.kafka / "cluster.json"
-    if not path.exists():
+    found = run_record.read(path, _cluster, f"delete {run.kafka}")
+    if found is None:
         # As Kafka's own Uuid: 16 random bytes in URL-safe base64, unpadded.
-        fresh = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        run_record.write_atomically(path, json.dumps({"id": fresh, "nodes": nodes}) + "\n")
-    try:
-        cluster = json.loads(path.read_text(encoding="utf-8"))
-        cluster_id, known = str(cluster["id"]), int(cluster["nodes"])
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ConfigError(f"{path} cannot be read ({exc!r}): delete {run.kafka}") from exc
+        found = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), nodes
+        run_record.write_atomically(path, json.dumps({"id": found[0], "nodes": nodes}) + "\n")
+    cluster_id, known = found
     if known != nodes:
         raise ConfigError(
             f"run {run.name} holds a Kafka cluster of {known} node(s), not {nodes}: "
             f"use another run (--run NAME), or delete {run.kafka} with all its messages"
         )
     return cluster_id
+
+
+def _cluster(text: str) -> tuple[str, int]:
+    cluster = json.loads(text)
+    return str(cluster["id"]), int(cluster["nodes"])
 
 
 def _format(client: Client, java: tuple[str, ...], cluster_id: str, node: Spec) -> None:
