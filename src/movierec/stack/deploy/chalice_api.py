@@ -121,7 +121,7 @@ def _compile(folder: Path) -> None:
     A function's code is read-only, so each cold start would do it again: 40 ms. Checked against the
     source's hash: who mends `app.py` in AWS's console at night must be heard.
     """
-    runtime, vendor = _installed("chalice"), folder / "vendor"
+    runtime, vendor = _installed(_CHALICE), folder / "vendor"
     library = dict.fromkeys((folder / "chalicelib").glob("*.py"), folder)
     others = dict.fromkeys((runtime / "__init__.py", runtime / "app.py"), vendor)
     for source, root in {**library, **others, folder / "app.py": vendor}.items():
@@ -217,9 +217,7 @@ def _chalice_deploy(client: Client, folder: Path, env: Mapping[str, str]) -> Non
         # Compiled files would go into the package, and change its name each time.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    program = client.run.project.python.with_name("chalice")
-    if not program.is_file():
-        raise ConfigError(f"{program} is missing: run `make setup`")
+    program = client.run.project.python.with_name(_CHALICE)
     command = (str(program), "deploy", "--stage", STAGE)
     code = client.call(Spec(_CHALICE, command, whole, folder), within_s=_TIMEOUT_S)
     if code != 0 or not _deployed_file(folder).is_file():

@@ -62,7 +62,8 @@ class Subreaper:
                 preexec_fn=lambda: process_tree.end_with_parent(daemon),  # noqa: PLW1509 (no threads)
             )
         except OSError as exc:
-            raise ConfigError(spec.not_started(exc.strerror or str(exc))) from exc
+            failed = f"cannot start {spec.name} ({spec.command[0]} in {spec.cwd}): {exc.strerror}"
+            raise ConfigError(f"{failed}; `make setup` puts missing programs in place") from exc
         self._started.add(program.pid)
         return program
 
@@ -115,7 +116,6 @@ class Child:
         restarts: int = 0,
     ) -> None:
         self.spec = spec
-        self.group = spec.group or spec.name
         self.owner = owner
         self.is_stopped = False
         self.code: int | None = None
@@ -174,8 +174,8 @@ class Child:
         self._subreaper.ready_file(self.spec).unlink(missing_ok=True)
         with Path(self._output).open("wb") if self._output else open_log(self.log) as file:
             self.program = self._subreaper.start(self.spec, file, self._listening)
-        self.code, pid = None, self.program.pid
-        self.process = Process(self.spec.name, self.group, pid, time.time(), restarts)
+        self.code, name, pid = None, self.spec.name, self.program.pid
+        self.process = Process(name, self.spec.group or name, pid, time.time(), restarts)
 
     async def _keep_running(self) -> None:
         deaths, lived_s = 0, await self._live()

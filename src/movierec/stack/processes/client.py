@@ -132,8 +132,8 @@ class Client:
         reading, writing = os.pipe()
         pipe = f"/proc/{os.getpid()}/fd/{writing}"
         with (
-            open(reading, encoding="utf-8", errors="replace") as stdout,  # noqa: PTH123
-            open(writing, "wb") as output,  # noqa: PTH123
+            os.fdopen(reading, encoding="utf-8", errors="replace") as stdout,
+            os.fdopen(writing, "wb") as output,
             self._starting("run", spec, output=pipe, within_s=None) as request,
         ):
             pid = request.answer()["pid"]

@@ -165,7 +165,7 @@ class Daemon:
         chosen = [
             child
             for child in self._all()
-            if names is None or child.spec.name in names or child.group in names
+            if names is None or child.spec.name in names or child.process.group in names
         ]
         ran = [child.spec.name for child in chosen if child.is_kept_running]
         await asyncio.shield(self._shut_down() if names is None else self._stop(chosen))
@@ -209,7 +209,7 @@ class Daemon:
         grace_s = math.inf if guarded else _GUARDIAN_GRACE_S
         groups: dict[str, list[Child]] = {}
         for child in chosen:
-            groups.setdefault(child.group if guarded else "", []).append(child)
+            groups.setdefault(child.process.group if guarded else "", []).append(child)
         for group in groups.values():
             await asyncio.gather(*(child.stop(grace_s) for child in group))
             self._children = {k: c for k, c in self._children.items() if c not in group}

@@ -44,13 +44,6 @@ class Spec:
     restart: bool = False
     listen: tuple[str, int] | None = None
 
-    def not_started(self, why: str) -> str:
-        """Return what there is to say when it cannot be started."""
-        return (
-            f"cannot start {self.name} ({self.command[0]} in {self.cwd}): {why}; "
-            "`make setup` puts missing programs in place"
-        )
-
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Self:
         """Return the spec whose fields came as JSON."""
