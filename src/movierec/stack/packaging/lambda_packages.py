@@ -144,15 +144,13 @@ def build_function(
     """Build one function's zip, `build/packages/<name>.zip`, as `build_functions` does."""
     with _locked(project, name, fcntl.LOCK_EX):
         built = _build_function(_BuildContext(project, env, stream, name))
-        return built if into is None else _put_into(into, built)
-
-
-def _put_into(folder: Path, built: Built) -> Built:
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / built.path.name
-    place.unlink(missing_ok=True)
-    package_files.link(built.path, place)
-    return replace(built, path=place)
+        if into is not None:
+            into.mkdir(parents=True, exist_ok=True)
+            place = into / built.path.name
+            place.unlink(missing_ok=True)
+            package_files.link(built.path, place)
+            built = replace(built, path=place)
+        return built
 
 
 def _build_function(context: _BuildContext) -> Built:

@@ -47,7 +47,4 @@ def unsupervised(spec: Spec) -> Iterator[Program]:
         try:
             yield Program(program.pid, program.stdout, program.wait)
         finally:
-            program.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                program.wait(spec.grace_s)
             program.kill()
