@@ -120,6 +120,10 @@ bench-executor: setup ## Measure the Lambda executor
 bench-keeper: setup ## Measure the emulator's state: what it costs, how soon a run is resumed
 	$(VENV)/python -m bench.keeper
 
+.PHONY: bench-ingest
+bench-ingest: setup ## Measure ingest: parsing beside polars' own way
+	$(VENV)/python -m bench.ingest
+
 .PHONY: bench-journal
 bench-journal: setup ## Measure the proxy's journal beside SQLite
 	$(VENV)/python -m bench.journal

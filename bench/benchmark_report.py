@@ -20,7 +20,16 @@ ROOT = Path(__file__).parents[1]
 
 _PROCESSORS = Processors()
 
-_LIBRARIES = ("boto3", "chalice", "deltalake", "implicit", "kafka-python", "numpy", "pandas")
+_LIBRARIES = (
+    "boto3",
+    "chalice",
+    "deltalake",
+    "implicit",
+    "kafka-python",
+    "numpy",
+    "pandas",
+    "polars",
+)
 
 
 @dataclass(frozen=True, slots=True)

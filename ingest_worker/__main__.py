@@ -4,14 +4,17 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
+from ingest_worker import health_server
 from ingest_worker.kafka_source import KafkaSource
-from ingest_worker.lag_metrics import Meter, publish_periodically
+from ingest_worker.meter import Meter, publish_periodically
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec import settings
 from movierec.aws.cloudwatch_metrics import CloudWatchSink
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lake_catalog import LakeCatalog
+from movierec.lake import queries, site_clock
 from movierec.lake.log_lines import Limits
 from movierec.runtime import entrypoint
 from movierec.runtime.clock import SystemClock
@@ -20,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.5
 _POLL_LINES = 50_000
+# An offset that was found longer ago may be of another summer time: it is found anew.
+_CLOCK_KNOWN_DAYS = 7
 # The resolution of CloudWatch's standard metrics.
 _METRICS_EVERY_S = 60.0
 
@@ -31,29 +36,49 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(args: argparse.Namespace, stop: threading.Event) -> None:
-    lake = DeltaLake.from_env(os.environ)
+    env, meter = os.environ, Meter()
+    with health_server.serve(args.health_port, lambda: meter.health(SystemClock().now())):
+        _publish(meter, args.metrics_every_s, stop)
+        topics = args.topic or settings.topics(env)
+        # One consumer and worker a topic, in one thread: the lake's commits are one after another.
+        pairs = [_on_topic(topic, args, env, meter, stop) for topic in topics]
+        log.info("ingest_started", extra={"topics": topics})
+        while not stop.is_set():
+            for _, worker in pairs:
+                worker.step(_POLL_S / len(pairs))
+        for source, worker in pairs:
+            worker.flush()
+            source.close()
+    log.info("ingest_stopped")
+
+
+def _on_topic(
+    topic: str,
+    args: argparse.Namespace,
+    env: Mapping[str, str],
+    meter: Meter,
+    stop: threading.Event,
+) -> tuple[KafkaSource, Worker]:
+    """Return a topic's consumer, which has joined the group, and the worker on it."""
+    lake, clock = DeltaLake.from_env(env), SystemClock()
+    since = clock.now().date() - timedelta(days=_CLOCK_KNOWN_DAYS)
+    known_minutes = queries.last_offset_minutes(lake, topic, since)
     # A poll never returns more than a flush may hold.
     poll_lines = min(args.max_lines, _POLL_LINES)
-    source = KafkaSource(settings.kafka_options(os.environ), args.topic, poll_lines=poll_lines)
-    meter = Meter()
+    source = KafkaSource(settings.kafka_options(env), topic, poll_lines=poll_lines)
     worker = Worker(
         source,
         lake,
-        SystemClock(),
+        clock,
         catalog=LakeCatalog(lake),
-        limits=_limits(os.environ),
-        policy=FlushPolicy(args.max_lines, args.max_age_s),
+        limits=_limits(env),
+        policy=FlushPolicy(args.max_lines, args.max_bytes, args.max_age_s),
+        site_clock=site_clock.from_env(env, known_minutes),
         pause=stop.wait,
         meter=meter,
     )
-    _publish(meter, args.metrics_every_s, stop)
     source.listen(worker)
-    log.info("ingest_started", extra={"topic": args.topic})
-    while not stop.is_set():
-        worker.step(_POLL_S)
-    worker.flush()
-    source.close()
-    log.info("ingest_stopped")
+    return source, worker
 
 
 def _publish(meter: Meter, every_s: float, stop: threading.Event) -> None:
@@ -73,16 +98,21 @@ def _limits(env: Mapping[str, str]) -> Limits:
         settings.whole_number(env, settings.MAX_USER_ID, usual.max_user_id),
         settings.whole_number(env, settings.MIN_RATING, usual.min_rating),
         settings.whole_number(env, settings.MAX_RATING, usual.max_rating),
+        settings.day(env, settings.EARLIEST_EVENT_TIME, usual.earliest),
     )
 
 
 def _arguments() -> argparse.ArgumentParser:
     policy = FlushPolicy()
     parser = argparse.ArgumentParser("ingest_worker", description="Kafka to the lake.")
-    parser.add_argument("--topic", default=os.environ.get(settings.TOPIC, settings.DEFAULT_TOPIC))
+    parser.add_argument(
+        "--topic", action="append", help=f"Once for each; {settings.TOPIC} if none."
+    )
     parser.add_argument("--max-lines", type=int, default=policy.max_lines)
+    parser.add_argument("--max-bytes", type=int, default=policy.max_bytes)
     parser.add_argument("--max-age-s", type=float, default=policy.max_age_s)
     parser.add_argument("--metrics-every-s", type=float, default=_METRICS_EVERY_S)
+    parser.add_argument("--health-port", type=int, default=0, help="Of /healthz; 0: any free one.")
     return parser
 
 

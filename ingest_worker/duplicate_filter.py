@@ -1,10 +1,9 @@
 """Detect lines that the site sent twice."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from movierec.lake.log_lines import Ints, Mask
+from ingest_worker.line_fields import Ints, Mask
+from ingest_worker.line_parser import Lines, binary
 
 # At a busy site's 500 lines a second over two partitions this is more than a minute, longer than
 # any producer retry; 20,000 hashes and offsets are 320 kB a partition.
@@ -25,13 +24,13 @@ class RecentLines:
         self._hashes = np.empty(0, np.int64)
         self._offsets = np.empty(0, np.int64)
 
-    def mark(self, offsets: Ints, lines: Sequence[bytes]) -> Mask:
+    def mark(self, offsets: Ints, lines: Lines) -> Mask:
         """Return which of the lines, shape (n,), are duplicates, and add all to the window.
 
         `offsets` (n,) ascend, and follow those of the previous call.
         """
         known = len(self._hashes)
-        new = np.fromiter(map(hash, lines), np.int64, len(lines))
+        new = binary(lines).hash().to_numpy().view(np.int64)
         self._hashes = np.concatenate([self._hashes, new])
         self._offsets = np.concatenate([self._offsets, offsets])
         marked = self._repeated()[known:]

@@ -1,17 +1,24 @@
 """The worker's source on kafka-python."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import (
+    KafkaError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+    UnsupportedCodecError,
+)
 from kafka.structs import OffsetAndMetadata
 
 from ingest_worker.batcher import Records
-from movierec.errors import UnavailableError
+from movierec.errors import ConfigError, UnavailableError
+from movierec.kafka import topics
 from movierec.runtime import entrypoint
 
 log = logging.getLogger(__name__)
@@ -26,6 +33,11 @@ _MAX_POLL_INTERVAL_MS = 600_000
 _SESSION_TIMEOUT_MS = 10_000
 # Startup fails after this time without a broker.
 _BOOTSTRAP_TIMEOUT_MS = 10_000
+# New partitions are noticed after this time; Kafka's default is five minutes.
+_METADATA_MAX_AGE_MS = 60_000
+
+NO_TIMESTAMP = -1
+"""The time of a record that has none: of message format 0, or of a producer that set none."""
 
 
 class RebalanceListener(Protocol):
@@ -44,6 +56,14 @@ class RebalanceListener(Protocol):
         ...
 
 
+class _OffsetsGoneError(Exception):
+    """Offsets that are not in Kafka any more were to be read."""
+
+    def __init__(self, partitions: list[TopicPartition]) -> None:
+        super().__init__(partitions)
+        self.partitions = partitions
+
+
 class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
     """`ingest_worker.worker.Source` on one topic, as a member of the consumer group.
 
@@ -54,7 +74,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, options: Mapping[str, Any], topic: str, *, poll_lines: int) -> None:
         self.topic = topic
-        self._servers = options.get("bootstrap_servers")
+        self._options = options
         self._poll_lines = poll_lines
         self._new: list[TopicPartition] | None = None
         self._failed: BaseException | None = None
@@ -64,7 +84,11 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer = KafkaConsumer(
                 group_id=GROUP,
                 enable_auto_commit=False,
-                auto_offset_reset="earliest",
+                # The owner says where to read; an offset that is not there is the owner's matter.
+                auto_offset_reset="none",
+                # Records of a transaction that was aborted are no lines of the site.
+                isolation_level="read_committed",
+                metadata_max_age_ms=_METADATA_MAX_AGE_MS,
                 max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
                 session_timeout_ms=_SESSION_TIMEOUT_MS,
                 bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
@@ -79,25 +103,35 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.subscribe([self.topic], listener=self)
 
     def poll(self, timeout_s: float) -> Mapping[int, Records]:
-        """Return new records by partition; waits at most `timeout_s` for the first."""
+        """Return new records by partition; waits at most `timeout_s` for the first.
+
+        Raises ConfigError for a compression whose library is not installed.
+        """
         if self._rejoin:
             self._rejoin = False
             self._consumer.unsubscribe()
             self._consumer.subscribe([self.topic], listener=self)
-        with self._errors("polled"):
-            polled = self._consumer.poll(
-                timeout_ms=int(timeout_s * 1000), max_records=self._poll_lines
-            )
+        polled = self._polled(timeout_s)
         self._raise_failure()
         self._carry_out_assignment()
-        return {
-            tp.partition: Records(
-                np.fromiter((record.offset for record in records), np.int64, len(records)),
-                [record.value or b"" for record in records],
-                np.fromiter((record.timestamp for record in records), np.int64, len(records)),
-            )
-            for tp, records in polled.items()
-        }
+        return {tp.partition: _records(records) for tp, records in polled.items()}
+
+    def _polled(self, timeout_s: float) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
+        try:
+            with self._errors("polled"):
+                found: Mapping[TopicPartition, Sequence[ConsumerRecord]] = self._consumer.poll(
+                    timeout_ms=int(timeout_s * 1000), max_records=self._poll_lines
+                )
+        except _OffsetsGoneError as exc:
+            # Deleted by retention, or with the topic: the owner takes over once more, and sees.
+            self._consumer.pause(*exc.partitions)
+            self._new = [*(self._new or []), *exc.partitions]
+            return {}
+        return found
+
+    def topic_id(self) -> int | None:
+        """Return a number that a topic made again would not have; None if brokers have none."""
+        return topics.topic_id(self._options, self.topic)
 
     def seek(self, partition: int, offset: int) -> None:
         """Continue reading at an offset."""
@@ -113,6 +147,11 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
     def end(self, partition: int) -> int | None:
         """Return the offset after the newest line as of the last poll, None before; without I/O."""
         found: int | None = self._consumer.highwater(TopicPartition(self.topic, partition))
+        return found
+
+    def position(self, partition: int) -> int:
+        """Return the offset of the next record that `poll` may return."""
+        found: int = self._consumer.position(TopicPartition(self.topic, partition))
         return found
 
     def commit(self, last_offsets: Mapping[int, int]) -> None:
@@ -136,6 +175,9 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         """Record new partitions; they are paused until the owner has set its offset."""
         self._new = list(assigned)
         self._consumer.pause(*self._new)
+        for one in self._new:
+            # Without a position the consumer would ask the group for one, which may have none.
+            self._consumer.seek(one, 0)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Have the owner finish and release partitions."""
@@ -149,9 +191,19 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
     def _errors(self, done: str) -> Iterator[None]:
         try:
             yield
+        except OffsetOutOfRangeError as exc:
+            raise _OffsetsGoneError(list(exc.args[0])) from exc
+        except LogTruncationError as exc:
+            raise _OffsetsGoneError(list(exc.divergent_offsets)) from exc
+        except UnsupportedCodecError as exc:
+            raise ConfigError(
+                f"topic {self.topic} holds records that cannot be unpacked ({exc}): install the "
+                "`ingest` extra, which has gzip, snappy, lz4 and zstd"
+            ) from exc
         except KafkaError as exc:
+            servers = ",".join(self._options["bootstrap_servers"])
             raise UnavailableError(
-                f"kafka {self._servers}, topic {self.topic}, could not be {done}: "
+                f"kafka {servers}, topic {self.topic}, could not be {done}: "
                 f"{type(exc).__name__} {exc}; {UnavailableError.next_step}"
             ) from exc
 
@@ -176,3 +228,13 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         # Also of none: with more workers than partitions this one is a standby.
         log.info("partitions_taken", extra={"topic": self.topic, "partitions": partitions})
         entrypoint.notify_ready()  # from here on, lines reach the lake
+
+
+def _records(records: Sequence[ConsumerRecord]) -> Records:
+    """Return records as columns; one without a value is an empty line."""
+    times = (NO_TIMESTAMP if r.timestamp is None else r.timestamp for r in records)
+    return Records(
+        np.fromiter((record.offset for record in records), np.int64, len(records)),
+        [record.value or b"" for record in records],
+        np.fromiter(times, np.int64, len(records)),
+    )

@@ -20,57 +20,30 @@ carry `(topic-partition, last offset)`. The events commit is authoritative:
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ingest_worker.batcher import Batch, Records, prepare
+from ingest_worker.batcher import Batch, Records, expired_row, prepare
 from ingest_worker.duplicate_filter import WINDOW_OFFSETS, RecentLines
-from ingest_worker.lag_metrics import Meter
+from ingest_worker.meter import Meter
+from ingest_worker.ports import Source
+from ingest_worker.site_clock_watch import SiteClockWatch
 from movierec.errors import ConfigError, ConflictError, UnavailableError
 from movierec.lake.log_lines import Catalog, Limits
 from movierec.lake.ports import Lake
-from movierec.lake.schema import EVENTS, QUARANTINE, length
+from movierec.lake.schema import EVENTS, QUARANTINE, Columns, length
+from movierec.lake.site_clock import SiteClock
 from movierec.ports import Clock
 
 log = logging.getLogger(__name__)
 
 
-class Source(Protocol):
-    """A consumer of one topic; partitions come and go with the group's rebalances."""
-
-    topic: str
-
-    def poll(self, timeout_s: float) -> Mapping[int, Records]:
-        """Return new records by partition; waits at most `timeout_s` for the first."""
-        ...
-
-    def seek(self, partition: int, offset: int) -> None:
-        """Continue reading at an offset, or at the oldest available one if that is newer."""
-        ...
-
-    def commit(self, last_offsets: Mapping[int, int]) -> None:
-        """Commit offsets to the consumer group."""
-        ...
-
-    def bounds(self, partition: int) -> tuple[int, int]:
-        """Return the oldest available offset, and the one after the newest."""
-        ...
-
-    def end(self, partition: int) -> int | None:
-        """Return the offset after the newest line as of the last poll, None before."""
-        ...
-
-    def relinquish(self, partitions: Iterable[int]) -> None:
-        """Stop reading partitions that another worker has taken over, and rejoin the group."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class FlushPolicy:
-    """When to flush: at a number of lines, or at the age of the first of them.
+    """When to flush: at a number of lines or bytes, or at the age of the first of them.
 
     200,000 lines are about 20 MB here and one Delta commit of a second. Five seconds is the lake's
     lag at a busy site's 500 lines/s, as for `served`; each flush is three files that every reader
@@ -78,6 +51,7 @@ class FlushPolicy:
     """
 
     max_lines: int = 200_000
+    max_bytes: int = 64 << 20
     max_age_s: float = 5.0
 
 
@@ -92,12 +66,21 @@ class _Partition:
     in_quarantine: int
     quarantined: frozenset[int]
     """Offsets past `in_events` that are quarantined already."""
+    reached: int = -1
+    """The last offset that was passed, whether it held a record or not."""
+    expired: tuple[int, int] | None = None
+    """First and last of the offsets that Kafka deleted before they were read."""
     recent: RecentLines = field(default_factory=RecentLines)
     pending: list[Records] = field(default_factory=list)
 
 
 NOTHING_YET = -1
 """The offset before the first, and the epoch before the first."""
+
+
+def identity_of(topic: str) -> str:
+    """Return the name of the transaction that holds the topic's id."""
+    return f"{topic}:id"
 
 
 def epoch_of(partition_name: str) -> str:
@@ -120,6 +103,7 @@ class Worker:
         catalog: Callable[[], Catalog | None],
         limits: Limits,
         policy: FlushPolicy,
+        site_clock: SiteClock,
         pause: Callable[[float], bool],
         meter: Meter,
     ) -> None:
@@ -129,10 +113,13 @@ class Worker:
         self._catalog = catalog
         self._limits = limits
         self._policy = policy
+        self._site_clock = site_clock
+        self._site_clock_watch = SiteClockWatch(source.topic, site_clock, meter)
         self._pause = pause
         self._meter = meter
         self._owned: dict[int, _Partition] = {}
         self._pending_lines = 0
+        self._pending_bytes = 0
         self._first_pending_at: float | None = None
 
     def assigned(self, partitions: Iterable[int]) -> None:
@@ -147,6 +134,7 @@ class Worker:
                 self._take_over(wanted)
             except (ConflictError, UnavailableError) as exc:
                 log.warning("take_over_failed", extra={"error": str(exc), "retry_in_s": delay_s})
+                self._meter.failed(str(exc))
                 if self._pause(delay_s):
                     return
                 delay_s = min(delay_s * 2, _LAST_RETRY_S)
@@ -169,6 +157,7 @@ class Worker:
         """Read once, and flush if the policy says so."""
         for partition, records in self._source.poll(timeout_s).items():
             self._add(partition, records)
+        self._pass_by()
         if self._due():
             self.flush()
 
@@ -182,14 +171,28 @@ class Worker:
             self._relinquish(partitions)
         except UnavailableError as exc:
             log.warning("flush_failed", extra={"error": str(exc), "retry_in_s": _FIRST_RETRY_S})
+            self._meter.failed(str(exc))
             if not self._pause(_FIRST_RETRY_S):
                 self.assigned(partitions)
 
     def _take_over(self, partitions: list[int]) -> None:
         names = {p: f"{self._source.topic}-{p}" for p in partitions}
+        self._check_identity(names)
         epochs = self._fence(names)
         for partition, name in names.items():
             self._resume(partition, name, epochs[partition])
+
+    def _check_identity(self, names: Mapping[int, str]) -> None:
+        """Raise ConfigError for another topic of the same name; remember the first one's id."""
+        present = self._source.topic_id()
+        name = identity_of(self._source.topic)
+        known = self._lake.transaction(EVENTS.name, name)
+        if present is None or not names:
+            return
+        if known is None:
+            self._lake.append(EVENTS.name, [], transactions={name: present})
+        elif known != present:
+            raise ConfigError(_MADE_AGAIN.format(topic=self._source.topic))
 
     def _fence(self, names: Mapping[int, str]) -> dict[int, int]:
         """Begin a new epoch for each partition, before its other transactions are read."""
@@ -205,29 +208,51 @@ class Worker:
     def _resume(self, partition: int, name: str, epoch: int) -> None:
         in_events = _or_nothing(self._lake.transaction(EVENTS.name, name))
         in_quarantine = _or_nothing(self._lake.transaction(QUARANTINE.name, name))
-        end = self._check_bounds(partition, name, in_events)
+        oldest, end = self._check_bounds(partition, name, in_events)
         already: frozenset[int] = frozenset()
         if in_quarantine > in_events:
-            already = self._lake.quarantined_offsets(partition, after=in_events)
-        self._owned[partition] = _Partition(name, epoch, in_events, in_quarantine, already)
+            already = self._lake.quarantined_offsets(
+                (self._source.topic, None), partition, after=in_events
+            )
+        self._owned[partition] = _Partition(
+            name,
+            epoch,
+            in_events,
+            in_quarantine,
+            already,
+            expired=self._expired(name, in_events, oldest),
+        )
         now_ms = self._clock.now().timestamp() * 1000
-        self._meter.resumed(partition, stored=in_events, end=end, now_ms=now_ms)
-        self._source.seek(partition, max(in_events + 1 - WINDOW_OFFSETS, 0))
+        self._meter.resumed(name, stored=in_events, end=end, now_ms=now_ms)
+        self._source.seek(partition, max(in_events + 1 - WINDOW_OFFSETS, oldest))
         log.info("partition_assigned", extra={"partition": name, "in_events": in_events})
 
-    def _check_bounds(self, partition: int, name: str, in_events: int) -> int:
-        """Return the offset after the newest line. Raises ConfigError if the log was recreated."""
+    def _check_bounds(self, partition: int, name: str, in_events: int) -> tuple[int, int]:
+        """Return the oldest offset there is, and the one after the newest line.
+
+        Raises ConfigError if the log ends before the lake does.
+        """
         oldest, end = self._source.bounds(partition)
         if end < in_events + 1:
             raise ConfigError(
-                f"{name} ends at offset {end}, but the lake holds its lines up to {in_events}: the "
-                "topic was deleted and made again; give the new one another name, or the worker "
-                "another lake"
+                f"{name} ends at offset {end}, but the lake holds its lines up to {in_events}: "
+                + _MADE_AGAIN.format(topic=self._source.topic)
             )
-        if oldest > in_events + 1:
-            lost = {"partition": name, "first": in_events + 1, "next": oldest}
-            log.error("offsets_expired", extra=lost)
-        return end
+        return oldest, end
+
+    def _expired(self, name: str, in_events: int, oldest: int) -> tuple[int, int] | None:
+        """Return the first and last offset that Kafka deleted unread, None without any.
+
+        A first read of a topic begins where Kafka does: that is said, and nothing is missing.
+        """
+        if oldest <= in_events + 1:
+            return None
+        lost = (in_events + 1, oldest - 1)
+        log.error("offsets_expired", extra={"partition": name, "first": lost[0], "next": oldest})
+        if in_events == NOTHING_YET:
+            return None
+        self._meter.expired(lost[1] - lost[0] + 1)
+        return lost
 
     def _add(self, partition: int, records: Records) -> None:
         owned = self._owned.get(partition)
@@ -242,26 +267,53 @@ class Worker:
             return
         owned.pending.append(fresh)
         end = self._source.end(partition) or int(fresh.offsets[-1]) + 1
-        self._meter.read(partition, written_ms=int(fresh.written_ms[0]), end=end)
+        self._meter.read(owned.name, written_ms=int(fresh.written_ms[0]), end=end)
         self._pending_lines += len(fresh.offsets)
+        self._pending_bytes += fresh.size_bytes
         if self._first_pending_at is None:
             self._first_pending_at = self._clock.now().timestamp()
+
+    def _pass_by(self) -> None:
+        """Note offsets that hold no records of ours, so that nobody waits for them."""
+        for partition, owned in self._owned.items():
+            position = self._source.position(partition)
+            if position - 1 > max(owned.in_events, owned.reached):
+                owned.reached = position - 1
+                if self._first_pending_at is None:
+                    self._first_pending_at = self._clock.now().timestamp()
 
     def _due(self) -> bool:
         if self._first_pending_at is None:
             return False
         age_s = self._clock.now().timestamp() - self._first_pending_at
-        return self._pending_lines >= self._policy.max_lines or age_s >= self._policy.max_age_s
+        return (
+            self._pending_lines >= self._policy.max_lines
+            or self._pending_bytes >= self._policy.max_bytes
+            or age_s >= self._policy.max_age_s
+        )
 
     def _flush_once(self) -> None:
-        pending = {p: _joined(o.pending) for p, o in self._owned.items() if o.pending}
+        moved = {p: o for p, o in self._owned.items() if o.pending or o.reached > o.in_events}
+        pending = {p: _joined(owned.pending) for p, owned in moved.items() if owned.pending}
         for owned in self._owned.values():
             owned.pending = []
-        self._pending_lines, self._first_pending_at = 0, None
-        if pending:
-            recent = {p: self._owned[p].recent for p in pending}
-            batch = prepare(pending, recent, self._limits, self._catalog(), self._clock.now())
-            self._commit(batch.without({p: self._owned[p].quarantined for p in pending}))
+        self._pending_lines, self._pending_bytes, self._first_pending_at = 0, 0, None
+        if not moved:
+            return
+        last = {p: owned.reached for p, owned in moved.items()}
+        recent = {p: self._owned[p].recent for p in pending}
+        batch = prepare(
+            self._source.topic,
+            pending,
+            recent,
+            limits=self._limits,
+            catalog=self._catalog(),
+            now=self._clock.now(),
+            site_clock=self._site_clock,
+        )
+        self._site_clock_watch.check(self._clock.now())
+        batch = batch.without({p: self._owned[p].quarantined for p in pending})
+        self._commit(replace(batch, last_offsets={**last, **batch.last_offsets}))
 
     def _commit(self, batch: Batch) -> None:
         quarantined = self._commit_quarantine(batch)
@@ -272,20 +324,21 @@ class Worker:
             self._owned[partition].in_events = last
         self._source.commit(batch.last_offsets)
         events = sum(map(length, batch.events))
-        lines = events + quarantined
-        self._meter.stored(batch.last_offsets, lines=lines, quarantined=quarantined)
+        lines, now_ms = events + quarantined.total(), self._clock.now().timestamp() * 1000
+        last_offsets = {self._owned[p].name: last for p, last in batch.last_offsets.items()}
+        self._meter.stored(last_offsets, lines=lines, quarantined=quarantined, now_ms=now_ms)
         log.info(
             "batch_stored",
             extra={
                 "version": version,
                 "events": events,
-                "quarantined": quarantined,
+                "quarantined": quarantined.total(),
                 **transactions,
             },
         )
 
-    def _commit_quarantine(self, batch: Batch) -> int:
-        """Append the quarantined lines, and return how many.
+    def _commit_quarantine(self, batch: Batch) -> Counter[str]:
+        """Append the quarantined lines, and return how many by reason.
 
         Also when there are none: the commit conflicts if another worker, with another catalog, has
         quarantined some of these offsets, before they become events as well.
@@ -295,10 +348,19 @@ class Worker:
             p: max(last, self._owned[p].in_quarantine) for p, last in batch.last_offsets.items()
         }
         transactions = {self._owned[p].name: last for p, last in reached.items()}
-        self._lake.append(QUARANTINE.name, [batch.quarantined], transactions=transactions)
+        rows = [batch.quarantined, *self._expired_rows(batch.last_offsets)]
+        self._lake.append(QUARANTINE.name, rows, transactions=transactions)
         for partition, last in reached.items():
             self._owned[partition].in_quarantine = last
-        return length(batch.quarantined)
+            self._owned[partition].expired = None
+        return Counter(batch.quarantined["reason"])
+
+    def _expired_rows(self, partitions: Iterable[int]) -> Iterator[Columns]:
+        """Yield a row for each gap that Kafka's retention has left, unless an earlier try did."""
+        for partition in partitions:
+            owned = self._owned[partition]
+            if owned.expired and owned.expired[0] not in owned.quarantined:
+                yield expired_row(self._source.topic, partition, owned.expired, self._clock.now())
 
     def _relinquish(self, partitions: list[int]) -> None:
         log.warning("partitions_given_up", extra={"partitions": partitions})
@@ -307,9 +369,15 @@ class Worker:
 
     def _forget(self, partitions: Iterable[int]) -> None:
         for partition in partitions:
-            self._owned.pop(partition, None)
-            self._meter.forgotten([partition])
+            owned = self._owned.pop(partition, None)
+            if owned is not None:
+                self._meter.forgotten([owned.name])
 
+
+_MADE_AGAIN = (
+    "topic {topic} was deleted and made again: its lines would be taken for those that the lake "
+    "has. Give the new topic another name (MOVIEREC_TOPIC), or the worker another lake"
+)
 
 # The emulator restarts in about four seconds; in a long outage a try every half minute is enough.
 _FIRST_RETRY_S = 0.5

@@ -90,18 +90,37 @@ UPKEEP_METRICS: Final = (
 
 INGEST_LAG: Final = Metric("IngestLag", "Count")
 INGEST_LAG_SECONDS: Final = Metric("IngestLagSeconds", "Seconds")
+INGEST_LINES: Final = Metric("IngestLines", "Count")
+INGEST_SINCE_FLUSH: Final = Metric("IngestSinceFlushSeconds", "Seconds")
+INGEST_EXPIRED: Final = Metric("IngestExpired", "Count")
 QUARANTINE_RATE: Final = Metric("QuarantineRate", "None")
 
-INGEST_METRICS: Final = (INGEST_LAG, INGEST_LAG_SECONDS, QUARANTINE_RATE)
+INGEST_METRICS: Final = (
+    INGEST_LAG,
+    INGEST_LAG_SECONDS,
+    INGEST_LINES,
+    INGEST_SINCE_FLUSH,
+    INGEST_EXPIRED,
+    QUARANTINE_RATE,
+)
 """Of each ingest worker: once a minute, by `INGEST_DIMENSIONS`.
 
 IngestLag counts the lines of its partitions that are in Kafka and not in the lake;
 IngestLagSeconds is the age of the oldest of them, by Kafka's timestamp, and 0 without any; both
 are published on idle minutes too, so that missing data means that no worker runs. QuarantineRate
 is the share, 0 to 1, of the lines stored since it was last published; without lines, it is not.
+By `quarantine_dimensions` it is each reason's share of the lines of the last ten minutes.
+IngestLines counts the lines stored since it was last published, IngestSinceFlushSeconds is the time
+since the last ones were, IngestExpired counts lines that Kafka deleted before they were read.
 """
 
 INGEST_DIMENSIONS: Final = {"service": "movierec-ingest"}
+
+
+def quarantine_dimensions(reason: str) -> dict[str, str]:
+    """Return the dimensions of one reason's share of the lines."""
+    return INGEST_DIMENSIONS | {"Reason": reason}
+
 
 HIT_RATE: Final = Metric("HitRate", "None")
 WATCH_FRACTION: Final = Metric("WatchFraction", "None")

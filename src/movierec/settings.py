@@ -4,6 +4,7 @@ AWS's own (`AWS_ENDPOINT_URL`, `AWS_REGION`, credentials) are read by boto3 itse
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
 from movierec.errors import ConfigError
@@ -46,9 +47,15 @@ KAFKA_SSL_PASSWORD: Final = "MOVIEREC_KAFKA_SSL_PASSWORD"  # noqa: S105  # a nam
 """Password of the key file."""
 
 TOPIC: Final = "MOVIEREC_TOPIC"
-"""The site's topic, `movielog<N>`."""
+"""The site's topic, `movielog<N>`; several with commas, of which the first is the site's own.
+
+Rows of the lake without a topic, of before the column, are of the first.
+"""
 
 DEFAULT_TOPIC: Final = "movielog1"
+
+SITE_TIMEZONE: Final = "MOVIEREC_SITE_TIMEZONE"
+"""IANA name of the zone that the site's clock shows; found from Kafka's timestamps if unset."""
 
 MAX_USER_ID: Final = "MOVIEREC_MAX_USER_ID"
 """The site's largest user id; a line with a larger one is quarantined."""
@@ -58,6 +65,9 @@ WATCH_RETENTION_DAYS: Final = "MOVIEREC_WATCH_RETENTION_DAYS"
 
 VACUUM_RETENTION_HOURS: Final = "MOVIEREC_VACUUM_RETENTION_HOURS"
 """Hours that deleted or replaced files stay readable by time travel; 720 if unset."""
+
+EARLIEST_EVENT_TIME: Final = "MOVIEREC_EARLIEST_EVENT_TIME"
+"""The first plausible day of an event by the site's clock, 2000-01-01 if unset."""
 
 MIN_RATING: Final = "MOVIEREC_MIN_RATING"
 MAX_RATING: Final = "MOVIEREC_MAX_RATING"
@@ -98,6 +108,9 @@ SLACK_WEBHOOK: Final = "MOVIEREC_SLACK_WEBHOOK"
 
 PROXY_URL: Final = "MOVIEREC_PROXY_URL"
 """Base URL that the site sends its requests to, without a trailing slash."""
+
+INGEST_URL: Final = "MOVIEREC_INGEST_URL"
+"""Base URL of the ingest worker's `/healthz`, without a trailing slash."""
 
 SITE_URL: Final = "MOVIEREC_SITE_URL"
 """Base URL of the site's `/user/<id>` and `/movie/<id>`, without a trailing slash."""
@@ -140,6 +153,24 @@ def whole_number(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit():
         raise ConfigError(f"{name} is {text!r}: expected a whole number")
     return int(text)
+
+
+def topics(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the topics that are ingested, each once. Raises ConfigError if there is none."""
+    text = env.get(TOPIC) or DEFAULT_TOPIC
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise ConfigError(f"{TOPIC} is {text!r}: expected a topic, or several with commas")
+    return found
+
+
+def day(env: Mapping[str, str], name: str, default: date) -> date:
+    """Return a variable as a day, `default` if it is unset. Raises ConfigError."""
+    text = env.get(name) or default.isoformat()
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise ConfigError(f"{name} is {text!r}: expected a day as 2000-01-01") from exc
 
 
 def kafka_options(env: Mapping[str, str]) -> dict[str, Any]:

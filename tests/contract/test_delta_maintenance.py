@@ -113,7 +113,7 @@ def test_rows_without_a_day_are_compacted_like_others(lake):
         lake.append("quarantine", [line], transactions={"movielog1-0": offset})
 
     assert maintain(lake)["quarantine"].files_added == 1
-    assert lake.quarantined_offsets(0, after=-1) == {0, 1, 2, 3}
+    assert lake.quarantined_offsets([None], 0, after=-1) == {0, 1, 2, 3}
 
 
 def test_what_there_is_no_time_for_is_left_to_the_next_run(lake):

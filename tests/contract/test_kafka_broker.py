@@ -95,7 +95,9 @@ def test_messages_and_the_topic_survive_a_kill(run):
         assert topics.ensure(options, TOPIC, 7) == kafka_broker.DEFAULT_PARTITIONS
         produce(servers, range(1000, 1100))
         assert consume(servers, 1100) == list(range(1100))
-        assert offsets.missing_lines(MemoryLake(), TOPIC, offsets.of_topic(options, TOPIC)) == 1100
+        assert (
+            offsets.missing_lines(MemoryLake(), {TOPIC: offsets.of_topic(options, TOPIC)}) == 1100
+        )
         assert offsets.of_topic(options, "nosuch") == {}
 
         with pytest.raises(UsageError, match="Topic name is invalid"):

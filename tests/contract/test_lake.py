@@ -101,14 +101,22 @@ def test_writers_of_different_names_do_not_disturb_each_other(lakes):
 
 def test_quarantined_offsets_are_those_of_the_partition_past_the_offset(lakes):
     rows = {
-        "raw": [b"a", b"b", b"c"],
-        "kafka_partition": np.array([0, 0, 1]),
-        "kafka_offset": np.array([5, 6, 7]),
+        "raw": [b"a", b"b", b"c", b"d"],
+        "topic": ["t", "t", "t", "other"],
+        "kafka_partition": np.array([0, 0, 1, 0]),
+        "kafka_offset": np.array([5, 6, 7, 8]),
     }
-    assert lakes().quarantined_offsets(0, after=-1) == frozenset()
+    assert lakes().quarantined_offsets(["t"], 0, after=-1) == frozenset()
     lakes().append("quarantine", [rows], transactions={"t-0": 6})
-    assert lakes().quarantined_offsets(0, after=-1) == {5, 6}
-    assert lakes().quarantined_offsets(0, after=5) == {6}
+    assert lakes().quarantined_offsets(["t"], 0, after=-1) == {5, 6}
+    assert lakes().quarantined_offsets(["t"], 0, after=5) == {6}
+
+
+def test_quarantined_rows_of_before_the_column_are_those_without_a_topic(lakes):
+    rows = {"raw": [b"a"], "kafka_partition": np.array([0]), "kafka_offset": np.array([5])}
+    lakes().append("quarantine", [rows], transactions={"t-0": 5})
+    assert lakes().quarantined_offsets(["t"], 0, after=-1) == frozenset()
+    assert lakes().quarantined_offsets(["t", None], 0, after=-1) == {5}
 
 
 def test_an_unknown_column_is_refused_by_name(lakes):

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from functions.build_dataset.handler import Dependencies, build_dataset
 from ingest_worker.batcher import Records
-from ingest_worker.lag_metrics import Meter
+from ingest_worker.meter import Meter
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
@@ -22,8 +22,9 @@ from movierec.aws.lineage_resolver import LineageResolver
 from movierec.errors import ConflictError
 from movierec.lake.log_lines import Limits
 from movierec.lake.maintenance import Policy
-from movierec.lake.schema import EVENTS, TABLES
+from movierec.lake.schema import EVENTS, TABLES, Columns
 from movierec.lake.served import Served
+from movierec.lake.site_clock import FoundClock
 from movierec.model import dataset as datasets
 from movierec.testing.memory import FakeClock, MemoryStore
 from proxy.journal import Journal
@@ -94,6 +95,61 @@ def test_the_catalog_is_read(lake):
     runtimes = catalog.runtime_minutes
     assert len(runtimes) == 40
     assert (runtimes["the+quiet+river+1970"], runtimes["the+quiet+garden+1975"]) == (80, 0)
+
+
+# Columns that came later ----------------------------------------------------------------------
+
+LATER = {
+    "events": {"topic", "site_time", "utc_offset_minutes", "time_basis"},
+    "served": {"detail"},
+    "quarantine": {"topic", "record_time"},
+}
+
+NEW_SERVED: Columns = {
+    "user_id": np.array([9]),
+    "detail": ["{}"],
+    "served_date": np.array([NOW.date()], "M8[D]"),
+}
+
+
+def stored_columns(lake, table):
+    return {field.name for field in lake.open(table).schema().fields}
+
+
+def test_columns_that_came_later_are_null_in_what_is_stored(lake):
+    for table, later in LATER.items():
+        assert not later & stored_columns(lake, table)
+        found = lake.query(f"select {', '.join(sorted(later))} from {table}", {table: None})  # noqa: S608  ours
+        assert len(found) == ROWS[table]
+        assert {found.column(name).null_count for name in found.column_names} == {ROWS[table]}
+
+
+def test_a_query_with_tables_of_its_own_sees_them_too(lake):
+    sql = "with mine as (select topic, detail from events, served) select count(*) n from mine"
+    found = lake.query(
+        f"{sql} where topic is null and detail is null", {"events": None, "served": None}
+    )
+    assert found.column("n").to_pylist()[0] > 0
+
+
+def test_a_table_gains_its_columns_at_the_first_write(lake, tmp_path):
+    lake.append("served", [NEW_SERVED], transactions={"new": 1})
+    again = DeltaLake(str(tmp_path / "lake"))
+    assert LATER["served"] <= stored_columns(again, "served")
+    found = again.query(
+        "select detail, count(*) n from served group by 1 order by 1", {"served": None}
+    )
+    assert found.column("detail").to_pylist() == ["{}", None]
+    assert found.column("n").to_pylist() == [1, ROWS["served"]]
+
+
+def test_two_writers_that_have_it_grow_at_the_same_time_both_write(lake, tmp_path):
+    other = DeltaLake(str(tmp_path / "lake"))
+    for writer in (lake, other):
+        assert writer.transaction("served", "new") is None
+    lake.append("served", [NEW_SERVED], transactions={"one": 1})
+    other.append("served", [NEW_SERVED], transactions={"other": 1})
+    assert lake.count("served") == {"": ROWS["served"] + 2}
 
 
 # Lineage ------------------------------------------------------------------------------------
@@ -208,24 +264,30 @@ class Source:
 
     def __init__(self):
         self.lines = [b"stored"] * STORED_OFFSET + [LAST_LINE.encode()]
-        self.position = 0
+        self._next = 0
         self.relinquished = []
         self.committed = {}
 
     def poll(self, _timeout_s):
-        start, self.position = self.position, len(self.lines)
+        start, self._next = self._next, len(self.lines)
         offsets = np.arange(start, len(self.lines))
         records = Records(offsets, self.lines[start:], np.zeros(len(offsets), np.int64))
         return {0: records} if len(offsets) else {}
 
     def seek(self, _partition, offset):
-        self.position = offset
+        self._next = offset
 
     def bounds(self, _partition):
         return 0, len(self.lines)
 
     def end(self, _partition):
         return len(self.lines)
+
+    def position(self, _partition):
+        return self._next
+
+    def topic_id(self):
+        return 1
 
     def commit(self, last_offsets):
         self.committed |= last_offsets
@@ -243,6 +305,7 @@ def worker(lake, source):
         catalog=LakeCatalog(lake),
         limits=Limits(),
         policy=FlushPolicy(max_lines=1),
+        site_clock=FoundClock(),
         pause=lambda _s: False,
         meter=Meter(),
     )

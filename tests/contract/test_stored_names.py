@@ -150,7 +150,7 @@ PARTITIONED_BY = {
 REASONS = (
     "empty line_break bad_time bad_user unknown_request bad_movie bad_minute bad_rating "
     "bad_recommendation duplicate user_out_of_range rating_out_of_range minute_out_of_range "
-    "unknown_movie"
+    "unknown_movie bad_server bad_status bad_result bad_latency time_out_of_range"
 )
 
 
@@ -250,6 +250,7 @@ VARIABLES = [
     "MOVIEREC_MAX_USER_ID",
     "MOVIEREC_WATCH_RETENTION_DAYS",
     "MOVIEREC_VACUUM_RETENTION_HOURS",
+    "MOVIEREC_EARLIEST_EVENT_TIME",
     "MOVIEREC_MIN_RATING",
     "MOVIEREC_MAX_RATING",
     "MOVIEREC_LISTEN",

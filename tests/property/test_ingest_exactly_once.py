@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_worker.batcher import Records
-from ingest_worker.lag_metrics import Meter
+from ingest_worker.meter import Meter
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec.lake.log_lines import Catalog, Limits
+from movierec.lake.site_clock import FoundClock
 from movierec.testing.memory import FakeClock, MemoryLake
 
 PARTITIONS = 2
@@ -54,6 +55,12 @@ class Reader:
     def end(self, _partition):
         return LINES
 
+    def position(self, partition):
+        return self.positions[partition]
+
+    def topic_id(self):
+        return 1
+
     def commit(self, last_offsets):
         """Nothing reads the group's offsets."""
 
@@ -79,6 +86,7 @@ class Member:
             catalog=lambda: self.catalog,
             limits=Limits(),
             policy=FlushPolicy(max_lines=1, max_age_s=0),
+            site_clock=FoundClock(),
             pause=lambda _s: False,
             meter=Meter(),
         )

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ingest_worker.line_parser import parse
+from ingest_worker.line_rules import validate
 from movierec.lake import log_lines
 from simulator import history_format, history_generator, synthetic_world
 from simulator.history_generator import HistoryWindow
@@ -69,8 +71,9 @@ def is_event(line):
 
 
 def product_takes(line):
-    parsed = log_lines.validate(log_lines.parse([line.encode()]), LIMITS, CATALOG)
-    return not parsed.rejected
+    recorded_us = np.full(1, np.datetime64("2030-01-01", "us").astype(np.int64))
+    checked = validate(parse([line.encode()]), LIMITS, CATALOG, recorded_us)
+    return not len(checked.rejected)
 
 
 @given(SEED)

@@ -1,45 +1,23 @@
 """The lake on Delta tables: exactly-once appends, and SQL at any version."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-from arro3.core import (
-    Array,
-    DataType,
-    Field,
-    RecordBatch,
-    RecordBatchReader,
-    Schema,
-    list_array,
-)
+from arro3.core import RecordBatch, RecordBatchReader
 from arro3.core import Table as ArrowTable
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from movierec import errors, settings
+from movierec.aws import arrow_columns
 from movierec.lake.maintenance import (
     DEFAULT_VACUUM_RETENTION_HOURS,
     FILE_RETENTION,
     retention_properties,
 )
-from movierec.lake.schema import QUARANTINE, TABLES, Columns, ColumnType, Table, length
-
-_TEXTS: Final = DataType.list(Field("element", DataType.utf8(), nullable=True))
-
-_ARROW_TYPES: Final[Mapping[ColumnType, DataType]] = {
-    "int64": DataType.int64(),
-    "int32": DataType.int32(),
-    "int16": DataType.int16(),
-    "float64": DataType.float64(),
-    "text": DataType.utf8(),
-    "bytes": DataType.binary(),
-    "timestamp": DataType.timestamp("us", tz="UTC"),
-    "date": DataType.date32(),
-    "texts": _TEXTS,
-}
+from movierec.lake.schema import QUARANTINE, TABLES, Columns, Table
 
 # Without compaction a table grows a file per partition and commit; delta-rs checkpoints its log
 # every 100 commits by default, so that opening the table stays cheap.
@@ -77,7 +55,10 @@ class DeltaLake:
         An append that conflicts with a deletion by maintenance is retried here.
         """
         spec = TABLES[table]
-        rows = [_record_batch(spec, batch) for batch in batches or [_empty_batch(spec)]]
+        rows = [
+            arrow_columns.record_batch(spec, batch)
+            for batch in batches or [arrow_columns.empty_batch(spec)]
+        ]
         delta = self._table(spec)
         with delta_errors(f"append to {self._uri(table)}"):
             self._commit(delta, spec, rows, transactions)
@@ -108,11 +89,14 @@ class DeltaLake:
             return {}
         return dict(zip(rows.column("k").to_pylist(), rows.column("n").to_pylist(), strict=True))
 
-    def quarantined_offsets(self, partition: int, *, after: int) -> frozenset[int]:
+    def quarantined_offsets(
+        self, topics: Collection[str | None], partition: int, *, after: int
+    ) -> frozenset[int]:
         """Return the Kafka offsets of a partition's quarantined lines past an offset."""
+        named = " or ".join("topic is null" if t is None else f"topic = '{t}'" for t in topics)
         sql = (
-            "select kafka_offset from quarantine "  # noqa: S608  numbers
-            f"where kafka_partition = {partition:d} and kafka_offset > {after:d}"
+            "select kafka_offset from quarantine "  # noqa: S608  numbers, and topics' legal names
+            f"where kafka_partition = {partition:d} and kafka_offset > {after:d} and ({named})"
         )
         try:
             rows = self.query(sql, {QUARANTINE.name: None})
@@ -126,12 +110,15 @@ class DeltaLake:
         Raises TableNotFoundError for a table that was never written, VersionNotFoundError for a
         version that is no longer kept.
         """
-        builder = QueryBuilder()
+        builder, grown = QueryBuilder(), dict[str, str]()
         for table, version in versions.items():
-            builder = builder.register(table, self._at(table, version))
+            at = self._at(table, version)
+            if nulls := _lacking(table, at):
+                grown[table] = f"select *, {nulls} from {table}{_AS_STORED}"  # noqa: S608  our own names
+            builder = builder.register(f"{table}{_AS_STORED}" if nulls else table, at)
         try:
             with delta_errors(f"query {', '.join(versions)} in {self._root}"):
-                found = builder.execute(sql).read_all()
+                found = builder.execute(_over(grown, sql)).read_all()
                 # Without a batch arro3 makes no numpy array of a column, not even an empty one.
                 return found if found.num_rows else found.combine_chunks()
         except errors.LakeError as exc:
@@ -184,7 +171,7 @@ class DeltaLake:
             # mode="ignore": of two writers that start at once, one creates, both continue.
             DeltaTable.create(
                 self._uri(spec.name),
-                schema=_schema(spec),
+                schema=arrow_columns.schema(spec),
                 mode="ignore",
                 partition_by=list(spec.partition_by),
                 storage_options=self._storage_options,
@@ -206,8 +193,9 @@ class DeltaLake:
             try:
                 write_deltalake(
                     delta,
-                    RecordBatchReader.from_batches(_schema(spec), rows),
+                    RecordBatchReader.from_batches(arrow_columns.schema(spec), rows),
                     mode="append",
+                    schema_mode="merge",
                     commit_properties=CommitProperties(app_transactions=carried),
                 )
             except CommitFailedError:
@@ -261,69 +249,23 @@ def _storage_options(env: Mapping[str, str]) -> dict[str, str]:
     return options
 
 
-def _schema(spec: Table) -> Schema:
-    return Schema([Field(name, _ARROW_TYPES[kind]) for name, kind in spec.columns.items()])
+# A table that lacks columns is registered under this name, and seen through a query below.
+_AS_STORED: Final = "__stored"
 
 
-def _empty_batch(spec: Table) -> Columns:
-    """Return a batch without rows, for a commit of transactions alone."""
-    return {next(iter(spec.columns)): []}
+def _lacking(table: str, at: DeltaTable) -> str:
+    if table not in TABLES:
+        return ""
+    return arrow_columns.lacking(TABLES[table], {field.name for field in at.schema().fields})
 
 
-def _record_batch(spec: Table, batch: Columns) -> RecordBatch:
-    unknown = batch.keys() - spec.columns.keys()
-    if unknown:
-        raise errors.LakeError(f"table {spec.name} has no column {', '.join(sorted(unknown))}")
-    try:
-        rows = length(batch)
-        arrays = [
-            _array(batch[name], kind) if name in batch else _nulls(rows, kind)
-            for name, kind in spec.columns.items()
-        ]
-    except (TypeError, ValueError, OverflowError) as exc:
-        raise errors.LakeError(f"table {spec.name} cannot hold this batch: {exc}") from exc
-    return RecordBatch.from_arrays(arrays, schema=_schema(spec))
-
-
-def _array(values: Any, kind: ColumnType) -> Array:  # noqa: ANN401  any column
-    if kind == "texts":
-        offsets = np.cumsum([0, *map(len, values)], dtype=np.int32)
-        flat = Array([text for texts in values for text in texts], DataType.utf8())
-        return list_array(Array.from_numpy(offsets), flat, type=_TEXTS)
-    if kind in ("timestamp", "date"):
-        # numpy counts both units in int64; Arrow's date is int32.
-        ticks = np.asarray(values).astype(_TIME_UNITS[kind]).astype(np.int64)
-        return Array.from_numpy(ticks).cast(_TIME_STORAGE[kind]).cast(_ARROW_TYPES[kind])
-    if kind in _NUMBERS:
-        given = np.asarray(values)
-        fitted = np.ascontiguousarray(given.astype(_NUMBERS[kind]))
-        # Arrow's cast turns a value that does not fit into null.
-        if not np.array_equal(fitted, given):
-            raise ValueError(f"a value does not fit {kind}")
-        return Array.from_numpy(fitted)
-    return Array(list(values), _ARROW_TYPES[kind])
-
-
-_NUMBERS: Final[Mapping[ColumnType, type[np.number[Any]]]] = {
-    "int64": np.int64,
-    "int32": np.int32,
-    "int16": np.int16,
-    "float64": np.float64,
-}
-
-
-_TIME_UNITS: Final = {"timestamp": "datetime64[us]", "date": "datetime64[D]"}
-_TIME_STORAGE: Final = {"timestamp": DataType.int64(), "date": DataType.int32()}
-
-
-def _nulls(rows: int, kind: ColumnType) -> Array:
-    if kind == "texts":
-        offsets = Array.from_numpy(np.zeros(rows + 1, np.int32))
-        mask = Array.from_numpy(np.ones(rows, np.bool_))
-        return list_array(offsets, Array([], DataType.utf8()), type=_TEXTS, mask=mask)
-    if kind in _TIME_UNITS:
-        return Array([None] * rows, _TIME_STORAGE[kind]).cast(_ARROW_TYPES[kind])
-    return Array([None] * rows, _ARROW_TYPES[kind])
+def _over(tables: Mapping[str, str], sql: str) -> str:
+    """Return a query in which these tables are the results of other queries."""
+    if not tables:
+        return sql
+    named = ", ".join(f"{table} as ({query})" for table, query in tables.items())
+    beginning, rest = sql.split(maxsplit=1)
+    return f"with {named}, {rest}" if beginning.lower() == "with" else f"with {named} {sql}"
 
 
 def _file_names(delta: DeltaTable) -> set[str]:

@@ -63,14 +63,15 @@ def retrain(
 
 def _await_ingest(progress: Progress, run: Run) -> None:
     """Wait until every line now in Kafka is in the lake. Raises ConfigError, UnavailableError."""
-    topic = settings.require(os.environ, settings.TOPIC)
     log = run.log(workers.INGEST)
     try:
-        written = offsets.of_topic(settings.kafka_options(os.environ), topic)
-        missing = partial(offsets.missing_lines, DeltaLake.from_env(os.environ), topic, written)
+        options, topics = settings.kafka_options(os.environ), settings.topics(os.environ)
+        written = {topic: offsets.of_topic(options, topic) for topic in topics}
+        missing = partial(offsets.missing_lines, DeltaLake.from_env(os.environ), written)
         if lines := missing():
             progress_display.print_note(
-                f"waiting for the ingest worker: {lines:,} lines of {topic} are not in the lake "
+                f"waiting for the ingest worker: {lines:,} lines of {', '.join(topics)} are not in "
+                "the lake "
                 "yet (--no-wait trains without them)"
             )
             await_none_missing(progress, missing)

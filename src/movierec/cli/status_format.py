@@ -8,6 +8,8 @@ def fact(name: str, value: Any) -> list[str]:  # noqa: ANN401  any fact
     """Return the lines of one status detail."""
     if name == "routing" and isinstance(value, dict):
         lines = split(value)
+    elif name == "ingest" and isinstance(value, dict):
+        lines = ingest(value)
     elif isinstance(value, dict):
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in value.items() if kind != "total")
         lines = [f"{value['total']:,}" + (f" ({kinds})" if kinds else "")]
@@ -17,6 +19,38 @@ def fact(name: str, value: Any) -> list[str]:  # noqa: ANN401  any fact
         lines = ["none" if value is None else f"{value:,}" if isinstance(value, int) else value]
     label = name.removesuffix("_lines").replace("_", " ")
     return [f"{label if i == 0 else '':<18} {line}" for i, line in enumerate(lines)]
+
+
+def ingest(found: Mapping[str, Any]) -> list[str]:
+    """Return what the ingest worker says of itself, a line for each thing worth knowing."""
+    since_s = found["since_flush_s"]
+    flushed = "nothing written yet" if since_s is None else f"last written {age(since_s)} ago"
+    lines = [
+        f"{found['lines_per_s']:.1f} lines/s, oldest waiting {found['lag_s']:.0f} s; {flushed}"
+    ]
+    if found["failing"]:
+        lines.append(f"fails: {found['failing']}")
+    if found["quarantined"]:
+        shares = ", ".join(f"{name} {share:.2%}" for name, share in found["quarantined"].items())
+        lines.append(f"quarantined of the last 10 minutes: {shares}")
+    lines += [f"{topic}: {site_clock(state)}" for topic, state in found["site_clocks"].items()]
+    return lines
+
+
+def site_clock(found: Mapping[str, Any]) -> str:
+    """Return a line on the site's clock."""
+    if found["wrong"]:
+        return str(found["wrong"])
+    offset = found["offset_minutes"]
+    if offset is None:
+        return (
+            "clock by the zone that is set"
+            if found["basis"] == "zone"
+            else "clock unknown, its times are taken as UTC: no list is judged by them"
+        )
+    known = "as the zone that is set says" if found["basis"] == "zone" else "found"
+    sure = f", {found['share']:.0%} of {found['samples']} lines agree" if found["samples"] else ""
+    return f"clock UTC{offset:+d} min, {known}{sure}"
 
 
 def state(found: Mapping[str, Any], now_s: float) -> str:

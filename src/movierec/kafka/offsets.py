@@ -30,7 +30,11 @@ def of_topic(options: Mapping[str, Any], topic: str) -> Offsets:
         raise _unavailable(servers, "no answer")
     try:
         with closing(
-            KafkaConsumer(**options, bootstrap_timeout_ms=int(_KAFKA_WITHIN_S * 1000))
+            KafkaConsumer(
+                **options,
+                bootstrap_timeout_ms=int(_KAFKA_WITHIN_S * 1000),
+                isolation_level="read_committed",  # what is not committed yet is no line yet
+            )
         ) as consumer:
             numbers = consumer.partitions_for_topic(topic) or ()
             partitions = [TopicPartition(topic, number) for number in numbers]
@@ -41,10 +45,12 @@ def of_topic(options: Mapping[str, Any], topic: str) -> Offsets:
     return {each.partition: (oldest[each], following[each]) for each in partitions}
 
 
-def missing_lines(lake: Lake, topic: str, written: Offsets) -> int:
-    """Return how many of a topic's lines the lake does not have. Raises LakeError."""
-    stored = {p: lake.transaction(EVENTS.name, f"{topic}-{p}") for p in written}
-    return lag(written, stored)
+def missing_lines(lake: Lake, written: Mapping[str, Offsets]) -> int:
+    """Return how many lines of some topics the lake does not have. Raises LakeError."""
+    return sum(
+        lag(of_one, {p: lake.transaction(EVENTS.name, f"{topic}-{p}") for p in of_one})
+        for topic, of_one in written.items()
+    )
 
 
 def lag(written: Offsets, stored: Mapping[int, int | None]) -> int:

@@ -1,8 +1,9 @@
-"""Create topics that do not exist yet."""
+"""Create topics that do not exist yet, and tell one from another of the same name."""
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any, Final
+from uuid import UUID
 
 from kafka import KafkaAdminClient
 from kafka.errors import (
@@ -34,6 +35,27 @@ def ensure(options: Mapping[str, Any], topic: str, partitions: int) -> int:
     """
     if partitions < 1:
         raise UsageError(f"{partitions} partitions for topic {topic}: use 1 or more")
+    with _admin(options, topic) as admin:
+        return _ensure(admin, topic, partitions)
+
+
+def topic_id(options: Mapping[str, Any], topic: str) -> int | None:
+    """Return a number that no other topic has, one of the same name included; None if unknown.
+
+    Of the UUID that brokers give to each topic since Kafka 2.8 (KIP-516), the 63 bits that fit a
+    Delta transaction. Raises UnavailableError.
+    """
+    with _admin(options, topic) as admin:
+        [found] = admin.describe_topics([topic])
+    uuid: UUID | None = found.get("topic_id")
+    return uuid.int & _63_BITS if uuid else None
+
+
+_63_BITS: Final = (1 << 63) - 1
+
+
+@contextmanager
+def _admin(options: Mapping[str, Any], topic: str) -> Iterator[KafkaAdminClient]:
     servers = options["bootstrap_servers"]
     # Without a broker, kafka-python would leave a thread behind that keeps retrying.
     if not reachable(servers, timeout_s=_CONNECTED_WITHIN_S):
@@ -41,7 +63,7 @@ def ensure(options: Mapping[str, Any], topic: str, partitions: int) -> int:
     try:
         client = KafkaAdminClient(bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS, **options)
         with closing(client) as admin:
-            return _ensure(admin, topic, partitions)
+            yield admin
     except KafkaError as exc:
         raise _unavailable(topic, servers, f"{type(exc).__name__} {exc}") from exc
 

@@ -1,36 +1,30 @@
-"""Parse batches of the site's log lines into columns of events, and dump an event as a line.
+"""The site's log lines: grammar, reasons to reject a line, and an event as a line.
 
 The grammar (`time` is ISO 8601 local time as Java's LocalDateTime prints it: seconds are left
 out when they are zero, a fraction has 3, 6 or 9 digits):
 
     <time>,<user>,GET /data/m/<movie>/<minute>.mpg
     <time>,<user>,GET /rate/<movie>=<rating>
+    <time>,<user>,GET /create_account
     <time>,<user>,recommendation request <server>, status 200, result: <movie>, ..., <ms> ms
     <time>,<user>,recommendation request <server>, status <0 or other>, result: <text>, <ms> ms
 
-Parsing is total: every line becomes an event or is rejected for a named reason. It works on a
-whole batch at once: one regular expression runs over all lines in C, and its groups become
-columns; only rejected lines are examined one by one, to name the reason.
+Blanks and tabs around a line, and a CR or CR LF at its end, do not count. `ingest_worker` parses
+whole batches of lines by `LINE`; here a line that is no event is diagnosed.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
-
-from movierec.lake.schema import Columns, dates, select
-
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 class Reason(StrEnum):
-    """Why a line is rejected."""
+    """Why a line is rejected: the first of its fields that is wrong."""
 
     EMPTY = "empty"
     LINE_BREAK = "line_break"
@@ -40,21 +34,33 @@ class Reason(StrEnum):
     BAD_MOVIE = "bad_movie"
     BAD_MINUTE = "bad_minute"
     BAD_RATING = "bad_rating"
+    BAD_SERVER = "bad_server"
+    BAD_STATUS = "bad_status"
+    BAD_RESULT = "bad_result"
+    BAD_LATENCY = "bad_latency"
     BAD_RECOMMENDATION = "bad_recommendation"
+    """Of lines that older code quarantined: any of the four above."""
     DUPLICATE = "duplicate"
+    TIME_OUT_OF_RANGE = "time_out_of_range"
     USER_OUT_OF_RANGE = "user_out_of_range"
     RATING_OUT_OF_RANGE = "rating_out_of_range"
     MINUTE_OUT_OF_RANGE = "minute_out_of_range"
     UNKNOWN_MOVIE = "unknown_movie"
+    OFFSETS_EXPIRED = "offsets_expired"
+    """Of no line: Kafka deleted some before they were read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Ranges that a well-formed line must be within."""
+    """Ranges that a well-formed line must be within.
+
+    `earliest` is compared with the site's local day. The latest is a day after the record.
+    """
 
     max_user_id: int = 1_000_000
     min_rating: int = 1
     max_rating: int = 5
+    earliest: date = date(2000, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,275 +73,149 @@ class Catalog:
     runtime_minutes: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Events:
-    """The events of one kind in a batch: n rows.
+MAX_ID_BYTES: Final = 1_000
+"""Longer movie ids and server names are junk: the site's longest are a tenth of that."""
 
-    `lines` (n,) holds the index in the batch of each row's line.
-    """
-
-    lines: Ints
-    columns: Columns
-
-    def where(self, keep: Mask) -> "Events":
-        """Return the rows marked in `keep`, shape (n,)."""
-        return Events(self.lines[keep], select(self.columns, keep))
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """A parsed batch: events by kind, and the reason of every rejected line by its index."""
-
-    events: tuple[Events, ...]
-    rejected: Mapping[int, Reason]
-
+MAX_ERROR_BYTES: Final = 65_536
+"""Longer error texts are junk: a Java exception with its causes is a tenth of that."""
 
 # Any printable ASCII character but the delimiters of ids: blank , / =
-_ID = r"[!-+\-.0-<>-~]+"
-_NATURAL = r"0|[1-9]\d{0,8}"
-_DATE = r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
-_TIME = rf"{_DATE}T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{{3}}(?:\d{{3}}){{0,2}})?)?"
+_ID: Final = r"[!-+\-.0-<>-~]+"
+_IDS: Final = rf"{_ID}(?:, {_ID})*"
+_NATURAL: Final = r"(?:0|[1-9][0-9]{0,8})"
+_DATE: Final = r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_SECONDS: Final = r":[0-5][0-9](?:\.[0-9]{3}(?:[0-9]{3}){0,2})?"
+_TIME: Final = rf"{_DATE}T(?:[01][0-9]|2[0-3]):[0-5][0-9](?:{_SECONDS})?"
 # 18 digits are below 2**63, so that a column of them always converts.
-_USER = r"[1-9]\d{0,17}"
-# Bytes that are no UTF-8 arrive as lone surrogates; Arrow text cannot hold them.
-_TEXT = r"[^\ud800-\udfff\n]*"
-_SERVER = r"[!-+\--~]+"
+_USER: Final = r"[1-9][0-9]{0,17}"
+_SERVER: Final = r"[!-+\--~]+"
+_ERROR_STATUS: Final = r"(?:0|1[0-9][0-9]|20[1-9]|2[1-9][0-9]|[3-5][0-9][0-9])"
 
-_LINE: Final = re.compile(
-    rf"^(?:({_TIME}),({_USER}),"
-    rf"(?:GET /data/m/({_ID})/({_NATURAL})\.mpg"
-    rf"|GET /rate/({_ID})=({_NATURAL})"
-    rf"|recommendation request ({_SERVER}), status"
-    rf" (?:200, result: ({_ID}(?:, {_ID})*)|(?!200,)(0|[1-5]\d\d), result: ({_TEXT})),"
-    rf" ({_NATURAL}) ms)|.*)$",
-    # ASCII: without it \d matches digits of every script.
-    re.MULTILINE | re.ASCII,
+WATCH: Final = "GET /data/m/"
+RATE: Final = "GET /rate/"
+CREATE_ACCOUNT: Final = "GET /create_account"
+RECOMMEND: Final = "recommendation request "
+
+LINE: Final = (
+    rf"^{_TIME},{_USER},"
+    rf"(?:{WATCH}{_ID}/{_NATURAL}\.mpg|{RATE}{_ID}={_NATURAL}|{CREATE_ACCOUNT}"
+    rf"|{RECOMMEND}{_SERVER}, status (?:200, result: {_IDS}|{_ERROR_STATUS}, result: [^\n]*)"
+    rf", {_NATURAL} ms)$"
 )
-_GROUPS: Final = (
-    "time", "user", "movie", "minute", "rated", "rating", "server", "ids", "status", "text", "ms",
-)  # fmt: skip
+"""A regular expression, in the syntax of Python and Rust, that every event's text matches.
 
-_TIME_WIDTH: Final = len("2026-01-31T23:59:59.999999999")
+An event also has a date of the calendar, lengths within `MAX_ID_BYTES` and `MAX_ERROR_BYTES`, and
+no result of status 200 within `BRACKETS`.
+"""
 
-
-def parse(lines: Sequence[bytes]) -> Parsed:
-    """Parse a batch of raw lines into columns of events and rejected lines. Never raises."""
-    found = _LINE.findall(_joined(lines)) if lines else []
-    groups = dict(zip(_GROUPS, zip(*found, strict=True), strict=False))
-    times, valid = _times(groups.get("time", ()))
-    events = tuple(
-        _of_kind(groups, times, valid, marker, build) for marker, build in _KINDS.items()
-    )
-    accepted = np.zeros(len(lines), np.bool_)
-    for rows in events:
-        accepted[rows.lines] = True
-    rejected = {i: diagnose(lines[i]) for i in np.flatnonzero(~accepted).tolist()}
-    return Parsed(events, rejected)
+BRACKETS: Final = ("[]", "()", "{}")
+"""What a list begins and ends with as a program prints it, `['a', 'b']`: no list of ids."""
 
 
-def validate(parsed: Parsed, limits: Limits, catalog: Catalog | None) -> Parsed:
-    """Reject the events that break a range, or name a movie that the catalog does not have."""
-    rejected = dict(parsed.rejected)
-    events = []
-    for rows in parsed.events:
-        keep = np.ones(len(rows.lines), np.bool_)
-        for reason, broken in _broken_rules(rows.columns, limits, catalog):
-            rejected |= dict.fromkeys(rows.lines[broken & keep].tolist(), reason)
-            keep &= ~broken
-        events.append(rows.where(keep))
-    return Parsed(tuple(events), rejected)
-
-
-def reject(parsed: Parsed, lines: Mask, reason: Reason) -> Parsed:
-    """Reject every event whose line is marked in `lines`, shape (number of lines,)."""
-    rejected = dict.fromkeys(np.flatnonzero(lines).tolist(), reason) | dict(parsed.rejected)
-    return Parsed(tuple(rows.where(~lines[rows.lines]) for rows in parsed.events), rejected)
-
-
-def _joined(lines: Sequence[bytes]) -> str:
-    """Return the batch as one text, a line a line."""
-    joined = b"\n".join(lines)
-    if joined.count(b"\n") != max(len(lines) - 1, 0):
-        # A line break inside a line would shift all that follow: blank it, which rejects it.
-        joined = b"\n".join(b"" if b"\n" in line else line for line in lines)
-    return joined.decode("utf-8", "surrogateescape")
-
-
-def _times(texts: Sequence[str]) -> tuple[npt.NDArray[np.datetime64], Mask]:
-    """Return times in microseconds, shape (n,), and which of them are dates of the calendar.
-
-    Digits are read in place: each text is a fixed-width row of bytes, absent ones are zero.
-    Nanoseconds are truncated.
-    """
-    fixed = np.array(texts, dtype=f"S{_TIME_WIDTH}")
-    byte = fixed.view(np.uint8).reshape(len(texts), _TIME_WIDTH)
-    digit = np.where(byte >= ord("0"), byte - ord("0"), 0).astype(np.int64)
-
-    def number(start: int, stop: int) -> Ints:
-        value: Ints = digit[:, start:stop] @ (10 ** np.arange(stop - start - 1, -1, -1))
-        return value
-
-    has_seconds = byte[:, 16] == ord(":")
-    seconds = np.where(has_seconds, number(17, 19) * 1_000_000 + number(20, 26), 0)
-    months = ((number(0, 4) - 1970) * 12 + number(5, 7) - 1).astype("datetime64[M]")
-    days = months.astype("datetime64[D]") + (number(8, 10) - 1)
-    # 30 February comes out in March.
-    valid: Mask = (byte[:, 0] > 0) & (days.astype("datetime64[M]") == months)
-    micros = (number(11, 13) * 60 + number(14, 16)) * 60_000_000 + seconds
-    return days.astype("datetime64[us]") + micros.astype("timedelta64[us]"), valid
-
-
-_Take = Callable[[str], list[str]]
-
-
-def _of_kind(
-    groups: Mapping[str, Sequence[str]],
-    times: npt.NDArray[np.datetime64],
-    valid: Mask,
-    marker: str,
-    build: Callable[[_Take], dict[str, Any]],
-) -> Events:
-    """Return the events of one kind: the valid lines in which group `marker` matched."""
-    here = np.fromiter(map(bool, groups.get(marker, ())), np.bool_, len(valid)) & valid
-    chosen = np.flatnonzero(here)
-    picked = chosen.tolist()
-
-    def take(group: str) -> list[str]:
-        values = groups.get(group, ())
-        return [values[i] for i in picked]
-
-    columns = {
-        "event_date": dates(times[chosen]),
-        "event_time": times[chosen],
-        "user_id": _integers(take("user")),
-        **build(take),
-    }
-    return Events(chosen, columns)
-
-
-def _integers(texts: Sequence[str]) -> Ints:
-    return np.array(texts, dtype="S18").astype(np.int64)
-
-
-def _watches(take: Callable[[str], list[str]]) -> dict[str, Any]:
-    movies = take("movie")
-    return {
-        "kind": ["watch"] * len(movies),
-        "movie_id": movies,
-        "minute": _integers(take("minute")),
-    }
-
-
-def _rates(take: Callable[[str], list[str]]) -> dict[str, Any]:
-    movies = take("rated")
-    return {
-        "kind": ["rate"] * len(movies),
-        "movie_id": movies,
-        "rating": _integers(take("rating")),
-    }
-
-
-def _recommends(take: Callable[[str], list[str]]) -> dict[str, Any]:
-    ids = take("ids")
-    return {
-        "kind": ["recommend"] * len(ids),
-        "status": np.array([int(status or 200) for status in take("status")], np.int64),
-        "movie_ids": [listed.split(", ") if listed else [] for listed in ids],
-        "error": [None if listed else text for listed, text in zip(ids, take("text"), strict=True)],
-        "latency_ms": _integers(take("ms")),
-        "server": take("server"),
-    }
-
-
-# The group that only this kind of line fills, and the builder of the kind's own columns.
-_KINDS: Final[Mapping[str, Callable[[_Take], dict[str, Any]]]] = {
-    "minute": _watches,
-    "rating": _rates,
-    "ms": _recommends,
-}
-
-
-def _broken_rules(
-    columns: Columns, limits: Limits, catalog: Catalog | None
-) -> list[tuple[Reason, Mask]]:
-    """Return which rows, shape (n,), break which rule; the first reason that applies counts."""
-    found = [(Reason.USER_OUT_OF_RANGE, np.asarray(columns["user_id"]) > limits.max_user_id)]
-    if "rating" in columns:
-        rating = np.asarray(columns["rating"])
-        outside = (rating < limits.min_rating) | (rating > limits.max_rating)
-        found.append((Reason.RATING_OUT_OF_RANGE, outside))
-    if catalog is not None:
-        found += _broken_by_catalog(columns, catalog)
-    return found
-
-
-def _broken_by_catalog(columns: Columns, catalog: Catalog) -> list[tuple[Reason, Mask]]:
-    runtimes = catalog.runtime_minutes
-    if "movie_ids" in columns:
-        known = runtimes.keys()
-        strange = np.array([not known >= set(ids) for ids in columns["movie_ids"]], np.bool_)
-        return [(Reason.UNKNOWN_MOVIE, strange)]
-    ids = columns["movie_id"]
-    runtime = np.array([runtimes.get(movie_id, -1) for movie_id in ids], np.int64)
-    found = [(Reason.UNKNOWN_MOVIE, runtime < 0)]
-    if "minute" in columns:
-        # The site counts one minute past the end.
-        late = (runtime > 0) & (np.asarray(columns["minute"]) > runtime + 1)
-        found.append((Reason.MINUTE_OUT_OF_RANGE, late))
-    return found
-
-
-_BEFORE_REQUEST: Final = re.compile(rf"({_TIME})?([^,\n]*),({_USER})?([^,\n]*),", re.ASCII)
-_WATCH: Final = re.compile(rf"GET /data/m/({_ID}(?=/))?.*?/(?:({_NATURAL})\.mpg$)?", re.ASCII)
-_RATE: Final = re.compile(rf"GET /rate/({_ID}(?==))?", re.ASCII)
+def trimmed(line: bytes) -> bytes:
+    """Return a line without what does not count at its ends."""
+    return line.removesuffix(b"\r\n").removesuffix(b"\r").strip(b" \t")
 
 
 def diagnose(line: bytes) -> Reason:
-    """Return the first reason to reject a line that did not match."""
-    if not line:
+    """Return the first reason to reject a line that is no event."""
+    bare = trimmed(line)
+    if not bare:
         return Reason.EMPTY
-    if b"\n" in line:
+    if b"\n" in bare:
         return Reason.LINE_BREAK
-    text = line.decode("utf-8", "surrogateescape")
-    head = _BEFORE_REQUEST.match(text)
-    if head is None or not head[1] or head[2] or not _is_date(head[1]):
+    # Bytes that are no UTF-8 become lone surrogates.
+    text = bare.decode("utf-8", "surrogateescape")
+    time, _, rest = text.partition(",")
+    user, _, request = rest.partition(",")
+    if not _is_time(time):
         return Reason.BAD_TIME
-    if not head[3] or head[4]:
+    if not _matches(_USER, user):
         return Reason.BAD_USER
-    return _diagnose_request(text[head.end() :])
+    return _diagnose_request(request)
 
 
-def _is_date(time: str) -> bool:
+def _matches(pattern: str, text: str) -> bool:
+    return re.fullmatch(pattern, text) is not None
+
+
+def _is_time(text: str) -> bool:
+    if not _matches(_TIME, text):
+        return False
     try:
-        date.fromisoformat(time.partition("T")[0])
+        date.fromisoformat(text.partition("T")[0])
     except ValueError:
         return False
     return True
 
 
+def _is_name(pattern: str, text: str) -> bool:
+    return len(text) <= MAX_ID_BYTES and _matches(pattern, text)
+
+
 def _diagnose_request(request: str) -> Reason:
-    if request.startswith("recommendation request "):
-        return Reason.BAD_RECOMMENDATION
-    if watch := _WATCH.match(request):
-        return Reason.BAD_MINUTE if watch[1] else Reason.BAD_MOVIE
-    if rate := _RATE.match(request):
-        return Reason.BAD_RATING if rate[1] else Reason.BAD_MOVIE
+    for verb, end, field in (
+        (WATCH, "/", Reason.BAD_MINUTE),
+        (RATE, "=", Reason.BAD_RATING),
+    ):
+        if request.startswith(verb):
+            movie = request.removeprefix(verb).partition(end)[0]
+            return field if _is_name(_ID, movie) else Reason.BAD_MOVIE
+    if request.startswith(RECOMMEND):
+        return _diagnose_recommendation(request.removeprefix(RECOMMEND))
     return Reason.UNKNOWN_REQUEST
 
 
-def dump(event: Mapping[str, Any]) -> str:
-    """Return one row of the events table as the site's line, the inverse of `parse`.
+def _diagnose_recommendation(rest: str) -> Reason:
+    server, _, rest = rest.partition(",")
+    if not _is_name(_SERVER, server):
+        return Reason.BAD_SERVER
+    label, _, rest = rest.partition(",")
+    status = label.removeprefix(" status ")
+    if status == label or not _matches(rf"200|{_ERROR_STATUS}", status):
+        return Reason.BAD_STATUS
+    result, comma, latency = rest.rpartition(", ")
+    if not comma:
+        result = latency
+    text = result.removeprefix(" result: ")
+    if text == result or not _is_result(text, status):
+        return Reason.BAD_RESULT
+    return Reason.BAD_LATENCY
 
-    The fraction has microseconds, with the digits that Java prints.
+
+def _is_result(text: str, status: str) -> bool:
+    if status != str(_OK):
+        return _is_error(text)
+    return (
+        _matches(_IDS, text)
+        and text[:1] + text[-1:] not in BRACKETS
+        and all(len(movie) <= MAX_ID_BYTES for movie in text.split(", "))
+    )
+
+
+def _is_error(text: str) -> bool:
+    try:
+        return len(text.encode()) <= MAX_ERROR_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def dump(event: Mapping[str, Any]) -> str:
+    """Return one row of the events table as the site's line, the inverse of parsing.
+
+    The time is the site's own text where the row has it; else it is printed with the digits that
+    Java prints of microseconds.
     """
-    head = f"{_java_time(event['event_time'])},{event['user_id']},"
+    head = f"{event.get('site_time') or _java_time(event['event_time'])},{event['user_id']},"
+    if event["kind"] == "create_account":
+        return f"{head}{CREATE_ACCOUNT}"
     if event["kind"] == "watch":
-        return f"{head}GET /data/m/{event['movie_id']}/{event['minute']}.mpg"
+        return f"{head}{WATCH}{event['movie_id']}/{event['minute']}.mpg"
     if event["kind"] == "rate":
-        return f"{head}GET /rate/{event['movie_id']}={event['rating']}"
+        return f"{head}{RATE}{event['movie_id']}={event['rating']}"
     result = ", ".join(event["movie_ids"]) if event["status"] == _OK else event["error"]
     return (
-        f"{head}recommendation request {event['server']}, status {event['status']}, "
+        f"{head}{RECOMMEND}{event['server']}, status {event['status']}, "
         f"result: {result}, {event['latency_ms']} ms"
     )
 

@@ -1,6 +1,6 @@
 """Ports of the lake: reading by SQL, and writing exactly once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from movierec.lake.schema import Columns
@@ -16,6 +16,7 @@ class LakeReader(Protocol):
     def query(self, sql: str, versions: Mapping[str, int | None]) -> Any:  # noqa: ANN401  arro3's Table
         """Run SQL over tables at versions, None for the newest.
 
+        Columns that a version does not have yet are null.
         Raises TableNotFoundError, and VersionNotFoundError for a version that is no longer kept.
         """
         ...
@@ -60,6 +61,11 @@ class Lake(Protocol):
         """
         ...
 
-    def quarantined_offsets(self, partition: int, *, after: int) -> frozenset[int]:
-        """Return the Kafka offsets of a partition's quarantined lines past an offset."""
+    def quarantined_offsets(
+        self, topics: Collection[str | None], partition: int, *, after: int
+    ) -> frozenset[int]:
+        """Return the Kafka offsets of a partition's quarantined lines past an offset.
+
+        `topics` are the topic's names in the table: None is that of rows of before.
+        """
         ...

@@ -1,13 +1,14 @@
 """Queries that every reader of the lake needs: present versions, and columns of a result."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import date
+from typing import Any, Final
 
 import numpy.typing as npt
 
 from movierec.errors import TableNotFoundError
 from movierec.lake.ports import LakeReader
-from movierec.lake.schema import Table
+from movierec.lake.schema import EVENTS, Table
 
 Array = npt.NDArray[Any]
 
@@ -30,3 +31,24 @@ def columns(lake: LakeReader, sql: str, versions: Mapping[str, int]) -> dict[str
     """Return a query's columns, each (n,), by name; see `movierec.lake.ports.LakeReader.query`."""
     found = lake.query(sql, dict(versions))
     return {name: found.column(name).to_numpy() for name in found.column_names}
+
+
+def last_offset_minutes(lake: LakeReader, topic: str, since: date) -> int | None:
+    """Return the offset from UTC that the records' times showed last, of a topic's lines.
+
+    None if they showed none since that day. Raises LakeError and UnavailableError.
+    """
+    try:
+        sql = _LAST_OFFSET.format(topic=topic, since=since)
+        found = lake.query(sql, {EVENTS.name: None})
+    except TableNotFoundError:
+        return None
+    minutes: list[int] = found.column("utc_offset_minutes").to_pylist()
+    return minutes[0] if minutes else None
+
+
+_LAST_OFFSET: Final = """
+    select utc_offset_minutes from events
+    where topic = '{topic}' and time_basis = 'found' and event_date >= date '{since}'
+    order by event_time desc limit 1
+"""

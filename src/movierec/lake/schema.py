@@ -5,18 +5,43 @@ This module only describes them; `movierec.aws.delta_lake` reads and writes them
 
 Rows travel as `Columns`: one sequence per column, all of one length. Numbers are numpy arrays
 (NaN is not null: a column that a batch lacks altogether is null for the batch), text is a list
-of str, bytes a list of bytes, times are numpy `datetime64[us]` in UTC, lists of text are lists
-of lists.
+of str, bytes a list of bytes, times are numpy `datetime64[us]` in UTC (NaT is null), lists of text
+are lists of lists. Any of them may also be an Arrow column, which travels without Python objects.
+
+A table grows: a new column is written from then on, at the end of the columns here, and is null in
+the rows of before. Readers see every column at every version. Columns are never removed, renamed or
+given another type.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-Columns = Mapping[str, npt.NDArray[Any] | Sequence[Any]]
+
+@runtime_checkable
+class ArrowColumn(Protocol):
+    """An array with Arrow's PyCapsule interface, in one piece or several, as of polars."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...  # noqa: ANN401  an index, or an array of them
+
+    def __array__(self) -> npt.NDArray[Any]: ...
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+    def to_list(self) -> list[Any]:
+        """Return the values as Python objects."""
+        ...
+
+
+Column = npt.NDArray[Any] | Sequence[Any] | ArrowColumn
+Columns = Mapping[str, Column]
 """One batch of rows by column name."""
 
 ColumnType = Literal[
@@ -35,6 +60,9 @@ class Table:
 
 _KAFKA: Final[dict[str, ColumnType]] = {"kafka_partition": "int32", "kafka_offset": "int64"}
 
+# Null in rows of before: then it was the topic of the setting.
+_TOPIC: Final[dict[str, ColumnType]] = {"topic": "text"}
+
 EVENTS: Final = Table(
     "events",
     {
@@ -51,6 +79,12 @@ EVENTS: Final = Table(
         "latency_ms": "int32",
         "server": "text",
         **_KAFKA,
+        **_TOPIC,
+        # The site's text of the time, and how `event_time` follows from it (`lake.site_clock`);
+        # null in rows of before: the text was taken as UTC.
+        "site_time": "text",
+        "utc_offset_minutes": "int16",
+        "time_basis": "text",
     },
     partition_by=("kind", "event_date"),
 )
@@ -68,6 +102,8 @@ SERVED: Final = Table(
         "source": "text",
         "status": "int16",
         "latency_ms": "float64",
+        # Versioned JSON: what else there is to say of this answer (`lake.served`).
+        "detail": "text",
     },
     partition_by=("served_date",),
 )
@@ -80,6 +116,9 @@ QUARANTINE: Final = Table(
         "reason": "text",
         **_KAFKA,
         "ingested_at": "timestamp",
+        **_TOPIC,
+        # Kafka's timestamp of the record; null without one.
+        "record_time": "timestamp",
     },
     partition_by=("quarantined_date",),
 )
@@ -129,7 +168,13 @@ def length(columns: Columns) -> int:
 
 def as_rows(columns: Columns) -> list[dict[str, Any]]:
     """Return one dict a row: for small results, and for tests."""
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    values = map(plain, columns.values())
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def plain(column: Column) -> npt.NDArray[Any] | Sequence[Any]:
+    """Return an Arrow column as a list of Python objects, any other as it is."""
+    return column.to_list() if isinstance(column, ArrowColumn) else column
 
 
 def dates(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
@@ -144,7 +189,7 @@ def select(columns: Columns, keep: npt.NDArray[np.bool_]) -> Columns:
     chosen = np.flatnonzero(keep)
     return {
         name: values[chosen]
-        if isinstance(values, np.ndarray)
+        if isinstance(values, (np.ndarray, ArrowColumn))
         else [values[i] for i in chosen.tolist()]
         for name, values in columns.items()
     }

@@ -8,7 +8,7 @@ import http.client
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Final
 
 import psutil
@@ -23,8 +23,15 @@ EMULATOR: Final = "emulator"
 KAFKA: Final = "kafka"
 PROXY: Final = "proxy"
 SITE: Final = "site"
+INGEST: Final = "ingest"
 
-WELL_KNOWN: Final[Mapping[str, int]] = {EMULATOR: 4566, KAFKA: 9092, PROXY: 8082, SITE: 8080}
+WELL_KNOWN: Final[Mapping[str, int]] = {
+    EMULATOR: 4566,
+    KAFKA: 9092,
+    PROXY: 8082,
+    SITE: 8080,
+    INGEST: 8083,
+}
 
 # A newcomer looks for the demo where everything else says the service is.
 _WELL_KNOWN_RUNS: Final = frozenset({DEFAULT_RUN, DEMO_RUN})
@@ -126,21 +133,20 @@ def is_open(port: int) -> bool:
 
 def answers(port: int, path: str, *, timeout_s: float = 2.0) -> bool:
     """Say whether `GET path` on the port is answered with a status 200."""
-    with suppress(OSError):
-        request(port, "GET", path, timeout_s=timeout_s)
-        return True
-    return False
+    try:
+        return request(port, path, timeout_s=timeout_s)[0] == http.HTTPStatus.OK
+    except UnavailableError:
+        return False
 
 
-def request(port: int, method: str, path: str, *, timeout_s: float) -> bytes:
-    """Return what a request is answered with. Raises OSError unless that is a status 200."""
+def request(
+    port: int, path: str, *, method: str = "GET", timeout_s: float = 2.0
+) -> tuple[int, bytes]:
+    """Return the status and the body of an answer. Raises UnavailableError when there is none."""
     with closing(http.client.HTTPConnection(HOST, port, timeout=timeout_s)) as connection:
         try:
             connection.request(method, path)
             answer = connection.getresponse()
-            body = answer.read()
-        except http.client.HTTPException as exc:
-            raise OSError(repr(exc)) from exc
-    if answer.status != http.HTTPStatus.OK:
-        raise OSError(f"status {answer.status}")
-    return body
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as exc:
+            raise UnavailableError(f"no answer at {HOST}:{port}{path}: {exc}") from exc

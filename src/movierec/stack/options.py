@@ -42,8 +42,10 @@ def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
 _PASSED_ON: Final = (
     "MOVIEREC_KAFKA_",
     settings.MAX_USER_ID,
+    settings.EARLIEST_EVENT_TIME,
     settings.MIN_RATING,
     settings.MAX_RATING,
+    settings.SITE_TIMEZONE,
 )
 
 
@@ -54,7 +56,11 @@ def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[
     given = {name: value for name, value in inherited.items() if name.startswith(_PASSED_ON)}
     local = {
         name: f"http://{loopback_ports.HOST}:{ports[port]}"
-        for name, port in ((settings.PROXY_URL, "proxy"), (settings.SITE_URL, "site"))
+        for name, port in (
+            (settings.PROXY_URL, loopback_ports.PROXY),
+            (settings.SITE_URL, loopback_ports.SITE),
+            (settings.INGEST_URL, loopback_ports.INGEST),
+        )
     }
     return {
         **child_environment.emulated_aws(emulator.endpoint_url(ports[loopback_ports.EMULATOR])),

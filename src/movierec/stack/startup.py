@@ -138,7 +138,8 @@ class Startup:
             )
             reach = {**self._inherited, settings.KAFKA_BOOTSTRAP: servers}
             options = settings.kafka_options(reach)
-            topics.ensure(options, self.options.topic, self.options.partitions)
+            for topic in settings.topics(self.variables):
+                topics.ensure(options, topic, self.options.partitions)
         self._learn({settings.KAFKA_BOOTSTRAP: servers})
         return servers
 

@@ -1,10 +1,12 @@
 """What the parts of a run say of themselves: rows, lag, models, who gets which."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from movierec import settings
+from movierec.api_contract import HEALTH_PATH
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.release_factory import open_releases
 from movierec.aws.s3_store import S3Store
@@ -12,6 +14,7 @@ from movierec.errors import MovierecError, ObjectNotFoundError
 from movierec.kafka import offsets
 from movierec.lake.schema import EVENTS, QUARANTINE
 from movierec.model import artifact
+from movierec.stack import loopback_ports
 
 type Variables = Mapping[str, str]
 
@@ -22,6 +25,7 @@ def collect(variables: Variables) -> dict[str, Any]:
         "events": _events,
         "quarantined": lambda v: DeltaLake.from_env(v).count(QUARANTINE.name).get("", 0),
         "ingest_lag_lines": _ingest_lag_lines,
+        "ingest": _ingest,
         "newest_model": _newest_model,
         "routing": _split,
         "releases_under_way": lambda v: list(open_releases(v).log.open_releases()),
@@ -36,10 +40,18 @@ def _events(variables: Variables) -> dict[str, int]:
 
 
 def _ingest_lag_lines(variables: Variables) -> int:
-    """Return how many lines of the topic have not reached the lake."""
-    topic = settings.require(variables, settings.TOPIC)
-    written = offsets.of_topic(settings.kafka_options(variables), topic)
-    return offsets.missing_lines(DeltaLake.from_env(variables), topic, written)
+    """Return how many lines of the topics have not reached the lake."""
+    options, topics = settings.kafka_options(variables), settings.topics(variables)
+    written = {topic: offsets.of_topic(options, topic) for topic in topics}
+    return offsets.missing_lines(DeltaLake.from_env(variables), written)
+
+
+def _ingest(variables: Variables) -> dict[str, Any]:
+    """Return what the ingest worker says of itself: see `ingest_worker.meter`."""
+    port = int(settings.require(variables, settings.INGEST_URL).rpartition(":")[2])
+    _, body = loopback_ports.request(port, HEALTH_PATH)
+    found: dict[str, Any] = json.loads(body)
+    return found
 
 
 def _newest_model(variables: Variables) -> str | None:

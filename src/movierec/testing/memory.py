@@ -6,7 +6,7 @@ They are thread-safe.
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +24,16 @@ from movierec.errors import (
     UnavailableError,
 )
 from movierec.lake.ports import Lake
-from movierec.lake.schema import QUARANTINE, TABLES, Columns, ColumnType, Table, as_rows, length
+from movierec.lake.schema import (
+    QUARANTINE,
+    TABLES,
+    Columns,
+    ColumnType,
+    Table,
+    as_rows,
+    length,
+    plain,
+)
 from movierec.metrics import Metric, require_numbers
 from movierec.ports import Clock, MetricSink, ObjectStore
 
@@ -228,12 +237,19 @@ class MemoryLake:
                 return {"": len(stored.rows)}
             return Counter(str(row[by]) for row in stored.rows)
 
-    def quarantined_offsets(self, partition: int, *, after: int) -> frozenset[int]:
+    def quarantined_offsets(
+        self, topics: Collection[str | None], partition: int, *, after: int
+    ) -> frozenset[int]:
         """Return the Kafka offsets of a partition's quarantined lines past an offset."""
         with self._lock:
             rows = self._read(QUARANTINE.name).rows
-            mine = (row["kafka_offset"] for row in rows if row["kafka_partition"] == partition)
-            return frozenset(offset for offset in mine if offset > after)
+            return frozenset(
+                row["kafka_offset"]
+                for row in rows
+                if row["topic"] in topics
+                and row["kafka_partition"] == partition
+                and row["kafka_offset"] > after
+            )
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return every row in commit order, as Python values; a null is None, times are aware."""
@@ -279,7 +295,7 @@ def _rows(table: Table, batch: Columns) -> list[dict[str, Any]]:
         raise LakeError(f"table {table.name} has no column {', '.join(unknown)}")
     try:
         rows = length(batch)
-        present = {name: _values(table.columns[name], values) for name, values in batch.items()}
+        present = {name: _values(table.columns[name], plain(batch[name])) for name in batch}
     except (ValueError, TypeError, OverflowError) as exc:
         raise LakeError(f"table {table.name} cannot hold this batch: {exc}") from exc
     nulls = [None] * rows

@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 
 from ingest_worker.batcher import Records
-from ingest_worker.lag_metrics import Meter
+from ingest_worker.meter import Meter
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec.errors import ConfigError, UnavailableError
 from movierec.lake.log_lines import Catalog, Limits
-from movierec.metrics import INGEST_LAG, INGEST_LAG_SECONDS, QUARANTINE_RATE
+from movierec.lake.site_clock import FoundClock
+from movierec.metrics import (
+    INGEST_EXPIRED,
+    INGEST_LAG,
+    INGEST_LAG_SECONDS,
+    INGEST_LINES,
+    QUARANTINE_RATE,
+)
 from movierec.testing.memory import FakeClock, MemoryLake
 
 TOPIC = "movielog1"
@@ -30,6 +37,8 @@ class Log:
         self.committed = {}
         self.given_up = []
         self.oldest = 0
+        self.id: int | None = 7
+        self.written_ms = WRITTEN_MS
         self._poll_lines = poll_lines
         self._positions = {}
 
@@ -40,9 +49,12 @@ class Log:
             lines = self.partitions[partition][position : position + self._poll_lines]
             if lines:
                 offsets = np.arange(position, position + len(lines))
-                found[partition] = Records(offsets, lines, WRITTEN_MS + offsets)
+                found[partition] = Records(offsets, lines, self._times(offsets))
                 self._positions[partition] += len(lines)
         return found
+
+    def _times(self, offsets):
+        return np.full(len(offsets), -1) if self.written_ms < 0 else self.written_ms + offsets
 
     def seek(self, partition, offset):
         self._positions[partition] = offset
@@ -52,6 +64,15 @@ class Log:
 
     def end(self, partition):
         return len(self.partitions[partition])
+
+    def skip(self, partition, to):
+        self._positions[partition] = to
+
+    def position(self, partition):
+        return self._positions[partition]
+
+    def topic_id(self):
+        return self.id
 
     def commit(self, last_offsets):
         self.committed |= last_offsets
@@ -72,7 +93,17 @@ def lake():
     return MemoryLake()
 
 
-def worker_on(log, lake, clock, *, max_lines=4, pauses=None, catalog=lambda: None, meter=None):
+def worker_on(
+    log,
+    lake,
+    clock,
+    *,
+    max_lines=4,
+    max_bytes=1 << 20,
+    pauses=None,
+    catalog=lambda: None,
+    meter=None,
+):
     waited = [] if pauses is None else pauses
     return Worker(
         log,
@@ -80,7 +111,8 @@ def worker_on(log, lake, clock, *, max_lines=4, pauses=None, catalog=lambda: Non
         clock,
         catalog=catalog,
         limits=Limits(),
-        policy=FlushPolicy(max_lines=max_lines, max_age_s=2.0),
+        policy=FlushPolicy(max_lines=max_lines, max_bytes=max_bytes, max_age_s=2.0),
+        site_clock=FoundClock(),
         pause=lambda seconds: bool(waited.append(seconds)),
         meter=meter or Meter(),
     )
@@ -155,6 +187,7 @@ def test_a_worker_that_is_asked_to_stop_does_not_wait_for_the_lake(lake, clock):
         catalog=lambda: None,
         limits=Limits(),
         policy=FlushPolicy(max_lines=1),
+        site_clock=FoundClock(),
         pause=lambda _seconds: True,
         meter=Meter(),
     )
@@ -308,15 +341,109 @@ def test_the_meter_hears_of_lines_that_wait_and_of_those_that_are_in(lake, clock
     worker = worker_on(Log([line(0), b"junk", line(2), line(3)]), lake, clock, meter=meter)
     worker.assigned([0])
     worker.step(0)
-    assert meter.take(clock.now()) == {INGEST_LAG: 4, INGEST_LAG_SECONDS: 60.0}
+    waiting = meter.take(clock.now())
+    assert (waiting[INGEST_LAG], waiting[INGEST_LAG_SECONDS], waiting[INGEST_LINES]) == (4, 60.0, 0)
     worker.flush()
-    assert meter.take(clock.now()) == {
-        INGEST_LAG: 1,
-        INGEST_LAG_SECONDS: 0.0,
-        QUARANTINE_RATE: pytest.approx(1 / 3),
-    }
+    stored = meter.take(clock.now())
+    assert (stored[INGEST_LAG], stored[INGEST_LAG_SECONDS], stored[INGEST_LINES]) == (1, 0.0, 3)
+    assert stored[QUARANTINE_RATE] == pytest.approx(1 / 3)
     worker.revoked([0])
-    assert meter.take(clock.now()) == {INGEST_LAG: 0, INGEST_LAG_SECONDS: 0.0}
+    assert meter.take(clock.now())[INGEST_LAG] == 0
+
+
+# Kafka as others run it -----------------------------------------------------------------------
+
+
+def test_a_topic_made_again_is_refused_though_it_is_longer(lake, clock):
+    first = worker_on(Log([line(n) for n in range(5)]), lake, clock)
+    first.assigned([0])
+    again = Log([line(n) for n in range(8)])
+    again.id = 8
+    with pytest.raises(ConfigError, match="movielog1 was deleted and made again"):
+        worker_on(again, lake.rival(), clock).assigned([0])
+
+
+def test_a_topic_whose_brokers_give_no_ids_is_read(lake, clock):
+    log = Log([line(0)])
+    log.id = None
+    worker = worker_on(log, lake, clock, max_lines=1)
+    worker.assigned([0])
+    worker.step(0)
+    assert offsets(lake) == [(0, 0)]
+
+
+def test_offsets_that_kafka_deleted_unread_are_one_row_of_quarantine(lake, clock):
+    log, meter = Log([line(n) for n in range(9)]), Meter()
+    first = worker_on(log, lake, clock, max_lines=2)
+    first.assigned([0])
+    first.step(0)
+    log.oldest = 6
+    second = worker_on(log, lake.rival(), clock, max_lines=1, meter=meter)
+    second.assigned([0])
+    assert meter.take(clock.now())[INGEST_EXPIRED] == 3
+    second.step(0)
+    second.step(0)
+    assert offsets(lake) == [(0, n) for n in (0, 1, 2, 6, 7, 8)]
+    [row] = lake.rows("quarantine")
+    assert (row["reason"], row["kafka_offset"], row["topic"]) == ("offsets_expired", 3, TOPIC)
+    assert row["raw"] == b"offsets 3 to 5 of movielog1-0 were deleted before they were read"
+
+
+def test_a_gap_that_was_written_is_not_written_again_after_a_crash(lake, clock):
+    log = Log([line(n) for n in range(9)])
+    first = worker_on(log, lake, clock, max_lines=2)
+    first.assigned([0])
+    first.step(0)
+    log.oldest = 6
+    rival = lake.rival()
+    second = worker_on(log, rival, clock, max_lines=1)
+    second.assigned([0])
+    rival.lose_answers = 1  # of the commit to quarantine, which holds the gap
+    for _ in range(3):
+        second.step(0)
+    assert [row["reason"] for row in lake.rows("quarantine")] == ["offsets_expired"]
+    assert offsets(lake) == [(0, n) for n in (0, 1, 2, 6, 7, 8)]
+
+
+def test_a_first_read_of_a_topic_that_lost_its_beginning_is_no_gap(lake, clock):
+    log, meter = Log([line(n) for n in range(9)]), Meter()
+    log.oldest = 6
+    worker = worker_on(log, lake, clock, meter=meter)
+    worker.assigned([0])
+    assert meter.take(clock.now())[INGEST_EXPIRED] == 0
+
+
+def test_offsets_without_a_record_are_passed_and_nobody_waits_for_them(lake, clock):
+    log = Log([line(0)])
+    worker = worker_on(log, lake, clock, max_lines=1)
+    worker.assigned([0])
+    worker.step(0)
+    log.skip(0, to=4)
+    worker.step(0)
+    clock.advance(2.0)
+    worker.step(0)
+    assert lake.transaction("events", "movielog1-0") == 3
+    assert log.committed == {0: 3}
+    assert offsets(lake) == [(0, 0)]
+
+
+def test_a_flush_is_due_by_bytes(lake, clock):
+    worker = worker_on(Log([line(0)]), lake, clock, max_lines=9, max_bytes=10)
+    worker.assigned([0])
+    worker.step(0)
+    assert offsets(lake) == [(0, 0)]
+
+
+def test_records_without_a_timestamp_have_no_lag(lake, clock):
+    log, meter = Log([line(0)]), Meter()
+    log.written_ms = -1
+    worker = worker_on(log, lake, clock, meter=meter)
+    worker.assigned([0])
+    worker.step(0)
+    taken = meter.take(clock.now())
+    assert (taken[INGEST_LAG], taken[INGEST_LAG_SECONDS]) == (1, 0.0)
+    worker.flush()
+    assert offsets(lake) == [(0, 0)]
 
 
 def test_lines_that_a_broken_lake_does_not_take_get_older_all_the_while(lake, clock):
@@ -333,6 +460,7 @@ def test_lines_that_a_broken_lake_does_not_take_get_older_all_the_while(lake, cl
         catalog=lambda: None,
         limits=Limits(),
         policy=FlushPolicy(max_lines=1),
+        site_clock=FoundClock(),
         pause=pause,
         meter=meter,
     )

@@ -46,6 +46,15 @@ locals {
       dimensions  = { service = var.ingest_service }
       period_s    = var.ingest_period_s
     }
+    "ingest-expired" = {
+      description = "Kafka deleted lines before they were read: they are in quarantine as offsets_expired, without their text."
+      namespace   = var.namespace
+      metric      = "IngestExpired"
+      statistic   = "Sum"
+      threshold   = 0
+      dimensions  = { service = var.ingest_service }
+      period_s    = var.ingest_period_s
+    }
     "ingest-quarantine" = {
       description = "Of the site's lines, more than ${var.quarantine_share * 100}% are junk: did their form change?"
       namespace   = var.namespace

@@ -1,5 +1,6 @@
 """LocalStack as a child process, with functions as processes and a state that survives it."""
 
+import http
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,12 +58,15 @@ def save(port: int) -> Kept:
 
 
 def _ask(port: int, method: str, within_s: float) -> Kept:
+    path = "/_localstack/keeper"
+    status, body = loopback_ports.request(port, path, method=method, timeout_s=within_s)
+    if status != http.HTTPStatus.OK:
+        raise UnavailableError(f"emulator on port {port}: its state: status {status}")
     try:
-        said = loopback_ports.request(port, method, "/_localstack/keeper", timeout_s=within_s)
-        state: dict[str, Any] = json.loads(said)
-        named = {name: tuple(state[name]) for name in ("unsaved", "lost")}
-        return Kept(generation=state["generation"], saved_at_s=state["saved_at_s"], **named)
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+        said: dict[str, Any] = json.loads(body)
+        named = {name: tuple(said[name]) for name in ("unsaved", "lost")}
+        return Kept(generation=said["generation"], saved_at_s=said["saved_at_s"], **named)
+    except (ValueError, KeyError, TypeError) as exc:
         raise UnavailableError(f"emulator on port {port}: its state: {exc!r}; see its log") from exc
 
 

@@ -30,7 +30,9 @@ def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str])
     The consumer group does not know: it counts a killed worker among its members for ten seconds
     more, and this one before it has read in the lake where to go on.
     """
-    started = _module(run, INGEST, ("ingest_worker",), variables, inherited)
+    port = loopback_ports.port(run, loopback_ports.INGEST)
+    command = ("ingest_worker", f"--health-port={port}")
+    started = _module(run, INGEST, command, variables, inherited)
     return replace(started, ready=Readiness(), restart=True)
 
 

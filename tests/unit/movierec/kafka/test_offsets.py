@@ -34,8 +34,8 @@ def test_of_a_topic_those_lines_are_missing_that_no_commit_covers():
     """Also a commit without events covers lines: those went to quarantine."""
     lake = MemoryLake()
     written = {0: (0, 10), 1: (0, 5)}
-    assert missing_lines(lake, "movielog1", written) == 15
+    assert missing_lines(lake, {"movielog1": written}) == 15
     lake.append("events", [], transactions={"movielog1-0": 3, "movielog2-1": 4})
-    assert missing_lines(lake, "movielog1", written) == 6 + 5
+    assert missing_lines(lake, {"movielog1": written}) == 6 + 5
     lake.append("events", [], transactions={"movielog1-0": 20, "movielog1-1": 4})
-    assert missing_lines(lake, "movielog1", written) == 0
+    assert missing_lines(lake, {"movielog1": written}) == 0
