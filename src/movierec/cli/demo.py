@@ -187,7 +187,7 @@ class _Play:
             models=[_model(version) for version in (first, second)],
             phases_s=self._progress.seconds,
             total_s=time.monotonic() - started_s,
-            peak_rss_mb=self._memory.peak_rss_mb,
+            peak_rss_mb=dict(self._memory.peak_rss_mb),
             stolen_percent=processors.stolen_percent(),
         )
 
