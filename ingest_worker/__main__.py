@@ -8,13 +8,14 @@ from datetime import timedelta
 
 from ingest_worker import health_server
 from ingest_worker.kafka_source import KafkaSource
+from ingest_worker.line_rules import limits_from_env
 from ingest_worker.meter import Meter, publish_periodically
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec import settings
 from movierec.aws.cloudwatch_metrics import CloudWatchSink
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lake_catalog import LakeCatalog
-from movierec.lake import log_lines, queries, site_clock
+from movierec.lake import queries, site_clock
 from movierec.runtime import entrypoint
 from movierec.runtime.clock import SystemClock
 
@@ -70,7 +71,7 @@ def _on_topic(
         lake,
         clock,
         catalog=LakeCatalog(lake),
-        limits=log_lines.limits(env),
+        limits=limits_from_env(env),
         policy=FlushPolicy(args.max_lines, args.max_bytes, args.max_age_s),
         site_clock=site_clock.from_env(env, known_minutes),
         pause=stop.wait,

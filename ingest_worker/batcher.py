@@ -15,7 +15,7 @@ from ingest_worker.line_parser import Lines, Parsed, binary, parse
 from ingest_worker.line_rules import validate
 from movierec.lake.log_lines import Catalog, Limits, Reason
 from movierec.lake.schema import Columns, dates, select
-from movierec.lake.site_clock import Converted, SiteClock
+from movierec.lake.site_clock import Converted, SiteClock, TimeBasis
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +131,14 @@ def _observe(site_clock: SiteClock, parsed: Parsed, recorded_us: Ints) -> None:
 
 def _times(converted: Converted) -> Columns:
     event_time = converted.utc_us.astype("datetime64[us]")
+    basis = np.zeros(len(event_time), np.int8)
+    for code, name in enumerate(TimeBasis):
+        basis[converted.basis == name] = code
     return {
         "event_time": event_time,
         "event_date": dates(event_time),
         "utc_offset_minutes": converted.offset_minutes,
-        "time_basis": pl.Series(converted.basis),
+        "time_basis": pl.Series(map(str, TimeBasis)).gather(basis),
     }
 
 

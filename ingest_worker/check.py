@@ -13,8 +13,9 @@ from ingest_worker import command, dump_lines, dump_report
 from ingest_worker.command import Voice
 from ingest_worker.dump_lines import Dump
 from ingest_worker.dump_summary import Summary
+from ingest_worker.line_rules import limits_from_env
 from movierec.errors import ConfigError
-from movierec.lake import log_lines, site_clock
+from movierec.lake import site_clock
 from movierec.lake.catalog import parse_movies
 from movierec.lake.log_lines import Catalog
 from movierec.runtime.clock import SystemClock
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
 def _check(args: argparse.Namespace, voice: Voice) -> None:
     now = SystemClock().now()
     summary = Summary(
-        log_lines.limits(os.environ),
+        limits_from_env(os.environ),
         _catalog(args.catalog, now) if args.catalog else None,
         now,
         site_clock.from_env(os.environ),

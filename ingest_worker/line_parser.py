@@ -124,7 +124,17 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _match(text: pl.Series) -> Mask:
-    return np.array(text.str.contains(log_lines.LINE).to_numpy(), np.bool_)
+    # polars runs one expression on one core: a part of the lines for each.
+    part = len(text) // pl.thread_pool_size() + 1
+    found = [
+        text.slice(at, part)
+        .to_frame("text")
+        .lazy()
+        .select(pl.col("text").str.contains(log_lines.LINE))
+        for at in range(0, len(text), part)
+    ]
+    parts = [frame.to_series().to_numpy() for frame in pl.collect_all(found)]
+    return np.concatenate([np.zeros(0, np.bool_), *parts])
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from typing import Final
 from ingest_worker import command, dump_lines, file_source
 from ingest_worker.command import Voice
 from ingest_worker.file_source import PARTITION, FileSource
+from ingest_worker.line_rules import limits_from_env
 from ingest_worker.meter import Meter
 from ingest_worker.worker import FlushPolicy, Worker, identity_of
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lake_catalog import LakeCatalog
 from movierec.errors import ConfigError, TableNotFoundError, UnavailableError
-from movierec.lake import log_lines, site_clock
+from movierec.lake import site_clock
 from movierec.lake.ports import Lake
 from movierec.lake.schema import EVENTS, QUARANTINE
 from movierec.runtime.clock import SystemClock
@@ -52,7 +53,7 @@ def _load(path: Path, topic: str, voice: Voice) -> None:
         lake,
         SystemClock(),
         catalog=LakeCatalog(lake),
-        limits=log_lines.limits(env),
+        limits=limits_from_env(env),
         # What one poll returns is a flush.
         policy=FlushPolicy(max_lines=1),
         site_clock=clock,

@@ -20,11 +20,12 @@ from ingest_worker.batcher import Batch, prepare
 from ingest_worker.command import Voice
 from ingest_worker.duplicate_filter import WINDOW_OFFSETS, RecentLines
 from ingest_worker.kafka_range import Bound, KafkaRange, Span
+from ingest_worker.line_rules import limits_from_env
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lake_catalog import LakeCatalog
 from movierec.errors import TableNotFoundError, UsageError
-from movierec.lake import log_lines, queries, site_clock
+from movierec.lake import queries, site_clock
 from movierec.lake.schema import EVENTS, TABLES, Table, length
 from movierec.runtime.clock import SystemClock
 
@@ -139,7 +140,7 @@ def _batches(
                 topic,
                 {partition: fresh},
                 {partition: recent},
-                limits=log_lines.limits(os.environ),
+                limits=limits_from_env(os.environ),
                 catalog=catalog(),
                 now=SystemClock().now(),
                 site_clock=clock,

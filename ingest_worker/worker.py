@@ -300,7 +300,6 @@ class Worker:
         self._pending_lines, self._pending_bytes, self._first_pending_at = 0, 0, None
         if not moved:
             return
-        last = {p: owned.reached for p, owned in moved.items()}
         recent = {p: self._owned[p].recent for p in pending}
         batch = prepare(
             self._source.topic,
@@ -313,7 +312,8 @@ class Worker:
         )
         self._site_clock_watch.check(self._clock.now())
         batch = batch.without({p: self._owned[p].quarantined for p in pending})
-        self._commit(replace(batch, last_offsets={**last, **batch.last_offsets}))
+        last = {p: max(o.reached, batch.last_offsets.get(p, o.in_events)) for p, o in moved.items()}
+        self._commit(replace(batch, last_offsets=last))
 
     def _commit(self, batch: Batch) -> None:
         quarantined = self._commit_quarantine(batch)

@@ -24,14 +24,17 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import MovierecError, UnavailableError
-from simulator import history_format, history_generator
-from simulator.history_generator import KINDS, HistoryWindow
+from simulator import history_format, history_generator, incomplete_documents
+from simulator.event_kinds import KINDS
+from simulator.history_generator import HistoryWindow
 from simulator.kafka_producer import BulkProducer, partition_of
 from simulator.line_corruption import CorruptedLine, Corruption, CorruptionRates, corrupt
+from simulator.local_clock import UTC_CLOCK, LocalClock
 from simulator.reference_parser import ReferenceParser
 from simulator.request_errors import Server
 from simulator.settings import WorldSpec
 from simulator.traffic_ledger import Ledger
+from simulator.world_growth import GrowingWorld
 
 Array = npt.NDArray[Any]
 
@@ -43,7 +46,12 @@ _TICK_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class BackfillJob:
-    """What to write where: at least `events` valid events within `window`."""
+    """What to write where: at least `events` valid events within `window`.
+
+    `films_added` came after the site opened and before the window; `accounts` are created in it,
+    and numbered from 0 on like all that were created before; `incomplete` is the share of the
+    catalog's documents that are.
+    """
 
     world: WorldSpec
     window: HistoryWindow
@@ -56,6 +64,10 @@ class BackfillJob:
     topic: str
     partitions: int
     workers: int
+    clock: LocalClock = UTC_CLOCK
+    films_added: int = 0
+    accounts: range = range(0)
+    incomplete: float = 0.0
 
     @property
     def processes(self) -> int:
@@ -93,19 +105,28 @@ class Batch:
 
 def prepare(job: BackfillJob, worker: int) -> Batch:
     """Return the lines of one worker's users; the same for the same job."""
-    world = job.world.build()
-    mine = worker_users(len(world.users), job.partitions, job.processes, worker)
+    growing = GrowingWorld(job.world.build(), job.world.seed)
+    first = len(growing.base.users)
+    world = growing.grow(job.films_added, job.accounts.stop)
+    mine = worker_users(first + job.accounts.start, job.partitions, job.processes, worker)
+    newcomers = first + np.arange(job.accounts.start, job.accounts.stop)
+    newcomers = newcomers[is_workers(newcomers, job.partitions, job.processes, worker)]
     if not len(mine):
         return Batch([], [], np.zeros(0, np.uint8), np.zeros(1, np.int64), [])
     activity = world.preferences.activity
-    share = float(activity[mine].sum(dtype=np.float64) / activity.sum(dtype=np.float64))
+    everybody = activity[: first + job.accounts.start].sum(dtype=np.float64)
+    share = float(activity[mine].sum(dtype=np.float64) / everybody)
     rng = np.random.default_rng([job.world.seed, job.window.end_s, worker])
     lines = lines_for(job.events * share, job.rates)
     past = history_generator.generate(world, mine, lines, job.window, rng)
+    if len(newcomers):
+        signed_up = history_generator.generate_newcomers(world, newcomers, job.window, rng)
+        past = history_generator.merge(past, signed_up)
+    runtimes = incomplete_documents.runtimes(world.films, job.incomplete)
     parser = ReferenceParser(
-        world.films.runtimes if job.check_catalog else None, job.max_user_id, job.window.max_rating
+        runtimes if job.check_catalog else None, job.max_user_id, job.window.scale
     )
-    texts = history_format.texts(past, world, job.server, rng)
+    texts = history_format.texts(past, world, job.server, rng, job.clock)
     return apply_corruption(texts, past, corrupt(texts, job.rates, parser, rng))
 
 
@@ -125,7 +146,12 @@ _MAX_LOSS: Final = 0.9
 def worker_users(count: int, partitions: int, workers: int, worker: int) -> Array:
     """Return the rows of the users whose partition is one of this worker's."""
     users = np.arange(count)
-    return np.asarray(users[(users + 1) % partitions % workers == worker])
+    return np.asarray(users[is_workers(users, partitions, workers, worker)])
+
+
+def is_workers(users: Array, partitions: int, workers: int, worker: int) -> Array:
+    """Return whether each of these rows' partition is one of this worker's."""
+    return np.asarray((users + 1) % partitions % workers == worker)
 
 
 def apply_corruption(

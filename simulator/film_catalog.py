@@ -12,6 +12,7 @@ from simulator import film_titles
 from simulator.film_titles import Title
 
 Array = npt.NDArray[Any]
+Index = Mapping[str, int]
 
 GENRES: Final = (
     ("Action", 28), ("Adventure", 12), ("Animation", 16), ("Comedy", 35), ("Crime", 80),
@@ -26,7 +27,7 @@ _ADULT_SHARE: Final = 1 / 80
 _SERIES_SHARE: Final = 0.01
 _NO_YEAR_SHARE: Final = 0.01
 _FIRST_YEAR: Final = 1920
-_LAST_YEAR: Final = 2025
+LAST_YEAR: Final = 2025
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class FilmCatalog:
         return len(self.ids)
 
     @cached_property
-    def index(self) -> Mapping[str, int]:
+    def index(self) -> Index:
         """Return each id's row."""
         return {name: i for i, name in enumerate(self.ids)}
 
@@ -69,7 +70,7 @@ def genre_names(mask: int) -> list[str]:
 def generate(genres: Array, rng: np.random.Generator) -> FilmCatalog:
     """Return a film for each genre mask in `genres`, (m,)."""
     age = rng.gamma(1.6, 14.0, len(genres)).astype(np.int64)
-    years = np.maximum(_LAST_YEAR - age, _FIRST_YEAR)
+    years = np.maximum(LAST_YEAR - age, _FIRST_YEAR)
     years[rng.random(len(genres)) < _NO_YEAR_SHARE] = film_titles.UNKNOWN_YEAR
     return fill_attributes(
         film_titles.generate(years.tolist(), rng), genres, rng, adult_share=_ADULT_SHARE

@@ -6,21 +6,24 @@ one thing at a time and meets a film once, so no two lines are equal: two watch 
 differ in time, two of different users in the user.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from movierec.model.rating_scale import NATIVE, RatingScale
 from simulator import preferences
+from simulator.event_kinds import KINDS, Kind
 from simulator.synthetic_world import World
 
 Array = npt.NDArray[Any]
 
-WATCH: Final = 0
-RATE: Final = 1
-RECOMMEND: Final = 2
-KINDS: Final = ("watch", "rate", "recommend")
+WATCH: Final = KINDS.index(Kind.WATCH)
+RATE: Final = KINDS.index(Kind.RATE)
+RECOMMEND: Final = KINDS.index(Kind.RECOMMEND)
+CREATE_ACCOUNT: Final = KINDS.index(Kind.CREATE_ACCOUNT)
 
 LIST_LENGTH: Final = 20
 
@@ -38,9 +41,17 @@ _AFTER_S: Final = _SPREE_S + _SPREE_STEP_S * _MAX_SPREE + _PAUSE_S
 
 # Together these make the course's mix: 80 to 84% watch lines, 12% ratings, 5% requests.
 _RATED_SHARE: Final = 0.4
+_NOT_RATED: Final = -1
 _SPREE_SHARE: Final = 0.5
 _SPREE_MEAN: Final = 8.5
 _SECOND_REQUEST_SHARE: Final = 0.45
+
+# Most who sign up ask for recommendations a few seconds later.
+FIRST_VISIT_SHARE: Final = 0.8
+_SIGNED_UP_S: Final = 4
+
+LINES_A_SESSION: Final = 35
+"""Lines that a session leaves in the mean."""
 
 # Best of so many: users choose well what to watch, less well what to rate from memory.
 WATCH_CANDIDATES: Final = 3
@@ -80,11 +91,16 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class HistoryWindow:
-    """The time that a history covers: `days` before `end_s`, Unix time; ratings 1..max."""
+    """The time that a history covers: `days` before `end_s`, Unix time."""
 
     end_s: int
     days: float
-    max_rating: int = 5
+    scale: RatingScale = NATIVE
+
+    @property
+    def start_s(self) -> int:
+        """Return its start, Unix time."""
+        return self.end_s - self.length_s
 
     @property
     def length_s(self) -> int:
@@ -98,37 +114,64 @@ def generate(
     """Return at least `lines` lines (and not many more) of these users, (n,) rows."""
     # A pilot tells how many lines a session of these people leaves: 25 to 45.
     count = max(lines // 200, 1)
-    sessions = _draw_sessions(world, users, count, window.max_rating, rng)
+    sessions = _draw_sessions(world, users, count, window.scale, rng)
     while (planned := sessions.lines) < lines:
         count = int(count * lines / planned * 1.01) + 1
-        sessions = _draw_sessions(world, users, count, window.max_rating, rng)
-    return _history_of(world, sessions, window, rng)
+        sessions = _draw_sessions(world, users, count, window.scale, rng)
+    return _history_of(world, _parts(sessions, _starts(sessions, window, rng)), rng)
+
+
+def generate_newcomers(
+    world: World, users: Array, window: HistoryWindow, rng: np.random.Generator
+) -> History:
+    """Return the lines of these users, (n,) rows, who sign up: most of them visit at once."""
+    asks = rng.random(len(users)) < FIRST_VISIT_SHARE
+    sessions = _Sessions.plan(world, users[asks], window.scale, rng)
+    length = np.full(len(users), _AFTER_S)
+    length[asks] += _WATCH_S + 60 * sessions.minutes + _SIGNED_UP_S
+    latest = np.maximum(window.length_s - length, 0)
+    created = window.end_s - length - (rng.random(len(users)) * latest).astype(np.int64)
+    none = np.zeros(len(users), np.int64)
+    return _history_of(
+        world,
+        (
+            _part(CREATE_ACCOUNT, created, users, none, none),
+            *_parts(sessions, created[asks] + _SIGNED_UP_S),
+        ),
+        rng,
+    )
+
+
+def merge(first: History, second: History) -> History:
+    """Return the lines of both in the order in which they reach the log."""
+    arrival = [np.maximum.accumulate(one.time_s) for one in (first, second)]
+    order = np.argsort(np.concatenate(arrival), kind="stable")
+    request = np.where(second.kind == RECOMMEND, len(first.lists), 0)
+    columns = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)])
+        for name in History.__slots__
+    }
+    columns["value"] = np.concatenate([first.value, second.value + request])
+    for name in ("kind", "time_s", "nanos", "user", "film", "value"):
+        columns[name] = columns[name][order]
+    return History(**columns)
 
 
 def _draw_sessions(
-    world: World, users: Array, count: int, max_rating: int, rng: np.random.Generator
+    world: World, users: Array, count: int, scale: RatingScale, rng: np.random.Generator
 ) -> "_Sessions":
     """Return `count` sessions of these users, drawn in proportion to activity."""
     running = np.cumsum(world.preferences.activity[users], dtype=np.float64)
     chosen = np.searchsorted(running, rng.random(count) * running[-1])
     user = np.sort(users[np.minimum(chosen, len(users) - 1)])
-    return _Sessions.plan(world, user, max_rating, rng)
+    return _Sessions.plan(world, user, scale, rng)
 
 
-def _history_of(
-    world: World, sessions: "_Sessions", window: HistoryWindow, rng: np.random.Generator
-) -> History:
-    """Return the sessions' events, by time."""
-    start = _starts(sessions, window, rng)
-    parts = (
-        _requests(sessions, start),
-        _views(sessions, start),
-        _own_ratings(sessions, start),
-        _sprees(sessions, start),
-    )
+def _history_of(world: World, parts: Sequence["_Part"], rng: np.random.Generator) -> History:
+    """Return all parts' events, by time."""
     kind, time, user, film, value = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(time + _delay(len(time), rng), kind="stable")
-    requests = len(parts[0][0])
+    requests = int((kind == RECOMMEND).sum())
     return History(
         kind=kind[order],
         time_s=time[order],
@@ -144,7 +187,7 @@ def _history_of(
 
 @dataclass(frozen=True, slots=True)
 class _Sessions:
-    """s sessions, by user: `film`, `minutes` (0: nothing watched), `rating` (0: none), (s,).
+    """s sessions, by user: `film`, `minutes` (0: nothing watched), `rating` (or _NOT_RATED), (s,).
 
     `again` (s,) says who asks for recommendations twice.
 
@@ -163,7 +206,7 @@ class _Sessions:
 
     @classmethod
     def plan(
-        cls, world: World, user: Array, max_rating: int, rng: np.random.Generator
+        cls, world: World, user: Array, scale: RatingScale, rng: np.random.Generator
     ) -> "_Sessions":
         hidden = world.preferences
         length = np.where(
@@ -182,15 +225,15 @@ class _Sessions:
         watched = first[: len(user)] & (affinity > _REFUSED)
         rated = first[len(user) :] & (spree_affinity > _REFUSED)
         last = preferences.last_minutes(affinity, world.films.runtime_minutes[film], rng)
-        rating = preferences.ratings(affinity, hidden.rating_bias[user], max_rating, rng)
+        rating = preferences.ratings(affinity, hidden.rating_bias[user], scale, rng)
         spree_rating = preferences.ratings(
-            spree_affinity, hidden.rating_bias[user[spree_of]], max_rating, rng
+            spree_affinity, hidden.rating_bias[user[spree_of]], scale, rng
         )
         return cls(
             user=user,
             film=film,
             minutes=np.where(watched, last + 1, 0),
-            rating=np.where(watched & (rng.random(len(user)) < _RATED_SHARE), rating, 0),
+            rating=np.where(watched & (rng.random(len(user)) < _RATED_SHARE), rating, _NOT_RATED),
             again=rng.random(len(user)) < _SECOND_REQUEST_SHARE,
             spree_of=spree_of[rated],
             spree_at=spree_at[rated],
@@ -202,7 +245,7 @@ class _Sessions:
     def lines(self) -> int:
         """Return how many lines the sessions leave in the log."""
         asked = len(self.user) + int(self.again.sum())
-        rated = int((self.rating > 0).sum()) + len(self.spree_of)
+        rated = int((self.rating != _NOT_RATED).sum()) + len(self.spree_of)
         return asked + rated + int(self.minutes.sum())
 
 
@@ -243,6 +286,16 @@ def _starts(sessions: _Sessions, window: HistoryWindow, rng: np.random.Generator
 _Part = tuple[Array, Array, Array, Array, Array]
 
 
+def _parts(sessions: _Sessions, start: Array) -> Sequence[_Part]:
+    """Return the sessions' events, each kind for itself."""
+    return (
+        _requests(sessions, start),
+        _views(sessions, start),
+        _own_ratings(sessions, start),
+        _sprees(sessions, start),
+    )
+
+
 def _part(kind: int, time: Array, user: Array, film: Array, value: Array) -> _Part:
     return np.full(len(time), kind, np.uint8), time, user, film, value
 
@@ -263,7 +316,7 @@ def _views(sessions: _Sessions, start: Array) -> _Part:
 
 
 def _own_ratings(sessions: _Sessions, start: Array) -> _Part:
-    of = np.flatnonzero(sessions.rating)
+    of = np.flatnonzero(sessions.rating != _NOT_RATED)
     time = start[of] + _WATCH_S + 60 * sessions.minutes[of] + _RATED_S
     return _part(RATE, time, sessions.user[of], sessions.film[of], sessions.rating[of])
 
@@ -281,10 +334,10 @@ def _delay(count: int, rng: np.random.Generator) -> Array:
 
 
 def _nanos(kind: Array, rng: np.random.Generator) -> Array:
-    """Return fractions of a second: requests have 3, 6 or 9 digits of them, others none."""
+    """Return fractions of a second: requests and sign-ups have 3, 6 or 9 digits, others none."""
     unit = rng.choice([1_000_000, 1_000, 1], len(kind), p=[0.4, 0.5, 0.1])
     nanos = (rng.random(len(kind)) * (1_000_000_000 // unit)).astype(np.int64) * unit
-    return np.where(kind == RECOMMEND, nanos, 0)
+    return np.where(np.isin(kind, (RECOMMEND, CREATE_ACCOUNT)), nanos, 0)
 
 
 def _popular_lists(world: World, count: int, rng: np.random.Generator) -> Array:
@@ -295,7 +348,7 @@ def _popular_lists(world: World, count: int, rng: np.random.Generator) -> Array:
     """
     weight = np.where(world.films.adult, 0, world.preferences.popularity)
     pool = np.argsort(weight)[::-1][: min(_POPULAR, len(weight))]
-    made = min(_DIFFERENT_LISTS, count)
+    made = max(min(_DIFFERENT_LISTS, count), 1)
     key = np.log(weight[pool] + 1e-9) + rng.gumbel(size=(made, len(pool)))
     different = pool[np.argsort(-key, axis=1)[:, :LIST_LENGTH]]
     lists = different[rng.integers(0, made, count)]

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from movierec.model.rating_scale import RatingScale
 from simulator.reference_parser import ReferenceParser
 
 
@@ -73,12 +74,13 @@ def replace_id(line: str, rng: np.random.Generator) -> str:
     return _MOVIE.sub(strange, line, count=1)
 
 
-def invalidate_rating(line: str, max_rating: int, rng: np.random.Generator) -> str:
+def invalidate_rating(line: str, scale: RatingScale, rng: np.random.Generator) -> str:
     """Put a letter, or a number out of range, in place of a rating."""
     if rng.random() < 0.5:  # noqa: PLR2004  either is as likely
         bad = string.ascii_uppercase[int(rng.integers(26))]
     else:
-        bad = str(int(rng.choice([0, max_rating + 1 + int(rng.integers(max_rating))])))
+        above = scale.highest + 1 + int(rng.integers(scale.highest))
+        bad = str(int(rng.choice([scale.lowest - 1, above])))
     return _RATING.sub(bad, line, count=1)
 
 
@@ -135,7 +137,7 @@ def _corrupted(
     elif what is Corruption.REPLACED_ID:
         text = replace_id(line, rng)
     else:
-        text = invalidate_rating(line, parser.max_rating, rng)
+        text = invalidate_rating(line, parser.scale, rng)
     detectability = (
         Detectability.SILENT if parser.reads_as_event(text) else Detectability.DETECTABLE
     )

@@ -11,7 +11,10 @@ import aiohttp
 import numpy as np
 
 from movierec.api_contract import RECOMMEND_PATH
-from simulator import log_line_format, request_errors, response_validation
+from simulator import incomplete_documents, log_line_format, request_errors, response_validation
+from simulator.event_kinds import Kind
+from simulator.growing_site import Site
+from simulator.history_generator import FIRST_VISIT_SHARE
 from simulator.message_sender import MessageSender
 from simulator.request_errors import Server
 from simulator.response_validation import Response
@@ -23,6 +26,10 @@ from simulator.viewing_session import Session, Viewing, simulate_session
 log = logging.getLogger(__name__)
 
 _MINUTE_S: Final = 60.0
+_MICROS: Final = 1_000_000
+
+# From a user's sign-up to the first request.
+_SIGNED_UP_S: Final = 2.0
 
 # Attempts to draw a user who is not in a session already.
 _TRIES: Final = 20
@@ -45,7 +52,7 @@ class LiveTraffic:
 
     def __init__(
         self,
-        world: World,
+        site: World | Site,
         spec: LiveSpec,
         server: Server,
         *,
@@ -53,10 +60,10 @@ class LiveTraffic:
         ledger: Ledger,
         rng: np.random.Generator,
     ) -> None:
-        self._world, self._spec, self._server = world, spec, server
+        self._site = Site.of(site)
+        self._world, self._spec, self._server = self._site.world, spec, server
         self._sender, self.ledger, self._rng = sender, ledger, rng
-        running = np.cumsum(world.preferences.activity, dtype=np.float64)
-        self._activity = running / running[-1]
+        self._activity = np.zeros(0)
         self._in_session: set[int] = set()
         self._seen: dict[int, set[int]] = {}
         self._last_us = 0
@@ -107,6 +114,12 @@ class LiveTraffic:
 
     def _pick_user(self) -> int:
         """Draw a user's row in proportion to activity, one who is not in a session if possible."""
+        count = self._site.user_count()
+        self._refresh_world()
+        if len(self._activity) != count:
+            activity = self._world.preferences.activity[:count]
+            running = np.cumsum(activity, dtype=np.float64)
+            self._activity = running / running[-1]
         for _ in range(_TRIES):
             user = int(np.searchsorted(self._activity, self._rng.random()))
             user = min(user, len(self._activity) - 1)
@@ -116,7 +129,13 @@ class LiveTraffic:
 
     async def _visit(self, http: aiohttp.ClientSession) -> None:
         """Request recommendations for a user, then simulate the session that follows."""
-        user = self._pick_user()
+        user = self._signed_up()
+        if user is None:
+            user = self._pick_user()
+        elif self._rng.random() < FIRST_VISIT_SHARE:
+            await self._pause(_SIGNED_UP_S)
+        else:
+            return
         is_idle = user not in self._in_session
         self._in_session.add(user)
         try:
@@ -126,6 +145,30 @@ class LiveTraffic:
         finally:
             if is_idle:
                 self._in_session.discard(user)
+
+    def _refresh_world(self) -> None:
+        """Take note of new users and films, also of those that another process added."""
+        films = self._world.films
+        self._world = self._site.world
+        if self._world.films is not films:
+            known = incomplete_documents.runtimes(self._world.films, self._spec.incomplete)
+            self._sender.use_catalog(known)
+
+    def _signed_up(self) -> int | None:
+        """Let a user sign up, in the share of the visits that is set; return the new row."""
+        share = self._spec.new_accounts
+        if not share or self._rng.random() >= share:
+            return None
+        if self._site.user_count() >= self._spec.max_user_id:
+            return None
+        (user,) = self._site.create_accounts(1)
+        self._refresh_world()
+        text = log_line_format.create_account_line(self._time_text(self._stamp_us()), user + 1)
+        self._sender.write(Kind.CREATE_ACCOUNT, user + 1, text)
+        return user
+
+    def _time_text(self, time_us: int) -> str:
+        return log_line_format.time_text(self._spec.clock.local_ns(time_us * 1000))
 
     async def _request(self, http: aiohttp.ClientSession, user_id: int) -> Response:
         """Request recommendations; log and count the outcome."""
@@ -138,14 +181,14 @@ class LiveTraffic:
         )
         self._note_availability(response)
         text = log_line_format.recommend_line(
-            log_line_format.time_text(stamp_us * 1000),
+            self._time_text(stamp_us),
             user_id,
             server=self._server.name,
             status=response.status,
             result=response.result,
             latency_ms=round(latency_ms),
         )
-        self._sender.write("recommend", user_id, text)
+        self._sender.write(Kind.RECOMMEND, user_id, text)
         return response
 
     @contextlib.contextmanager
@@ -210,7 +253,7 @@ class LiveTraffic:
             user,
             recommended,
             seen,
-            max_rating=self._spec.max_rating,
+            scale=self._spec.scale,
             rng=self._rng,
         )
         if session.viewing:
@@ -230,7 +273,7 @@ class LiveTraffic:
             due = started + minute * _MINUTE_S / self._spec.speedup
             await asyncio.sleep(max(0.0, due - loop.time()))
             text = log_line_format.watch_line(self._second(), user + 1, movie_id, minute)
-            self._sender.write("watch", user + 1, text)
+            self._sender.write(Kind.WATCH, user + 1, text)
         if viewing.rating is not None:
             await self._pause(10.0)
             self._write_rating(user, viewing.film, viewing.rating)
@@ -238,7 +281,7 @@ class LiveTraffic:
     def _write_rating(self, user: int, film: int, rating: int) -> None:
         movie_id = self._world.films.ids[film]
         text = log_line_format.rate_line(self._second(), user + 1, movie_id, rating)
-        self._sender.write("rate", user + 1, text)
+        self._sender.write(Kind.RATE, user + 1, text)
 
     async def _pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._spec.speedup)
@@ -246,7 +289,7 @@ class LiveTraffic:
     def _second(self) -> str:
         """Return the time of a watch or rate line: whole seconds, of some lines a while ago."""
         late_s = _MAX_DELAY_S * self._rng.random() if self._rng.random() < _DELAYED_SHARE else 0.0
-        return log_line_format.time_text(int(time.time() - late_s) * log_line_format.NANOS)
+        return self._time_text(int(time.time() - late_s) * _MICROS)
 
     def _count_outcome(self, response: Response, recommended: list[int], session: Session) -> None:
         outcome = self.ledger.outcome(response.model)

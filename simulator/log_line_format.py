@@ -21,7 +21,7 @@ def fraction(nanos: int) -> str:
 
 
 def time_text(time_ns: int) -> str:
-    """Return a time, nanoseconds since 1970 UTC, as Java's LocalDateTime.toString does."""
+    """Return a local time, in nanoseconds since 1970, as Java's LocalDateTime.toString does."""
     seconds, nanos = divmod(time_ns, NANOS)
     minute = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M")
     return minute + second_text(seconds % 60, nanos)
@@ -33,7 +33,7 @@ def second_text(second: int, nanos: int) -> str:
 
 
 def minute_texts(seconds: npt.NDArray[np.int64]) -> list[str]:
-    """Return `YYYY-MM-DDTHH:MM` of each time in seconds since 1970 UTC."""
+    """Return `YYYY-MM-DDTHH:MM` of each local time in seconds since 1970."""
     if not len(seconds):
         return []
     minutes = seconds // 60
@@ -45,7 +45,7 @@ def minute_texts(seconds: npt.NDArray[np.int64]) -> list[str]:
 
 
 def whole_second_texts(seconds: npt.NDArray[np.int64]) -> list[str]:
-    """Return each time, in seconds since 1970 UTC, as Java's LocalDateTime.toString does."""
+    """Return each local time, in seconds since 1970, as Java's LocalDateTime.toString does."""
     endings = [second_text(second, 0) for second in range(60)]
     rest: Any = (seconds % 60).tolist()
     return [f"{m}{endings[s]}" for m, s in zip(minute_texts(seconds), rest, strict=True)]
@@ -59,6 +59,11 @@ def watch_line(time: str, user_id: int, movie_id: str, minute: int) -> str:
 def rate_line(time: str, user_id: int, movie_id: str, rating: int) -> str:
     """Return the line of a rating."""
     return f"{time},{user_id},GET /rate/{movie_id}={rating}"
+
+
+def create_account_line(time: str, user_id: int) -> str:
+    """Return the line of a user who signs up."""
+    return f"{time},{user_id},GET /create_account"
 
 
 def recommend_line(

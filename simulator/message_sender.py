@@ -1,8 +1,8 @@
 """Send log lines of live traffic: corrupt some, deduplicate, and count what was confirmed."""
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -107,6 +107,11 @@ class MessageSender:
             self._send(kind, user_id, text, corrupted, is_copy=True)
         else:
             self._send(kind, user_id, text, corrupted, is_copy=False)
+
+    def use_catalog(self, runtimes: Mapping[str, int]) -> None:
+        """Predict from now on what a reader with this catalog does, if it has one at all."""
+        if self._parser.runtimes is not None:
+            self._parser = replace(self._parser, runtimes=runtimes)
 
     def _send(
         self, kind: str, user_id: int, text: str, corrupted: CorruptedLine | None, *, is_copy: bool

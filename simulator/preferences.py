@@ -11,12 +11,13 @@ is offered, after how many minutes the user leaves, and the rating. So a recomme
 a(u, i) is really watched longer and rated higher than one that ranks by popularity.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from movierec.model.rating_scale import RatingScale
 from simulator.user_demographics import ADULT_AGE
 
 Array = npt.NDArray[Any]
@@ -41,6 +42,10 @@ _RATING_NOISE: Final = 0.13
 # Share of the user's own niches among the films that (s)he discovers without recommender.
 _OWN_NICHE_SHARE: Final = 0.9
 _PICK_NOISE: Final = 0.5
+
+# Share of new films among the discovered ones, and how many of the newest are on offer.
+_NEW_FILM_SHARE: Final = 0.2
+_NEW_SHELF: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,8 @@ class Preferences:
     `user_factors` (n, k), `film_factors` (m, k); `film_bias`, `popularity` and `film_adult` (m,);
     `favourite_niches` (n, 3), with `niche_cumulative` (n, 3) their cumulative shares;
     `rating_bias` (n,) shifts a user's ratings; `activity` (n,) is how much (s)he watches;
-    `is_minor` (n,); `niche_share` (z,) is the cumulative popularity of the niches.
+    `is_minor` (n,); `niche_share` (z,) is the cumulative popularity of the niches; `new_films`
+    (f,) are the films that came after the niches were made, the newest last.
     """
 
     user_factors: F32
@@ -83,6 +89,7 @@ class Preferences:
     is_minor: Array
     niches: NicheLists
     niche_share: Array
+    new_films: Array = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def affinity(self, users: Array, films: Array) -> F32:
         """Return a(u, i) of pairs, shapes broadcast; adult films are nothing for minors."""
@@ -97,7 +104,14 @@ class Preferences:
         which = (rng.random((*users.shape, 1)) > self.niche_cumulative[users]).sum(axis=-1)
         favourite = self.favourite_niches[users, np.minimum(which, FAVOURITE_NICHES - 1)]
         anywhere = np.searchsorted(self.niche_share, rng.random(users.shape))
-        return self.niches.draw(np.where(own, favourite, anywhere), rng.random(users.shape))
+        found = self.niches.draw(np.where(own, favourite, anywhere), rng.random(users.shape))
+        return self._new_among(found, rng) if len(self.new_films) else found
+
+    def _new_among(self, found: Array, rng: np.random.Generator) -> Array:
+        """Return the discovered films, some of them replaced by new ones, the newest first."""
+        age = np.minimum(rng.geometric(1 / _NEW_SHELF, found.shape), len(self.new_films))
+        is_new = rng.random(found.shape) < _NEW_FILM_SHARE
+        return np.where(is_new, self.new_films[-age], found)
 
     def choose(self, users: Array, offered: Array, rng: np.random.Generator) -> Array:
         """Return the index of what each user picks of `offered`, (n, c): shape (n,)."""
@@ -118,11 +132,12 @@ def last_minutes(affinity: F32, runtimes: Array, rng: np.random.Generator) -> Ar
     return np.asarray(np.minimum(stayed, runtimes + 1))
 
 
-def ratings(affinity: F32, rating_bias: F32, maximum: int, rng: np.random.Generator) -> Array:
-    """Return ratings 1..maximum."""
+def ratings(affinity: F32, rating_bias: F32, scale: RatingScale, rng: np.random.Generator) -> Array:
+    """Return ratings of the scale."""
     noise = rng.normal(0.0, _RATING_NOISE, affinity.shape)
     share = _RATING_MIDDLE + _RATING_SLOPE * affinity + rating_bias + noise
-    return np.clip(np.rint(1 + (maximum - 1) * share), 1, maximum).astype(np.int64)
+    rating = np.rint(scale.lowest + (scale.highest - scale.lowest) * share)
+    return np.clip(rating, scale.lowest, scale.highest).astype(np.int64)
 
 
 def rating_biases(count: int, rng: np.random.Generator) -> F32:

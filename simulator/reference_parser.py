@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from movierec.model.rating_scale import NATIVE, RatingScale
+
 _MAX_ERROR_STATUS: Final = 599
 _MIN_ERROR_STATUS: Final = 100
 _OK: Final = "200"
@@ -25,11 +27,11 @@ class ReferenceParser:
 
     runtimes: Mapping[str, int] | None
     max_user_id: int = 1_000_000
-    max_rating: int = 5
+    scale: RatingScale = NATIVE
 
     def reads_as_event(self, line: str) -> bool:
-        """Return whether the line is a valid event."""
-        time, comma, rest = line.partition(",")
+        """Return whether the line is a valid event. Blanks around it do not count."""
+        time, comma, rest = line.strip(" ").partition(",")
         user_id, second_comma, request = rest.partition(",")
         return (
             bool(comma and second_comma)
@@ -46,7 +48,7 @@ class ReferenceParser:
             return self._is_rating(request.removeprefix("GET /rate/"))
         if request.startswith("recommendation request "):
             return self._is_recommendation(request.removeprefix("recommendation request "))
-        return False
+        return request == "GET /create_account"
 
     def _is_watch(self, rest: str) -> bool:
         movie_id, _, file = rest.rpartition("/")
@@ -65,7 +67,7 @@ class ReferenceParser:
             bool(equals)
             and self._is_movie(movie_id)
             and _is_number(rating)
-            and 1 <= int(rating) <= self.max_rating
+            and int(rating) in self.scale
         )
 
     def _is_recommendation(self, rest: str) -> bool:

@@ -15,15 +15,16 @@ from movierec import settings as product
 from movierec.errors import UnavailableError
 from movierec.kafka import topics
 from movierec.runtime.entrypoint import SIGNALLED, STOP_SIGNALS, async_stop_event
-from simulator import site_api
+from simulator import incomplete_documents, site_api
 from simulator.backfill import Backfill, BackfillJob
-from simulator.history_generator import HistoryWindow
+from simulator.growing_site import Site
+from simulator.growth_state import GrowthState
+from simulator.history_generator import LINES_A_SESSION, HistoryWindow
 from simulator.kafka_producer import LiveProducer, partition_of
 from simulator.live_traffic import LiveTraffic
 from simulator.message_sender import MessageSender
 from simulator.reference_parser import ReferenceParser
 from simulator.settings import Settings
-from simulator.synthetic_world import World
 from simulator.traffic_ledger import Ledger, LedgerFile
 
 log = logging.getLogger(__name__)
@@ -34,12 +35,13 @@ def run(settings: Settings, env: Mapping[str, str], echo: Callable[[str], None])
     file = LedgerFile(settings.ledger, _now, _facts(settings))
     ledger = file.read() if settings.continue_ledger else Ledger()
     file.write(ledger, finished=False)
+    state = GrowthState(settings.growth.state)
     try:
         if settings.backfill_days is not None:
-            code = _backfill(settings, env, ledger, file, echo)
+            code = _backfill(settings, state, env, ledger, file, echo=echo)
             if code or settings.live is None:
                 return code
-        return _live(settings, env, ledger, file, echo)
+        return _live(settings, state, env, ledger, file, echo=echo)
     finally:
         file.write(ledger, finished=True)
 
@@ -51,8 +53,11 @@ def _facts(settings: Settings) -> dict[str, Any]:
         "movielens": settings.world.movielens and settings.world.movielens.name,
         "server": settings.server.name,
         "catalog_checked": settings.check_catalog,
-        "max_rating": settings.max_rating,
+        "min_rating": settings.scale.lowest,
+        "max_rating": settings.scale.highest,
         "max_user_id": settings.max_user_id,
+        "timezone": settings.clock.zone,
+        "clock_ahead_s": settings.clock.ahead_s,
     }
 
 
@@ -68,14 +73,16 @@ def _kafka(settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
 
 def _backfill(
     settings: Settings,
+    state: GrowthState,
     env: Mapping[str, str],
     ledger: Ledger,
     file: LedgerFile,
+    *,
     echo: Callable[[str], None],
 ) -> int:
     """Write the history, and add what was written to `ledger` whatever happens."""
     started = datetime.now(UTC)
-    backfill = Backfill(_job(settings, _kafka(settings, env), int(started.timestamp())))
+    backfill = Backfill(_job(settings, state, _kafka(settings, env), int(started.timestamp())))
     with _stopping(backfill.stop) as stopped_by:
         try:
             total = backfill.run(lambda state: _write_sum(file, ledger, state))
@@ -92,11 +99,19 @@ def _backfill(
     return SIGNALLED + stopped_by[0] if stopped_by else 0
 
 
-def _job(settings: Settings, options: Mapping[str, Any], end_s: int) -> BackfillJob:
-    """Return the job; its topic is created if missing."""
+def _job(
+    settings: Settings, state: GrowthState, options: Mapping[str, Any], end_s: int
+) -> BackfillJob:
+    """Return the job; its topic is created if missing, and so are its accounts."""
+    window = HistoryWindow(end_s, settings.backfill_days or 1, settings.scale)
+    wanted = round(settings.growth.new_accounts * settings.events / LINES_A_SESSION)
+    room = settings.max_user_id - settings.world.users - state.accounts()
+    before, created = state.accounts(), max(min(wanted, room), 0)
+    if created:
+        before = state.claim_accounts(created, end_s)
     return BackfillJob(
         world=settings.world,
-        window=HistoryWindow(end_s, settings.backfill_days or 1, settings.max_rating),
+        window=window,
         events=settings.events,
         rates=settings.rates,
         max_user_id=settings.max_user_id,
@@ -106,6 +121,10 @@ def _job(settings: Settings, options: Mapping[str, Any], end_s: int) -> Backfill
         topic=settings.topic,
         partitions=topics.ensure(options, settings.topic, settings.partitions),
         workers=settings.workers,
+        clock=settings.clock,
+        films_added=state.films_at(window.start_s, settings.growth.movies_per_day, end_s),
+        accounts=range(before, before + created),
+        incomplete=settings.incomplete,
     )
 
 
@@ -135,33 +154,34 @@ def _stopping(stop: Callable[[], None]) -> Iterator[list[int]]:
 
 def _live(
     settings: Settings,
+    state: GrowthState,
     env: Mapping[str, str],
     ledger: Ledger,
     file: LedgerFile,
+    *,
     echo: Callable[[str], None],
 ) -> int:
     """Serve the APIs and generate traffic until stopped, which is the normal end."""
-    world = settings.world.build()
+    site = settings.growth.open(settings.world.build(), settings.world.seed, state)
     live = settings.live
     if live is None:
-        asyncio.run(_serve(settings, world, None, file, echo))
+        asyncio.run(_serve(settings, site, None, file, echo=echo))
         return 0
     options = _kafka(settings, env)
     partitions = topics.ensure(options, settings.topic, settings.partitions)
     producer = LiveProducer(options, settings.topic)
+    runtimes = incomplete_documents.runtimes(site.world.films, settings.incomplete)
     parser = ReferenceParser(
-        world.films.runtimes if settings.check_catalog else None,
-        settings.max_user_id,
-        settings.max_rating,
+        runtimes if settings.check_catalog else None, settings.max_user_id, settings.scale
     )
     # The world is seeded, the traffic is not: a second run must not repeat the first one's.
     rng = np.random.default_rng([settings.world.seed, int.from_bytes(os.urandom(8))])
     sender = MessageSender(
         producer, lambda u: partition_of(u, partitions), settings.rates, parser, rng
     )
-    users = LiveTraffic(world, live, settings.server, sender=sender, ledger=ledger, rng=rng)
+    users = LiveTraffic(site, live, settings.server, sender=sender, ledger=ledger, rng=rng)
     try:
-        asyncio.run(_serve(settings, world, users, file, echo))
+        asyncio.run(_serve(settings, site, users, file, echo=echo))
     finally:
         producer.close()
         users.count_confirmed()
@@ -175,16 +195,24 @@ def _live(
 
 async def _serve(
     settings: Settings,
-    world: World,
+    site: Site,
     users: LiveTraffic | None,
     file: LedgerFile,
+    *,
     echo: Callable[[str], None],
 ) -> None:
     """Run the server and the users until a signal comes."""
     stop = async_stop_event()
     runner = None
     if settings.site is not None:
-        api = site_api.application(world, tagline=settings.site.tagline)
+        api = site_api.application(
+            site,
+            tagline=settings.site.tagline,
+            cost=settings.site.cost,
+            described=settings.site.described,
+            faults=settings.site.faults,
+            seed=settings.world.seed,
+        )
         runner = await site_api.serve(api, settings.site.host, settings.site.port)
         echo(f"site: http://{':'.join(map(str, runner.addresses[0][:2]))}/user/1, /movies.jsonl")
     try:

@@ -5,7 +5,7 @@ Everything is text but the numbers `tmdb_id`, `runtime`, `user_id` and `age`, th
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from random import Random
 from string import ascii_lowercase
 from typing import Any, Final
@@ -73,17 +73,6 @@ def movie(world: World, index: int, *, tagline: bool = True) -> dict[str, Any]:
     if not tagline:
         del found["tagline"]
     return found
-
-
-def user_lines(world: World) -> Iterator[str]:
-    """Yield every user's answer as a line of JSON."""
-    return (dump(user(world, index)) + "\n" for index in range(len(world.users)))
-
-
-def movie_lines(world: World, *, tagline: bool = True) -> Iterator[str]:
-    """Yield every film's answer as a line of JSON."""
-    indices = range(len(world.films))
-    return (dump(movie(world, index, tagline=tagline)) + "\n" for index in indices)
 
 
 def dump(found: Mapping[str, Any] | list[Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from movierec.model.rating_scale import RatingScale
 from simulator import preferences
 from simulator.history_generator import SPREE_CANDIDATES, WATCH_CANDIDATES
 from simulator.synthetic_world import World
@@ -63,7 +64,7 @@ def simulate_session(
     recommended: Sequence[int],
     seen: set[int],
     *,
-    max_rating: int,
+    scale: RatingScale,
     rng: np.random.Generator,
 ) -> Session:
     """Return a user's session with a list of films (rows); those in `seen` are not chosen again."""
@@ -73,10 +74,10 @@ def simulate_session(
         affinity = _affinity(world, user, [film])
         last = int(preferences.last_minutes(affinity, world.films.runtime_minutes[[film]], rng)[0])
         rated = rng.random() < _RATED_SHARE
-        rating = int(_rate(world, user, affinity, max_rating, rng)[0]) if rated else None
+        rating = int(_rate(world, user, affinity, scale, rng)[0]) if rated else None
         viewing = Viewing(film, last, film in recommended, rating)
     met = seen | ({film} if film is not None else set())
-    return Session(viewing, _spree(world, user, met, max_rating, rng))
+    return Session(viewing, _spree(world, user, met, scale, rng))
 
 
 def _choose(
@@ -95,7 +96,7 @@ def _choose(
 
 
 def _spree(
-    world: World, user: int, met: set[int], max_rating: int, rng: np.random.Generator
+    world: World, user: int, met: set[int], scale: RatingScale, rng: np.random.Generator
 ) -> tuple[Rating, ...]:
     """Return ratings of other films that are new to the user."""
     if rng.random() >= _SPREE_SHARE:
@@ -105,7 +106,7 @@ def _spree(
     films = [film for film in dict.fromkeys(picked) if film not in met]
     if not films:
         return ()
-    given = _rate(world, user, _affinity(world, user, films), max_rating, rng).tolist()
+    given = _rate(world, user, _affinity(world, user, films), scale, rng).tolist()
     pairs = zip(films, given, strict=True)
     return tuple(Rating(film, rating) for film, rating in pairs if not _refused(world, user, film))
 
@@ -115,9 +116,9 @@ def _affinity(world: World, user: int, films: Sequence[int]) -> preferences.F32:
 
 
 def _rate(
-    world: World, user: int, affinity: preferences.F32, max_rating: int, rng: np.random.Generator
+    world: World, user: int, affinity: preferences.F32, scale: RatingScale, rng: np.random.Generator
 ) -> Array:
-    return preferences.ratings(affinity, world.preferences.rating_bias[[user]], max_rating, rng)
+    return preferences.ratings(affinity, world.preferences.rating_bias[[user]], scale, rng)
 
 
 def _refused(world: World, user: int, film: int) -> bool:

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from functions.build_dataset.lake_reader import Overview
+from movierec import settings
 from movierec.model import segments
 from movierec.model.dataset import LATER, TEST, TRAIN, Dataset, Evidence
+from movierec.model.rating_scale import RatingScale
 from movierec.reports import html
 
 _NO_NUMBERS: Final = pd.DataFrame({"reason": [], "n": []})
@@ -46,13 +48,22 @@ def assess(
 
 
 def _rows(overview: Overview) -> dict[str, Any]:
-    frame = pd.DataFrame(overview.rows_by_day)
-    table = frame.pivot_table(index="day", columns="kind", values="n", aggfunc="sum", fill_value=0)
+    frame, plausible = pd.DataFrame(overview.rows_by_day), pd.DataFrame(overview.plausible_days())
+    table = plausible.pivot_table(
+        index="day", columns="kind", values="n", aggfunc="sum", fill_value=0
+    )
     by_day = {
         str(day): {str(kind): int(n) for kind, n in row.items()} for day, row in table.iterrows()
     }
     by_kind = {str(kind): int(n) for kind, n in frame.groupby("kind")["n"].sum().items()}
-    return {"all": int(frame["n"].sum()), "by_kind": by_kind, "by_day": by_day}
+    total = int(frame["n"].sum())
+    return {
+        "all": total,
+        "by_kind": by_kind,
+        "by_day": by_day,
+        "at_impossible_times": total - int(plausible["n"].sum()),
+        "on_assumed_clock": int(overview.assumed["n"][0]),
+    }
 
 
 def _counts(columns: Mapping[str, Any], name: str) -> dict[str, int]:
@@ -90,6 +101,7 @@ def _users(dataset: Dataset, catalog: Catalog) -> dict[str, Any]:
         "of_known_age": int((groups > 0).sum()),
         "cold": int((sizes < _COLD_BELOW).sum()),
         "cold_below": _COLD_BELOW,
+        "past_groups": int((dataset.user_ids > segments.LARGEST_USER_ID).sum()),
         "interactions_quartiles": [float(q) for q in sizes.quantile([0.25, 0.5, 0.75])],
         "by_group": {str(name): int(n) for name, n in by_group.items()},
     }
@@ -111,6 +123,8 @@ def _movies(evidence: Evidence, dataset: Dataset, catalog: Catalog) -> dict[str,
 
 def _warnings(report: Mapping[str, Any]) -> list[str]:
     quarantine, users, movies = report["quarantine"], report["users"], report["movies"]
+    impossible, past_groups = report["rows"]["at_impossible_times"], users["past_groups"]
+    assumed = report["rows"]["on_assumed_clock"]
     checks = {
         f"{quarantine['share']:.1%} of all lines are in quarantine, more than"
         f" {_QUARANTINE_LIMIT:.0%}: check the reasons": quarantine["share"] > _QUARANTINE_LIMIT,
@@ -122,11 +136,17 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
         f"{users['cold']:,} of {users['all']:,} users have fewer than {_COLD_BELOW} interactions": (
             users["cold"] * 2 > users["all"]
         ),
+        f"{impossible:,} events are of impossible times and were left out: the clock of the site"
+        f" was wrong, or {settings.EARLIEST_EVENT_TIME} is too late": impossible > 0,
+        f"{assumed:,} events are on an assumed clock: set the site's time zone and read them again"
+        " with `movierec ingest replay`": assumed > 0,
+        f"{past_groups:,} users have ids above {segments.LARGEST_USER_ID:,}: age and gender of"
+        " those are not used": past_groups > 0,
     }
     return [text for text, holds in checks.items() if holds]
 
 
-def render(report: Mapping[str, Any], *, dataset_id: str) -> bytes:
+def render(report: Mapping[str, Any], *, dataset_id: str, scale: RatingScale) -> bytes:
     """Return the report as an HTML page."""
     rows, users, movies = report["rows"], report["users"], report["movies"]
     kinds = sorted(rows["by_kind"])
@@ -140,7 +160,9 @@ def render(report: Mapping[str, Any], *, dataset_id: str) -> bytes:
         {
             "Warnings": warnings or [html.paragraph("Nothing unusual.")],
             "Events by day and kind": [html.table(["day", *kinds], days)],
-            "Ratings": [html.bars({f"{k} of 5": n for k, n in report["ratings"].items()})],
+            "Ratings": [
+                html.bars({f"{k} of {scale.highest}": n for k, n in report["ratings"].items()})
+            ],
             "Quarantine": [
                 html.paragraph(f"{quarantine['rows']:,} lines, {quarantine['share']:.2%} of all"),
                 html.bars(quarantine["by_reason"]),

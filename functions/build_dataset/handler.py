@@ -2,7 +2,7 @@
 
 Event, all of it optional:
 
-    {"parameters": {"min_movie_users": 3, ...},       see movierec.model.dataset.Parameters
+    {"parameters": {"min_movie_users": 3, ...},       see movierec.model.dataset_parameters
      "lake_versions": {"events": 41, "users": 3},     read these instead of the newest
      "expected_dataset_id": "<id>"}                   fail for any other: a check of provenance
 
@@ -21,7 +21,7 @@ million users and 27,000 movies, 6 minutes and 4.2 GB. Nothing is written to /tm
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from aws_lambda_powertools import Logger, Metrics
@@ -33,12 +33,16 @@ from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.s3_store import S3Store
 from movierec.errors import DatasetError, UsageError
+from movierec.lake import plausible_times
+from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
 from movierec.lake.schema import EVENTS, MOVIES, USERS
 from movierec.metrics import DATASET_INTERACTIONS, DATASET_MOVIES, DATASET_USERS, NAMESPACE
-from movierec.model import artifact, encoding, sealed_folder, segments
+from movierec.model import artifact, encoding, rating_scale, sealed_folder, segments
 from movierec.model import dataset as datasets
-from movierec.model.dataset import TEST, Dataset, Parameters
+from movierec.model.dataset import TEST, Dataset
+from movierec.model.dataset_parameters import Parameters
+from movierec.model.rating_scale import RatingScale
 from movierec.ports import ObjectStore
 
 SERVICE: Final = "movierec-build-dataset"
@@ -53,6 +57,8 @@ class Dependencies:
     code_version: str
     logger: Logger
     metrics: Metrics
+    scale: RatingScale = rating_scale.NATIVE
+    plausible: PlausibleTimes = plausible_times.DEFAULT
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -63,7 +69,18 @@ class Dependencies:
             code_version=settings.require(env, settings.CODE_VERSION),
             logger=Logger(service=SERVICE),
             metrics=Metrics(namespace=NAMESPACE, service=SERVICE),
+            scale=RatingScale.from_env(env),
+            plausible=PlausibleTimes.from_env(env),
         )
+
+    def parameters(self, given: Mapping[str, Any]) -> Parameters:
+        """Return an event's parameters; the site's own are settings otherwise."""
+        site = {
+            "site_min_rating": self.scale.lowest,
+            "site_max_rating": self.scale.highest,
+            "earliest_event_time": self.plausible.earliest.isoformat(),
+        }
+        return Parameters.read({**site, **given})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +92,7 @@ class Request:
     expected_dataset_id: str
 
     @classmethod
-    def read(cls, event: Mapping[str, Any]) -> Self:
+    def read(cls, event: Mapping[str, Any], deps: Dependencies) -> Self:
         """Return the request; keys of other steps are ignored. Raises UsageError."""
         versions = _mapping(event, "lake_versions")
         if versions and (EVENTS.name not in versions or not _are_versions(versions)):
@@ -84,7 +101,7 @@ class Request:
                 f" {EVENTS.name} among them"
             )
         expected = event.get("expected_dataset_id") or ""
-        return cls(Parameters.read(_mapping(event, "parameters")), versions, str(expected))
+        return cls(deps.parameters(_mapping(event, "parameters")), versions, str(expected))
 
 
 def _are_versions(versions: Mapping[str, Any]) -> bool:
@@ -100,20 +117,23 @@ def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Build and publish; see the module's docstring. Raises DatasetError, UsageError, LakeError."""
-    request = Request.read(event)
+    request = Request.read(event, deps)
+    parameters = request.parameters
+    plausible = PlausibleTimes.parse(parameters.earliest_event_time)
     versions = pin(deps.lake, request.lake_versions)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions})
-    evidence = read_evidence(deps.lake, versions, request.parameters.since)
-    overview = read_overview(deps.lake, versions, request.parameters.since)
-    dataset = datasets.build(evidence, request.parameters)
+    evidence = read_evidence(deps.lake, versions, parameters.since, plausible=plausible)
+    overview = read_overview(deps.lake, versions, parameters.since, plausible)
+    dataset = datasets.build(evidence, parameters)
     files = datasets.pack(dataset)
-    dataset_id = datasets.dataset_id(files, request.parameters, versions)
+    dataset_id = datasets.dataset_id(files, parameters, versions)
     _expect(request.expected_dataset_id, dataset_id)
     known = data_quality.Catalog(MOVIES.name in versions, USERS.name in versions)
     report = data_quality.assess(overview, evidence, dataset, known)
     facts = {
         "dataset_id": dataset_id,
-        "parameters": asdict(request.parameters),
+        "builder_format": datasets.BUILDER_FORMAT,
+        "parameters": parameters.to_json(),
         "code_version": deps.code_version,
         "quality": report,
         "lake": _lake_facts(versions, overview),
@@ -124,7 +144,7 @@ def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any
         "created": sealed_folder.publish(
             deps.store,
             functools.partial(datasets.key, dataset_id),
-            {**files, **_reports(report, dataset_id)},
+            {**files, **_reports(report, dataset_id, parameters.scale)},
             facts,
             overwrite=True,  # the id is the content's hash: a crash left the same bytes
         ),
@@ -136,10 +156,11 @@ def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any
     return answer
 
 
-def _reports(report: Mapping[str, Any], dataset_id: str) -> dict[str, bytes]:
+def _reports(report: Mapping[str, Any], dataset_id: str, scale: RatingScale) -> dict[str, bytes]:
+    page = data_quality.render(report, dataset_id=dataset_id, scale=scale)
     return {
         artifact.REPORT_FILE: encoding.dump_json(report),
-        artifact.REPORT_PAGE_FILE: data_quality.render(report, dataset_id=dataset_id),
+        artifact.REPORT_PAGE_FILE: page,
     }
 
 
@@ -152,7 +173,7 @@ def _expect(expected: str, found: str) -> None:
 
 
 def _lake_facts(versions: Mapping[str, int], overview: Overview) -> dict[str, Any]:
-    by_day, offsets = overview.rows_by_day, overview.offsets
+    by_day, offsets = overview.plausible_days(), overview.offsets
     columns = (offsets[name].tolist() for name in ("kafka_partition", "first", "last", "n"))
     ranges = zip(*columns, strict=True)
     return {

@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import DatasetError
+from movierec.lake import plausible_times
+from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
-from movierec.lake.queries import columns, present_versions
+from movierec.lake.queries import ASSUMED_CLOCK, columns, present_versions
 from movierec.lake.schema import EVENTS, MOVIES, QUARANTINE, USERS
 from movierec.model import segments
 from movierec.model.dataset import Evidence, Rated, Watched
@@ -35,8 +37,17 @@ class Overview:
     """rating, n."""
     answers: Mapping[str, Array]
     """status, n: of recommendation requests."""
+    assumed: Mapping[str, Array]
+    """n: of events on an assumed clock."""
     quarantine: Mapping[str, Array]
     """reason, n; empty without the table."""
+    plausible: PlausibleTimes = plausible_times.DEFAULT
+
+    def plausible_days(self) -> dict[str, Array]:
+        """Return `rows_by_day` without the days that `read_evidence` leaves out."""
+        first, last = map(str, self.plausible.days())
+        keep = np.array([first <= day <= last for day in self.rows_by_day["day"]], np.bool_)
+        return {name: values[keep] for name, values in self.rows_by_day.items()}
 
 
 def pin(lake: LakeReader, wanted: Versions) -> dict[str, int]:
@@ -61,11 +72,19 @@ _BATCH_EVENTS: Final = 10_000_000
 
 
 def read_evidence(
-    lake: LakeReader, versions: Versions, since: str, *, batch_events: int = _BATCH_EVENTS
+    lake: LakeReader,
+    versions: Versions,
+    since: str,
+    *,
+    plausible: PlausibleTimes = plausible_times.DEFAULT,
+    batch_events: int = _BATCH_EVENTS,
 ) -> Evidence:
-    """Return aggregated events, catalog and users at these versions of the lake."""
+    """Return aggregated events, catalog and users at these versions of the lake.
+
+    Events of implausible times, which earlier code has let in, are left out.
+    """
     events = {EVENTS.name: versions[EVENTS.name]}
-    fill = {"since": _since(since)}
+    fill = {"since": f"{_since(since)} and {plausible.condition()}"}
     movie_ids = columns(lake, _MOVIE_IDS.format_map(fill), events)["movie_id"].tolist()
     rows = int(columns(lake, _ROWS.format_map(fill), events)["n"][0])
     batches = 1 + rows // batch_events
@@ -90,8 +109,13 @@ def _in_batches(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def read_overview(lake: LakeReader, versions: Versions, since: str) -> Overview:
-    """Return counts of the rows that `read_evidence` reads, and of quarantined lines."""
+def read_overview(
+    lake: LakeReader,
+    versions: Versions,
+    since: str,
+    plausible: PlausibleTimes = plausible_times.DEFAULT,
+) -> Overview:
+    """Return counts of all rows since that day, and of quarantined lines."""
     events = {EVENTS.name: versions[EVENTS.name]}
     quarantine = {name: versions[name] for name in (QUARANTINE.name,) if name in versions}
     fill = {"since": _since(since)}
@@ -100,12 +124,14 @@ def read_overview(lake: LakeReader, versions: Versions, since: str) -> Overview:
         offsets=columns(lake, _OFFSETS.format_map(fill), events),
         ratings=columns(lake, _RATINGS.format_map(fill), events),
         answers=columns(lake, _ANSWERS.format_map(fill), events),
+        assumed=columns(lake, _ASSUMED.format_map(fill), events),
         quarantine=columns(lake, _QUARANTINED, quarantine) if quarantine else {},
+        plausible=plausible,
     )
 
 
 def _since(day: str) -> str:
-    # `dataset.Parameters` has validated that this is a day, so it is safe in SQL.
+    # `Parameters` has validated that this is a day, so it is safe in SQL.
     return f"and event_date >= date '{day}'" if day else ""
 
 
@@ -210,5 +236,7 @@ _ANSWERS: Final = """
 select status, count(*) n from events
 where kind = 'recommend' and status is not null {since} group by 1 order by 1
 """
+
+_ASSUMED: Final = f"select count(*) n from events where {ASSUMED_CLOCK} {{since}}"  # noqa: S608  ours
 
 _QUARANTINED: Final = "select reason, count(*) n from quarantine group by 1 order by 2 desc, 1"

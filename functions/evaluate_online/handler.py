@@ -8,6 +8,9 @@ window and publishes the metrics. Event, in a release, at every evaluation tick:
      "weights": [["2026-11-20T10:16:00Z", 5.0], ["2026-11-20T10:46:00Z", 25.0]],
      "policy": {...}}
 
+An evaluation whose lists meet no line of the site gives no verdict, nor metrics of what users did;
+`refused` says why.
+
 `weights` is the history of the canary's percent of requests; `policy` is the release's, the
 function's own by default. The answer is `movierec.releases.evaluation`'s Evaluation as JSON; in a
 release it includes the verdict on the canary. The trials are stored under
@@ -28,7 +31,7 @@ import numpy as np
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from functions.evaluate_online import lake_window, outcomes, quality_metrics
+from functions.evaluate_online import lake_window, outcomes, quality_metrics, unmet_lists
 from functions.evaluate_online.evaluation_event import Release, Request
 from functions.evaluate_online.lake_window import Window
 from functions.evaluate_online.outcomes import Served, TrialSet
@@ -45,13 +48,15 @@ from movierec.metrics import (
     AVERAGE_RATING,
     MODEL_AGE,
     NAMESPACE,
+    OUTCOME_METRICS,
     OVERALL_METRICS,
     QUALITY_METRICS,
     VERDICT_METRICS,
     Metric,
     quality_dimensions,
 )
-from movierec.model import artifact, sealed_folder
+from movierec.model import artifact, rating_scale, sealed_folder
+from movierec.model.rating_scale import RatingScale
 from movierec.ports import Clock, ObjectStore
 from movierec.releases import sequential_test
 from movierec.releases.evaluation import Evaluation, judge, trials_key
@@ -71,6 +76,7 @@ class Dependencies:
     policy: Policy
     logger: Logger
     metrics: EphemeralMetrics
+    scale: RatingScale = rating_scale.NATIVE
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -83,6 +89,7 @@ class Dependencies:
             logger=Logger(service=SERVICE),
             # Without a service: Powertools would add it to every set of dimensions.
             metrics=EphemeralMetrics(service="", namespace=NAMESPACE),
+            scale=RatingScale.from_env(env),
         )
 
 
@@ -95,7 +102,9 @@ def evaluate_online(event: Mapping[str, Any], deps: Dependencies) -> dict[str, A
     until = lake_window.watermark(deps.lake, versions, now)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions, "until": until})
     since = request.since(now)
-    window = Window(since, until, deps.policy.horizon_s) if until and until > since else None
+    window = (
+        Window(since, until, deps.policy.horizon_s, deps.scale) if until and until > since else None
+    )
     found = _find(request, deps, versions, window) if window else _NOTHING
     evaluation = Evaluation(
         release_id=request.release.release_id if request.release else None,
@@ -104,8 +113,9 @@ def evaluate_online(event: Mapping[str, Any], deps: Dependencies) -> dict[str, A
         lake_versions=versions,
         versions=found.versions,
         overall=found.overall | _model_age(found.serving, now, deps.logger),
+        refused=None if found.met_lines else _refusal(since, now, versions, deps),
     )
-    if request.release:
+    if request.release and not evaluation.refused:
         evaluation = _judge(evaluation, request.release, found.trial_set, deps)
     _report_metrics(deps, evaluation)
     return evaluation.to_json()
@@ -119,9 +129,11 @@ class _Found:
     overall: dict[str, Any]
     trial_set: TrialSet
     serving: str | None
+    met_lines: bool
+    """Whether a user of a list watched or rated anything within its horizon."""
 
 
-_NOTHING: Final = _Found({}, {}, outcomes.NO_TRIALS, None)
+_NOTHING: Final = _Found({}, {}, outcomes.NO_TRIALS, None, met_lines=False)
 
 
 def _find(
@@ -154,6 +166,7 @@ def _find(
         overall=quality_metrics.measure(judged, hit[finished], met, evidence.known) | overall,
         trial_set=trial_set,
         serving=quality_metrics.serving_model(served),
+        met_lines=len(met) > 0,
     )
 
 
@@ -164,6 +177,16 @@ def _model_age(model: str | None, now: datetime, logger: Logger) -> dict[str, fl
         logger.exception("model_version_without_time")
         days = None
     return {MODEL_AGE.name: days}
+
+
+def _refusal(
+    since: datetime, now: datetime, versions: Mapping[str, int], deps: Dependencies
+) -> str | None:
+    """Return why outcomes of the lists since then mean nothing, None if they do."""
+    reason = unmet_lists.refusal(deps.lake, versions, since, now, deps.policy.horizon_s)
+    if reason:
+        deps.logger.warning("evaluation_refused", extra={"reason": reason})
+    return reason or None
 
 
 def _judge(
@@ -187,15 +210,21 @@ def _judge(
 def _report_metrics(deps: Dependencies, evaluation: Evaluation) -> None:
     """Log the evaluation and publish its metrics, without the overall ones in a release.
 
-    Those would be of the release's window, mixed with the last day's in the same alarm.
+    Those would be of the release's window, mixed with the last day's in the same alarm. Outcomes
+    of a refused evaluation are left out: nobody knows what users did.
     """
+    left_out = OUTCOME_METRICS if evaluation.refused else ()
+    of_versions, overall = (
+        tuple(metric for metric in metrics if metric not in left_out)
+        for metrics in (QUALITY_METRICS, OVERALL_METRICS)
+    )
     deps.logger.info("evaluated", extra={"evaluation": evaluation.to_json()})
     for found in evaluation.versions.values():
         # Without a model version they would be taken for the overall metrics.
         if found["model_version"]:
-            _publish(deps.metrics, QUALITY_METRICS, found, found["model_version"])
+            _publish(deps.metrics, of_versions, found, found["model_version"])
     if evaluation.release_id is None:
-        _publish(deps.metrics, OVERALL_METRICS, evaluation.overall, None)
+        _publish(deps.metrics, overall, evaluation.overall, None)
     else:
         values = (evaluation.difference, evaluation.lower, evaluation.upper)
         named = {m.name: v for m, v in zip(VERDICT_METRICS, values, strict=True)}

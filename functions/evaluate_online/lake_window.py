@@ -20,10 +20,11 @@ from pandas.api.types import union_categoricals
 from functions.evaluate_online import quality_metrics
 from functions.evaluate_online.outcomes import us
 from movierec.lake.ports import LakeReader
-from movierec.lake.queries import Array, columns, present_versions
+from movierec.lake.queries import ASSUMED_CLOCK, Array, columns, present_versions
 from movierec.lake.schema import EVENTS, MOVIES, SERVED
 from movierec.lake.served import microseconds
-from movierec.model import dataset
+from movierec.model import dataset, rating_scale
+from movierec.model.rating_scale import RatingScale
 
 Versions = Mapping[str, int]
 
@@ -47,6 +48,7 @@ class Window:
     since: datetime
     until: datetime
     horizon_s: float
+    scale: RatingScale = rating_scale.NATIVE
 
     def fill(self) -> dict[str, str]:
         """Return the values for every query's placeholders."""
@@ -56,14 +58,15 @@ class Window:
             "since_us": str(microseconds(self.since)),
             "first_us": str(microseconds(first)),
             "until_us": str(microseconds(self.until)),
-            "since_day": _day(self.since),
-            "first_day": _day(first),
-            "until_day": _day(self.until),
+            "since_day": day(self.since),
+            "first_day": day(first),
+            "until_day": day(self.until),
             "slot_us": str(us(self.horizon_s)),
         }
 
 
-def _day(at: datetime) -> str:
+def day(at: datetime) -> str:
+    """Return a time's UTC day as SQL."""
     return f"date '{at.astimezone(UTC):%Y-%m-%d}'"
 
 
@@ -85,6 +88,7 @@ class SiteView:
     answers: Mapping[int, int]
     """Recommendation requests by status."""
     average_rating: float | None
+    """On the scale 1 to 5."""
     lines: int
     """Number of watch and rating lines."""
 
@@ -97,7 +101,7 @@ def pin(lake: LakeReader) -> dict[str, int]:
 def watermark(lake: LakeReader, versions: Versions, now: datetime) -> datetime | None:
     """Return the time until which the lake has the users' events; None without recent lines.
 
-    Lines from the future are ignored, and no single line moves it.
+    Lines from the future or on an assumed clock are ignored, and no single line moves it.
     """
     if EVENTS.name not in versions:
         return None
@@ -113,7 +117,7 @@ def watermark(lake: LakeReader, versions: Versions, now: datetime) -> datetime |
 def _newest(lake: LakeReader, versions: Versions, since: datetime, now: datetime) -> Array:
     """Return the times of the newest lines in a span of time, microseconds since 1970."""
     sql = _NEWEST.format(
-        from_day=_day(since), from_us=microseconds(since), now_us=microseconds(now), n=_WITNESSES
+        from_day=day(since), from_us=microseconds(since), now_us=microseconds(now), n=_WITNESSES
     )
     return columns(lake, sql, {EVENTS.name: versions[EVENTS.name]})["at"]
 
@@ -123,12 +127,14 @@ def read_site(lake: LakeReader, versions: Versions, window: Window) -> SiteView:
     events = {EVENTS.name: versions[EVENTS.name]}
     found = pd.DataFrame(columns(lake, _SITE.format_map(window.fill()), events))
     asked = found["kind"] == "recommend"
+    acted = found["kind"].isin(["watch", "rate"])
     by_status = zip(found["status"][asked].tolist(), found["lines"][asked].tolist(), strict=True)
     rated = int(found["rated"].sum())
+    stars = np.array([found["stars"].sum()]) / max(rated, 1)
     return SiteView(
         answers=dict(by_status),
-        average_rating=float(found["stars"].sum()) / rated if rated else None,
-        lines=int(found["lines"][~asked].sum()),
+        average_rating=float(window.scale.native(stars)[0]) if rated else None,
+        lines=int(found["lines"][acted].sum()),
     )
 
 
@@ -158,7 +164,7 @@ def read_evidence(
         rows=rows,
         movies=movies,
         viewings=viewings,
-        ratings=pd.DataFrame(ratings),
+        ratings=pd.DataFrame(ratings).assign(rating=window.scale.native(ratings["rating"])),
         known=quality_metrics.Movies(
             in_catalog=np.array([movie in catalog for movie in book.movie_ids], np.bool_),
             catalog_size=len(catalog),
@@ -255,12 +261,12 @@ def _runtimes(lake: LakeReader, versions: Versions) -> dict[str, int]:
 _NUMBERS: Final = ("user_id", "served_at", "latency_ms", "status")
 _TEXTS: Final = ("function_version", "model_version", "source")
 
-_NEWEST: Final = """
+_NEWEST: Final = f"""
 select cast(event_time as bigint) as at from events
-where event_date >= {from_day} and event_time >= to_timestamp_micros({from_us})
-  and event_time <= to_timestamp_micros({now_us})
-order by event_time desc limit {n}
-"""
+where event_date >= {{from_day}} and event_time >= to_timestamp_micros({{from_us}})
+  and event_time <= to_timestamp_micros({{now_us}}) and not {ASSUMED_CLOCK}
+order by event_time desc limit {{n}}
+"""  # noqa: S608  ours
 
 _IN_WINDOW: Final = """
 event_date >= {first_day} and event_date <= {until_day}
@@ -278,27 +284,27 @@ select movie_id, last_value(coalesce(runtime_minutes, 0) order by loaded_at) min
 from movies where movie_id is not null group by movie_id
 """
 
-_SERVED: Final = """
+SERVED_IN_WINDOW: Final = """
 from served
 where served_date >= {since_day} and served_date <= {until_day}
   and served_at >= to_timestamp_micros({since_us})
   and served_at <= to_timestamp_micros({until_us})
 """
 
-_COUNT: Final = f"select count(*) lists {_SERVED}"
+_COUNT: Final = f"select count(*) lists {SERVED_IN_WINDOW}"
 
 _LISTS: Final = f"""
 select user_id, cast(served_at as bigint) served_at, movie_ids,
        coalesce(latency_ms, cast('nan' as double)) latency_ms, coalesce(status, 0) status,
        coalesce(function_version, '') function_version,
        coalesce(model_version, '') model_version, coalesce(source, '') source
-{_SERVED} and user_id % {{batches}} = {{batch}} order by served_at, recommendation_id
+{SERVED_IN_WINDOW} and user_id % {{batches}} = {{batch}} order by served_at, recommendation_id
 """
 
 _LINES: Final = f"""
 from events
 where movie_id is not null and {_IN_WINDOW} and user_id % {{batches}} = {{batch}}
-  and user_id in (select user_id {_SERVED})
+  and user_id in (select user_id {SERVED_IN_WINDOW}) and not {ASSUMED_CLOCK}
 """
 
 _WATCHED: Final = f"""

@@ -2,7 +2,7 @@
 
     HitRate         share of lists that were hit; see `outcomes`
     WatchFraction   mean share watched of recommended movies that were watched
-    MeanRating      mean rating of recommended movies that were rated
+    MeanRating      mean rating of recommended movies that were rated, on the scale 1 to 5
     Score           mean of place x rating x watched, over every movie that a list's user watched or
                     rated; see below
     Coverage        share of the catalog that was recommended at all; none without a catalog

@@ -145,6 +145,9 @@ QUALITY_METRICS: Final = (
 REQUESTS is here the number of lists that the others are computed from.
 """
 
+OUTCOME_METRICS: Final = (HIT_RATE, WATCH_FRACTION, MEAN_RATING, SCORE)
+"""Those of QUALITY_METRICS that say what users did with their lists."""
+
 AVAILABILITY: Final = Metric("Availability", "None")
 AVERAGE_RATING: Final = Metric("AverageRating", "None")
 MODEL_AGE: Final = Metric("ModelAgeDays", "None")

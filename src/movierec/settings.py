@@ -4,7 +4,6 @@ AWS's own (`AWS_ENDPOINT_URL`, `AWS_REGION`, credentials) are read by boto3 itse
 """
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any, Final
 
 from movierec.errors import ConfigError
@@ -71,7 +70,7 @@ EARLIEST_EVENT_TIME: Final = "MOVIEREC_EARLIEST_EVENT_TIME"
 
 MIN_RATING: Final = "MOVIEREC_MIN_RATING"
 MAX_RATING: Final = "MOVIEREC_MAX_RATING"
-"""The ends of the site's rating scale."""
+"""The ends of the site's rating scale, 1 and 5 if unset."""
 
 LISTEN: Final = "MOVIEREC_LISTEN"
 """Address that the proxy listens on: 127.0.0.1, or 0.0.0.0 to serve other machines."""
@@ -162,15 +161,6 @@ def topics(env: Mapping[str, str]) -> tuple[str, ...]:
     if not found:
         raise ConfigError(f"{TOPIC} is {text!r}: expected a topic, or several with commas")
     return found
-
-
-def day(env: Mapping[str, str], name: str, default: date) -> date:
-    """Return a variable as a day, `default` if it is unset. Raises ConfigError."""
-    text = env.get(name) or default.isoformat()
-    try:
-        return date.fromisoformat(text)
-    except ValueError as exc:
-        raise ConfigError(f"{name} is {text!r}: expected a day as 2000-01-01") from exc
 
 
 def kafka_options(env: Mapping[str, str]) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from functions.build_dataset import handler, lake_reader
 from functions.build_dataset.handler import Dependencies
 from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import LakeError
+from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.schema import ADULT_UNKNOWN
 from movierec.model import artifact, sealed_folder
 from movierec.model import dataset as datasets
+from movierec.model.rating_scale import RatingScale
 from movierec.model.segments import GROUPS
 from movierec.testing.memory import MemoryStore
 
@@ -208,6 +210,146 @@ def test_the_same_lake_version_gives_the_same_bytes_after_more_was_written(lake,
     for name in (*datasets.FILES, artifact.REPORT_FILE, sealed_folder.MANIFEST_FILE):
         key = datasets.key(first["dataset_id"], name)
         assert elsewhere.store.get(key) == deps.store.get(key)
+
+
+# What earlier code has let into a lake ------------------------------------------------------
+
+IMPOSSIBLE = [
+    datetime(1926, 11, 20, 10, 15, tzinfo=UTC),
+    datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC),
+    datetime(1999, 12, 30, 23, 59, 59, tzinfo=UTC),
+    datetime(2106, 2, 7, 6, 28, 16, tzinfo=UTC),
+    datetime(2206, 11, 20, 10, 15, tzinfo=UTC),
+    datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+]
+
+
+def impossible():
+    """Return a viewing and a rating at each impossible time: of user 7, of a user and a movie."""
+    rows = []
+    for place, at in enumerate(IMPOSSIBLE):
+        row = {"event_time": at, "kafka_partition": 0, "kafka_offset": 9000 + place}
+        rows += [
+            {**row, "kind": "watch", "user_id": 7, "movie_id": "möv.ie+1", "minute": 129},
+            {
+                **row,
+                "kind": "watch",
+                "user_id": 777,
+                "movie_id": "seen+by+nobody+else",
+                "minute": 3,
+            },
+            {**row, "kind": "rate", "user_id": 7, "movie_id": "möv.ie+1", "rating": 1},
+        ]
+    return rows
+
+
+def published(deps, answer, name):
+    return deps.store.get(datasets.key(answer["dataset_id"], name))
+
+
+def manifest(deps, answer):
+    return sealed_folder.open_manifest(published(deps, answer, sealed_folder.MANIFEST_FILE))
+
+
+def test_a_lake_with_events_of_impossible_times_gives_the_data_set_without_them(lake, filled, deps):
+    clean = handler.build_dataset({}, deps)
+    lake.append("events", batches(impossible()), transactions={})
+    answer = handler.build_dataset({}, deps)
+    assert answer["lake_versions"] == {"events": 2}
+    for name in datasets.FILES:
+        assert published(deps, answer, name) == published(deps, clean, name)
+    (warning,) = [text for text in answer["warnings"] if "impossible times" in text]
+    assert warning.startswith("18 events")
+    facts, before = manifest(deps, answer), manifest(deps, clean)
+    assert facts["lake"]["event_time_us"] == before["lake"]["event_time_us"]
+    rows = facts["quality"]["rows"]
+    assert (rows["at_impossible_times"], rows["all"]) == (18, len(filled) + 18)
+    assert set(rows["by_day"]) == {"2026-11-20", "2026-11-21"}
+    assert b"impossible times" in published(deps, answer, artifact.REPORT_PAGE_FILE)
+
+
+def test_the_earliest_plausible_time_is_a_setting(lake, filled, deps):
+    lake.append("events", batches(impossible()), transactions={})
+    later = replace(deps, plausible=PlausibleTimes.parse("2026-11-22"))
+    answer = handler.build_dataset({}, later)
+    facts = manifest(deps, answer)
+    assert facts["parameters"]["earliest_event_time"] == "2026-11-22"
+    assert list(facts["quality"]["rows"]["by_day"]) == ["2026-11-21"]
+    again = {
+        "parameters": facts["parameters"],
+        "lake_versions": answer["lake_versions"],
+        "expected_dataset_id": answer["dataset_id"],
+    }
+    assert handler.build_dataset(again, deps)["created"] is False
+
+
+def test_a_site_with_ratings_up_to_ten_says_so_and_weighs_them_as_up_to_five(lake, deps, tmp_path):
+    rows = events()
+    wide = [{**r, "rating": 2 * r["rating"] - 1} if r["kind"] == "rate" else r for r in rows]
+    lake.append("events", batches(wide), transactions={})
+    answer = handler.build_dataset({}, replace(deps, scale=RatingScale(1, 9)))
+    facts = manifest(deps, answer)
+    assert facts["parameters"]["site_max_rating"] == 9
+    assert "of 9" in published(deps, answer, artifact.REPORT_PAGE_FILE).decode()
+    elsewhere = DeltaLake(str(tmp_path / "native"))
+    elsewhere.append("events", batches(rows), transactions={})
+    native = handler.build_dataset({}, replace(deps, lake=elsewhere))
+    assert "site_max_rating" not in manifest(deps, native)["parameters"]
+    for name in ("strength.npy", "movies.npy", "part.npy"):
+        assert published(deps, answer, name) == published(deps, native, name)
+    assert facts["counts"] == manifest(deps, native)["counts"]
+
+
+def test_a_new_account_is_an_event_that_changes_no_interaction(lake, filled, deps):
+    clean = handler.build_dataset({}, deps)
+    made = [
+        {
+            "kind": "create_account",
+            "event_time": START + timedelta(minutes=place),
+            "user_id": 5000 + place,
+            "kafka_partition": 0,
+            "kafka_offset": 9000 + place,
+        }
+        for place in range(5)
+    ]
+    lake.append("events", batches(made), transactions={})
+    answer = handler.build_dataset({}, deps)
+    for name in datasets.FILES:
+        assert published(deps, answer, name) == published(deps, clean, name)
+    assert manifest(deps, answer)["quality"]["rows"]["by_kind"]["create_account"] == 5
+    assert b"create_account" in published(deps, answer, artifact.REPORT_PAGE_FILE)
+
+
+@pytest.mark.parametrize("batch_events", [10_000_000, 400])
+def test_sums_are_those_of_each_user_whatever_the_ids(lake, batch_events):
+    rows = [{**row, "user_id": row["user_id"] + 999_999_999_999_999_000} for row in events()]
+    lake.append("events", batches(rows), transactions={})
+    found = lake_reader.read_evidence(lake, {"events": 1}, "", batch_events=batch_events)
+    watched, rated = summed(rows)
+    assert pairs(found, found.watched, "minutes") == watched
+    assert pairs(found, found.rated, "ratings") == rated
+
+
+def test_events_on_an_assumed_clock_are_counted(lake, filled, deps):
+    clean = manifest(deps, handler.build_dataset({}, deps))
+    assert clean["quality"]["rows"]["on_assumed_clock"] == 0
+    more = [
+        {**row, "time_basis": basis}
+        for basis in ("assumed", "zone")
+        for row in events(30, seed=3, first_offset=750)
+    ]
+    lake.append("events", batches(more), transactions={})
+    answer = handler.build_dataset({}, deps)
+    rows = manifest(deps, answer)["quality"]["rows"]
+    assert (rows["all"], rows["on_assumed_clock"]) == (len(filled) + 60, 30)
+    assert any(text.startswith("30 events are on an assumed clock") for text in answer["warnings"])
+
+
+def test_users_past_the_array_of_groups_are_named_in_the_report(lake, deps):
+    rows = [{**row, "user_id": row["user_id"] + 400_000_000_000_000} for row in events()]
+    lake.append("events", batches(rows), transactions={})
+    answer = handler.build_dataset({}, deps)
+    assert any("users have ids above 16,000,000" in text for text in answer["warnings"])
 
 
 def test_a_version_that_never_was_is_refused(lake, filled, deps):

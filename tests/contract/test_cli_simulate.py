@@ -170,6 +170,15 @@ def test_the_environment_says_how_big_the_site_is_where_arguments_do_not(run, va
     assert "argument --backfill: 0 is not in" in other.stderr
 
 
+def test_all_processes_of_a_runs_site_share_one_state(run):
+    run.site.mkdir(parents=True, exist_ok=True)
+    (run.site / "growth.json").write_text("of another program")
+    backfill = ("--backfill=1", "--new-accounts=0.1", "--bootstrap=127.0.0.1:1")
+    refused = simulated(run, *backfill)
+    assert refused.returncode == 2
+    assert f"--site-state {run.site / 'growth.json'}" in refused.stderr
+
+
 def test_a_movielens_site_has_its_own_size(run, tmp_path):
     ended = simulated(run, f"--movielens={tmp_path}", **{settings.SIMULATOR_USERS: "1000"})
     assert "leave out --users" not in ended.stderr

@@ -34,12 +34,14 @@ with Client(run) as daemon:
     child = [sys.executable, "-c", "import time; time.sleep(600)"]
     daemon.start(Spec("child", tuple(child), dict(os.environ), run.folder))
     (run.folder / "started").touch()
-    time.sleep(600)
+    # A signal that comes just before the main thread sleeps is handled after that.
+    while True:
+        time.sleep(0.1)
 """
 
 # The same, in the middle of a program that a thread of it runs to its end.
 CALLING = DEMO.replace(
-    "time.sleep(600)\n",
+    "while True:\n",
     """
     import threading
     from movierec.errors import UnavailableError
@@ -49,13 +51,13 @@ CALLING = DEMO.replace(
         except UnavailableError as exc:
             (run.folder / "told").write_text(str(exc))
     threading.Thread(target=deploy).start()
-    time.sleep(600)
+    while True:
 """,
 )
 
 # And in the middle of one whose output a thread of it reads.
 STREAMING = DEMO.replace(
-    "time.sleep(600)\n",
+    "while True:\n",
     """
     import threading
     from movierec.errors import UnavailableError
@@ -67,7 +69,7 @@ STREAMING = DEMO.replace(
         except UnavailableError as exc:
             (run.folder / "told").write_text(str(exc))
     threading.Thread(target=build).start()
-    time.sleep(600)
+    while True:
 """,
 )
 

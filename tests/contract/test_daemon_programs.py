@@ -7,7 +7,7 @@ import pytest
 from movierec.errors import UnavailableError
 from movierec.stack.processes.client import Client
 from movierec.stack.processes.programs import unsupervised
-from tests.contract.children import eventually, gone, lives, spec, waiting
+from tests.contract.children import eventually, gone, lives, of_run, spec, waiting
 
 
 def test_a_program_is_run_to_its_end_and_forgotten(run, daemon):
@@ -18,17 +18,17 @@ def test_a_program_is_run_to_its_end_and_forgotten(run, daemon):
 
 
 def test_a_program_that_does_not_end_is_stopped(run, daemon):
-    pids: list[int] = []
-
-    def note():
-        pids[:] = [process.pid for process in daemon.running()]
-
     with pytest.raises(
         UnavailableError, match=r"tool has not ended within 0\.2 s: see .*tool\.log"
     ):
-        daemon.call(waiting(run, "tool"), within_s=0.2, meanwhile=note)
-    assert pids
-    assert all(map(gone, pids))
+        daemon.call(waiting(run, "tool"), within_s=0.2)
+    assert daemon.processes() == ()
+    assert len(of_run(run)) == 2  # the daemon and its guardian
+
+
+def test_who_waits_for_a_program_can_do_something_meanwhile(run, daemon):
+    asks = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)"
+    assert daemon.call(spec(run, "tool", asks), meanwhile=(run.folder / "go").touch) == 0
 
 
 def test_the_end_of_the_block_ends_a_program_that_a_thread_waits_for(run):

@@ -92,6 +92,20 @@ def test_old_watching_goes_and_small_files_become_one(either_lake):
     assert len(rows(lake)) == 25
 
 
+def test_events_of_impossible_times_and_new_accounts_are_kept_like_others(lake):
+    days = ("1926-11-20", "2206-11-20", "9999-12-31", TODAY)
+    for n in range(4):
+        accounts = [events(1, day, "create_account") for day in days]
+        append(lake, *accounts, *(events(1, day) for day in days), upto=n)
+
+    (done,) = maintain(lake).values()
+
+    assert (done.rows_deleted, done.partitions_left) == (4, 0)
+    assert lake.count("events", by="kind") == {"watch": 12, "create_account": 16}
+    assert (done.files_removed, done.files_added) == (28, 7)
+    assert len(rows(lake)) == 28
+
+
 def test_upkeep_with_nothing_to_do_leaves_no_version(lake):
     append(lake, events(2), upto=1)
     lake.append("movies", [{"movie_id": ["a"]}], transactions={})

@@ -148,3 +148,14 @@ def test_an_older_version_reads_as_it_was(tmp_path):
     lake.append("served", [served(3)], transactions={"p": 2})
     rows = lake.query("select count(*) n from served", {"served": version})
     assert rows.column("n").to_pylist() == [2]
+
+
+def test_none_in_a_list_of_numbers_is_null(lakes):
+    lake = lakes()
+    films = {"movie_id": ["a", "b"], "cost_usd": [None, 0.5], "tmdb_id": [2**62, None]}
+    lake.append("movies", [films], transactions={})
+    by_cost = lake.count("movies", by="cost_usd")
+    assert (len(by_cost), by_cost["0.5"]) == (2, 1)
+    for number in (2**63, "x", 0.5):
+        with pytest.raises(LakeError):
+            lake.append("movies", [films | {"tmdb_id": [number, None]}], transactions={})

@@ -1,7 +1,7 @@
 """From a recommendation in a real lake back to the rows that the model was trained on."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from movierec.lake.schema import Columns, dates
 from movierec.model import artifact, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.artifact import Model, Popular
+from movierec.provenance import report
 from movierec.releases.log import Step, step_key
 from movierec.releases.traffic_split import TrafficSplit
 from movierec.testing.memory import MemoryStore
@@ -29,6 +30,7 @@ from movierec.testing.memory import MemoryStore
 AT = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 START = np.datetime64("2026-11-19T00:00:00", "us")
 VERSION, RELEASE = "20261120T090000Z-abc-def", "20261120T091500000Z"
+STRANGE = ["1926-11-20T10:15:00", "2206-11-20T10:15:00", "9999-12-31T23:59:59"]
 MOVIES = [f"movie+{i}+1999" for i in range(60)]
 
 
@@ -139,10 +141,11 @@ def train(store: MemoryStore, dataset_id: str) -> list[str]:
 class Lab:
     """A lake with events, a data set built from it, a model, and one recommendation of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: Sequence[Columns] = ()) -> None:
         self.lake = DeltaLake(str(folder))
         self.store = MemoryStore()
-        events = [watches(400), rates(5, 400), recommended(["x"], AT - timedelta(hours=1), 405)]
+        asked = recommended(["x"], AT - timedelta(hours=1), 405)
+        events = [watches(400), rates(5, 400), asked, *more]
         self.lake.append("events", events, transactions={"movielog1-0": 405})
         logger = Logger(service="provenance-test", level=logging.CRITICAL)
         metrics = EphemeralMetrics(service="", namespace="test")
@@ -259,6 +262,58 @@ def test_a_manifest_of_other_rows_is_found_out(lab: Lab) -> None:
     lab.store.objects[key] = lab.store.objects[key].replace(b'"watch": 400', b'"watch": 401')
 
     assert lab.failed() == ["lake rows, watch"]
+
+
+def as_an_older_builder_left_it(lab: Lab) -> None:
+    key = datasets.key(lab.dataset_id, sealed_folder.MANIFEST_FILE)
+    lab.store.objects[key] = lab.store.objects[key].replace(b' "builder_format": 2,\n', b"")
+
+
+def test_a_data_set_names_the_format_of_its_builder(lab: Lab) -> None:
+    chain = lab.resolver.by_id("id-1")
+
+    assert chain.dataset is not None
+    assert chain.dataset["builder_format"] == datasets.BUILDER_FORMAT
+    assert not [check for check in lab.resolver.verify(chain) if check.note]
+
+
+def test_of_a_data_set_of_an_older_builder_the_sums_are_checked_and_it_says_no_more(
+    lab: Lab,
+) -> None:
+    as_an_older_builder_left_it(lab)
+
+    checks = lab.resolver.verify(lab.resolver.by_id("id-1"))
+
+    assert [check.name for check in checks if not check.ok] == []
+    (noted,) = [check for check in checks if check.note]
+    assert noted.note.startswith("built by format 1, this code has 2: its sums are checked")
+    assert {"data set indptr.npy", "lake rows, watch", "partition 0"} <= {c.name for c in checks}
+
+
+def test_a_changed_file_of_a_data_set_of_an_older_builder_is_found_out(lab: Lab) -> None:
+    as_an_older_builder_left_it(lab)
+    key = datasets.key(lab.dataset_id, "strength.npy")
+    lab.store.objects[key] += b"x"
+
+    assert lab.failed() == ["data set strength.npy"]
+
+
+def test_a_data_set_of_a_lake_with_impossible_times_and_new_accounts_is_verified(
+    tmp_path: Path,
+) -> None:
+    times = np.array(STRANGE, "datetime64[us]")
+    strange = {**watches(3, 7000), "event_time": times, "event_date": dates(times)}
+    accounts = watches(4, 8000)
+    made = {name: accounts[name] for name in accounts if name not in ("movie_id", "minute")}
+
+    lab = Lab(tmp_path, [strange, {**made, "kind": ["create_account"] * 4}])
+
+    assert lab.failed() == []
+    chain = lab.resolver.by_id("id-1")
+    assert chain.dataset is not None
+    assert chain.dataset["quality"]["rows"]["by_kind"]["create_account"] == 4
+    assert chain.dataset["quality"]["rows"]["at_impossible_times"] == 3
+    assert report.render(chain)
 
 
 def test_a_list_that_the_model_would_not_give_is_found_out(lab: Lab) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,8 @@ from simulator import backfill
 from simulator.backfill import Backfill, BackfillJob
 from simulator.history_generator import HistoryWindow
 from simulator.line_corruption import CorruptionRates
+from simulator.local_clock import LocalClock
+from simulator.reference_parser import ReferenceParser
 from simulator.request_errors import Server
 from simulator.settings import WorldSpec
 from tests.contract.children import eventually
@@ -40,10 +43,10 @@ def options(tmp_path_factory):
         daemon.stop("kafka")
 
 
-def consumed(options):
+def consumed(options, topic=TOPIC):
     """Return all (key, line) of each partition, in order."""
     consumer = KafkaConsumer(auto_offset_reset="earliest", **options)
-    partitions = [TopicPartition(TOPIC, n) for n in range(PARTITIONS)]
+    partitions = [TopicPartition(topic, n) for n in range(PARTITIONS)]
     consumer.assign(partitions)
     ends = consumer.end_offsets(partitions)
     found: dict[int, list[tuple[bytes, str]]] = {
@@ -83,6 +86,37 @@ def test_the_topic_holds_each_workers_lines_in_order_and_the_ledger_counts_them(
     assert ledger.lines.total() == sum(map(len, found.values()))
     assert ledger.lines_of == Counter({n: len(lines) for n, lines in found.items()})
     assert ledger.next_offset == {n: len(lines) for n, lines in found.items()}
+
+
+def test_a_history_with_new_accounts_in_local_time_is_what_the_ledger_says(options):
+    topic = "movielog2"
+    topics.ensure(options, topic, PARTITIONS)
+    job = BackfillJob(
+        world=WorldSpec(300, 800, 7, None),
+        # An hour of the autumn that New York has twice lies in it.
+        window=HistoryWindow(int(datetime(2026, 11, 2, tzinfo=UTC).timestamp()), 2.0),
+        events=10_000,
+        rates=CorruptionRates(0.05, 0.02, 0.02, 0.05),
+        max_user_id=1_000_000,
+        check_catalog=True,
+        server=Server("localhost:8082", "127.0.0.1"),
+        options=options,
+        topic=topic,
+        partitions=PARTITIONS,
+        workers=2,
+        clock=LocalClock("America/New_York"),
+        accounts=range(80),
+    )
+    ledger = Backfill(job).run(lambda _: None)
+    lines = [line for found in consumed(options, topic).values() for _, line in found]
+    parser = ReferenceParser(job.world.build().films.runtimes)
+    events = {line for line in lines if parser.reads_as_event(line)}
+    assert ledger.unconfirmed == 0
+    assert (ledger.lines.total(), ledger.events.total()) == (len(lines), len(events))
+    created = [line for line in events if line.endswith("GET /create_account")]
+    assert ledger.events["create_account"] == len(created) > 60
+    assert max(line.split(",")[0] for line in created) < "2026-11-01T19:00"
+    assert sum(line.startswith("2026-11-01T01:") for line in lines) > 0
 
 
 def test_the_workers_of_a_backfill_that_is_killed_end_with_it(options):

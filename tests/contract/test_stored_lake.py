@@ -22,7 +22,7 @@ from movierec.aws.lineage_resolver import LineageResolver
 from movierec.errors import ConflictError
 from movierec.lake.log_lines import Limits
 from movierec.lake.maintenance import Policy
-from movierec.lake.schema import EVENTS, TABLES, Columns
+from movierec.lake.schema import EVENTS, MOVIES, TABLES, Columns
 from movierec.lake.served import Served
 from movierec.lake.site_clock import FoundClock
 from movierec.model import dataset as datasets
@@ -103,6 +103,12 @@ LATER = {
     "events": {"topic", "site_time", "utc_offset_minutes", "time_basis"},
     "served": {"detail"},
     "quarantine": {"topic", "record_time"},
+    "movies": set(MOVIES.columns)
+    - {
+        *("movie_id", "title", "runtime_minutes", "adult"),
+        *("genres", "release_date", "loaded_at"),
+    },
+    "users": {"self_description_likes", "self_description_dislikes", "other"},
 }
 
 NEW_SERVED: Columns = {

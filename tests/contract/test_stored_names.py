@@ -21,7 +21,7 @@ from movierec.lake import log_lines
 from movierec.lake import schema as lake_schema
 from movierec.lake.maintenance import FILE_RETENTION
 from movierec.lake.served import Served
-from movierec.model import artifact, dataset, ranking, sealed_folder
+from movierec.model import artifact, dataset, dataset_parameters, ranking, sealed_folder
 from movierec.releases import evaluation, notifications, state_machine
 from movierec.releases import log as release_log
 from movierec.releases.evaluation import Evaluation
@@ -94,8 +94,8 @@ JSON_FIELDS = {
     "horizon_s settle_s on_busy",
     Evaluation: "release_id at until lake_versions versions overall trials hits mixed_windows "
     "difference lower upper verdict trials_key trials_sha256",
-    dataset.Parameters: "since min_positive_rating max_rating min_watched_share min_movie_users "
-    "held_out_share min_users min_interactions",
+    dataset_parameters.Parameters: "since min_positive_rating max_rating min_watched_share "
+    "min_movie_users held_out_share min_users min_interactions",
     als.Parameters: "factors regularization alpha iterations seed",
     Served: "served_at_us recommendation_id user_id movie_ids model_version function_version "
     "source status latency_ms",
@@ -135,8 +135,11 @@ COLUMNS = {
     "quarantine": "quarantined_date:date raw:bytes reason:text kafka_partition:int32 "
     "kafka_offset:int64 ingested_at:timestamp",
     "movies": "movie_id:text title:text runtime_minutes:int32 adult:int16 genres:texts "
-    "release_date:text loaded_at:timestamp",
-    "users": "user_id:int64 age:int16 gender:text occupation:text loaded_at:timestamp",
+    "release_date:text loaded_at:timestamp cost_usd:float64 imdb_id:text tmdb_id:int64 "
+    "vote_average:float64 vote_count:int64 popularity:float64 original_language:text "
+    "spoken_languages:texts keywords:texts overview:text other:text",
+    "users": "user_id:int64 age:int16 gender:text occupation:text loaded_at:timestamp "
+    "self_description_likes:text self_description_dislikes:text other:text",
 }
 
 PARTITIONED_BY = {
@@ -177,6 +180,7 @@ def test_values_in_columns_are_those_that_they_were():
     assert set(get_args(answers.Source)) == {"model", "popular", "fallback"}
     assert set(get_args(ranking.Source)) == {"model", "popular"}
     assert lake_schema.ADULT_UNKNOWN == -1
+    assert (lake_schema.AGE_UNKNOWN, lake_schema.RUNTIME_UNKNOWN) == (-1, 0)
     assert FILE_RETENTION == "delta.deletedFileRetentionDuration"
 
 

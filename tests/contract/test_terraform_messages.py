@@ -8,7 +8,7 @@ import pytest
 
 from movierec.errors import UsageError
 from movierec.stack.deploy import terraform
-from movierec.stack.deploy.terraform_progress import Diagnostic, Progress, advance
+from movierec.stack.deploy.terraform_progress import Progress, advance
 from tests.terraform_facts import EXPECTED
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -92,7 +92,13 @@ def test_what_failed_is_never_ready():
 
 
 def test_a_failure_names_its_cause_and_not_what_was_called_off_because_of_it():
-    cause = Diagnostic("creating Lambda Function", "InvalidParameterValue: no such role", FUNCTION)
+    diagnostic = {
+        "severity": "error",
+        "summary": "creating Lambda Function",
+        "detail": "InvalidParameterValue:\nno such role",
+        "address": FUNCTION,
+    }
+    [cause] = after([{"type": "diagnostic", "diagnostic": diagnostic}]).errors
     stopped = after(recorded("stopped")).errors
 
     said = str(terraform.failure("apply", [*stopped, cause], LOG))

@@ -9,7 +9,8 @@ import pytest
 from functions.train_als import als, holdout_evaluation
 from movierec.model import dataset as datasets
 from movierec.model import segments
-from movierec.model.dataset import Evidence, Parameters, Rated, Watched
+from movierec.model.dataset import Evidence, Rated, Watched
+from movierec.model.dataset_parameters import Parameters
 
 pytestmark = pytest.mark.data
 NONE = np.zeros(0, np.int64)

@@ -30,6 +30,9 @@ FUNCTIONS = (
 )
 
 
+# The site's settings, as a run's environment gives them.
+SITE = {"MOVIEREC_MAX_RATING": "10", "MOVIEREC_EARLIEST_EVENT_TIME": "2020-01-01"}
+
 # An endpoint for what needs no AWS: nothing listens on port 1.
 NOWHERE = "http://127.0.0.1:1"
 
@@ -100,13 +103,13 @@ def plan_of(stage, run_terraform):
     `state` is the text of a prior state file; nothing is refreshed.
     """
 
-    def make(folder, packages, state=None):
+    def make(folder, packages, state=None, **variables):
         with ThreadingHTTPServer(("127.0.0.1", 0), _Validator) as server:
             _Validator.calls.clear()
             threading.Thread(target=server.serve_forever, daemon=True).start()
             url = f"http://127.0.0.1:{server.server_address[1]}"
             paths = {name: str(path) for name, path in packages.items()}
-            workspace = stage(folder, endpoint_url=url, package_paths=paths)
+            workspace = stage(folder, endpoint_url=url, package_paths=paths, **variables)
             if state is not None:
                 (workspace.root / "terraform.tfstate").write_text(state, encoding="utf-8")
             command = ("plan", "-refresh=false", "-out=plan", "-no-color")
@@ -128,7 +131,7 @@ def plan(tmp_path_factory, plan_of):
     packages = {name: folder / f"{name}.zip" for name in FUNCTIONS}
     for path in packages.values():
         path.write_bytes(path.name.encode())
-    found = plan_of(folder, packages)
+    found = plan_of(folder, packages, site=SITE)
     assert _Validator.calls
     return found
 

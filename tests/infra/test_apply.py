@@ -11,6 +11,8 @@ import pytest
 from movierec.errors import ConfigError, UnavailableError
 from movierec.stack.deploy.terraform import Workspace, forget
 from movierec.stack.deploy.terraform_progress import Progress
+from movierec.stack.layout import Project
+from movierec.stack.processes.client import Client
 
 # Reads lines from a FIFO until its writer closes it; the last word is the exit code. An interrupt
 # ends it as it ends Terraform: with a diagnostic.
@@ -74,10 +76,12 @@ def started(tmp_path):
     stand_in.write_text(STAND_IN.format(python=sys.executable, script=str(fifo)), encoding="utf-8")
     stand_in.chmod(stat.S_IRWXU)
     env = {"PATH": str(stand_in.parent)}
-    apply = Workspace(tmp_path / "work", env, tmp_path / "logs" / "terraform.log").apply()
-    script = Script(fifo)
-    with apply:
-        yield apply, script
+    log = tmp_path / "logs" / "terraform.log"
+    with Client(Project(tmp_path).run("test")) as client:
+        apply = Workspace(tmp_path / "work", env, log, stream=client.stream).apply()
+        script = Script(fifo)
+        with apply:
+            yield apply, script
     script.pipe.close()
 
 
@@ -85,20 +89,12 @@ def test_one_goes_on_when_what_one_needs_is_there(started):
     apply, script = started
     script.say(*planned("bucket.a", "rule.a"), about("apply_complete", "bucket.a"))
 
-    apply.wait_for({"bucket.a"}, timeout_s=WAIT_S)
+    apply.wait_for({"bucket.a"})
 
     assert apply.progress.pending == {"rule.a"}
     script.say(about("apply_complete", "rule.a"))
     script.end()
     assert apply.result().done == {"bucket.a", "rule.a"}
-
-
-def test_what_takes_too_long_is_named(started):
-    apply, script = started
-    script.say(*planned("bucket.a"))
-
-    with pytest.raises(UnavailableError, match=r"bucket\.a not there after 0\.01 s"):
-        apply.wait_for({"bucket.a"}, timeout_s=0.01)
 
 
 def test_the_first_failure_ends_the_wait_and_the_rest(started):
@@ -108,7 +104,7 @@ def test_the_first_failure_ends_the_wait_and_the_rest(started):
     script.say(about("apply_errored", "rule.a"))
 
     with pytest.raises(ConfigError, match="InvalidRule") as raised:
-        apply.wait_for({"bucket.a"}, timeout_s=WAIT_S)
+        apply.wait_for({"bucket.a"})
 
     assert "canceled" not in str(raised.value)
 
@@ -119,7 +115,7 @@ def test_a_failure_in_the_plan_reaches_who_waits(started):
     script.end(1)
 
     with pytest.raises(UnavailableError, match="movierec status"):
-        apply.wait_for({"bucket.a"}, timeout_s=WAIT_S)
+        apply.wait_for({"bucket.a"})
 
 
 def test_what_is_no_message_is_logged_and_passed_over(started):

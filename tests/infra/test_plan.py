@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from movierec import settings
 from movierec.aws.cloudwatch_alarms import version_in
 from movierec.lake.maintenance import Policy
+from movierec.lake.plausible_times import PlausibleTimes
 from movierec.metrics import (
     INGEST_DIMENSIONS,
     INGEST_METRICS,
@@ -18,6 +20,7 @@ from movierec.metrics import (
     live_dimensions,
     quality_dimensions,
 )
+from movierec.model.rating_scale import RatingScale
 from tests.terraform_facts import EXPECTED
 
 # AWS's own metrics that alarms may name:
@@ -301,6 +304,15 @@ def test_upkeep_is_told_by_the_names_that_the_code_reads(of):
     names = {settings.WATCH_RETENTION_DAYS, settings.VACUUM_RETENTION_HOURS, settings.LAKE_BUCKET}
     assert names <= set(environment["variables"])
     assert told == Policy()
+
+
+@pytest.mark.parametrize("function", ["build_dataset", "evaluate_online"])
+def test_who_reads_the_sites_events_has_the_sites_settings(of, function):
+    functions = {values["function_name"]: values for values in of("aws_lambda_function").values()}
+    (environment,) = functions[EXPECTED["function_names"][function]]["environment"]
+
+    assert RatingScale.from_env(environment["variables"]) == RatingScale(1, 10)
+    assert PlausibleTimes.from_env(environment["variables"]).earliest == date(2020, 1, 1)
 
 
 # Releases -----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from simulator.line_corruption import (
 )
 from simulator.reference_parser import ReferenceParser
 from simulator.request_errors import Server
+from simulator.world_growth import GrowingWorld
 
 # Written down once more, from the course's description of its stream; shares nothing with the
 # simulator's reference parser or with the product's parser.
@@ -30,9 +31,11 @@ GRAMMAR = re.compile(
     rf"(GET /data/m/(?P<watched>{ID})/(?P<minute>0|[1-9]\d*)\.mpg"
     rf"|GET /rate/(?P<rated>{ID})=(?P<rating>[1-9]\d*)"
     rf"|recommendation request (?P<server>[^ ,]+), status "
-    rf"(200, result: (?P<ids>{ID}(, {ID})*)|0, result: (?P<error>.*)), (0|[1-9]\d*) ms)"
+    rf"(200, result: (?P<ids>{ID}(, {ID})*)|0, result: (?P<error>.*)), (0|[1-9]\d*) ms"
+    r"|GET /create_account)"
 )
 WORLD = synthetic_world.generate(60, 300, 5)
+GROWN = GrowingWorld(WORLD, 5).grow(0, 20)
 RUNTIMES = WORLD.films.runtimes
 PARSER = ReferenceParser(RUNTIMES)
 LIMITS = log_lines.Limits()
@@ -47,15 +50,16 @@ SEED = st.integers(0, 2**32)
 
 def lines_of(seed, count=150):
     rng = np.random.default_rng(seed)
-    past = history_generator.generate(
-        WORLD, np.arange(60), count, HistoryWindow(1_790_000_000, 3.0), rng
-    )
-    return history_format.texts(past, WORLD, Server("localhost:8082", "127.0.0.1"), rng)
+    window = HistoryWindow(1_790_000_000, 3.0)
+    past = history_generator.generate(WORLD, np.arange(60), count, window, rng)
+    signed_up = history_generator.generate_newcomers(GROWN, np.arange(60, 80), window, rng)
+    past = history_generator.merge(past, signed_up)
+    return history_format.texts(past, GROWN, Server("localhost:8082", "127.0.0.1"), rng)
 
 
 def is_event(line):
     """Return whether the independent grammar, with the catalog's ranges, takes the line."""
-    found = GRAMMAR.fullmatch(line)
+    found = GRAMMAR.fullmatch(line.strip(" "))
     if found is None or not 1 <= int(found["user"]) <= 1_000_000:
         return False
     try:
@@ -104,3 +108,17 @@ def test_the_product_takes_an_inserted_character_for_what_the_simulator_does(see
     line = data.draw(st.sampled_from(lines_of(seed, 60)))
     corrupted = insert_character(line, np.random.default_rng(seed))
     assert product_takes(corrupted) is PARSER.reads_as_event(corrupted), corrupted
+
+
+@given(SEED)
+def test_the_ledger_counts_the_events_that_the_product_takes(seed):
+    """Whatever the corruption, and new users' lines among them."""
+    lines = lines_of(seed)
+    rates = CorruptionRates(0.3, 0.2, 0.2, 0.0)
+    for one in corrupt(lines, rates, PARSER, np.random.default_rng(seed)):
+        lines[one.row] = one.text
+    different = list(dict.fromkeys(lines))
+    recorded_us = np.full(len(different), np.datetime64("2030-01-01", "us").astype(np.int64))
+    checked = validate(parse([one.encode() for one in different]), LIMITS, CATALOG, recorded_us)
+    rejected = {different[i] for i in checked.rejected.tolist()}
+    assert rejected == {line for line in different if not PARSER.reads_as_event(line)}

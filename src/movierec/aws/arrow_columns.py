@@ -89,7 +89,7 @@ def _array(values: Any, kind: ColumnType) -> Array:  # noqa: ANN401  any column
             .cast(_TIME_STORAGE[kind])
             .cast(_ARROW_TYPES[kind])
         )
-    if kind in _NUMBERS:
+    if kind in _NUMBERS and not (isinstance(values, list) and None in values):
         given = np.asarray(values)
         fitted = np.ascontiguousarray(given.astype(_NUMBERS[kind]))
         # Arrow's cast turns a value that does not fit into null.

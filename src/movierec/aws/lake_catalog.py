@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import TableNotFoundError
+from movierec.lake.catalog import LONGEST_MOVIE_ID
 from movierec.lake.log_lines import Catalog
 from movierec.lake.schema import EVENTS, MOVIES, USERS, Columns
 
@@ -19,9 +20,9 @@ from movies group by movie_id
 """
 
 
-_SEEN_MOVIES: Final = """
-select distinct movie_id from events where movie_id is not null
-"""
+_SEEN_MOVIES: Final = f"""
+select distinct movie_id from events where length(movie_id) <= {LONGEST_MOVIE_ID}
+"""  # noqa: S608  a number
 _SEEN_USERS: Final = "select distinct user_id from events"
 
 

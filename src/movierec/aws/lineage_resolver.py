@@ -33,6 +33,7 @@ from movierec.provenance import lineage as provenance
 from movierec.provenance.checks import (
     Check,
     check_answer,
+    check_builder,
     check_files,
     check_is_gone,
     check_links,
@@ -98,6 +99,7 @@ class LineageResolver:
             key = dataset.key(str(lineage.dataset["dataset_id"]), "")
             sums = self._sums(key, lineage.dataset)
             checks += check_files("data set", lineage.dataset, sums)
+            checks += check_builder(lineage.dataset)
             checks += self._check_lake(lineage.dataset)
         return tuple(checks)
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -10,12 +10,15 @@ import typer
 from movierec import settings
 from movierec.aws import lake_catalog as catalogs
 from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.s3_store import S3Store
+from movierec.cli import catalog_sync, exports, progress_display
 from movierec.cli import context as contexts
-from movierec.cli import progress_display, site_client
 from movierec.errors import UsageError
 from movierec.lake.catalog import Loaded, parse_movies, parse_users
 from movierec.runtime.clock import SystemClock
-from movierec.stack.progress import Progress, Step
+from movierec.site.api_client import SiteClient
+from movierec.site.unknown_ids import UnknownIds
+from movierec.stack.progress import Progress
 
 app = typer.Typer(help="Movies and users as the site describes them: load an export, or ask.")
 
@@ -50,10 +53,13 @@ def sync(
         str, typer.Option("--site", help="The site's API; the run's own if not given.")
     ] = "",
 ) -> None:
-    """Ask the site for every id that is in the lake and not in the catalog."""
+    """Ask the site for every id that is in the lake and not in the catalog.
+
+    Answers are kept as they come; after an interruption, run it again for the rest.
+    """
     here = contexts.of(context)
     here.enter()
-    url = (site_url or settings.require(os.environ, settings.SITE_URL)).rstrip("/")
+    url = site_url or settings.require(os.environ, settings.SITE_URL)
     with progress_display.progress() as progress:
         report = ask_for_missing(progress, url)
     _show(here, report)
@@ -63,28 +69,19 @@ def load_exports(progress: Progress, *, movies: str, users: str) -> Mapping[str,
     """Load exports into the lake; return rows and rejected lines by reason, for each table."""
     now = SystemClock().now()
     with progress.step("catalog"):
-        loaded_movies = parse_movies(site_client.export(movies), now) if movies else None
-        loaded_users = parse_users(site_client.export(users), now) if users else None
+        loaded_movies = parse_movies(exports.lines(movies), now) if movies else None
+        loaded_users = parse_users(exports.lines(users), now) if users else None
         return _store(loaded_movies, loaded_users)
 
 
 def ask_for_missing(progress: Progress, url: str) -> Mapping[str, Any]:
     """Load what the catalog lacks from the site's API; return counts like `load_exports`."""
-    missing = catalogs.missing(DeltaLake.from_env(os.environ))
-    now = SystemClock().now()
+    clock = SystemClock()
+    client = SiteClient(url, clock)
+    unknown = UnknownIds(S3Store.from_env(os.environ, settings.LAKE_BUCKET), client.url)
     with progress.step("asking the site") as step:
-        movies = parse_movies(_fetch(step, url, "movie", missing.movies), now)
-        users = parse_users(_fetch(step, url, "user", missing.users), now)
-        return _store(movies, users)
-
-
-def _fetch(step: Step, url: str, kind: site_client.Kind, ids: list[str]) -> Iterable[bytes]:
-    bulk = len(ids) > 1 and site_client.takes_bulk(url, kind, ids[:2])
-    done = 0
-    for answers in site_client.ask(url, kind, ids, bulk=bulk):
-        yield from answers
-        done += len(answers)
-        step.update(done, len(ids), f"{kind}s")
+        lake = DeltaLake.from_env(os.environ)
+        return catalog_sync.run(lake, client, unknown, clock, step.update)
 
 
 def _store(movies: Loaded | None, users: Loaded | None) -> Mapping[str, Any]:

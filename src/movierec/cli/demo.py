@@ -43,6 +43,9 @@ _TIMEOUT_S = 5.0
 _LIVE = "live"
 _BACKFILL = "backfill"
 
+# What today's sites have besides.
+_EXTRAS = ("--new-accounts=0.02", "--described=0.3", "--license-costs")
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -63,8 +66,8 @@ class Scenario:
     def world(self) -> tuple[str, ...]:
         """Return the simulator's arguments that make the same world in each of its processes."""
         if self.movielens is not None:
-            return (f"--movielens={self.movielens}", f"--seed={self.seed}")
-        return (f"--users={self.users}", f"--movies={self.movies}", f"--seed={self.seed}")
+            return (f"--movielens={self.movielens}", f"--seed={self.seed}", *_EXTRAS)
+        return (f"--users={self.users}", f"--movies={self.movies}", f"--seed={self.seed}", *_EXTRAS)
 
 
 def demo(
@@ -182,7 +185,7 @@ class _Play:
             models=[_model(version) for version in (first, second)],
             phases_s=self._progress.seconds,
             total_s=time.monotonic() - started_s,
-            peak_rss_mb=self._memory.peak_rss_mb,
+            peak_rss_mb=dict(self._memory.peak_rss_mb),
             stolen_percent=processors.stolen_percent(),
         )
 
@@ -198,14 +201,16 @@ class _Play:
         )
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 
+    def _world(self) -> tuple[str, ...]:
+        """Return the arguments that make the same site in each of the simulator's processes."""
+        return (*self._scenario.world(), f"--site-state={self._run.site / 'growth.json'}")
+
     # Phases -----------------------------------------------------------------------------
 
     def _start_site(self, startup: Startup) -> None:
         loopback_ports.require_free(self._run, loopback_ports.SITE)
         with self._progress.step("site"):
-            spec = workers.site(
-                self._run, self._scenario.world(), startup.variables, self._inherited
-            )
+            spec = workers.site(self._run, self._world(), startup.variables, self._inherited)
             self._client.start(spec)
 
     def _load_catalog(self) -> None:
@@ -216,7 +221,7 @@ class _Play:
 
     def _backfill(self, startup: Startup) -> None:
         arguments = (
-            *self._scenario.world(),
+            *self._world(),
             f"--backfill={self._scenario.days}",
             f"--events={self._scenario.events}",
             f"--ledger={self._ledger_path}",
@@ -264,7 +269,7 @@ class _Play:
 
     def _live_spec(self, variables: Mapping[str, str]) -> Any:  # noqa: ANN401
         arguments = (
-            *self._scenario.world(),
+            *self._world(),
             "--no-site",
             "--even",
             f"--rate={self._scenario.rate}",

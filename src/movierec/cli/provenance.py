@@ -143,7 +143,8 @@ def _print_lineage(lineage: Lineage, checks: tuple[Check, ...]) -> None:
         for label, value in section.rows:
             progress_display.print_line(f"  {label:<18} {value}")
     for check in checks:
-        text = f" {check.name}: {check.found}" if check.gone else f" {check.name}"
+        remark = check.found if check.gone else check.note
+        text = f" {check.name}: {remark}" if remark else f" {check.name}"
         progress_display.print_line(
             progress_display.CHECK if check.ok else progress_display.CROSS, text
         )

@@ -22,7 +22,8 @@ from movierec.cli import context as contexts
 from movierec.cli import progress_display
 from movierec.stack import run_environment
 from movierec.stack.layout import Run
-from movierec.stack.processes.client import Client, Program
+from movierec.stack.processes.client import Client
+from movierec.stack.processes.programs import Program
 from movierec.stack.processes.spec import Spec
 from movierec.stack.progress import Step
 from movierec.stack.services import workers
@@ -120,6 +121,7 @@ def _defaults(run: Run, variables: Mapping[str, str], given: Sequence[str]) -> I
     yield _PROG
     yield f"--site-port={variables[settings.SITE_URL].rpartition(':')[2]}"
     yield f"--ledger={run.site / 'ledger.json'}"
+    yield f"--site-state={run.site / 'growth.json'}"
     yield f"--events={os.environ.get(settings.SIMULATOR_EVENTS) or _EVENTS}"
     if any(argument.startswith("--movielens") for argument in given):
         return  # which brings its own
@@ -143,17 +145,16 @@ def watch(run: Run, spec: Spec, watched: Watched) -> None:
     ):
         copy = threading.Thread(target=_copy, args=(program,), daemon=True)
         copy.start()
-        while (code := program.poll()) is None:
+        while copy.is_alive():
             if found := read_ledger(watched.ledger, since_s=start_s):
                 show(step, watched, found)
             copy.join(_POLL_S)
-        copy.join()
-        if code:
+        if code := program.wait():
             raise typer.Exit(code if code > 0 else 128 - code)  # as shells count signals
 
 
 def _copy(program: Program) -> None:
-    for line in program.stdout or ():
+    for line in program.stdout:
         progress_display.print_note(line.rstrip("\n"))
 
 

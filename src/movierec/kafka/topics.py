@@ -47,8 +47,7 @@ def topic_id(options: Mapping[str, Any], topic: str) -> int | None:
     """
     with _admin(options, topic) as admin:
         [found] = admin.describe_topics([topic])
-    uuid: UUID | None = found.get("topic_id")
-    return uuid.int & _63_BITS if uuid else None
+    return UUID(found["topic_id"]).int & _63_BITS or None if found.get("topic_id") else None
 
 
 _63_BITS: Final = (1 << 63) - 1

@@ -1,21 +1,29 @@
-"""Parse the site's answers about movies and users into rows of the lake's tables.
+"""Turn the site's answers about movies and users into rows of the lake's tables.
 
 The site's APIs answer one JSON object a movie or user; its exports hold one a line. Parsing is
-total: an object becomes a row or is rejected for a named reason; it never guesses or raises.
-The site writes a missing value as the text "null"; `adult` is the text "True" or "False".
+total: an object becomes a row, with what it has, or is rejected for a named reason. Only an
+object without an id is; a field that is missing or of another type is unknown.
 """
 
-import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
 
-from movierec.lake.schema import ADULT_UNKNOWN, Columns
+from movierec.lake import catalog_fields
+from movierec.lake.catalog_fields import Fields
+from movierec.lake.schema import (
+    ADULT_UNKNOWN,
+    AGE_UNKNOWN,
+    MOVIES,
+    RUNTIME_UNKNOWN,
+    USERS,
+    Columns,
+    Table,
+)
 from movierec.model.segments import LARGEST_AGE
 from movierec.model.user_id import LARGEST_USER_ID
 
@@ -27,13 +35,6 @@ class Reason(StrEnum):
     NOT_AN_OBJECT = "not_an_object"
     NOT_FOUND = "not_found"
     BAD_ID = "bad_id"
-    BAD_TITLE = "bad_title"
-    BAD_RUNTIME = "bad_runtime"
-    BAD_ADULT = "bad_adult"
-    BAD_GENRES = "bad_genres"
-    BAD_RELEASE_DATE = "bad_release_date"
-    BAD_AGE = "bad_age"
-    BAD_OCCUPATION = "bad_occupation"
     REPEATED = "repeated"
 
 
@@ -49,15 +50,21 @@ class Loaded:
         return len(self.columns["loaded_at"])
 
 
-MISSING: Final = "null"
-
 # Far above any film, and within the column's type.
 _MAX_RUNTIME_MINUTES: Final = 100_000
 
-# int() of a text of thousands of digits is slow, and an error.
-_FEW_DIGITS: Final = re.compile(r"[0-9]{1,19}")
+LONGEST_MOVIE_ID: Final = 1000
+"""In characters: the longest titles have 200, and an id must fit a request's first line."""
 
-_ADULT: Final = {"True": 1, "False": 0, MISSING: ADULT_UNKNOWN, True: 1, False: 0}
+_COUNT: Final = catalog_fields.whole(0, 2**63 - 1)
+_RUNTIME: Final = catalog_fields.whole(0, _MAX_RUNTIME_MINUTES)
+_USER_ID: Final = catalog_fields.whole(1, LARGEST_USER_ID)
+_AGE: Final = catalog_fields.whole(0, LARGEST_AGE)
+
+Line = bytes | str | Mapping[str, Any]
+"""JSON text, or its object."""
+
+_Row = tuple[Any, ...]
 
 
 class _RejectedError(Exception):
@@ -68,50 +75,25 @@ class _RejectedError(Exception):
         self.reason = reason
 
 
-_Object = Mapping[str, Any]
-_Row = tuple[Any, ...]
-
-
-def parse_movies(lines: Iterable[bytes | str], loaded_at: datetime) -> Loaded:
+def parse_movies(lines: Iterable[Line], loaded_at: datetime) -> Loaded:
     """Return the rows of table `movies` in JSON lines.
 
     `loaded_at` is aware; it marks the load that rows belong to.
     """
-    rows, rejected = _parse(lines, _movie)
-    ids, titles, runtimes, adults, genres, dates = _columns(rows, 6)
-    return Loaded(
-        {
-            "movie_id": ids,
-            "title": titles,
-            "runtime_minutes": np.array(runtimes, np.int32),
-            "adult": np.array(adults, np.int16),
-            "genres": genres,
-            "release_date": dates,
-            "loaded_at": _times(loaded_at, len(rows)),
-        },
-        rejected,
-    )
+    return _parse(MOVIES, lines, _movie, loaded_at)
 
 
-def parse_users(lines: Iterable[bytes | str], loaded_at: datetime) -> Loaded:
+def parse_users(lines: Iterable[Line], loaded_at: datetime) -> Loaded:
     """Return the rows of table `users` in JSON lines. `loaded_at` is aware."""
-    rows, rejected = _parse(lines, _user)
-    ids, ages, genders, occupations = _columns(rows, 4)
-    return Loaded(
-        {
-            "user_id": np.array(ids, np.int64),
-            "age": np.array(ages, np.int16),
-            "gender": genders,
-            "occupation": occupations,
-            "loaded_at": _times(loaded_at, len(rows)),
-        },
-        rejected,
-    )
+    return _parse(USERS, lines, _user, loaded_at)
 
 
 def _parse(
-    lines: Iterable[bytes | str], read: Callable[[_Object], _Row]
-) -> tuple[list[_Row], dict[int, Reason]]:
+    table: Table,
+    lines: Iterable[Line],
+    read: Callable[[Mapping[str, Any]], _Row],
+    loaded_at: datetime,
+) -> Loaded:
     """Return a row for each good line, first field the id; an id's second row is rejected."""
     rows: list[_Row] = []
     rejected: dict[int, Reason] = {}
@@ -127,114 +109,82 @@ def _parse(
             continue
         seen.add(row[0])
         rows.append(row)
-    return rows, rejected
+    return Loaded(_columns(table, rows, loaded_at), rejected)
 
 
-def _columns(rows: Sequence[_Row], width: int) -> tuple[list[Any], ...]:
-    return tuple([row[i] for row in rows] for i in range(width))
+def _columns(table: Table, rows: Sequence[_Row], loaded_at: datetime) -> Columns:
+    names = [name for name in table.columns if name != "loaded_at"]
+    columns: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    micros = int(loaded_at.timestamp() * 1_000_000)
+    columns["loaded_at"] = np.full(len(rows), micros, np.int64).astype("datetime64[us]")
+    return {name: columns[name] for name in table.columns}
 
 
-def _times(at: datetime, count: int) -> Any:  # noqa: ANN401  datetime64[us] (count,)
-    micros = int(at.timestamp() * 1_000_000)
-    return np.full(count, micros, np.int64).astype("datetime64[us]")
-
-
-def _object(line: bytes | str) -> _Object:
+def _object(line: Line) -> Mapping[str, Any]:
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as exc:
+        found = line if isinstance(line, Mapping) else catalog_fields.decode(line)
+    except ValueError as exc:
         raise _RejectedError(Reason.NOT_JSON) from exc
-    if not isinstance(found, dict):
+    if not isinstance(found, Mapping):
         raise _RejectedError(Reason.NOT_AN_OBJECT)
-    if str(found.get("message", "")).endswith(" not found"):
+    if says_not_found(found):
         raise _RejectedError(Reason.NOT_FOUND)
     return found
 
 
-def _movie(found: _Object) -> _Row:
+def says_not_found(found: Mapping[str, Any]) -> bool:
+    """Return whether an object is the site's answer for an id that it does not know."""
+    said = (str(found.get(name, "")) for name in ("message", "error", "detail"))
+    return any(text.lower().rstrip(". ").endswith("not found") for text in said)
+
+
+def _movie(found: Mapping[str, Any]) -> _Row:
+    fields = Fields(found)
+    adult = fields.take("adult", catalog_fields.adult)
     return (
-        _movie_id(found.get("id")),
-        _text(found.get("title"), Reason.BAD_TITLE),
-        _whole(found.get("runtime"), 0, _MAX_RUNTIME_MINUTES, Reason.BAD_RUNTIME),
-        _adult(found.get("adult", MISSING)),
-        _genres(found.get("genres", [])),
-        _release_date(found.get("release_date", MISSING)),
+        _known(fields.take("id", _movie_id)),
+        fields.take("title", catalog_fields.text),
+        fields.take("runtime", _RUNTIME) or RUNTIME_UNKNOWN,
+        ADULT_UNKNOWN if adult is None else adult,
+        fields.take("genres", catalog_fields.names) or [],
+        fields.take("release_date", catalog_fields.release_date),
+        fields.take_cost(),
+        fields.take("imdb_id", catalog_fields.text),
+        fields.take("tmdb_id", _COUNT),
+        fields.take("vote_average", catalog_fields.decimal),
+        fields.take("vote_count", _COUNT),
+        fields.take("popularity", catalog_fields.decimal),
+        fields.take("original_language", catalog_fields.text),
+        fields.take("spoken_languages", catalog_fields.languages) or [],
+        fields.take("keywords", catalog_fields.names) or [],
+        fields.take("overview", catalog_fields.text),
+        fields.rest(),
     )
 
 
-def _user(found: _Object) -> _Row:
+def _user(found: Mapping[str, Any]) -> _Row:
+    fields = Fields(found)
+    age = fields.take("age", _AGE)
     return (
-        _whole(found.get("user_id"), 1, LARGEST_USER_ID, Reason.BAD_ID),
-        _whole(found.get("age"), 0, LARGEST_AGE, Reason.BAD_AGE),
-        _gender(found.get("gender")),
-        _text(found.get("occupation"), Reason.BAD_OCCUPATION),
+        _known(fields.take("user_id", _USER_ID)),
+        AGE_UNKNOWN if age is None else age,
+        fields.take("gender", catalog_fields.gender) or "",
+        fields.take("occupation", catalog_fields.text),
+        fields.take("self_description_likes", catalog_fields.text),
+        fields.take("self_description_dislikes", catalog_fields.text),
+        fields.rest(),
     )
 
 
-def _movie_id(value: Any) -> str:  # noqa: ANN401  any JSON value
-    """Return an id that fits a log line: printable ASCII without blank , / =."""
-    text = _text(value, Reason.BAD_ID)
-    if not all("!" <= c <= "~" for c in text) or not set(",/=").isdisjoint(text):
+def _known[T](found: T | None) -> T:
+    if found is None:
         raise _RejectedError(Reason.BAD_ID)
-    return text
+    return found
 
 
-def _text(value: Any, reason: Reason) -> str:  # noqa: ANN401  any JSON value
-    """Return a text that is not empty and that Arrow can hold."""
-    if not isinstance(value, str) or not value or _has_surrogates(value):
-        raise _RejectedError(reason)
-    return value
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= c <= "\udfff" for c in text)
-
-
-def _whole(value: Any, least: int, most: int, reason: Reason) -> int:  # noqa: ANN401  any JSON
-    """Return a whole number in a range; some dumps write one as text or with a fraction of 0."""
-    if isinstance(value, str) and _FEW_DIGITS.fullmatch(value):
-        value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise _RejectedError(reason)
-    return value
-
-
-def _gender(value: Any) -> str:  # noqa: ANN401  any JSON value
-    """Return the site's text, empty where it is missing or cannot be stored.
-
-    Never a reason to reject: the user's age would be lost too, and an adult treated as a minor.
-    """
-    if not isinstance(value, str) or value == MISSING or _has_surrogates(value):
-        return ""
-    return value
-
-
-def _adult(value: Any) -> int:  # noqa: ANN401  any JSON value
-    if value is None:
-        return ADULT_UNKNOWN
-    if not isinstance(value, (str, bool)) or value not in _ADULT:
-        raise _RejectedError(Reason.BAD_ADULT)
-    return _ADULT[value]
-
-
-def _genres(value: Any) -> list[str]:  # noqa: ANN401  any JSON value
-    if value == MISSING:
-        return []
-    if not isinstance(value, list):
-        raise _RejectedError(Reason.BAD_GENRES)
-    names = [genre.get("name") if isinstance(genre, dict) else None for genre in value]
-    return [_text(name, Reason.BAD_GENRES) for name in names]
-
-
-def _release_date(value: Any) -> str | None:  # noqa: ANN401  any JSON value
-    """Return a day as YYYY-MM-DD, None where the site has none."""
-    if value in (MISSING, "", None):
+def _movie_id(value: Any) -> str | None:  # noqa: ANN401  any JSON value
+    """Return an id that fits a log line: printable ASCII without blank , / =."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_MOVIE_ID:
         return None
-    try:
-        if isinstance(value, str) and date.fromisoformat(value).isoformat() == value:
-            return value
-    except ValueError:
-        pass
-    raise _RejectedError(Reason.BAD_RELEASE_DATE)
+    fits = all("!" <= c <= "~" for c in value) and set(",/=").isdisjoint(value)
+    return value if fits else None

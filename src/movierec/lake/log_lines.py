@@ -22,8 +22,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from movierec import settings
-
 
 class Reason(StrEnum):
     """Why a line is rejected: the first of its fields that is wrong."""
@@ -63,17 +61,6 @@ class Limits:
     min_rating: int = 1
     max_rating: int = 5
     earliest: date = date(2000, 1, 1)
-
-
-def limits(env: Mapping[str, str]) -> Limits:
-    """Return the limits that the environment sets. Raises ConfigError."""
-    usual = Limits()
-    return Limits(
-        settings.whole_number(env, settings.MAX_USER_ID, usual.max_user_id),
-        settings.whole_number(env, settings.MIN_RATING, usual.min_rating),
-        settings.whole_number(env, settings.MAX_RATING, usual.max_rating),
-        settings.day(env, settings.EARLIEST_EVENT_TIME, usual.earliest),
-    )
 
 
 @dataclass(frozen=True, slots=True)

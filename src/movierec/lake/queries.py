@@ -12,6 +12,9 @@ from movierec.lake.schema import EVENTS, Table
 
 Array = npt.NDArray[Any]
 
+ASSUMED_CLOCK: Final = "coalesce(time_basis = 'assumed', false)"
+"""The condition, in SQL, of events whose time is of a clock that nobody knows."""
+
 
 def present_versions(lake: LakeReader, tables: Iterable[Table]) -> dict[str, int]:
     """Return the present version of each table that exists, by name.

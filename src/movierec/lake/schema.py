@@ -3,10 +3,11 @@
 Delta tables on object storage, an open format that Spark, Trino, Athena and DuckDB read as well.
 This module only describes them; `movierec.aws.delta_lake` reads and writes them.
 
-Rows travel as `Columns`: one sequence per column, all of one length. Numbers are numpy arrays
-(NaN is not null: a column that a batch lacks altogether is null for the batch), text is a list
-of str, bytes a list of bytes, times are numpy `datetime64[us]` in UTC (NaT is null), lists of text
-are lists of lists. Any of them may also be an Arrow column, which travels without Python objects.
+Rows travel as `Columns`: one sequence per column, all of one length. Numbers are numpy arrays, or
+lists in which None is null (NaN is not), text is a list of str, bytes a list of bytes, times are
+numpy `datetime64[us]` in UTC (NaT is null), lists of text are lists of lists. A column that a batch
+lacks altogether is null for the batch. Any of them may also be an Arrow column, which travels
+without Python objects.
 
 A table grows: a new column is written from then on, at the end of the columns here, and is null in
 the rows of before. Readers see every column at every version. Columns are never removed, renamed or
@@ -126,6 +127,14 @@ QUARANTINE: Final = Table(
 ADULT_UNKNOWN: Final = -1
 """In `movies.adult` where the site has no value. Only 0 may be shown to minors: test `!= 0`."""
 
+RUNTIME_UNKNOWN: Final = 0
+"""In `movies.runtime_minutes`: any minute may be watched, and no share of the film is known."""
+
+AGE_UNKNOWN: Final = -1
+"""In `users.age` where the site has none: possibly a minor."""
+
+# `release_date` is YYYY-MM-DD, YYYY-MM or YYYY, as far as the site knows it; `other` is a JSON
+# object of the site's fields that no column holds in full.
 MOVIES: Final = Table(
     "movies",
     {
@@ -136,6 +145,17 @@ MOVIES: Final = Table(
         "genres": "texts",
         "release_date": "text",
         "loaded_at": "timestamp",
+        "cost_usd": "float64",
+        "imdb_id": "text",
+        "tmdb_id": "int64",
+        "vote_average": "float64",
+        "vote_count": "int64",
+        "popularity": "float64",
+        "original_language": "text",
+        "spoken_languages": "texts",
+        "keywords": "texts",
+        "overview": "text",
+        "other": "text",
     },
     partition_by=(),
 )
@@ -148,6 +168,9 @@ USERS: Final = Table(
         "gender": "text",
         "occupation": "text",
         "loaded_at": "timestamp",
+        "self_description_likes": "text",
+        "self_description_dislikes": "text",
+        "other": "text",
     },
     partition_by=(),
 )

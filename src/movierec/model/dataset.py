@@ -6,7 +6,8 @@ user, one entry for each movie that the user has watched or rated.
     indptr.npy       (n_users + 1,) int64; user i has the entries indptr[i]:indptr[i + 1]
     movies.npy       (n,) int32, index into movie_ids, ascending within a user
     strength.npy     (n,) float32 in 0..1; 0: seen, but no sign of liking
-    ratings.npy      (n,) int8, the user's last rating; 0: none
+    ratings.npy      (n,) the user's last rating on the scale 1 to 5; 0: none; int8, or float32
+                     where the site has another scale
     last_at.npy      (n,) uint32, seconds since 1970, the user's last event with the movie
     part.npy         (n,) uint8: TRAIN, TEST or LATER
     user_ids.npy     (n_users,) int64 ascending
@@ -17,7 +18,8 @@ user, one entry for each movie that the user has watched or rated.
     manifest.json    written last, and only if absent
 
 Strength and confidence
-    A rating below `min_positive_rating` (3) is negative: strength 0. Otherwise, with
+    A rating is first mapped to the scale 1 to 5 (`rating_scale`). One below
+    `min_positive_rating` (3) is negative: strength 0. Otherwise, with
         watched = min(1, last minute watched / runtime)
         liking  = (rating - min_positive_rating + 1) / (max_rating - min_positive_rating + 1)
     strength is their mean if the movie was watched and rated, `liking` if only rated, `watched` if
@@ -36,18 +38,25 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any, Final, Self
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError, DatasetError
 from movierec.model import encoding, sealed_folder
+from movierec.model.dataset_parameters import Parameters
 from movierec.model.encoding import Array
-from movierec.parameters import read_parameters, require
+from movierec.model.rating_scale import RatingScale
 
 FORMAT_VERSION: Final = 1
+"""Part of a data set's id."""
+
+BUILDER_FORMAT: Final = 2
+"""Of the code that builds; its manifests name it as `builder_format`, those of format 1 do not.
+
+2: knows rating scales other than 1 to 5, and ignores events of impossible times.
+"""
 
 PREFIX: Final = "datasets/"
 
@@ -65,51 +74,6 @@ RUNTIME_FLOOR_MINUTES: Final = 40
 def key(dataset_id: str, name: str) -> str:
     """Return the object key of one file of a data set."""
     return f"{PREFIX}{dataset_id}/{name}"
-
-
-# Parameters ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """Parameters of a data set; see the module's docstring."""
-
-    since: str = ""
-    """Leave out events before this day (`2026-11-20`, UTC); empty: use all."""
-    min_positive_rating: int = 3
-    max_rating: int = 5
-    min_watched_share: float = 0.1
-    # One in 2,500 movie ids in the log is corrupt, and hardly ever twice in the same way.
-    min_movie_users: int = 2
-    held_out_share: float = 0.1
-    min_users: int = 10
-    min_interactions: int = 50
-
-    def __post_init__(self) -> None:
-        """Raise UsageError for a value out of its range."""
-        require(not self.since or _is_day(self.since), "since", self.since, "a day like 2026-11-20")
-        scale = f"1 to max_rating ({self.max_rating})"
-        least = self.min_positive_rating
-        require(1 <= least <= self.max_rating, "min_positive_rating", least, scale)
-        require(self.max_rating <= np.iinfo(np.int8).max, "max_rating", self.max_rating, "1 to 127")
-        for name in ("min_watched_share", "held_out_share"):
-            value = getattr(self, name)
-            require(0 < value < 1, name, value, "more than 0, less than 1")
-        for name in ("min_movie_users", "min_users", "min_interactions"):
-            value = getattr(self, name)
-            require(value >= 1, name, value, "1 or more")
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Self:
-        """Return the parameters that an event gives, defaults for the rest. Raises UsageError."""
-        return read_parameters(cls, values)
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
 
 
 # Evidence to data set -----------------------------------------------------------------------
@@ -130,7 +94,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rated:
-    """One row for each user and movie rated, in any order: the last rating."""
+    """One row for each user and movie rated, in any order: the last rating, on the site's scale."""
 
     user_ids: Array
     movies: Array
@@ -187,7 +151,7 @@ class _Pairs:
 
 def build(evidence: Evidence, parameters: Parameters) -> Dataset:
     """Return the data set. Raises DatasetError if there is too little to learn or test from."""
-    pairs = _pair(evidence)
+    pairs = _pair(evidence, parameters.scale)
     pairs, movie_codes = _drop_rare(pairs, len(evidence.movie_ids), parameters.min_movie_users)
     user_ids, rows = np.unique(pairs.users, return_inverse=True)
     _enough("users", len(user_ids), parameters.min_users)
@@ -205,7 +169,7 @@ def build(evidence: Evidence, parameters: Parameters) -> Dataset:
         indptr=np.concatenate(([0], np.cumsum(np.bincount(rows)))).astype(np.int64),
         movies=pairs.movies.astype(np.int32),
         strength=strength,
-        ratings=pairs.ratings.astype(np.int8),
+        ratings=pairs.ratings,
         last_at=pairs.last_at.astype(np.uint32),
         part=part,
         user_ids=user_ids.astype(np.int64),
@@ -223,23 +187,24 @@ def _enough(what: str, found: int, least: int) -> None:
         )
 
 
-def _pair(evidence: Evidence) -> _Pairs:
+def _pair(evidence: Evidence, scale: RatingScale) -> _Pairs:
     """Outer join of watched and rated on (user, movie), which is unique in both."""
     watched, rated = evidence.watched, evidence.rated
     users = np.concatenate((watched.user_ids, rated.user_ids))
     movies = np.concatenate((watched.movies, rated.movies))
-    # User ids below 2^47 times 2^16 movies fit one int64; the site's end at 2^20.
-    keys = users.astype(np.int64) * max(len(evidence.movie_ids), 1) + movies
-    order = np.argsort(keys, kind="stable")
-    first = np.diff(keys[order], prepend=-1) != 0
-    slots = np.empty(len(keys), np.int64)
+    # By two keys: their product, of ids from 3.4e14 on, overflows.
+    order = np.lexsort((movies, users))
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (np.diff(users[order]) != 0) | (np.diff(movies[order]) != 0)
+    slots = np.empty(len(order), np.int64)
     slots[order] = np.cumsum(first) - 1
-    del keys
     n, split_at = int(first.sum()), len(watched.user_ids)
-    minutes, ratings = np.full(n, -1, np.int32), np.zeros(n, np.int8)
+    minutes = np.full(n, -1, np.int32)
+    ratings = np.zeros(n, np.int8 if scale.is_native else np.float32)
     last_at = np.zeros(n, np.int64)
     minutes[slots[:split_at]] = watched.minutes
-    ratings[slots[split_at:]] = rated.ratings
+    # A larger one, from before the scale was set, would wrap around.
+    ratings[slots[split_at:]] = np.minimum(scale.native(rated.ratings), np.iinfo(np.int8).max)
     last_at[slots[:split_at]] = watched.last_at
     rated_slots = slots[split_at:]
     last_at[rated_slots] = np.maximum(last_at[rated_slots], rated.last_at)
@@ -306,11 +271,11 @@ def split(
 
 # Bytes --------------------------------------------------------------------------------------
 
-_ARRAYS: Final[Mapping[str, str]] = {
+_ARRAYS: Final[Mapping[str, str | None]] = {
     "indptr": "int64",
     "movies": "int32",
     "strength": "float32",
-    "ratings": "int8",
+    "ratings": None,  # int8 or float32
     "last_at": "uint32",
     "part": "uint8",
     "user_ids": "int64",
@@ -326,7 +291,7 @@ FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), _MOVIE_IDS_FILE)
 def pack(dataset: Dataset) -> dict[str, bytes]:
     """Return the data set's files by name; the same data set gives the same bytes."""
     arrays = {
-        f"{name}.npy": encoding.dump_npy(getattr(dataset, name).astype(dtype, copy=False))
+        f"{name}.npy": encoding.dump_npy(np.asarray(getattr(dataset, name), dtype))
         for name, dtype in _ARRAYS.items()
     }
     return {**arrays, _MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids))}
@@ -348,7 +313,7 @@ def dataset_id(
     """Return the name of this content: 16 hexadecimal digits of a sha256."""
     content = {
         "format_version": FORMAT_VERSION,
-        "parameters": dataclasses.asdict(parameters),
+        "parameters": parameters.to_json(),
         "lake_versions": dict(lake_versions),
         "files": sealed_folder.checksums({name: files[name] for name in FILES}),
     }

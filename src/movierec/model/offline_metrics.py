@@ -138,7 +138,7 @@ def mean_hit_rating(
     users = np.arange(len(lists), dtype=np.int64)[:, None]
     listed = (users * n_items + lists)[lists >= 0]
     found = ratings[np.isin(rows.astype(np.int64) * n_items + items, listed)]
-    return float(found.mean()) if len(found) else None
+    return float(found.mean(dtype=np.float64)) if len(found) else None
 
 
 def rating_concordance(rows: Array, scores: Array, ratings: Array) -> float | None:
@@ -147,11 +147,12 @@ def rating_concordance(rows: Array, scores: Array, ratings: Array) -> float | No
     All arrays are (n,), and each user's entries lie side by side.
     """
     agree, pairs, lag = 0.0, 0, 1
+    ratings = ratings.astype(np.float64)
     first = np.arange(len(rows) - 1)
     # Entry i with i + 1, then i + 2, ...: all pairs of a user, without a loop over users.
     while len(first := first[first + lag < len(rows)]):
         first = first[rows[first] == rows[first + lag]]
-        by_rating = np.sign(ratings[first + lag].astype(np.int64) - ratings[first])
+        by_rating = np.sign(ratings[first + lag] - ratings[first])
         by_score = np.sign(scores[first + lag] - scores[first])
         differ = by_rating != 0
         pairs += int(differ.sum())

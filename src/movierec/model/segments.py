@@ -9,8 +9,8 @@ import numpy.typing as npt
 from movierec.model.artifact import UNKNOWN_GROUP
 from movierec.model.encoding import Array
 
-# A corrupt id must not blow up the array of groups by user id.
-_LARGEST_USER_ID: Final = 16_000_000
+LARGEST_USER_ID: Final = 16_000_000
+"""Users with larger ids have no group: the array of groups by user id would not fit in memory."""
 
 _AGE_BANDS: Final = ("0-17", "18-24", "25-34", "35-44", "45-54", "55+")
 _AGE_LIMITS: Final = (18, 25, 35, 45, 55)
@@ -37,7 +37,7 @@ def group_of(ages: Array, genders: Sequence[str]) -> npt.NDArray[np.uint8]:
 
 def groups_by_id(user_ids: Array, groups: Array) -> npt.NDArray[np.uint8]:
     """Return an array that has user i's group at i, 0 for every other id."""
-    usable = (user_ids >= 0) & (user_ids <= _LARGEST_USER_ID)
+    usable = (user_ids >= 0) & (user_ids <= LARGEST_USER_ID)
     ids = user_ids[usable]
     by_id = np.zeros(int(ids.max()) + 1 if len(ids) else 0, np.uint8)
     by_id[ids] = groups[usable]

@@ -1,10 +1,19 @@
 """Parse and validate user ids."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
+
+from movierec import settings
+from movierec.errors import ConfigError
 
 LARGEST_USER_ID: Final = 2**63 - 1
 """The largest int64, the type of the lake's columns and the model's arrays."""
+
+LARGEST_MAX_USER_ID: Final = 10**18 - 1
+"""The largest value of the setting: a line's id has up to 18 digits."""
+
+_DEFAULT_MAX_USER_ID: Final = 1_000_000
 
 # int() alone accepts `007`, `+7` and digits of every script: user 7 under other names in the logs.
 _CANONICAL: Final = re.compile(r"[1-9][0-9]{0,18}")
@@ -19,3 +28,11 @@ def parse_user_id(text: str) -> int | None:
         return None
     user_id = int(text)
     return user_id if user_id <= LARGEST_USER_ID else None
+
+
+def max_user_id(env: Mapping[str, str]) -> int:
+    """Return the site's largest user id, a million by default. Raises ConfigError."""
+    found = settings.whole_number(env, settings.MAX_USER_ID, _DEFAULT_MAX_USER_ID)
+    if not 1 <= found <= LARGEST_MAX_USER_ID:
+        raise ConfigError(f"{settings.MAX_USER_ID} is {found}: expected 1 to {LARGEST_MAX_USER_ID}")
+    return found

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from movierec.lake.served import Served
+from movierec.model.dataset import BUILDER_FORMAT
 from movierec.model.ranking import Ranked
 from movierec.provenance.lineage import Facts, Function, Lineage
 
@@ -12,13 +13,15 @@ from movierec.provenance.lineage import Facts, Function, Lineage
 class Check:
     """One comparison: the manifest's value, and the one found.
 
-    `gone`: the data is past its retention, and `found` says so. That is no failure.
+    `gone`: the data is past its retention, and `found` says so. That is no failure. `note` says
+    what was not compared.
     """
 
     name: str
     expected: str
     found: str
     gone: bool = False
+    note: str = ""
 
     @property
     def ok(self) -> bool:
@@ -60,6 +63,18 @@ def check_offsets(manifest: Facts, offsets: Mapping[str, Facts]) -> tuple[Check,
 def check_is_gone(table: str, version: int, why: str) -> Check:
     """Return the check of a version that the lake no longer holds: there is nothing to count."""
     return Check(f"{table} at version {version}", "still in the lake", why, gone=True)
+
+
+def check_builder(manifest: Facts) -> tuple[Check, ...]:
+    """Return a note that a data set of an older builder has its sums checked and no more."""
+    found = int(manifest.get("builder_format", 1))
+    if found >= BUILDER_FORMAT:
+        return ()
+    note = (
+        f"built by format {found}, this code has {BUILDER_FORMAT}: its sums are checked, and no"
+        " more: it is not built again"
+    )
+    return (Check("data set's builder", f"format {found}", f"format {found}", note=note),)
 
 
 def check_answer(found: Served, again: Ranked) -> Check:

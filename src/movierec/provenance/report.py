@@ -66,7 +66,9 @@ def _rows_of_site(event: Facts) -> tuple[tuple[str, str], ...]:
 
 def _line(event: Facts) -> str:
     """Return the line that the site wrote, whose times have no zone."""
-    return log_lines.dump({**event, "event_time": utc(event["event_time"]).replace(tzinfo=None)})
+    line = log_lines.dump({**event, "event_time": utc(event["event_time"]).replace(tzinfo=None)})
+    time, comma, rest = line.partition(",")
+    return (event.get("site_time") or time) + comma + rest
 
 
 def _offset(event: Facts) -> str:
@@ -106,7 +108,7 @@ def _rows_of_model(manifest: Facts) -> Iterator[tuple[str, str]]:
 def _rows_of_dataset(manifest: Facts) -> Iterator[tuple[str, str]]:
     lake = manifest.get("lake", {})
     yield "id", str(manifest.get("dataset_id"))
-    yield "code", str(manifest.get("code_version"))
+    yield "code", f"{manifest.get('code_version')}, builder {manifest.get('builder_format', 1)}"
     yield "parameters", _listed(manifest.get("parameters", {}))
     yield "counts", _listed(manifest.get("counts", {}))
     yield "rows", _listed(rows_by_kind(manifest))

@@ -50,11 +50,16 @@ class Evaluation:
     verdict: Verdict | None = None
     trials_key: str | None = None
     trials_sha256: str | None = None
+    refused: str | None = None
+    """Why there is no verdict, of trials that would mean nothing; None if there is one."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that go to JSON as they are; times are ISO 8601 in UTC."""
         until = self.until.isoformat() if self.until else None
-        return {**asdict(self), "at": self.at.isoformat(), "until": until}
+        values = {**asdict(self), "at": self.at.isoformat(), "until": until}
+        if self.refused is None:  # as it was stored before there was a refusal
+            del values["refused"]
+        return values
 
     @classmethod
     def from_json(cls, values: Any) -> Self:  # noqa: ANN401  any JSON value
@@ -81,6 +86,8 @@ class Evaluation:
 
 def sentence(evaluation: Mapping[str, Any] | None) -> str:
     """Return an evaluation, as JSON, on one line: trials, hits, difference, bounds, verdict."""
+    if evaluation and evaluation.get("refused"):
+        return f"not evaluated: {evaluation['refused']}"
     if not evaluation or not evaluation.get("trials"):
         return "nothing counted yet"
     trials, hits = evaluation["trials"], evaluation["hits"]

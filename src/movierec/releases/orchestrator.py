@@ -124,9 +124,11 @@ class Orchestrator:
             return self.releases.write_ahead.apply(
                 found, "promote", alias, all_requests, reason=reason
             )
-        verdict, now = (evaluation and evaluation.verdict) or "unclear", self.releases.log.now()
-        decision = state_machine.next_action(found, verdict, now)
-        facts = state_machine.record(found, verdict, evaluation)
+        finding, now = state_machine.finding(evaluation), self.releases.log.now()
+        decision = state_machine.next_action(
+            found, finding, now, (evaluation and evaluation.refused) or ""
+        )
+        facts = state_machine.record(found, finding, evaluation)
         return self._apply(found, alias, decision, facts, now)
 
     def end(self, release_id: str, reason: str) -> None:

@@ -37,6 +37,9 @@ _STATE_AFTER: Final[Mapping[StepName, State]] = {
     "abort": "aborted",
 }
 
+Finding = Verdict | Literal["refused"]
+"""What an evaluation says: its verdict, or that it refused to give one."""
+
 CLOSED: Final[frozenset[State]] = frozenset(_STATE_AFTER[name] for name in CLOSING)
 
 
@@ -159,10 +162,20 @@ class NextAction:
     reason: str
 
 
-def next_action(found: ReleaseState, verdict: Verdict, now: datetime) -> NextAction:
+def finding(evaluation: Evaluation | None) -> Finding:
+    """Return what an evaluation says; without one nothing is clear."""
+    if evaluation is None:
+        return "unclear"
+    return "refused" if evaluation.refused else evaluation.verdict or "unclear"
+
+
+def next_action(
+    found: ReleaseState, verdict: Finding, now: datetime, refusal: str = ""
+) -> NextAction:
     """Return the next step of a release whose canary gets requests, or is about to.
 
-    A worse canary is rolled back even if the release is paused.
+    A worse canary is rolled back even if the release is paused. `refusal` is why an evaluation
+    gave no verdict.
     """
     if verdict != "worse":
         if found.paused:
@@ -170,11 +183,11 @@ def next_action(found: ReleaseState, verdict: Verdict, now: datetime) -> NextAct
         if found.state == "smoke":
             return NextAction("weigh", found.policy.steps[0], "passed its smoke test")
     in_step_s = (now - found.since).total_seconds()
-    return next_action_at(found.percent, verdict, in_step_s, found.policy)
+    return next_action_at(found.percent, verdict, in_step_s, found.policy, refusal)
 
 
 def next_action_at(
-    percent: float, verdict: Verdict, in_step_s: float, policy: Policy
+    percent: float, verdict: Finding, in_step_s: float, policy: Policy, refusal: str = ""
 ) -> NextAction:
     """Return the next step of a canary that has had `percent` of requests for `in_step_s`.
 
@@ -192,8 +205,9 @@ def next_action_at(
         share = next(step for step in policy.steps if step > percent)
         return NextAction("weigh", share, f"not worse by more than {policy.margin:g}")
     if in_step_s > policy.step_limit_s:
-        return NextAction("rollback", 0.0, f"no verdict after {policy.step_limit_s:g} s")
-    return NextAction("hold", percent, "no verdict yet")
+        why = f": {refusal}" if refusal else ""
+        return NextAction("rollback", 0.0, f"no verdict after {policy.step_limit_s:g} s{why}")
+    return NextAction("hold", percent, refusal or "no verdict yet")
 
 
 def next_tick_s(found: ReleaseState, now: datetime) -> int:
@@ -225,7 +239,7 @@ EvaluationOf = Callable[[Mapping[str, Any], Policy], Evaluation]
 """Computes a stored evaluation again, from its stored trials."""
 
 
-def record(found: ReleaseState, verdict: Verdict, evaluation: Evaluation | None) -> dict[str, Any]:
+def record(found: ReleaseState, verdict: Finding, evaluation: Evaluation | None) -> dict[str, Any]:
     """Return the facts of a step from `next_action`: all that `replay` needs."""
     facts: dict[str, Any] = {"decided": {"verdict": verdict, "steps": found.steps}}
     if evaluation:
@@ -282,8 +296,10 @@ def _replayed(step: Step, settled: Sequence[Step], evaluation_of: EvaluationOf) 
     )
 
 
-def _verdict_again(step: Step, policy: Policy, evaluation_of: EvaluationOf) -> Verdict:
+def _verdict_again(step: Step, policy: Policy, evaluation_of: EvaluationOf) -> Finding:
     evaluation = step.facts.get("evaluation")
+    if evaluation and evaluation.get("refused"):
+        return "refused"
     return (evaluation_of(evaluation, policy).verdict if evaluation else None) or "unclear"
 
 

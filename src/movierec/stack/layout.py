@@ -6,6 +6,7 @@ so that two runs, or two checkouts, share nothing.
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -139,25 +140,13 @@ def find_project(env: Mapping[str, str], cwd: Path) -> Project:
     MOVIEREC_HOME if set, else the nearest folder at or above `cwd` whose pyproject.toml is this
     project's, else the checkout that this package was installed from. Raises ConfigError.
     """
-    if env.get(HOME):
-        return _named(Path(env[HOME]))
-    for folder in (cwd, *cwd.parents, *Path(__file__).resolve().parents):
-        if _is_checkout(folder):
-            return Project(folder.resolve())
+    named = env.get(HOME)
+    for folder in (Path(named),) if named else (cwd, *cwd.parents, *Path(__file__).parents):
+        with suppress(OSError, UnicodeDecodeError):
+            if _NAMED.search((folder / "pyproject.toml").read_text(encoding="utf-8")):
+                return Project(folder.resolve())
+    if named:
+        raise ConfigError(f"{HOME}={named} is no movierec checkout: correct it, or unset it")
     raise ConfigError(
         f"no movierec checkout at or above {cwd}: go to one, or set {HOME} to its folder"
     )
-
-
-def _named(folder: Path) -> Project:
-    if not _is_checkout(folder):
-        raise ConfigError(f"{HOME}={folder} is no movierec checkout: correct it, or unset it")
-    return Project(folder.resolve())
-
-
-def _is_checkout(folder: Path) -> bool:
-    try:
-        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return _NAMED.search(text) is not None

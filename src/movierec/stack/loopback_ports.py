@@ -8,6 +8,7 @@ import http.client
 import secrets
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Final
 
 import psutil
@@ -133,19 +134,19 @@ def is_open(port: int) -> bool:
 def answers(port: int, path: str, *, timeout_s: float = 2.0) -> bool:
     """Say whether `GET path` on the port is answered with a status 200."""
     try:
-        return get(port, path, timeout_s=timeout_s)[0] == http.HTTPStatus.OK
+        return request(port, path, timeout_s=timeout_s)[0] == http.HTTPStatus.OK
     except UnavailableError:
         return False
 
 
-def get(port: int, path: str, *, timeout_s: float = 2.0) -> tuple[int, bytes]:
-    """Return the status and body of `GET path` on the port. Raises UnavailableError."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=timeout_s)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    except (OSError, http.client.HTTPException) as exc:
-        raise UnavailableError(f"no answer at {HOST}:{port}{path}: {exc}") from exc
-    finally:
-        connection.close()
+def request(
+    port: int, path: str, *, method: str = "GET", timeout_s: float = 2.0
+) -> tuple[int, bytes]:
+    """Return the status and the body of an answer. Raises UnavailableError when there is none."""
+    with closing(http.client.HTTPConnection(HOST, port, timeout=timeout_s)) as connection:
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as exc:
+            raise UnavailableError(f"no answer at {HOST}:{port}{path}: {exc}") from exc

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from movierec import settings
 from movierec.lake.maintenance import Policy as UpkeepPolicy
+from movierec.lake.plausible_times import PlausibleTimes
+from movierec.model.rating_scale import RatingScale
 from movierec.releases.policy import Policy
 from movierec.stack import git_commit, loopback_ports
 from movierec.stack.deploy import terraform
@@ -38,15 +40,11 @@ def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
     return named or None
 
 
+# What the functions must know of the site as well as the parts on this machine.
+_OF_SITE: Final = (settings.MIN_RATING, settings.MAX_RATING, settings.EARLIEST_EVENT_TIME)
+
 # What the user sets for the parts: where Kafka is, and what the site's lines may say.
-_PASSED_ON: Final = (
-    "MOVIEREC_KAFKA_",
-    settings.MAX_USER_ID,
-    settings.EARLIEST_EVENT_TIME,
-    settings.MIN_RATING,
-    settings.MAX_RATING,
-    settings.SITE_TIMEZONE,
-)
+_PASSED_ON: Final = ("MOVIEREC_KAFKA_", settings.MAX_USER_ID, settings.SITE_TIMEZONE, *_OF_SITE)
 
 
 def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[str, str]:
@@ -83,14 +81,17 @@ def terraform_variables(
 ) -> dict[str, Any]:
     """Return Terraform's variables: each function's zip, and what the user's environment sets.
 
-    Raises ConfigError for a policy that nothing could follow.
+    Raises ConfigError for a policy that nothing could follow, and settings that exclude each other.
     """
     upkeep = UpkeepPolicy.from_env(inherited)
     releases = inherited.get(settings.RELEASE_POLICY) or "{}"
     Policy.from_env(inherited)
+    RatingScale.from_env(inherited)
+    PlausibleTimes.from_env(inherited)
     return {
         "package_paths": packages,
         "code_version": code_version,
+        "site": {name: inherited[name] for name in _OF_SITE if inherited.get(name)},
         "watch_retention_days": upkeep.watch_retention_days,
         "vacuum_retention_hours": upkeep.vacuum_retention_hours,
         "release_policy": json.loads(releases),

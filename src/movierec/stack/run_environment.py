@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-from movierec.errors import ConfigError, UnavailableError
+from movierec.errors import UnavailableError
 from movierec.stack import run_record
 from movierec.stack.layout import Run
 
@@ -23,14 +23,11 @@ def save(run: Run, variables: Mapping[str, str]) -> None:
 
 def load(run: Run) -> dict[str, str]:
     """Return a run's environment. Raises UnavailableError when it was never up."""
-    try:
-        found: dict[str, str] = json.loads(_path(run).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UnavailableError(f"run {run.name} is not up: start it with `movierec up`") from None
-    except (OSError, ValueError) as exc:
-        raise ConfigError(
-            f"{_path(run)} cannot be read ({exc}): delete it, then `movierec up`"
-        ) from exc
+    found: dict[str, str] | None = run_record.read(
+        _path(run), json.loads, "delete it, then `movierec up`"
+    )
+    if found is None:
+        raise UnavailableError(f"run {run.name} is not up: start it with `movierec up`")
     return found
 
 

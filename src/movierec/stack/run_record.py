@@ -9,9 +9,8 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 from movierec.errors import ConfigError, UnavailableError
@@ -25,7 +24,7 @@ _FORMAT: Final = 1
 class Record:
     """What run.json holds."""
 
-    ports: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    ports: Mapping[str, int] = field(default_factory=dict)
     processes: tuple[Mapping[str, Any], ...] = ()
     """What a version without a daemon has started; see `movierec.stack.processes.former_run`."""
 
@@ -33,19 +32,10 @@ class Record:
         """Return a record with these ports added."""
         return replace(self, ports={**self.ports, **ports})
 
-    def without_processes(self) -> "Record":
-        """Return a record of a run in which nothing of before is left."""
-        return replace(self, processes=())
-
 
 def dump(record: Record) -> str:
     """Return a record as JSON text."""
-    body = {
-        "format": _FORMAT,
-        "ports": dict(record.ports),
-        "processes": [dict(process) for process in record.processes],
-    }
-    return json.dumps(body, indent=2) + "\n"
+    return json.dumps({"format": _FORMAT, **asdict(record)}, indent=2) + "\n"
 
 
 def parse(text: str) -> Record:
@@ -62,19 +52,22 @@ def parse(text: str) -> Record:
 
 def load(run: Run) -> Record:
     """Return the run's record, an empty one if there is none. Raises ConfigError if unreadable."""
+    return read(run.record, parse, "stop what still runs by hand, then delete it") or Record()
+
+
+def read[T](path: Path, parsed: Callable[[str], T], remedy: str) -> T | None:
+    """Return what a file holds, None if there is none. Raises ConfigError with a remedy."""
     try:
-        return parse(run.record.read_text(encoding="utf-8"))
+        return parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Record()
-    except (OSError, ValueError) as exc:
-        raise ConfigError(
-            f"{run.record} cannot be read ({exc}): stop what still runs by hand, then delete it"
-        ) from exc
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise ConfigError(f"{path} cannot be read ({exc!r}): {remedy}") from exc
 
 
 def update(run: Run, change: Callable[[Record], Record]) -> Record:
     """Replace the run's record by `change(record)` and return it."""
-    with _locked(run.folder / "run.json.lock", fcntl.LOCK_EX):
+    with locked(run.folder / "run.json.lock", fcntl.LOCK_EX):
         record = change(load(run))
         write_atomically(run.record, dump(record))
         return record
@@ -100,7 +93,7 @@ def exclusive(run: Run, purpose: str) -> Iterator[None]:
     path = run.folder / "lock"
     with ExitStack() as stack:
         try:
-            stack.enter_context(_locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB))
+            stack.enter_context(locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB))
         except BlockingIOError as exc:
             holder = path.read_text(encoding="utf-8") or "another process"
             raise UnavailableError(
@@ -111,7 +104,8 @@ def exclusive(run: Run, purpose: str) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(path: Path, operation: int) -> Iterator[None]:
+def locked(path: Path, operation: int) -> Iterator[None]:
+    """Hold a lock of flock(2) while the block runs; the file is made, and stays."""
     path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         fcntl.flock(file, operation)

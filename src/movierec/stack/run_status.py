@@ -1,6 +1,7 @@
 """The status of a run: what runs, where it answers, the lake's lag, who gets which model."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -48,14 +49,13 @@ def collect(run: Run) -> dict[str, Any]:
         variables = run_environment.load(run)
     except UnavailableError:
         variables = {}
+    run_environment.adopt(variables)
     endpoints = _endpoints(run, variables)
     running = Client(run).running()
-    parts = {name: _part(name, endpoints, running) for name in _PARTS}
+    foreign = KAFKA if loopback_ports.are_foreign(run, endpoints.get(_PARTS[KAFKA], "")) else ""
+    parts = {name: _part(name, endpoints, running, external=name == foreign) for name in _PARTS}
     if running:
         parts[DAEMON] |= {"running": True, "up": True}
-    run_environment.adopt(variables)
-    if loopback_ports.are_foreign(run, endpoints.get(_PARTS[KAFKA], "")):
-        parts[KAFKA] = _foreign(KAFKA, endpoints)
     emulator_is_up = parts[emulator.NAME]["up"]
     return {
         "run": run.name,
@@ -68,10 +68,9 @@ def collect(run: Run) -> dict[str, Any]:
 
 
 def _state(endpoints: Mapping[str, str]) -> dict[str, Any] | None:
-    try:
+    with suppress(UnavailableError):
         return asdict(emulator.kept(_port(endpoints[_PARTS[emulator.NAME]])))
-    except UnavailableError:
-        return None
+    return None
 
 
 def _details(variables: Mapping[str, str]) -> dict[str, Any]:
@@ -81,21 +80,19 @@ def _details(variables: Mapping[str, str]) -> dict[str, Any]:
     return status_details.collect(variables)
 
 
-def _part(name: str, endpoints: Mapping[str, str], running: Collection[Process]) -> dict[str, Any]:
-    mine = [process for process in running if process.group == name]
+def _part(
+    name: str, endpoints: Mapping[str, str], running: Collection[Process], *, external: bool
+) -> dict[str, Any]:
+    mine = [process for process in running if process.group == name and not external]
+    runs = external or bool(mine)
     return {
         "running": bool(mine),
-        "up": bool(mine) and _answers(name, endpoints.get(_PARTS[name], "")),
-        "external": False,
+        "up": runs and _answers(name, endpoints.get(_PARTS[name], "")),
+        "external": external,
         "endpoint": _PARTS[name],
         "restarts": sum(process.restarts for process in mine),
         "started_at_s": max((process.started_at_s for process in mine), default=None),
     }
-
-
-def _foreign(name: str, endpoints: Mapping[str, str]) -> dict[str, Any]:
-    here = _part(name, endpoints, ())
-    return {**here, "up": _answers(name, endpoints[_PARTS[name]]), "external": True}
 
 
 def _port(address: str) -> int:

@@ -12,7 +12,7 @@ everything else goes on meanwhile, and `wait` comes back when Terraform has ende
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import Any, Final, Self
@@ -35,6 +35,7 @@ from movierec.stack.processes.spec import Spec
 from movierec.stack.progress import Progress
 from movierec.stack.services import emulator, kafka_broker, workers
 
+_POLL_S: Final = 0.5
 _API_ROLE: Final = f"{terraform.PLATFORM}.module.api"
 
 # The parts of a deployment, beside the workers.
@@ -66,6 +67,12 @@ class Startup:
         self.variables = {**self._given, **self._deployment.outputs}
         self._progress = progress
         self._inherited = inherited
+        self._emulator_port = loopback_ports.port(self.run, loopback_ports.EMULATOR)
+        basic = child_environment.basic(inherited, path=self.run.project.path)
+        self._aws_environment = basic | child_environment.emulated_aws(
+            emulator.endpoint_url(self._emulator_port)
+        )
+        self._tool_environment = basic | child_environment.internet(inherited)
         self._cleanup = ExitStack()
         self._learning = threading.Lock()
         self._applying = threading.Lock()
@@ -79,19 +86,20 @@ class Startup:
         self._claim_ports()
         self._emulator_is_new = self.client.find(emulator.NAME) is None
         run_environment.adopt(self.variables)
-        self.kafka = self._begin(self._start_kafka)
-        self._kept = self._begin(self._start_emulator)
-        self._functions = self._begin(self._build_functions)
-        self._vendor = self._begin(self._build_vendor)
-        self._workspace = self._begin(self._prepare_terraform)
-        self._apply = self._begin(self._begin_apply)
-        self.lake = self._begin(self._await_lake)
-        self.retrain = self._begin(self._await_retrain)
-        self.api = self._begin(self._deploy_api)
-        self.ingest = self._begin(self._start_ingest)
-        self.proxy = self._begin(self._start_proxy)
-        self.terraform = self._begin(self._await_terraform)
-        self.saved = self._begin(self._save)
+        begin = self._pool.submit
+        self.kafka = begin(self._start_kafka)
+        self._kept = begin(self._start_emulator)
+        self._functions = begin(self._build_functions)
+        self._vendor = begin(self._build_vendor)
+        self._workspace = begin(self._prepare_terraform)
+        self._apply = begin(self._begin_apply)
+        self.lake = begin(self._await_lake)
+        self.retrain = begin(self._await_retrain)
+        self.api = begin(self._deploy_api)
+        self.ingest = begin(self._start_ingest)
+        self.proxy = begin(self._start_proxy)
+        self.terraform = begin(self._await_terraform)
+        self.saved = begin(self._save)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,7 +113,10 @@ class Startup:
         """Return the run's environment when everything answers. Raises the first part's error."""
         parts: list[Future[Any]] = [self.kafka, self._kept, self.lake, self.api, self.ingest]
         parts += [self.proxy, self.terraform, self.saved]
-        done, _ = wait(parts, return_when=FIRST_EXCEPTION)
+        done = set[Future[Any]]()
+        # A signal that comes just before the main thread sleeps is handled after that.
+        while len(done) < len(parts) and not any(part.exception() for part in done):
+            done, _ = wait(parts, _POLL_S, FIRST_EXCEPTION)
         for part in (part for part in parts if part in done):
             part.result()
         return self.variables
@@ -118,9 +129,6 @@ class Startup:
         ):
             if not self.client.knows(name):
                 loopback_ports.require_free(self.run, port)
-
-    def _begin[T](self, work: Callable[[], T]) -> "Future[T]":
-        return self._pool.submit(work)
 
     def _start_kafka(self) -> str:
         with self._progress.step("kafka"):
@@ -148,7 +156,7 @@ class Startup:
         with self._progress.step("function packages"):
             return lambda_packages.build_functions(
                 self.run.project,
-                self._tool_environment(),
+                self._tool_environment,
                 stream=self.client.stream,
                 into=self.run.packages,
             )
@@ -156,12 +164,12 @@ class Startup:
     def _build_vendor(self) -> Built:
         with self._progress.step("API package"):
             return lambda_packages.build_vendor(
-                self.run.project, self._tool_environment(), stream=self.client.stream
+                self.run.project, self._tool_environment, stream=self.client.stream
             )
 
     def _prepare_terraform(self) -> terraform.Workspace:
         project = self.run.project
-        env = self._child_environment() | child_environment.internet(self._inherited)
+        env = {**self._tool_environment, **self._aws_environment}
         workspace = terraform.Workspace(
             folder=self.run.terraform,
             env=terraform.configured(env, project.terraform_config),
@@ -229,7 +237,7 @@ class Startup:
         with self._progress.step("chalice deploy"):
             rest_api_id = chalice_api.deploy(
                 self.client,
-                self._child_environment(),
+                self._aws_environment,
                 role_arn=role_arn,
                 variables=variables,
                 rest_api_id=Gateway().find(chalice_api.APP),
@@ -283,20 +291,8 @@ class Startup:
             part.result()
         self._deployment.finish(lambda: emulator.save(self._emulator_port))
 
-    @property
-    def _emulator_port(self) -> int:
-        return loopback_ports.port(self.run, loopback_ports.EMULATOR)
-
     def _learn(self, variables: Mapping[str, str]) -> None:
         with self._learning:
             self.variables |= variables
             run_environment.save(self.run, self.variables)
             run_environment.adopt(self.variables)
-
-    def _child_environment(self) -> dict[str, str]:
-        basic = child_environment.basic(self._inherited, path=self.run.project.path)
-        return basic | child_environment.emulated_aws(self.variables["AWS_ENDPOINT_URL"])
-
-    def _tool_environment(self) -> dict[str, str]:
-        basic = child_environment.basic(self._inherited, path=self.run.project.path)
-        return basic | child_environment.internet(self._inherited)

@@ -305,6 +305,8 @@ def _rows(table: Table, batch: Columns) -> list[dict[str, Any]]:
 def _values(kind: ColumnType, values: npt.NDArray[Any] | Sequence[Any]) -> list[Any]:
     if kind in ("text", "bytes", "texts"):
         return [_text(kind, value) for value in values]
+    if isinstance(values, list) and None in values:
+        return [None if value is None else _values(kind, [value])[0] for value in values]
     given = np.asarray(values)
     wanted = np.dtype(_NUMPY[kind])
     if not len(given):

@@ -9,9 +9,12 @@ from simulator import backfill
 from simulator.backfill import BackfillJob, Batch, Sending
 from simulator.history_generator import HistoryWindow
 from simulator.line_corruption import CorruptionRates
+from simulator.local_clock import LocalClock
 from simulator.reference_parser import ReferenceParser
 from simulator.request_errors import Server
 from simulator.settings import WorldSpec
+from simulator.traffic_ledger import Ledger
+from simulator.world_growth import GrowingWorld
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,54 @@ def test_lines_are_keyed_by_the_true_user_even_when_damaged(batches):
             for line, user in zip(batch.lines, batch.user_ids, strict=True)
         )
         assert intact / len(batch.lines) > 0.9
+
+
+def with_accounts(job):
+    """Return the batches of the job with 90 accounts created, after 10 before and 5 new films."""
+    clock = LocalClock(ahead_s=-4 * 3600)
+    growing = dataclasses.replace(job, accounts=range(10, 100), films_added=5, clock=clock)
+    return [backfill.prepare(growing, worker) for worker in range(job.processes)]
+
+
+def test_each_account_is_created_once_by_the_worker_of_its_partition(job):
+    rates = CorruptionRates(0, 0, 0, 0)
+    created = [
+        [int(line.split(",")[1]) for line in batch.lines if line.endswith(",GET /create_account")]
+        for batch in with_accounts(dataclasses.replace(job, rates=rates))
+    ]
+    assert sorted(user for users in created for user in users) == list(range(311, 401))
+    for worker, users in enumerate(created):
+        assert {user % job.partitions % job.processes for user in users} == {worker}
+
+
+def test_the_account_is_what_a_reader_finds_with_new_users_and_films_too(job):
+    films = GrowingWorld(job.world.build(), job.world.seed).grow(5, 0).films
+    parser = ReferenceParser(films.runtimes)
+    batches = with_accounts(job)
+    total = Ledger()
+    for batch in batches:
+        ledger = batch.ledger(len(batch.kind))
+        assert ledger.lines.total() == len(batch.lines)
+        readable = {line for line in batch.lines if parser.reads_as_event(line)}
+        assert ledger.events.total() == len(readable)
+        created = {line for line in readable if line.endswith("GET /create_account")}
+        assert ledger.events["create_account"] == len(created)
+        total.add(ledger)
+    assert 60 < total.events["create_account"] <= 90
+    assert any(f"/{name}/" in line for name in films.ids[800:] for line in batches[0].lines)
+
+
+def test_accounts_change_nothing_about_the_lines_of_those_who_were_there(job, batches):
+    alone = dataclasses.replace(job, rates=CorruptionRates(0, 0, 0, 0))
+    more = dataclasses.replace(alone, accounts=range(90))
+    before, after = (set(backfill.prepare(one, 0).lines) for one in (alone, more))
+    kept = {line for line in after if int(line.split(",")[1]) <= 300}
+    assert {shape(line) for line in before} == {shape(line) for line in kept}
+
+
+def shape(line):
+    """Return a line without the outcome of a request: errors are drawn in the log's order."""
+    return line.partition(", status ")[0]
 
 
 class Broker:

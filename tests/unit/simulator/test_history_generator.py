@@ -3,9 +3,12 @@ import re
 import numpy as np
 import pytest
 
+from movierec.model.rating_scale import RatingScale
 from simulator import history_format, history_generator
-from simulator.history_generator import RATE, RECOMMEND, WATCH, HistoryWindow
+from simulator.history_generator import CREATE_ACCOUNT, RATE, RECOMMEND, WATCH, HistoryWindow
+from simulator.local_clock import LocalClock
 from simulator.request_errors import Server
+from simulator.world_growth import GrowingWorld
 
 END_S = 1_790_000_000
 SERVER = Server("localhost:8082", "127.0.0.1")
@@ -109,6 +112,80 @@ def test_request_lines_carry_fractions_of_3_6_or_9_digits_and_some_failures(smal
 
 def test_a_scale_of_ten_is_used_to_its_end(small_world):
     past = history_generator.generate(
-        small_world, np.arange(300), 5000, HistoryWindow(END_S, 5, 10), np.random.default_rng(1)
+        small_world,
+        np.arange(300),
+        5000,
+        HistoryWindow(END_S, 5, RatingScale(1, 10)),
+        np.random.default_rng(1),
     )
     assert past.value[past.kind == RATE].max() == 10
+
+
+def test_a_lowest_rating_of_0_is_given_and_written(small_world):
+    window = HistoryWindow(END_S, 5, RatingScale(0, 10))
+    users, rng = np.arange(300), np.random.default_rng(1)
+    past = history_generator.generate(small_world, users, 5000, window, rng)
+    texts = history_format.texts(past, small_world, SERVER, np.random.default_rng(1))
+    assert any(line.endswith("=0") for line in texts)
+    assert (past.kind == RATE).sum() == sum("GET /rate/" in line for line in texts)
+
+
+def newcomers(world, count=400, days=10.0):
+    grown = GrowingWorld(world, 7).grow(0, count)
+    rows = len(world.users) + np.arange(count)
+    window = HistoryWindow(END_S, days)
+    return grown, history_generator.generate_newcomers(
+        grown, rows, window, np.random.default_rng(2)
+    )
+
+
+def test_who_creates_an_account_does_so_once_and_first(small_world):
+    _, past = newcomers(small_world)
+    created = past.kind == CREATE_ACCOUNT
+    assert sorted(past.user[created].tolist()) == list(range(300, 700))
+    created_s = dict(zip(past.user[created].tolist(), past.time_s[created].tolist(), strict=True))
+    assert all(
+        time >= created_s[user]
+        for user, time in zip(past.user.tolist(), past.time_s.tolist(), strict=True)
+    )
+    assert past.time_s.min() >= END_S - 10 * 86_400
+    assert past.time_s.max() <= END_S
+
+
+def test_most_new_users_ask_for_recommendations_within_seconds(small_world):
+    _, past = newcomers(small_world)
+    created_s = dict(
+        zip(past.user[past.kind == CREATE_ACCOUNT].tolist(),
+            past.time_s[past.kind == CREATE_ACCOUNT].tolist(), strict=True)
+    )  # fmt: skip
+    asked = past.kind == RECOMMEND
+    at_once = {
+        user
+        for user, time in zip(past.user[asked].tolist(), past.time_s[asked].tolist(), strict=True)
+        if time - created_s[user] <= 10
+    }
+    assert 0.7 < len(at_once) / 400 < 0.9
+
+
+def test_a_history_with_new_users_is_in_order_and_no_line_is_printed_twice(small_world, past):
+    grown, signed_up = newcomers(small_world)
+    both = history_generator.merge(past, signed_up)
+    assert len(both) == len(past) + len(signed_up)
+    late = np.maximum.accumulate(both.time_s) - both.time_s
+    assert late.max() <= 16
+    texts = history_format.texts(both, grown, SERVER, np.random.default_rng(1))
+    assert len(set(texts)) == len(texts)
+    assert sum(line.endswith(",GET /create_account") for line in texts) == 400
+    lists = {tuple(row) for row in both.lists[both.value[both.kind == RECOMMEND]].tolist()}
+    assert lists == {tuple(row) for one in (past, signed_up) for row in one.lists.tolist()}
+
+
+def test_local_times_are_what_the_lines_carry(small_world, past):
+    clock = LocalClock(ahead_s=-240 * 60)
+    utc = history_format.texts(past, small_world, SERVER, np.random.default_rng(1))
+    local = history_format.texts(past, small_world, SERVER, np.random.default_rng(1), clock)
+    behind = np.timedelta64(240, "m")
+    for one, other in zip(utc, local, strict=True):
+        (time, rest), (local_time, local_rest) = one.split(",", 1), other.split(",", 1)
+        assert rest == local_rest
+        assert np.datetime64(time) - behind == np.datetime64(local_time)

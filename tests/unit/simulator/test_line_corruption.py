@@ -3,6 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from movierec.model.rating_scale import NATIVE, RatingScale
 from simulator.line_corruption import (
     Corruption,
     CorruptionRates,
@@ -81,10 +82,19 @@ def test_a_duplicate_is_the_line_itself():
 
 def test_spoilt_ratings_are_letters_or_out_of_range():
     rng = np.random.default_rng(1)
-    spoilt = {invalidate_rating(RATE, 5, rng).rpartition("=")[2] for _ in range(300)}
+    spoilt = {invalidate_rating(RATE, NATIVE, rng).rpartition("=")[2] for _ in range(300)}
     assert any(text.isalpha() for text in spoilt)
     assert {"0", "6"} <= spoilt
     assert not {"1", "2", "3", "4", "5"} & spoilt
+
+
+@pytest.mark.parametrize("scale", [RatingScale(0, 10), RatingScale(1, 10)])
+def test_spoilt_ratings_are_out_of_whatever_scale_the_site_has(scale):
+    parser = ReferenceParser({"alien+1979": 117}, scale=scale)
+    rng = np.random.default_rng(1)
+    spoilt = [invalidate_rating(RATE, scale, rng) for _ in range(300)]
+    assert not any(parser.reads_as_event(line) for line in spoilt)
+    assert {str(scale.lowest - 1), "11"} <= {line.rpartition("=")[2] for line in spoilt}
 
 
 def test_damage_is_as_frequent_as_its_rate():

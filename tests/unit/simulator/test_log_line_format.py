@@ -48,3 +48,7 @@ def test_lines_are_the_courses_own():
         "fall2022-comp585-4.cs.mcgill.ca:8082, status 200, "
         "result: shooter+2007, serpico+1973, 102 ms"
     )
+    assert (
+        log_line_format.create_account_line("2026-09-14T09:03:11.402", 70011)
+        == "2026-09-14T09:03:11.402,70011,GET /create_account"
+    )

@@ -7,6 +7,8 @@ import pytest
 
 from movierec.lake import catalog
 from simulator import site_api_documents
+from simulator.growing_site import Site
+from simulator.site_records import RecordOptions, SiteRecords
 
 KEYS = [
     "id", "tmdb_id", "imdb_id", "title", "original_title", "adult", "belongs_to_collection",
@@ -17,9 +19,13 @@ KEYS = [
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
+def records(world):
+    return SiteRecords(Site(world), RecordOptions())
+
+
 @pytest.fixture(scope="module")
 def movies(small_world):
-    return [json.loads(line) for line in site_api_documents.movie_lines(small_world)]
+    return [json.loads(line) for line in records(small_world).movie_lines()]
 
 
 def test_a_user_has_exactly_the_courses_four_keys(small_world):
@@ -63,8 +69,8 @@ def test_the_same_film_is_always_described_the_same(small_world):
 
 
 def test_the_product_takes_every_line_of_both_exports(small_world):
-    movies = catalog.parse_movies(site_api_documents.movie_lines(small_world), NOW)
-    users = catalog.parse_users(site_api_documents.user_lines(small_world), NOW)
+    movies = catalog.parse_movies(records(small_world).movie_lines(), NOW)
+    users = catalog.parse_users(records(small_world).user_lines(), NOW)
     assert (len(movies), dict(movies.rejected)) == (800, {})
     assert (len(users), dict(users.rejected)) == (300, {})
     assert movies.columns["movie_id"] == small_world.films.ids

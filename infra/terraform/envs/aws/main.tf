@@ -43,6 +43,7 @@ module "platform" {
   retrain_schedule       = var.retrain_schedule
   upkeep_schedule        = var.upkeep_schedule
   upkeep_enabled         = var.upkeep_enabled
+  site                   = var.site
   watch_retention_days   = var.watch_retention_days
   vacuum_retention_hours = var.vacuum_retention_hours
   alert_emails           = var.alert_emails

@@ -124,3 +124,9 @@ variable "slack_webhook" {
   default     = ""
   sensitive   = true
 }
+
+variable "site" {
+  type        = map(string)
+  description = "The site's settings for the functions that read its events, by environment variable."
+  default     = {}
+}

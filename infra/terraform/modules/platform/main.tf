@@ -70,7 +70,7 @@ locals {
   functions = {
     build_dataset = {
       description = "Builds a dataset from the lake."
-      environment = {}
+      environment = var.site
       statements = [
         { sid = "ReadLake", actions = ["s3:GetObject"], resources = ["${local.s3.lake}/*"] },
         { sid = "ListLake", actions = ["s3:ListBucket"], resources = [local.s3.lake] },
@@ -139,7 +139,7 @@ locals {
     }
     evaluate_online = {
       description = "Compares what users did with the lists of canary and stable version."
-      environment = { MOVIEREC_RELEASE_POLICY = jsonencode(var.release_policy) }
+      environment = merge(var.site, { MOVIEREC_RELEASE_POLICY = jsonencode(var.release_policy) })
       statements = [
         { sid = "ReadLake", actions = ["s3:GetObject"], resources = ["${local.s3.lake}/*"] },
         { sid = "ListLake", actions = ["s3:ListBucket"], resources = [local.s3.lake] },

@@ -216,3 +216,9 @@ variable "model_age_days" {
   description = "Days after which the serving model is too old."
   default     = 7
 }
+
+variable "site" {
+  type        = map(string)
+  description = "The site's settings for the functions that read its events, by environment variable."
+  default     = {}
+}

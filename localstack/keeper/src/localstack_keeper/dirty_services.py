@@ -2,18 +2,24 @@
 
 A request that is not read-only marks its service. What such a request sets off may end later (a
 function becomes active, a message is delivered), so a service is saved twice after each mark.
+
+Services with something in flight change without a request: they are saved again and again, and
+twice after they have come to rest. Whatever else changes by itself is found by a full save, once a
+minute.
 """
 
 import re
+import sys
 import threading
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 SAVES: Final = 2
 
 _READ_ONLY: Final = re.compile(
     r"(Get|List|Describe|Head|Batch(Get|Describe)|Lookup|Search|Filter)(?![a-z])"
 )
+_CHANGING: Final = frozenset({"Pending", "Deleting", "InProgress"})
 # It takes the task.
 _NOT_READ_ONLY: Final = frozenset({"GetActivityTask"})
 
@@ -53,3 +59,34 @@ class DirtyServices:
         """Return the services that are yet to be saved."""
         with self._guard:
             return set(self._saves_left)
+
+
+def in_flight() -> set[str]:
+    """Return the names of the services with something in flight."""
+    found = set()
+    if "RUNNING" in _executions():
+        found.add("stepfunctions")
+    if not _CHANGING.isdisjoint(_functions()):
+        found.add("lambda")
+    return found
+
+
+def _stores(module: str, name: str) -> Iterator[Any]:
+    """Yield a service's stores, none if nobody has loaded it."""
+    if module in sys.modules:
+        for _, _, store in list(getattr(sys.modules[module], name).iter_stores()):
+            yield store
+
+
+def _executions() -> Iterator[str]:
+    for store in _stores("localstack.services.stepfunctions.backend.store", "sfn_stores"):
+        for execution in list(store.executions.values()):
+            yield execution.exec_status
+
+
+def _functions() -> Iterator[str]:
+    for store in _stores("localstack.services.lambda_.invocation.models", "lambda_stores"):
+        for function in list(store.functions.values()):
+            for version in list(function.versions.values()):
+                yield version.config.state.state if version.config.state else ""
+                yield version.config.last_update.status if version.config.last_update else ""

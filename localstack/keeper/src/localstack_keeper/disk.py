@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,12 +124,3 @@ class Reserve:
                 raise
             LOG.warning("keeper: the disk is full: S3 takes no objects until there is room")
             write()
-
-
-def skip_sync(_fd: int) -> None:
-    """Leave it to the kernel: writes survive this process, not a power cut."""
-
-
-def remove_tree(folder: Path) -> None:
-    """Delete a folder and what is in it, if it exists."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -18,7 +18,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from localstack_keeper.disk import Disk, remove_tree
+from localstack_keeper.disk import Disk
 from localstack_keeper.errors import DamagedError
 from localstack_keeper.state_folder import StateFolder, Writer
 
@@ -90,7 +90,7 @@ class Draft:
         self.path = path
         self.containers: list[Container] = []
         self._disk = disk
-        remove_tree(path)
+        shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
 
     def add_bytes(self, service: str, index: int, kind: str, data: bytes) -> None:
@@ -114,7 +114,7 @@ class Draft:
         """Delete what was added of a service."""
         self.containers = [kept for kept in self.containers if kept.service != service]
         for path in self.path.glob(f"{service}.*"):
-            remove_tree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def link(self, before: Path, containers: tuple[Container, ...]) -> None:
         """Add unchanged containers, as hard links to the same files."""
@@ -196,7 +196,7 @@ class Generations:
 
     def abandon(self) -> None:
         """Delete a draft that did not become a generation."""
-        remove_tree(self.root / "next")
+        shutil.rmtree(self.root / "next", ignore_errors=True)
 
     def publish(self, draft: Draft, services: tuple[str, ...]) -> Manifest:
         """Make a draft the newest generation, and delete those older than the last two."""
@@ -207,7 +207,7 @@ class Generations:
         draft.path.rename(self.path(number))
         self._disk.sync_path(self.root)
         for old in self.numbers()[KEPT:]:
-            remove_tree(self.path(old))
+            shutil.rmtree(self.path(old), ignore_errors=True)
         return manifest
 
     def saved_at_s(self, number: int) -> float | None:

@@ -3,8 +3,9 @@
     journal-00000003.log      records, in the order in which they were appended
     checkpoint-00000003       records that say the same as all segments before 3
 
-What is written at once is one record of the file: a crash may tear it, then all of it is gone, and
-what stands before it is durable. Appending never fails and touches no disk; `commit` does. So the
+Each record is framed: MARK, length, CRC-32 and payload. What is written at once is one record of
+the file: a crash may tear the last, then all of it is gone, and what stands before it is durable.
+Appending never fails and touches no disk; `commit` does. So the
 order of records is the order of appends, whoever commits first, and a record that a full disk
 refused is written before all later ones, or never.
 """
@@ -12,7 +13,9 @@ refused is written before all later ones, or never.
 import itertools
 import logging
 import os
+import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +23,14 @@ from typing import Final
 
 from localstack_keeper.disk import Disk, opened
 from localstack_keeper.errors import DamagedError
-from localstack_keeper.record_framing import frame, join, read, split
 from localstack_keeper.state_folder import StateFolder
 
 LOG = logging.getLogger(__name__)
+
+MARK: Final = b"\xa5kp\x01"
+"""Which no text has in it."""
+_HEAD: Final = struct.Struct("<4sII")
+_LENGTH: Final = struct.Struct("<I")
 
 KEPT: Final = 2
 _BATCH: Final = 1000
@@ -118,8 +125,6 @@ class History:
     next_segment: int
     journal_bytes: int
     """How much of it is in segments and not in the checkpoint."""
-    cut_bytes: int
-    """How much of the last segment was torn, and is cut."""
 
 
 def recover(root: Path, folder: StateFolder, disk: Disk) -> History:
@@ -134,13 +139,12 @@ def recover(root: Path, folder: StateFolder, disk: Disk) -> History:
     start, payloads, damaged = _newest_checkpoint(root, segments)
     later = [number for number in segments if number >= start]
     _check_gaps(root, later, start)
-    journal_bytes = cut_bytes = intact_bytes = 0
+    journal_bytes = intact_bytes = 0
     for number in later:
         path = _segment(root, number)
-        found, intact_bytes, torn_bytes = _read_segment(path, is_last=number == later[-1])
+        found, intact_bytes = _read_segment(path, is_last=number == later[-1])
         payloads.extend(found)
         journal_bytes += intact_bytes
-        cut_bytes += torn_bytes
     for path in damaged:
         LOG.error(
             "keeper: %s is not what was written: set aside as %s, the one before is used",
@@ -149,7 +153,7 @@ def recover(root: Path, folder: StateFolder, disk: Disk) -> History:
     if later:
         _cut(_segment(root, later[-1]), intact_bytes, folder, disk)
     following = max([start - 1, *segments]) + 1
-    return History(payloads, max(1, following), journal_bytes, cut_bytes)
+    return History(payloads, max(1, following), journal_bytes)
 
 
 def _newest_checkpoint(root: Path, segments: list[int]) -> tuple[int, list[bytes], list[Path]]:
@@ -179,12 +183,12 @@ def _check_gaps(root: Path, segments: list[int], start: int) -> None:
             )
 
 
-def _read_segment(path: Path, *, is_last: bool) -> tuple[list[bytes], int, int]:
-    """Return a segment's records, how much of it is intact, and how much is torn."""
+def _read_segment(path: Path, *, is_last: bool) -> tuple[list[bytes], int]:
+    """Return a segment's records, and how much of it is intact."""
     data = path.read_bytes()
     reading = read(data)
-    torn_bytes = len(data[reading.intact_bytes :].rstrip(b"\0"))
-    if reading.is_damaged or (torn_bytes and not is_last):
+    is_torn = bool(data[reading.intact_bytes :].rstrip(b"\0"))
+    if reading.is_damaged or (is_torn and not is_last):
         raise DamagedError(
             f"{path} is damaged at byte {reading.intact_bytes} of {len(data)}: restore it from a "
             "copy, or move it and all later segments away to go on with what was before"
@@ -193,7 +197,7 @@ def _read_segment(path: Path, *, is_last: bool) -> tuple[list[bytes], int, int]:
         payloads = [payload for batch in reading.payloads for payload in split(batch)]
     except ValueError as exc:
         raise DamagedError(f"{path}: {exc}: restore it from a copy") from exc
-    return payloads, reading.intact_bytes, torn_bytes
+    return payloads, reading.intact_bytes
 
 
 def _cut(path: Path, whole_bytes: int, folder: StateFolder, disk: Disk) -> None:
@@ -248,3 +252,70 @@ def _write_records(path: Path, payloads: Iterable[bytes], disk: Disk) -> int:
             offset += len(data)
         disk.sync(fd)
     return offset
+
+
+def frame(payload: bytes) -> bytes:
+    """Return a record."""
+    return _HEAD.pack(MARK, len(payload), zlib.crc32(payload)) + payload
+
+
+def join(payloads: Iterable[bytes]) -> bytes:
+    """Return many payloads as one, so that all of them are in a file or none."""
+    return b"".join(
+        itertools.chain.from_iterable((_LENGTH.pack(len(one)), one) for one in payloads)
+    )
+
+
+def split(joined: bytes) -> list[bytes]:
+    """Return the payloads of which one was joined. Raises ValueError if that one was not."""
+    payloads, offset = [], 0
+    while offset < len(joined):
+        start = offset + _LENGTH.size
+        if start > len(joined):
+            raise ValueError("a joined payload ends in the middle of a length")
+        offset = start + _LENGTH.unpack_from(joined, offset)[0]
+        payloads.append(joined[start:offset])
+    if offset != len(joined):
+        raise ValueError("a joined payload is shorter than what is in it")
+    return payloads
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a file's bytes are."""
+
+    payloads: list[bytes]
+    intact_bytes: int
+    """How much of the file is whole records; what follows is torn, or damaged."""
+    is_damaged: bool
+    """Whether a whole record follows one that is not: no crash does that."""
+
+
+def read(data: bytes) -> Reading:
+    """Return the records up to the first that is not whole."""
+    payloads, offset = [], 0
+    while (payload := _at(data, offset)) is not None:
+        payloads.append(payload)
+        offset += _HEAD.size + len(payload)
+    return Reading(payloads, offset, _follows_intact(data, offset))
+
+
+def _at(data: bytes, offset: int) -> bytes | None:
+    """Return the payload of the whole record at an offset; None if there is none."""
+    if offset + _HEAD.size > len(data):
+        return None
+    mark, length, checksum = _HEAD.unpack_from(data, offset)
+    start = offset + _HEAD.size
+    payload = data[start : start + length] if mark == MARK else b""
+    return payload if len(payload) == length > 0 and zlib.crc32(payload) == checksum else None
+
+
+def _follows_intact(data: bytes, offset: int) -> bool:
+    """Return whether a whole record is anywhere after an offset where there is none.
+
+    Not only where the broken one ends: its length may be what is broken.
+    """
+    while (offset := data.find(MARK, offset + 1)) != -1:
+        if _at(data, offset) is not None:
+            return True
+    return False

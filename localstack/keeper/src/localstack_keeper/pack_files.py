@@ -8,7 +8,6 @@ nothing needs compaction. A pack that is all holes is deleted.
 """
 
 import ctypes
-import functools
 import os
 import secrets
 import struct
@@ -26,12 +25,8 @@ PACK_BYTES: Final = 64 * 1024 * 1024
 _BLOCK_BYTES: Final = 4096
 _HEADER: Final = struct.Struct("<4s4sQ")
 _MARK: Final = b"\xa5bd\x01"
+_LIBC: Final = ctypes.CDLL(None)
 _PUNCH_HOLE: Final = 0x02 | 0x01  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
-
-
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None)
 
 
 @dataclass(frozen=True, order=True)
@@ -208,4 +203,4 @@ def _punch_hole(fd: int, start: int, end: int) -> None:
     with suppress(OSError):
         os.pwrite(fd, bytes(_HEADER.size), start)
     # Where holes are not supported, the space is freed with the pack's last body.
-    _libc().fallocate(fd, _PUNCH_HOLE, ctypes.c_int64(start), ctypes.c_int64(end - start))
+    _LIBC.fallocate(fd, _PUNCH_HOLE, ctypes.c_int64(start), ctypes.c_int64(end - start))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -20,9 +21,9 @@ from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.utils.patch import patch
 
 from localstack_keeper import log_retention, request_handlers, s3_provider
-from localstack_keeper.disk import Disk, skip_sync
+from localstack_keeper.dirty_services import in_flight
+from localstack_keeper.disk import Disk
 from localstack_keeper.generations import Generations, Manifest
-from localstack_keeper.in_flight import in_flight
 from localstack_keeper.rehydration import rehydrate
 from localstack_keeper.s3_persistence import S3Persistence
 from localstack_keeper.settings import Settings
@@ -56,7 +57,7 @@ class Persistence:
     def open(cls, settings: Settings) -> "Persistence":
         """Take the folder and hook into LocalStack. Raises RefusedError."""
         writer = Writer(VERSION, version("localstack-keeper"))
-        disk = Disk() if settings.sync else Disk(sync=skip_sync)
+        disk = Disk() if settings.sync else Disk(sync=lambda _fd: None)
         folder = StateFolder.take(settings.folder, writer, disk)
         generations = Generations(folder, writer, disk)
         snapshots = Snapshots(
@@ -67,7 +68,7 @@ class Persistence:
         request_handlers.buffer_in_memory()
         preprocess_request.handlers.insert(0, made._barrier)
         patch(ServiceLoader.require_service)(request_handlers.wait_until_loaded)
-        run_custom_response_handlers.append(request_handlers.ChangeObserver(snapshots.dirty))
+        run_custom_response_handlers.append(partial(request_handlers.mark_dirty, snapshots.dirty))
         get_internal_apis().add(Resource("/_localstack/keeper", made))
         return made
 
@@ -106,7 +107,7 @@ class Persistence:
                 # A service's edge: the others go on all the same.
                 LOG.exception("keeper: %s has its state but does not go on as before", name)
         self._is_up = True
-        self._barrier.open()
+        self._barrier.set()
         self._loop.start()
 
     def save(self, *, everything: bool = False) -> None:

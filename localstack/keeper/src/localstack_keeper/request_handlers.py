@@ -15,23 +15,16 @@ Model = Any
 """One of LocalStack's, which have no types of their own."""
 
 
-class StartupBarrier:
-    """Holds requests from outside until services are restored.
+class StartupBarrier(threading.Event):
+    """A handler that holds requests from outside until it is set: services are restored then.
 
     Services call each other meanwhile: what LocalStack marks as internal passes.
     """
 
-    def __init__(self) -> None:
-        self._open = threading.Event()
-
-    def open(self) -> None:
-        """Let all requests pass."""
-        self._open.set()
-
-    def __call__(self, _chain: object, context: Any, _response: object) -> None:  # noqa: ANN401
+    def __call__(self, _chain: object, context: Model, _response: object) -> None:
         """Handle a request, as LocalStack calls it."""
-        if not self._open.is_set() and not context.is_internal_call:
-            self._open.wait()
+        if not context.is_internal_call:
+            self.wait()
 
 
 def wait_until_loaded(
@@ -48,16 +41,10 @@ def wait_until_loaded(
             pass
 
 
-class ChangeObserver:
-    """Marks services that requests may have changed."""
-
-    def __init__(self, dirty: DirtyServices) -> None:
-        self._dirty = dirty
-
-    def __call__(self, _chain: object, context: Any, _response: object) -> None:  # noqa: ANN401
-        """Handle a response, as LocalStack calls it."""
-        if context.service and context.operation:
-            self._dirty.mark(context.service.service_name, context.operation.name)
+def mark_dirty(dirty: DirtyServices, _chain: object, context: Model, _response: object) -> None:
+    """Mark the service that a request may have changed."""
+    if context.service and context.operation:
+        dirty.mark(context.service.service_name, context.operation.name)
 
 
 def buffer_in_memory() -> None:

@@ -45,15 +45,12 @@ class Uploads(dict[str, S3Multipart]):
         self._s3 = s3
         self._bucket = bucket
         for upload in uploads.values():
-            self._capture(upload)
-
-    def _capture(self, upload: S3Multipart) -> None:
-        upload.parts = Parts(self._s3, self._bucket, upload)
+            upload.parts = Parts(s3, bucket, upload)
 
     def __setitem__(self, upload_id: str, upload: S3Multipart) -> None:
         """Begin an upload."""
         with self._s3.lock:
-            self._capture(upload)
+            upload.parts = Parts(self._s3, self._bucket, upload)
             super().__setitem__(upload_id, upload)
             self._s3.append(s3_journal_records.upload_record(self._bucket, upload))
 
@@ -104,9 +101,7 @@ def capture_bucket(s3: "S3Persistence", bucket: S3Bucket) -> None:
         bucket.multiparts = Uploads(s3, bucket.name, bucket.multiparts)
 
 
-def replace_bucket(
-    s3: "S3Persistence", before: S3Bucket, objects: Model, now: S3Bucket | None
-) -> None:
+def replace_bucket(before: S3Bucket, objects: Model, now: S3Bucket | None) -> None:
     """Redirect those who hold a bucket's former objects to the present ones, or have them fail.
 
     `objects` is what `before` had. A request looks up its bucket and changes it later.
@@ -117,8 +112,6 @@ def replace_bucket(
             before.multiparts.pop(upload_id)
     elif now.objects is not objects:
         setattr(objects, _SUCCESSOR, now.objects)
-    if now is not None:
-        capture_bucket(s3, now)
 
 
 def install(s3: "S3Persistence") -> None:

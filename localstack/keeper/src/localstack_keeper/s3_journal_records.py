@@ -17,7 +17,6 @@ Records are idempotent: each says what is, not what was done.
 """
 
 import logging
-import pickle
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -45,25 +44,9 @@ Record = tuple[Any, ...]
 Attributes = dict[str, Any]
 
 
-def dump(record: Record) -> bytes:
-    """Return a record's payload."""
-    return pickle.dumps(record, protocol=pickle.HIGHEST_PROTOCOL)
-
-
-def load(payload: bytes) -> Record:
-    """Return a payload's record."""
-    record: Record = pickle.loads(payload)  # noqa: S301 - of our own folder
-    return record
-
-
 def body_of(thing: object) -> str | None:
     """Return the name of an object's or a part's body; None for what has none."""
     return getattr(thing, BODY, None)
-
-
-def set_body(thing: object, body: str) -> None:
-    """Set the name of an object's or a part's body."""
-    setattr(thing, BODY, body)
 
 
 def all_buckets() -> list[S3Bucket]:
@@ -118,7 +101,8 @@ def part_record(bucket: str, upload_id: str, part: S3Part) -> Record:
 def everything() -> list[Iterator[Record]]:
     """Return all records that restore what is there now.
 
-    Quick: only keys are noted here; a change before an iterator gets there is journalled too.
+    Quick: of objects only keys are noted here; a change before an iterator gets there is journalled
+    too.
     """
     buckets = [
         _bucket_records(
@@ -130,10 +114,11 @@ def everything() -> list[Iterator[Record]]:
         for bucket in all_buckets()
     ]
     tags = [
-        _tags_records(account, region, dict(store.tags._tags))  # noqa: SLF001 - all of them
+        ("tags", account, region, resource, dict(pairs))
         for account, region, store in list(s3_stores.iter_stores())
+        for resource, pairs in store.tags._tags.items()  # noqa: SLF001 - all of them
     ]
-    return [*buckets, *tags]
+    return [*buckets, iter(tags)]
 
 
 def _bucket_records(
@@ -151,11 +136,6 @@ def _bucket_records(
         yield upload_record(bucket.name, upload)
         for part in parts:
             yield part_record(bucket.name, upload.id, part)
-
-
-def _tags_records(account: str, region: str, tags: dict[str, dict[str, str]]) -> Iterator[Record]:
-    for resource, pairs in tags.items():
-        yield "tags", account, region, resource, dict(pairs)
 
 
 def _out_of_order(objects: list[S3Object | S3DeleteMarker]) -> Iterator[S3Object | S3DeleteMarker]:

@@ -27,7 +27,7 @@ from localstack.services.s3.storage.core import (
 from localstack.services.s3.utils import ObjectRange, get_s3_checksum
 
 from localstack_keeper.object_bodies import Draft
-from localstack_keeper.s3_journal_records import STORED, body_of, find_bucket, set_body
+from localstack_keeper.s3_journal_records import BODY, STORED, body_of, find_bucket
 from localstack_keeper.s3_persistence import S3Persistence
 
 Mode = Literal["r", "w"]
@@ -125,7 +125,7 @@ class StoredBody(S3StoredObject):
             raise
         draft.finish()
         before = body_of(self.s3_object)
-        set_body(self.s3_object, draft.name)
+        setattr(self.s3_object, BODY, draft.name)
         if isinstance(self.s3_object, S3Object):
             self._s3.discard(before)
         self.s3_object.size = draft.size_bytes
@@ -264,7 +264,7 @@ class FileObjectStore(S3ObjectStore):
     ) -> StoredBody:
         """Give an object the body of another; the same file if it takes that one's place."""
         if should_copy_in_place(src_bucket, src_object, dest_bucket, dest_object):
-            set_body(dest_object, body_of(src_object) or "")
+            setattr(dest_object, BODY, body_of(src_object))
             dest_object.internal_last_modified = src_object.internal_last_modified
             return self.open(dest_bucket, dest_object)
         with self.open(src_bucket, src_object) as source:

@@ -150,13 +150,14 @@ class Snapshots:
         return tuple(draft.containers[taken:]) != before
 
     def _containers(self, name: str, service: Service) -> list[state_visitor.Visited]:
-        known, unknown = state_visitor.containers(service)
-        for what in unknown:
+        collector = state_visitor.Collector()
+        service.accept_state_visitor(collector)
+        for what in collector.unknown:
             if self._is_first(f"unknown {name} {what}"):
                 LOG.warning(
                     "keeper: %s keeps state in a container of no known kind: %s", name, what
                 )
-        return known
+        return collector.visited
 
     def _is_first(self, what: str) -> bool:
         is_first = what not in self._logged

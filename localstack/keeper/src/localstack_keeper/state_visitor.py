@@ -3,6 +3,7 @@
 A service shows its containers in the same order at each visit, which identifies them.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,6 @@ from localstack.services.stores import AccountRegionBundle
 from localstack.state import AssetDirectory, StateVisitor
 from moto.core.base_backend import BackendDict
 
-from localstack_keeper.disk import remove_tree
 from localstack_keeper.generations import copy_assets
 
 STORE: Final = "store"
@@ -62,13 +62,6 @@ class Collector(StateVisitor):
         self.unknown.append(f"{class_.__module__}.{class_.__qualname__}")
 
 
-def containers(service: Any) -> tuple[list[Visited], list[str]]:  # noqa: ANN401
-    """Return the containers that a LocalStack service shows, and the classes of unknown ones."""
-    collector = Collector()
-    service.accept_state_visitor(collector)
-    return collector.visited, collector.unknown
-
-
 def _restore_store(bundle: Any, state: Any) -> None:  # noqa: ANN401 - an AccountRegionBundle
     with bundle.lock:
         bundle.clear()
@@ -87,6 +80,6 @@ def _restore_moto(backends: Any, state: dict[str, dict[str, object]]) -> None:  
 
 def _restore_assets(directory: AssetDirectory, state: Path) -> None:
     target = Path(directory.path)
-    remove_tree(target)
+    shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     copy_assets(state, target)

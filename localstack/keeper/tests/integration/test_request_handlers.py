@@ -77,7 +77,7 @@ def test_requests_from_outside_wait_for_the_barrier_and_internal_ones_do_not() -
     outside = threading.Thread(target=come)
     outside.start()
     assert not passed.wait(0.1)
-    barrier.open()
+    barrier.set()
     assert passed.wait(10)
     outside.join()
 

@@ -21,7 +21,7 @@ from localstack.services.s3.models import (
 
 from localstack_keeper.disk import Disk
 from localstack_keeper.object_bodies import PACKED_BYTES
-from localstack_keeper.s3_journal_records import body_of, everything, find_bucket, replay, set_body
+from localstack_keeper.s3_journal_records import BODY, body_of, everything, find_bucket, replay
 from localstack_keeper.s3_persistence import S3Persistence
 from localstack_keeper.s3_storage import KeyedLocks, PreconditionLocks
 from localstack_keeper.state_folder import StateFolder
@@ -74,7 +74,7 @@ def with_body(s3: S3Persistence, thing: Any) -> Any:  # noqa: ANN401 - an object
     draft = s3.bodies.draft()
     draft.write(bytes(PACKED_BYTES + 1))
     draft.finish()
-    set_body(thing, draft.name)
+    setattr(thing, BODY, draft.name)
     return thing
 
 

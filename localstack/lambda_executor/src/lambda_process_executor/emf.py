@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
+from localstack.aws.api.cloudwatch import StandardUnit
+
 from lambda_process_executor.metric_batches import Dimensions, Measurement, Series
 
 MAX_DIMENSIONS: Final = 30
@@ -21,13 +23,7 @@ OLDEST_S: Final = 14 * 24 * 3600
 NEWEST_S: Final = 2 * 3600
 _RESOLUTIONS_S: Final = frozenset({1, 60})
 
-_SIZES: Final = ("Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes")
-_BITS: Final = ("Bits", "Kilobits", "Megabits", "Gigabits", "Terabits")
-UNITS: Final = frozenset(
-    {"Seconds", "Microseconds", "Milliseconds", "Percent", "Count", "Count/Second", "None"}
-    | {*_SIZES, *_BITS}
-    | {f"{unit}/Second" for unit in (*_SIZES, *_BITS)}
-)
+UNITS: Final = frozenset(StandardUnit)
 
 Node = Mapping[str, object]
 
@@ -94,9 +90,13 @@ def _directive(directive: object, root: Node, second: int) -> Found:
         if isinstance(metric, Invalid):
             yield metric
             continue
+        name, unit, resolution_s, values = metric
         for dimensions in sets:
             if not isinstance(dimensions, Invalid):
-                yield metric.measurement(directive["Namespace"], dimensions, second)
+                series = Series(
+                    directive["Namespace"], name, dimensions, unit, second, resolution_s
+                )
+                yield Measurement(series, values)
 
 
 def _directive_fault(directive: object) -> str:
@@ -126,19 +126,8 @@ def _dimensions(names: object, root: Node) -> Dimensions | Invalid:
     return tuple(pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class _Metric:
-    name: str
-    unit: str
-    resolution_s: int
-    values: tuple[float, ...]
-
-    def measurement(self, namespace: str, dimensions: Dimensions, second: int) -> Measurement:
-        series = Series(namespace, self.name, dimensions, self.unit, second, self.resolution_s)
-        return Measurement(series, self.values)
-
-
-def _metric(definition: object, root: Node) -> _Metric | Invalid:
+def _metric(definition: object, root: Node) -> tuple[str, str, int, tuple[float, ...]] | Invalid:
+    """Return a metric's name, unit, resolution in seconds and values."""
     if not isinstance(definition, dict):
         return Invalid("a member of Metrics is not an object")
     name, unit = definition.get("Name"), definition.get("Unit", "None")
@@ -152,7 +141,7 @@ def _metric(definition: object, root: Node) -> _Metric | Invalid:
     values = _values(root.get(name))
     if not values:
         return Invalid(f"metric {name}: no number, nor an array of 1 to {MAX_VALUES} numbers")
-    return _Metric(name, unit, int(resolution_s), values)
+    return name, unit, int(resolution_s), values
 
 
 def _values(target: object) -> tuple[float, ...]:

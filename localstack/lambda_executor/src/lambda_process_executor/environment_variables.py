@@ -11,20 +11,7 @@ from lambda_process_executor.path_layout import AWS_SCRATCH, Layout
 from lambda_process_executor.subreaper import TELEMETRY
 
 # Between LocalStack and the init program of its containers; AWS's functions see none of these.
-_INTERNAL: Final = frozenset(
-    {
-        "AWS_LAMBDA_FUNCTION_TIMEOUT",
-        "LOCALSTACK_FUNCTION_ACCOUNT_ID",
-        "LOCALSTACK_INIT_LOG_LEVEL",
-        "LOCALSTACK_MAX_PAYLOAD_SIZE",
-        "LOCALSTACK_POST_INVOKE_WAIT_MS",
-        "LOCALSTACK_RUNTIME_ENDPOINT",
-        "LOCALSTACK_RUNTIME_ID",
-        "LOCALSTACK_USER",
-        "_AWS_XRAY_DAEMON_ADDRESS",
-        "_AWS_XRAY_DAEMON_PORT",
-    }
-)
+_INTERNAL: Final = ("AWS_LAMBDA_FUNCTION_TIMEOUT", "LOCALSTACK_", "_AWS_XRAY_")
 
 
 def function_environment(
@@ -36,7 +23,11 @@ def function_environment(
     that wins over everything but the reserved names. `runtime` is `python3.13` and the like, and
     `api` the Runtime API's `host:port`.
     """
-    prepared = {name: str(value) for name, value in given.items() if name not in _INTERNAL}
+    prepared = {
+        name: str(value)
+        for name, value in given.items()
+        if name == "LOCALSTACK_HOSTNAME" or not name.startswith(_INTERNAL)
+    }
     if "AWS_LAMBDA_LOG_LEVEL" in prepared:
         prepared["AWS_LAMBDA_LOG_LEVEL"] = prepared["AWS_LAMBDA_LOG_LEVEL"].upper()
     reserved = {
@@ -51,7 +42,7 @@ def function_environment(
 
 def _defaults(layout: Layout, runtime: str) -> dict[str, str]:
     task, layers = layout.task, layout.layers
-    programs = [layout.programs, Path("/usr/local/bin"), Path("/usr/bin"), Path("/bin")]
+    programs = [layout.python.parent, Path("/usr/local/bin"), Path("/usr/bin"), Path("/bin")]
     libraries = [task, task / "lib"]
     modules: list[Path] = []
     if layers is not None:

@@ -1,9 +1,13 @@
-"""Error responses of the platform, for a function that did not answer; worded as AWS does."""
+"""Errors of the platform, for a function that did not answer; worded as AWS does."""
 
 import json
 import signal
 from dataclasses import dataclass
 from typing import Literal
+
+
+class ExecutorError(Exception):
+    """A function cannot be run here. The message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,10 @@ def _ended(request_id: str, error_type: str, reason: str) -> ErrorResponse:
     message = f"RequestId: {request_id} Error: {reason}"
     payload = _payload(error_type, message)
     return ErrorResponse("error", error_type, payload, f"{message}\n{error_type}")
+
+
+def _refused(error_type: str, message: str) -> ErrorResponse:
+    return ErrorResponse("error", error_type, _payload(error_type, message), message)
 
 
 def timed_out(request_id: str, timeout_s: float, timestamp: str) -> ErrorResponse:
@@ -63,22 +71,20 @@ def out_of_memory(request_id: str) -> ErrorResponse:
 
 def response_too_large(size_bytes: int, limit_bytes: int) -> ErrorResponse:
     """Return the error of an answer over the limit."""
-    error_type = "Function.ResponseSizeTooLarge"
-    message = (
+    return _refused(
+        "Function.ResponseSizeTooLarge",
         f"Response payload size ({size_bytes} bytes) exceeded maximum allowed payload size "
-        f"({limit_bytes} bytes)."
+        f"({limit_bytes} bytes).",
     )
-    return ErrorResponse("error", error_type, _payload(error_type, message), message)
 
 
 def streamed() -> ErrorResponse:
     """Return the error of an answer in streaming mode, which LocalStack cannot hand on."""
-    error_type = "Runtime.StreamingNotSupported"
-    message = (
+    return _refused(
+        "Runtime.StreamingNotSupported",
         "The function answered in response streaming mode, which is not supported here: "
-        "answer with a buffered response (Lambda-Runtime-Function-Response-Mode unset)."
+        "answer with a buffered response (Lambda-Runtime-Function-Response-Mode unset).",
     )
-    return ErrorResponse("error", error_type, _payload(error_type, message), message)
 
 
 def disk_full(request_id: str, limit_mb: int) -> ErrorResponse:
@@ -88,8 +94,3 @@ def disk_full(request_id: str, limit_mb: int) -> ErrorResponse:
         f"the temporary folder holds more than the {limit_mb} MB of EphemeralStorage"
     )
     return _ended(request_id, "Runtime.EphemeralStorageFull", reason)
-
-
-def init_failed(error_type: str, payload: bytes) -> ErrorResponse:
-    """Return the error of a runtime that reported its own init error; `payload` is its report."""
-    return ErrorResponse("error", error_type, payload)

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,20 +19,14 @@ from localstack.services.lambda_.invocation.lambda_models import (
 )
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
-from lambda_process_executor import (
-    code_references,
-    layers,
-    path_layout,
-    sandbox_registry,
-    work_folder,
-)
+from lambda_process_executor import path_layout, sandbox, unpacked_code, work_folder
 from lambda_process_executor.environment_variables import function_environment
-from lambda_process_executor.errors import ExecutorError
+from lambda_process_executor.error_responses import ExecutorError
 from lambda_process_executor.function_process import Command
-from lambda_process_executor.hooks import shared_observer
+from lambda_process_executor.hooks import shared_publisher
 from lambda_process_executor.invocation import INIT_TIMEOUT_S, Invocation, Spec
-from lambda_process_executor.lambda_metrics import Caller
-from lambda_process_executor.path_layout import HostFolders, Layout
+from lambda_process_executor.metrics_publisher import Caller
+from lambda_process_executor.path_layout import HostFolders
 from lambda_process_executor.platform_log import Json, PlatformLog, Text
 from lambda_process_executor.python_interpreters import find
 from lambda_process_executor.sandbox import Sandbox
@@ -46,6 +40,7 @@ _CLIENT_TIMEOUT_S: Final = 60
 # with nothing beside them, and a long function still gets on when all the others are busy.
 _NICENESS: Final = 5
 
+_LOOPBACK: Final = "127.0.0.1"
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not listened on
 
 
@@ -63,15 +58,15 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
         with the error and its log. Provisioned concurrency alone wants to know at once.
         """
         used = _folders(self.function_version)
-        code_references.SHARED.acquire(used)
-        release = partial(code_references.SHARED.release, used)
+        unpacked_code.SHARED.acquire(used)
+        release = partial(unpacked_code.SHARED.release, used)
         try:
             spec = _spec(self.id, self.function_version, env_vars)
             self.sandbox = Sandbox(spec, release)
         except BaseException:
             release()
             raise
-        sandbox_registry.SHARED.add(self.sandbox)
+        sandbox.SHARED.add(self.sandbox)
         fault = self.sandbox.init()
         if fault is not None and _is_provisioned(env_vars):
             self.sandbox.stop(now=True)
@@ -94,7 +89,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
             client_context=self.client_context,
         )
         caller = Caller.of(invocation.arn, self.function_version.id.qualifier)
-        with shared_observer().running(caller) as ended:
+        with shared_publisher().running(caller) as ended:
             outcome = self.sandbox.invoke(invocation)
             ended(outcome)
         return InvocationResult(
@@ -106,16 +101,16 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
 
     def get_address(self) -> str:
         """Return where the environment is reached."""
-        return "127.0.0.1"
+        return _LOOPBACK
 
     def get_endpoint_from_executor(self) -> str:
         """Return the host under which a function reaches LocalStack."""
         host = str(config.GATEWAY_LISTEN[0].host)
-        return "127.0.0.1" if host in _WILDCARDS else host
+        return _LOOPBACK if host in _WILDCARDS else host
 
     def get_runtime_endpoint(self) -> str:
-        """Return the address of the Runtime API, which is the sandbox's own affair."""
-        return f"http://{self.get_address()}"
+        """Return nothing of use: the Runtime API is the sandbox's own affair."""
+        return f"http://{_LOOPBACK}"
 
     def get_logs(self) -> str:
         """Return what the environment has written since its last invocation."""
@@ -128,7 +123,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
         if settings.package_type != PackageType.Zip or settings.code is None:
             raise ExecutorError("container images cannot run without Docker: deploy a zip")
         interpreter = find(settings.runtime, os.environ)
-        code_references.SHARED.retain(_folders(function_version))
+        unpacked_code.SHARED.retain(_folders(function_version))
         settings.code.prepare_for_execution()
         for layer in settings.layers:
             layer.code.prepare_for_execution()
@@ -139,12 +134,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
         """Remove the version's merged layers once nobody uses them."""
-        code_references.SHARED.remove(_version_folder(function_version))
-
-    @classmethod
-    def validate_environment(cls) -> bool:
-        """Say whether functions can run at all; each runtime's interpreter is looked for later."""
-        return True
+        unpacked_code.SHARED.remove(_version_folder(function_version))
 
 
 def _is_provisioned(env_vars: dict[str, object]) -> bool:
@@ -162,7 +152,7 @@ def _folders(function_version: FunctionVersion) -> tuple[Path, ...]:
     """Return what goes when a version does, and is to stay while its code runs."""
     settings = function_version.config
     codes = (settings.code, *(layer.code for layer in settings.layers))
-    unpacked = (code_references.folder_of(code) for code in codes)
+    unpacked = (code.get_unzipped_code_location().parent for code in codes)
     return (*unpacked, _version_folder(function_version))
 
 
@@ -170,9 +160,7 @@ def _layers_folder(function_version: FunctionVersion) -> Path | None:
     unpacked = [layer.code.get_unzipped_code_location() for layer in function_version.config.layers]
     if not unpacked:
         return None
-    if len(unpacked) == 1:
-        return Path(unpacked[0])
-    return layers.merge(unpacked, _version_folder(function_version) / "opt")
+    return unpacked_code.merge_layers(unpacked, _version_folder(function_version) / "opt")
 
 
 def _platform_log(function_version: FunctionVersion, given: dict[str, object]) -> PlatformLog:
@@ -185,17 +173,16 @@ def _platform_log(function_version: FunctionVersion, given: dict[str, object]) -
 
 def _spec(sandbox_id: str, function_version: FunctionVersion, given: dict[str, object]) -> Spec:
     settings = function_version.config
-    timeout_s = float(settings.timeout)
     scratch = work_folder.own_folder() / "environments" / sandbox_id
     # AWS, "Init phase": 130 s with provisioned concurrency, or the function's timeout if longer.
-    init_timeout_s = max(130.0, timeout_s) if _is_provisioned(given) else INIT_TIMEOUT_S
+    init_timeout_s = max(130.0, settings.timeout) if _is_provisioned(given) else INIT_TIMEOUT_S
     return Spec(
         function=function_version.id.function_name,
         version=function_version.id.qualifier,
         runtime=settings.runtime.replace("python", "python:"),
         runtime_arn=(settings.runtime_version_config or {}).get("RuntimeVersionArn", ""),
         memory_mb=settings.memory_size,
-        timeout_s=timeout_s,
+        timeout_s=float(settings.timeout),
         payload_limit_bytes=config.LAMBDA_LIMITS_MAX_FUNCTION_PAYLOAD_SIZE_BYTES,
         disk_mb=settings.ephemeral_storage.size,
         scratch=scratch,
@@ -216,18 +203,14 @@ def _commands(
     if path_layout.aws_layout_works(interpreter, os.environ):
         layout, tree = path_layout.aws_layout(folders, interpreter)
     else:
-        layout, tree = path_layout.host_layout(folders, interpreter), None
+        layout, tree = path_layout.host_layout(folders, interpreter), ()
     own = settings.environment or {}
     niceness = _NICENESS if settings.timeout > _CLIENT_TIMEOUT_S else 0
 
     def command(api: str) -> Command:
         env = function_environment(given, own, layout, runtime=settings.runtime, api=api)
-        return Command(_argv(layout, env), layout.task, env, tree, niceness)
+        wrapper = env.get("AWS_LAMBDA_EXEC_WRAPPER")  # gets the runtime's command as its arguments
+        argv = (*([wrapper] if wrapper else []), str(layout.python), str(layout.bootstrap))
+        return Command(argv, layout.task, env, tree, niceness)
 
     return command
-
-
-def _argv(layout: Layout, env: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the runtime's command; a wrapper script gets it as its arguments."""
-    wrapper = env.get("AWS_LAMBDA_EXEC_WRAPPER")
-    return (*([wrapper] if wrapper else []), str(layout.python), str(layout.bootstrap))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 SUBREAPER: Final = Path(__file__).with_name("subreaper.py")
 
@@ -28,40 +28,18 @@ _MAX_CHUNKS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
-    """A folder that appears at `target`, an empty one if there is no `source`."""
-
-    mode: Literal["ro", "rw"]
-    source: Path | None
-    target: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """A file tree of a process's own: some mounts, put together in the empty folder `root`."""
-
-    root: Path
-    mounts: tuple[Mount, ...]
-
-    @property
-    def arguments(self) -> list[str]:
-        """What the subreaper needs to know of it."""
-        parts = [(m.mode, m.source or "", m.target) for m in self.mounts]
-        return [str(self.root), *(str(part) for mount in parts for part in mount)]
-
-
-@dataclass(frozen=True, slots=True)
 class Command:
     """What to run: program and arguments, in which folder, with which variables and no others.
 
-    Paths are those of `tree`, the machine's own if there is none. `niceness` is its nice
-    value: 0 is the usual priority, 19 the lowest.
+    Paths are those of `tree`, the machine's own if there is none: an empty folder and the mounts
+    that are put together in it, as `mount_namespace` takes them. `niceness` is its nice value: 0 is
+    the usual priority, 19 the lowest.
     """
 
     argv: tuple[str, ...]
     folder: Path
     env: Mapping[str, str]
-    tree: Tree | None = None
+    tree: tuple[str, ...] = ()
     niceness: int = 0
 
 
@@ -108,7 +86,11 @@ class FunctionProcess:
             self.exit_code = -9  # the subreaper itself was killed
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
-            self._note(line.decode())
+            kind, _, value = line.decode().partition(" ")
+            if kind == "pid":
+                self.pid = int(value)
+            else:
+                self.exit_code = int(value)
 
     def read_output(self) -> bytes:
         """Read what the function has written, 1 MB of it at most."""
@@ -145,24 +127,16 @@ class FunctionProcess:
         self.control.close()
         os.close(self.output_fd)
 
-    def _note(self, message: str) -> None:
-        kind, _, value = message.partition(" ")
-        if kind == "pid":
-            self.pid = int(value)
-        elif kind == "exit":
-            self.exit_code = int(value)
-
 
 def _spawn(command: Command, control: socket.socket, output_fd: int) -> subprocess.Popen[bytes]:
     # The loader's variables are for the function: the subreaper must not load the function's
     # libraries, so it gets them as arguments.
     loader = [f"{k}={v}" for k, v in command.env.items() if k.startswith("LD_")]
     env = {k: v for k, v in command.env.items() if not k.startswith("LD_")}
-    tree = command.tree.arguments if command.tree is not None else []
     subreaper = [sys.executable, "-I", "-S", "-c", _LOADER, str(SUBREAPER)]
     place = [str(command.niceness), str(command.folder)]
     return subprocess.Popen(
-        [*subreaper, *place, *tree, "--", *loader, "--", *command.argv],
+        [*subreaper, *place, *command.tree, "--", *loader, "--", *command.argv],
         stdin=control.fileno(),
         stdout=output_fd,
         stderr=output_fd,

@@ -1,9 +1,4 @@
-"""Patches of LocalStack's gateway, the server of its one port.
-
-It listens on all interfaces, whatever host GATEWAY_LISTEN names, while functions run on this
-machine with all that its user may do. And its stop does not wake its event loop, which then ends
-with the next timer, seconds later.
-"""
+"""Patches of LocalStack's gateway, the server of its one port: the host it listens on, its stop."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -40,4 +35,4 @@ def _register(
 
 def _shut_down(original: Callable[..., None], gateway_server: server.TwistedRuntimeServer) -> None:
     original(gateway_server)
-    reactor.wakeUp()
+    reactor.wakeUp()  # else it ends with the next timer, seconds later

@@ -12,19 +12,13 @@ from localstack.aws.connect import connect_to
 from localstack.runtime import hooks
 from localstack.utils.bootstrap import is_api_enabled
 
-from lambda_process_executor.metrics_publisher import Observer, Publisher
+from lambda_process_executor.metrics_publisher import Publisher
 
 
 @functools.cache
 def shared_publisher() -> Publisher:
     """Return the emulator's one publisher."""
     return Publisher(_put)
-
-
-@functools.cache
-def shared_observer() -> Observer:
-    """Return the emulator's one observer."""
-    return Observer(shared_publisher())
 
 
 def _is_in_use() -> bool:

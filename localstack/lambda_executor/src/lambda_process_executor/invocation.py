@@ -1,5 +1,7 @@
 """Values of a sandbox: its specification, an invocation, the outcome."""
 
+import base64
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,6 @@ from lambda_process_executor.platform_log import PlatformLog, Report
 # AWS: "The Init phase is limited to 10 seconds"; then it is tried again under the function's
 # own timeout, at the first invocation.
 INIT_TIMEOUT_S: Final = 10.0
-
-# What AWS gives a function that asks for nothing.
-DISK_MB: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Spec:
     command: Callable[[str], Command]
     log: PlatformLog
     runtime_arn: str = ""
-    disk_mb: int = DISK_MB
+    disk_mb: int = 512
     init_timeout_s: float = INIT_TIMEOUT_S
 
 
@@ -65,3 +64,17 @@ class Outcome:
     log: Log
     output: str
     report: Report
+
+
+def client_context(given: str | None, *, is_event: bool) -> str:
+    """Return a client context as the Runtime API hands it on: one line of JSON, or nothing.
+
+    `given` is the header X-Amz-Client-Context, base64 of JSON. Lambda passes it on for synchronous
+    invocations only; what cannot be read is dropped.
+    """
+    if not given or is_event:
+        return ""
+    try:
+        return json.dumps(json.loads(base64.b64decode(given)))
+    except ValueError:
+        return ""

@@ -1,23 +1,10 @@
-"""Patches of LocalStack's Lambda: metrics, log delivery, payload limits, stop, and repairs.
+"""Patches of LocalStack's Lambda; the README says what of it they mend, and why."""
 
-LocalStack publishes each metric from a new thread that it never forgets, by FunctionName alone; it
-delivers each invocation's log by itself; it takes payloads of any size and drops what a caller
-sends as client context; and a throttled invocation never reaches an executor. And it takes a
-metric's dimensions for a search: asked for FunctionName=f it adds up f, f2 and every set that f is
-part of, so that a version's alarm sees other versions.
-
-It removes a function's unpacked code when the function is updated, under an invocation that runs.
-
-And its UpdateAlias calls `_create_routing_config_model` without the version that the function has a
-parameter for, so that each change of weights ends in an InternalError (CreateAlias passes it).
-Without that version two checks cannot be made: that the weighted version exists, and that it is not
-the alias's own.
-"""
-
+import contextlib
+import copy
 import functools
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -42,24 +29,18 @@ from localstack.services.lambda_.invocation.lambda_models import (
     S3Code,
 )
 from localstack.services.lambda_.invocation.lambda_service import LambdaService
-from localstack.services.lambda_.invocation.logs import QUEUE_SHUTDOWN, LogHandler, LogItem
+from localstack.services.lambda_.invocation.logs import QUEUE_SHUTDOWN, LogHandler
 from localstack.services.lambda_.invocation.version_manager import LambdaVersionManager
 from localstack.services.lambda_.provider import LambdaProvider
 from localstack.utils.aws.client_types import ServicePrincipal
 from localstack.utils.patch import patch
 from localstack.utils.threads import FuncThread
 
-from lambda_process_executor import (
-    alias_weights,
-    client_context,
-    code_references,
-    log_delivery,
-    sandbox_registry,
-)
-from lambda_process_executor.hooks import shared_observer
-from lambda_process_executor.lambda_metrics import Caller
-from lambda_process_executor.log_buffer import Log, Segment
-from lambda_process_executor.log_delivery import Entry, Event
+from lambda_process_executor import alias_weights, log_delivery, sandbox, unpacked_code
+from lambda_process_executor.hooks import shared_publisher
+from lambda_process_executor.invocation import client_context
+from lambda_process_executor.log_delivery import Event
+from lambda_process_executor.metrics_publisher import Caller
 
 LOG = logging.getLogger(__name__)
 
@@ -112,9 +93,9 @@ def _stop_service(original: Callable[..., None], service: LambdaService) -> None
     # LocalStack stops a few versions at a time, for 5 s, and knows no environment still in init.
     # And it stops the service before it resets or loads its state, too: then others follow.
     if runtime_events.infra_stopping.is_set():
-        sandbox_registry.SHARED.close()
+        sandbox.SHARED.close()
     else:
-        sandbox_registry.SHARED.stop_all()
+        sandbox.SHARED.stop_all()
     original(service)
 
 
@@ -156,7 +137,7 @@ def _invoke_version(
         return original(manager, invocation=invocation)
     except TooManyRequestsException:
         version = manager.function_version.id.qualifier
-        shared_observer().throttled(Caller.of(invocation.invoked_arn, version))
+        shared_publisher().throttled(Caller.of(invocation.invoked_arn, version))
         raise
 
 
@@ -166,7 +147,7 @@ def _invoke_environment(
     invocation: Invocation,
 ) -> InvocationResult:
     # An environment has one invocation at a time, so its executor can keep what is this one's.
-    environment.runtime_executor.client_context = client_context.of(
+    environment.runtime_executor.client_context = client_context(
         invocation.client_context, is_event=invocation.invocation_type == InvocationType.Event
     )
     return original(environment, invocation)
@@ -195,7 +176,8 @@ def _run_log_loop(_original: object, handler: LogHandler, *_args: object, **_: o
         items, ended = log_delivery.gather(
             handler.log_queue, QUEUE_SHUTDOWN, handler._shutdown_event.wait  # noqa: SLF001
         )  # fmt: skip
-        for group, stream, events in log_delivery.requests(map(_entry, items)):
+        logs = ((item.log_group, item.log_stream, item.logs) for item in items)
+        for group, stream, events in log_delivery.requests(logs):
             try:
                 _put_log_events(client, group, stream, events)
             except Exception:
@@ -203,48 +185,15 @@ def _run_log_loop(_original: object, handler: LogHandler, *_args: object, **_: o
                 LOG.exception("could not deliver %d log events to %s", len(events), group)
 
 
-def _entry(item: LogItem) -> Entry:
-    log = item.logs
-    if not isinstance(log, Log):  # an executor's in LocalStack's own debug mode
-        log = Log.of([Segment(int(time.time() * 1000), log)])
-    return Entry(item.log_group, item.log_stream, log)
-
-
 def _put_log_events(client: LogsClient, group: str, stream: str, events: list[Event]) -> None:
-    put = functools.partial(
-        client.put_log_events, logGroupName=group, logStreamName=stream, logEvents=events
-    )
+    target = {"logGroupName": group, "logStreamName": stream}
     try:
-        put()
+        client.put_log_events(**target, logEvents=events)
     except client.exceptions.ResourceNotFoundException:
-        _create_stream(client, group, stream)
-        put()
-
-
-def _create_stream(client: LogsClient, group: str, stream: str) -> None:
-    exists = client.exceptions.ResourceAlreadyExistsException
-    try:
-        client.create_log_group(logGroupName=group)
-    except exists:
-        LOG.debug("log group %s is there already", group)
-    client.create_log_stream(logGroupName=group, logStreamName=stream)
-
-
-class _ExactDimensions:
-    """A CloudWatch database that looks for whole sets of dimensions, as AWS does."""
-
-    def __init__(self, database: CloudwatchDatabase) -> None:
-        self._database = database
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the database has
-        return getattr(self._database, name)
-
-    def _get_ordered_dimensions_with_separator(
-        self, dims: list[dict[str, str]] | None, *, for_search: bool = False
-    ) -> str | None:
-        del for_search  # would surround each dimension with wildcards
-        found: str | None = self._database._get_ordered_dimensions_with_separator(dims)  # noqa: SLF001
-        return found
+        with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
+            client.create_log_group(logGroupName=group)
+        client.create_log_stream(**target)
+        client.put_log_events(**target, logEvents=events)
 
 
 def _get_metric_data_stat(
@@ -253,11 +202,15 @@ def _get_metric_data_stat(
     *args: object,
     **kwargs: object,
 ) -> dict[str, list[object]]:
-    return original(_ExactDimensions(database), *args, **kwargs)
+    whole_set = database._get_ordered_dimensions_with_separator  # noqa: SLF001
+    exact = copy.copy(database)
+    # Its `for_search` would surround each dimension with wildcards.
+    exact._get_ordered_dimensions_with_separator = lambda dims, **_: whole_set(dims)  # noqa: SLF001
+    return original(exact, *args, **kwargs)
 
 
 def _destroy_cached(_original: object, code: S3Code) -> None:
-    code_references.SHARED.remove(code_references.folder_of(code))
+    unpacked_code.SHARED.remove(code.get_unzipped_code_location().parent)
 
 
 def _create_routing_config_model(

@@ -32,14 +32,6 @@ class Segment:
     is_record: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvent:
-    """One event as CloudWatch Logs has it."""
-
-    epoch_ms: int
-    message: str
-
-
 class Log(str):
     """An invocation's whole log, which still knows its events on its way through LocalStack."""
 
@@ -54,15 +46,15 @@ class Log(str):
         log.segments = tuple(segments)
         return log
 
-    def events(self) -> Iterator[LogEvent]:
-        """Yield the log's events in order; CloudWatch Logs takes no empty ones."""
+    def events(self) -> Iterator[tuple[int, str]]:
+        """Yield milliseconds and message of each event; CloudWatch Logs takes no empty ones."""
         for segment in self.segments:
             if segment.is_record:
-                yield LogEvent(segment.epoch_ms, segment.text)
+                yield segment.epoch_ms, segment.text
                 continue
             for line in segment.text.split("\n"):
                 if line:
-                    yield LogEvent(segment.epoch_ms, line + "\n")
+                    yield segment.epoch_ms, line + "\n"
 
 
 class LogBuffer:

@@ -5,7 +5,6 @@ the next invocation then waits for.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import Any, Final
 
@@ -19,15 +18,6 @@ GATHER_S: Final = 1.0
 MAX_EVENTS: Final = 10_000
 MAX_BYTES: Final = 1_048_576
 EVENT_OVERHEAD_BYTES: Final = 26
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One invocation's log, and where it goes."""
-
-    group: str
-    stream: str
-    log: Log
 
 
 Event = dict[str, Any]
@@ -50,20 +40,23 @@ def gather[T](queue: "Queue[T]", pill: T, wait: Callable[[float], object]) -> tu
     return [item for item in items if item is not pill], pill in items
 
 
-def requests(entries: Iterable[Entry]) -> Iterator[tuple[str, str, list[Event]]]:
-    """Yield log group, log stream and events of each PutLogEvents request that is due."""
+def requests(logs: Iterable[tuple[str, str, Log]]) -> Iterator[tuple[str, str, list[Event]]]:
+    """Yield log group, log stream and events of each PutLogEvents request that is due.
+
+    `logs` are invocations' whole logs, each with the group and the stream that it goes to.
+    """
     by_stream: dict[tuple[str, str], list[Event]] = {}
-    for entry in entries:
-        by_stream.setdefault((entry.group, entry.stream), []).extend(_events(entry.log))
+    for group, stream, log in logs:
+        by_stream.setdefault((group, stream), []).extend(_events(log))
     for (group, stream), events in by_stream.items():
         for part in _split(events):
             yield group, stream, part
 
 
 def _events(log: Log) -> Iterator[Event]:
-    for event in log.events():
-        for message in _pieces(event.message):
-            yield {"timestamp": event.epoch_ms, "message": message}
+    for epoch_ms, message in log.events():
+        for piece in _pieces(message):
+            yield {"timestamp": epoch_ms, "message": piece}
 
 
 def _pieces(message: str) -> Iterator[str]:

@@ -36,22 +36,6 @@ class Measurement:
     values: tuple[float, ...]
 
 
-@dataclass(slots=True)
-class _Sum:
-    """What CloudWatch keeps of many values (its StatisticSet)."""
-
-    count: int = 0
-    total: float = 0.0
-    least: float = math.inf
-    most: float = -math.inf
-
-    def add(self, values: tuple[float, ...]) -> None:
-        self.count += len(values)
-        self.total += sum(values)
-        self.least = min(self.least, *values)
-        self.most = max(self.most, *values)
-
-
 class Batch:
     """Measurements of one account and region, each series summed up.
 
@@ -60,11 +44,16 @@ class Batch:
     """
 
     def __init__(self) -> None:
-        self._sums: dict[Series, _Sum] = {}
+        self._sums: dict[Series, dict[str, float]] = {}
 
     def add(self, measurement: Measurement) -> None:
         """Add a measurement's values to its series."""
-        self._sums.setdefault(measurement.series, _Sum()).add(measurement.values)
+        values, series = measurement.values, measurement.series
+        known = self._sums.setdefault(series, {"SampleCount": 0.0, "Sum": 0.0})
+        known["SampleCount"] += len(values)
+        known["Sum"] += sum(values)
+        known["Minimum"] = min(known.get("Minimum", math.inf), *values)
+        known["Maximum"] = max(known.get("Maximum", -math.inf), *values)
 
     def requests(self) -> Iterator[tuple[str, list[dict[str, object]]]]:
         """Yield namespace and MetricData of each PutMetricData request that is due."""
@@ -76,17 +65,12 @@ class Batch:
                 yield namespace, list(part)
 
 
-def _datum(series: Series, summed: _Sum) -> dict[str, object]:
+def _datum(series: Series, summed: dict[str, float]) -> dict[str, object]:
     return {
         "MetricName": series.name,
         "Dimensions": [{"Name": name, "Value": value} for name, value in series.dimensions],
         "Timestamp": datetime.fromtimestamp(series.second, UTC),
-        "StatisticValues": {
-            "SampleCount": float(summed.count),
-            "Sum": summed.total,
-            "Minimum": summed.least,
-            "Maximum": summed.most,
-        },
+        "StatisticValues": summed,
         "Unit": series.unit,
         "StorageResolution": series.resolution_s,
     }

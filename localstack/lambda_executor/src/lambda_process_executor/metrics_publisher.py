@@ -1,4 +1,8 @@
-"""Publish metrics to CloudWatch from a background thread."""
+"""Lambda's own metrics and those that functions write, published from a background thread.
+
+AWS: "Types of metrics for Lambda functions". LocalStack itself publishes Invocations and Errors by
+FunctionName; these replace them.
+"""
 
 import logging
 import threading
@@ -6,19 +10,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
-from lambda_process_executor import emf, lambda_metrics
+from lambda_process_executor import emf
 from lambda_process_executor.emf import Invalid
 from lambda_process_executor.invocation import Outcome
-from lambda_process_executor.lambda_metrics import Caller, Finished, Throttled
-from lambda_process_executor.metric_batches import Batch, Measurement
+from lambda_process_executor.metric_batches import Batch, Dimensions, Measurement, Series
 
 LOG = logging.getLogger(__name__)
 
-Event = Finished | Throttled
 Put = Callable[[str, str, str, list[dict[str, object]]], None]
 """Called with account, region, namespace and MetricData; may raise anything."""
+
+NAMESPACE: Final = "AWS/Lambda"
 
 # Long enough to count a busy second's equal values together, short against an alarm's 10 s.
 GATHER_S: Final = 1.0
@@ -29,39 +35,125 @@ MAX_EVENTS: Final = 20_000
 MAX_CHARACTERS: Final = 128 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What was invoked, and as what: `resource` is `name`, `name:version` or `name:alias`."""
+
+    account: str
+    region: str
+    function: str
+    resource: str
+    version: str
+
+    @classmethod
+    def of(cls, arn: str, version: str) -> "Caller":
+        """Read the ARN that was invoked: `arn:aws:lambda:<region>:<account>:function:<resource>`.
+
+        `version` is the one that the invocation was routed to.
+        """
+        _, _, _, region, account, _, resource = arn.split(":", 6)
+        return cls(account, region, resource.partition(":")[0], resource, version)
+
+    @property
+    def dimension_sets(self) -> tuple[Dimensions, ...]:
+        """All sets that a metric goes to; ExecutedVersion is for invocations of an alias."""
+        by_function = (("FunctionName", self.function),)
+        by_resource = (*by_function, ("Resource", self.resource))
+        qualifier = self.resource.partition(":")[2]
+        if not qualifier or qualifier.isdecimal() or qualifier == "$LATEST":
+            return by_function, by_resource
+        return by_function, by_resource, (*by_resource, ("ExecutedVersion", self.version))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An invocation that ran, or was refused: name, unit and value of each of its metrics.
+
+    `embedded` is what it wrote, if there may be metrics in it.
+    """
+
+    caller: Caller
+    epoch_s: float
+    metrics: tuple[tuple[str, str, float], ...]
+    embedded: str = ""
+
+
+def finished(caller: Caller, epoch_s: float, concurrency: int, outcome: Outcome) -> Event:
+    """Return the event of an invocation; `concurrency` counts the function's running ones."""
+    metrics = (
+        ("Invocations", "Count", 1.0),
+        # Noughts too, so that an average is a rate.
+        ("Errors", "Count", float(outcome.is_error)),
+        ("Throttles", "Count", 0.0),
+        ("Duration", "Milliseconds", round(outcome.report.duration_ms, 2)),
+        ("ConcurrentExecutions", "Count", float(concurrency)),
+    )
+    # The outcome itself would keep payload and log, megabytes of them, until they are published.
+    embedded = outcome.output if emf.may_be_in(outcome.output) else ""
+    return Event(caller, epoch_s, metrics, embedded)
+
+
+def throttled(caller: Caller, epoch_s: float) -> Event:
+    """Return the event of an invocation that was refused because too many were running."""
+    return Event(caller, epoch_s, (("Throttles", "Count", 1.0),))
+
+
+def measurements(event: Event) -> Iterator[Measurement]:
+    """Yield everything that AWS would publish about an invocation."""
+    sets = event.caller.dimension_sets
+    for name, unit, value in event.metrics:
+        for dimensions in (*sets, ()) if name == "ConcurrentExecutions" else sets:
+            series = Series(NAMESPACE, name, dimensions, unit, int(event.epoch_s))
+            yield Measurement(series, (value,))
+
+
 class Publisher:
-    """Takes events at once and publishes them from a thread of its own, gathered.
+    """Turns invocations into events at once and publishes them from a thread of its own, gathered.
 
     The thread sleeps while there is nothing to publish. What does not fit is dropped and counted
     in a warning, and so are embedded metrics that break their specification.
     """
 
-    def __init__(self, put: Put, *, gather_s: float = GATHER_S, limit: int = MAX_EVENTS) -> None:
+    def __init__(
+        self,
+        put: Put,
+        *,
+        gather_s: float = GATHER_S,
+        limit: int = MAX_EVENTS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._put = put
         self._gather_s = gather_s
         self._limit = limit
+        self._now = now
+        self._running: Counter[tuple[str, str, str]] = Counter()
         self._events: list[Event] = []
         self._characters = 0
         self._dropped = 0
         self._arrived = threading.Event()
-        self._closing = threading.Event()
         self._counting = threading.Lock()
         self._publishing = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="lambda-metrics", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name="lambda-metrics", daemon=True).start()
 
-    def offer(self, event: Event) -> None:
-        """Queue an event; waits for nobody's publishing."""
-        characters = len(event.embedded) if isinstance(event, Finished) else 0
+    @contextmanager
+    def running(self, caller: Caller) -> Iterator[Callable[[Outcome], None]]:
+        """Count an invocation as running; call what this gives with its outcome."""
+        key = (caller.account, caller.region, caller.function)
+        started = self._now()
         with self._counting:
-            is_full = len(self._events) >= self._limit
-            if is_full or self._characters + characters > MAX_CHARACTERS:
-                self._dropped += 1
-                return
-            self._characters += characters
-            self._events.append(event)
-        if not self._arrived.is_set():
-            self._arrived.set()
+            self._running[key] += 1
+            concurrency = self._running[key]
+        try:
+            yield lambda outcome: self._offer(finished(caller, started, concurrency, outcome))
+        finally:
+            with self._counting:
+                self._running[key] -= 1
+                if not self._running[key]:
+                    del self._running[key]
+
+    def throttled(self, caller: Caller) -> None:
+        """Note an invocation that was refused."""
+        self._offer(throttled(caller, self._now()))
 
     def flush(self) -> None:
         """Publish what is queued, now, in the caller's thread."""
@@ -74,17 +166,21 @@ class Publisher:
                 LOG.warning("%d invocations came too fast to publish metrics of", dropped)
             self._publish(events)
 
-    def close(self) -> None:
-        """Publish what is queued and end the thread."""
-        self._closing.set()
+    def _offer(self, event: Event) -> None:
+        """Queue an event; waits for nobody's publishing."""
+        characters = len(event.embedded)
+        with self._counting:
+            is_full = len(self._events) >= self._limit
+            if is_full or self._characters + characters > MAX_CHARACTERS:
+                self._dropped += 1
+                return
+            self._characters += characters
+            self._events.append(event)
         self._arrived.set()
-        self._thread.join()
-        self.flush()
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            self._arrived.wait()
-            self._closing.wait(self._gather_s)
+        while self._arrived.wait():
+            time.sleep(self._gather_s)
             self.flush()
 
     def _publish(self, events: Iterable[Event]) -> None:
@@ -92,7 +188,7 @@ class Publisher:
         invalid: Counter[tuple[str, str]] = Counter()
         for event in events:
             batch = batches.setdefault((event.caller.account, event.caller.region), Batch())
-            for found in _measurements(event):
+            for found in chain(measurements(event), emf.read(event.embedded, event.epoch_s)):
                 if isinstance(found, Invalid):
                     invalid[event.caller.function, found.reason] += 1
                 else:
@@ -111,47 +207,3 @@ class Publisher:
         except Exception:
             # The thread's edge: whatever CloudWatch says, later metrics still have to go out.
             LOG.exception("could not publish %d metrics in %s", len(data), namespace)
-
-
-class Observer:
-    """Turns invocations into metric events for a publisher."""
-
-    def __init__(self, publisher: Publisher, now: Callable[[], float] = time.time) -> None:
-        self._publisher = publisher
-        self._now = now
-        self._lock = threading.Lock()
-        self._running: dict[tuple[str, str, str], int] = {}
-
-    @contextmanager
-    def running(self, caller: Caller) -> Iterator[Callable[[Outcome], None]]:
-        """Count an invocation as running; call what this gives with its outcome."""
-        key = (caller.account, caller.region, caller.function)
-        started = self._now()
-        with self._lock:
-            concurrency = self._running[key] = self._running.get(key, 0) + 1
-        try:
-            yield lambda outcome: self._publisher.offer(
-                _finished(caller, started, concurrency, outcome)
-            )
-        finally:
-            with self._lock:
-                self._running[key] -= 1
-                if not self._running[key]:
-                    del self._running[key]
-
-    def throttled(self, caller: Caller) -> None:
-        """Note an invocation that was refused."""
-        self._publisher.offer(Throttled(caller, self._now()))
-
-
-def _finished(caller: Caller, started: float, concurrency: int, outcome: Outcome) -> Finished:
-    # The outcome itself would keep payload and log, megabytes of them, until they are published.
-    embedded = outcome.output if emf.may_be_in(outcome.output) else ""
-    duration_ms = outcome.report.duration_ms
-    return Finished(caller, started, concurrency, outcome.is_error, duration_ms, embedded)
-
-
-def _measurements(event: Event) -> Iterator[Measurement | Invalid]:
-    yield from lambda_metrics.measurements(event)
-    if isinstance(event, Finished):
-        yield from emf.read(event.embedded, event.epoch_s)

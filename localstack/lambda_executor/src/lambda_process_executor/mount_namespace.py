@@ -4,8 +4,8 @@ Run in the subreaper's child before it becomes the function, so with few imports
 (mount_namespaces(7)) is for root alone; everybody else gets one within a user namespace of their
 own (user_namespaces(7)), where the kernel's settings allow it.
 
-A mount is three strings: `ro` or `rw`, the folder, and the path where it appears; without a folder,
-an empty one appears.
+A mount is three arguments: `ro` or `rw`, the folder, and the path where it appears; without a
+folder, an empty one appears.
 """
 
 import ctypes
@@ -20,14 +20,13 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_SLAVE = 524288
 
-Mount = tuple[str, str, str]
 
-
-def enter(root: str, mounts: list[Mount]) -> None:
+def enter(root: str, *parts: str) -> None:
     """Make this process see a tree in which every mount is at its path. Raises OSError.
 
     `root` is any empty folder; others see nothing in it.
     """
+    mounts = [parts[i : i + 3] for i in range(0, len(parts), 3)]
     leave_namespaces()
     # What the machine unmounts goes here too, and nothing of this appears on the machine.
     mount("", "/", "", MS_REC | MS_SLAVE)

@@ -10,12 +10,13 @@ import select
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lambda_process_executor import work_folder
-from lambda_process_executor.function_process import Command, FunctionProcess, Mount, Tree
+from lambda_process_executor.function_process import Command, FunctionProcess
 from lambda_process_executor.python_interpreters import Interpreter
 
 LOG = logging.getLogger(__name__)
@@ -23,11 +24,6 @@ LOG = logging.getLogger(__name__)
 SWITCH: Final = "LAMBDA_PROCESS_MOUNTS"
 BOOTSTRAP: Final = Path(__file__).with_name("bootstrap")
 
-_TASK: Final = Path("/var/task")
-_LAYERS: Final = Path("/opt")
-_RUNTIME: Final = Path("/var/runtime")
-_LANGUAGE: Final = Path("/var/lang")
-_BOOTSTRAP: Final = Path("/var/rapid")
 AWS_SCRATCH: Final = Path("/tmp")  # noqa: S108 - the function's own
 
 _PROBE_S: Final = 30.0
@@ -47,11 +43,6 @@ class Layout:
     scratch: Path
     python: Path
     bootstrap: Path
-
-    @property
-    def programs(self) -> Path:
-        """The interpreter's own folder."""
-        return self.python.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +66,27 @@ def host_layout(folders: HostFolders, interpreter: Interpreter) -> Layout:
     )
 
 
-def aws_layout(folders: HostFolders, interpreter: Interpreter) -> tuple[Layout, Tree]:
+def aws_layout(folders: HostFolders, interpreter: Interpreter) -> tuple[Layout, tuple[str, ...]]:
     """Return the layout of a function that sees AWS's paths, and the tree that makes it so.
 
     Code and layers are read-only. Interpreter and runtime client stay as writable as they are:
     uncompiled ones are compiled at the first import.
     """
-    mounts = (
-        Mount("ro", folders.task, _TASK),
-        Mount("ro", folders.layers, _LAYERS),
-        Mount("rw", interpreter.packages, _RUNTIME),
-        Mount("rw", interpreter.base, _LANGUAGE),
-        Mount("ro", BOOTSTRAP, _BOOTSTRAP),
-        Mount("rw", folders.scratch, AWS_SCRATCH),
-    )
     layout = Layout(
-        _TASK, _LAYERS, _RUNTIME, AWS_SCRATCH,
-        _LANGUAGE / interpreter.program, _BOOTSTRAP / "bootstrap.py",
+        Path("/var/task"), Path("/opt"), Path("/var/runtime"), AWS_SCRATCH,
+        Path("/var/lang") / interpreter.program, Path("/var/rapid/bootstrap.py"),
     )  # fmt: skip
-    return layout, Tree(_mount_point(), mounts)
+    mounts = (
+        ("ro", folders.task, layout.task),
+        ("ro", folders.layers or "", layout.layers),
+        ("rw", interpreter.packages, layout.runtime),
+        ("rw", interpreter.base, "/var/lang"),
+        ("ro", BOOTSTRAP, layout.bootstrap.parent),
+        ("rw", folders.scratch, layout.scratch),
+    )
+    root = work_folder.own_folder() / "root"
+    root.mkdir(parents=True, exist_ok=True)
+    return layout, (str(root), *(str(part) for mount in mounts for part in mount))
 
 
 def aws_layout_works(interpreter: Interpreter, env: Mapping[str, str]) -> bool:
@@ -109,28 +102,15 @@ def _works(interpreter: Interpreter) -> bool:
         layout, tree = aws_layout(HostFolders(empty, None, empty), interpreter)
         argv = (str(layout.python), "-c", "import awslambdaric")
         command = Command(argv, layout.task, {"PYTHONPATH": str(layout.runtime)}, tree)
-        code, output = _run(command)
+        with closing(FunctionProcess(command)) as process:
+            deadline = time.monotonic() + _PROBE_S
+            while process.exit_code is None and time.monotonic() < deadline:
+                select.select([process.control], [], [], deadline - time.monotonic())
+                process.read_control()
+            code, output = process.exit_code, process.read_output().decode(errors="replace")
     if code != 0:
         LOG.warning(
             "functions see this machine's paths, not /var/task, /opt and /tmp: %s",
             output.strip() or f"{interpreter.executable} ended with {code}",
         )
     return code == 0
-
-
-def _run(command: Command) -> tuple[int | None, str]:
-    process = FunctionProcess(command)
-    deadline = time.monotonic() + _PROBE_S
-    try:
-        while process.exit_code is None and time.monotonic() < deadline:
-            select.select([process.control], [], [], deadline - time.monotonic())
-            process.read_control()
-        return process.exit_code, process.read_output().decode(errors="replace")
-    finally:
-        process.close()
-
-
-def _mount_point() -> Path:
-    folder = work_folder.own_folder() / "root"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

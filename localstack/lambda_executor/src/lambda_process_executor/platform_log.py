@@ -34,6 +34,11 @@ class Report:
     function_error_type: str = ""
 
     @property
+    def outcome(self) -> Status:
+        """How the invocation ended, by platform or handler."""
+        return "error" if self.function_error_type else self.status
+
+    @property
     def billed_duration_ms(self) -> int:
         """Whole milliseconds; since August 2025 AWS bills the init phase with the invocation."""
         return max(1, math.ceil(self.duration_ms + (self.init_duration_ms or 0)))
@@ -41,8 +46,8 @@ class Report:
 
 def timestamp(epoch_s: float) -> str:
     """Return a time as AWS's logs write it, UTC with milliseconds."""
-    moment = datetime.fromtimestamp(epoch_s, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    moment = datetime.fromtimestamp(epoch_s, UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds") + "Z"
 
 
 class Text:
@@ -129,9 +134,8 @@ class Json:
     def end(self, request_id: str, report: Report) -> str:
         """Say that the runtime is done with an invocation."""
         metrics = {"durationMs": round(report.duration_ms, 3)}
-        record = {"requestId": request_id, "metrics": metrics, "status": _status(report)}
-        level = _level(_status(report))
-        return self._event(level, "runtimeDone", record | _report_error(report))
+        level, record = _level(report.outcome), _record(request_id, report, metrics)
+        return self._event(level, "runtimeDone", record)
 
     def report(self, request_id: str, report: Report) -> str:
         """Say what an invocation took."""
@@ -143,9 +147,8 @@ class Json:
         }
         if report.init_duration_ms is not None:
             metrics["initDurationMs"] = round(report.init_duration_ms, 3)
-        record = {"requestId": request_id, "metrics": metrics, "status": _status(report)}
-        level: SystemLevel = "INFO" if _status(report) == "success" else "WARN"
-        return self._event(level, "report", record | _report_error(report))
+        level: SystemLevel = "INFO" if report.outcome == "success" else "WARN"
+        return self._event(level, "report", _record(request_id, report, metrics))
 
     def _init_event(self, level: SystemLevel, kind: str, record: dict[str, object]) -> str:
         return self._event(level, kind, {"initializationType": self._initialisation, **record})
@@ -164,12 +167,9 @@ def _level(status: Status) -> SystemLevel:
     return "DEBUG" if status == "success" else "WARN"
 
 
-def _status(report: Report) -> Status:
-    return "error" if report.function_error_type else report.status
-
-
-def _report_error(report: Report) -> dict[str, object]:
-    return _error(report.error_type or report.function_error_type)
+def _record(request_id: str, report: Report, metrics: dict[str, float]) -> dict[str, object]:
+    record = {"requestId": request_id, "metrics": metrics, "status": report.outcome}
+    return record | _error(report.error_type or report.function_error_type)
 
 
 def _error(error_type: str) -> dict[str, object]:

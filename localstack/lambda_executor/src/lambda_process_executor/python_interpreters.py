@@ -5,12 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lambda_process_executor.errors import ExecutorError
+from lambda_process_executor.error_responses import ExecutorError
 
 _PROBE: Final = (
     "import sys, awslambdaric as a; from pathlib import Path as P; "
@@ -35,15 +35,6 @@ class Interpreter:
     program: Path
 
 
-def variable_for(version: str) -> str:
-    """Return the environment variable that names a version's interpreter.
-
-    >>> variable_for("3.13")
-    'LAMBDA_PROCESS_PYTHON_3_13'
-    """
-    return f"{_VARIABLE}{version.replace('.', '_')}"
-
-
 def supported(env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the runtimes that have an interpreter here, such as `python3.13`."""
     named = [Path(path) for name, path in env.items() if name.startswith(_VARIABLE) and path]
@@ -65,11 +56,12 @@ def find(runtime: str, env: Mapping[str, str]) -> Interpreter:
             f"supported here: {', '.join(supported(env)) or 'none'}"
         )
     version = match[1]
-    variable = variable_for(version)
+    variable = _VARIABLE + version.replace(".", "_")
     if named := env.get(variable):
         return _require(Path(named), version, variable)
-    for candidate in _candidates(version, env):
-        found = probe(candidate)
+    on_path = shutil.which(f"python{version}", path=env.get("PATH", ""))
+    for candidate in filter(None, (on_path, sys.executable)):
+        found = probe(Path(candidate))
         if found is not None and found.version == version:
             return found
     raise ExecutorError(
@@ -105,10 +97,3 @@ def _require(executable: Path, version: str, variable: str) -> Interpreter:
     if found.version != version:
         raise ExecutorError(f"{variable}={executable}: is Python {found.version}, not {version}")
     return found
-
-
-def _candidates(version: str, env: Mapping[str, str]) -> Iterator[Path]:
-    on_path = shutil.which(f"python{version}", path=env.get("PATH", ""))
-    if on_path:
-        yield Path(on_path)
-    yield Path(sys.executable)

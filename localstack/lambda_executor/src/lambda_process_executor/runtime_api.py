@@ -1,10 +1,12 @@
-"""The Lambda Runtime API on a socket (AWS: "Using the Lambda runtime API", version 2018-06-01).
+"""The Lambda Runtime API (AWS: "Using the Lambda runtime API", version 2018-06-01).
 
-One connection of a runtime: bytes in, calls out. What a call means is the sandbox's business.
+A server for one environment, and the connections of its runtime: bytes in, calls out.
 """
 
 import json
+import selectors
 import socket
+import time
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
@@ -12,11 +14,15 @@ from typing import Final
 
 import h11
 
+from lambda_process_executor.invocation import Invocation
+
 _PREFIX: Final = "/2018-06-01/runtime/"
 _CHUNK_BYTES: Final = 262144
 # A runtime sends its X-Ray cause, up to 1 MiB, as a header of an error report.
 _MAX_HEADERS_BYTES: Final = 2 * 1024 * 1024
 _JSON: Final = ("Content-Type", "application/json")
+# A runtime that takes none of a short answer for this long has stopped reading.
+ANSWER_S: Final = 5.0
 
 Headers = list[tuple[str, str]]
 
@@ -35,9 +41,10 @@ class Kind(Enum):
 class Call:
     """One complete request of a runtime.
 
-    `request_id` is the invocation's (empty where there is none) and `error_type` is the header
-    `Lambda-Runtime-Function-Error-Type`. `size_bytes` is the body's real size: a body over the
-    connection's limit is counted, not kept. `streamed` is an answer in response streaming mode.
+    `request_id` is the invocation's (empty where there is none). `error_type` is what an error
+    report's header says, or Lambda where it says nothing; empty for other calls. `size_bytes` is
+    the body's real size: a body over the connection's limit is counted, not kept. `streamed` is an
+    answer in response streaming mode.
     """
 
     kind: Kind
@@ -162,7 +169,10 @@ class Connection:
             return None
         kind, request_id = kind_of(self._request.method.decode(), self._request.target.decode())
         headers = {bytes(name): bytes(value) for name, value in self._request.headers}
-        error_type = headers.get(b"lambda-runtime-function-error-type", b"").decode("latin-1")
+        error_type = ""
+        if kind in {Kind.ERROR, Kind.INIT_ERROR}:
+            named = headers.get(b"lambda-runtime-function-error-type", b"")
+            error_type = named.decode("latin-1") or "Runtime.Unknown"
         mode = headers.get(b"lambda-runtime-function-response-mode", b"")
         body = b"".join(self._body)
         return Call(
@@ -177,16 +187,145 @@ class Connection:
             self.close()
 
 
-def event_headers(
-    *, request_id: str, arn: str, trace_id: str, deadline_epoch_ms: int, client_context: str = ""
-) -> Headers:
-    """Return the headers of an answer to `next`; `client_context` is JSON, or nothing."""
-    context = [("Lambda-Runtime-Client-Context", client_context)] if client_context else []
+def event_headers(invocation: Invocation, left_s: float) -> Headers:
+    """Return the headers of an answer to `next`; `left_s` is the time until the deadline."""
+    context = invocation.client_context
     return [
-        *context,
+        *([("Lambda-Runtime-Client-Context", context)] if context else []),
         _JSON,
-        ("Lambda-Runtime-Aws-Request-Id", request_id),
-        ("Lambda-Runtime-Deadline-Ms", str(deadline_epoch_ms)),
-        ("Lambda-Runtime-Invoked-Function-Arn", arn),
-        ("Lambda-Runtime-Trace-Id", trace_id),
+        ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
+        ("Lambda-Runtime-Deadline-Ms", str(int((time.time() + left_s) * 1000))),
+        ("Lambda-Runtime-Invoked-Function-Arn", invocation.arn),
+        ("Lambda-Runtime-Trace-Id", invocation.trace_id),
     ]
+
+
+class RuntimeServer:
+    """Listens for one function's runtime, on a selector that somebody else runs.
+
+    `is_waiting` says that the runtime has asked for an event, `init_error` is what it reported of
+    its init, and `result` its answer to the event that `send` gave it.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector, limit_bytes: int) -> None:
+        self._selector = selector
+        self._limit_bytes = limit_bytes
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setblocking(False)
+        selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._connections: set[Connection] = set()
+        self._waiting: Connection | None = None
+        self._request_id = ""
+        self.init_error: Call | None = None
+        self.result: Call | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the runtime finds the API, as host:port."""
+        host, port = self._listener.getsockname()
+        return f"{host}:{port}"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the runtime waits for an event."""
+        return self._waiting is not None
+
+    def send(self, invocation: Invocation, left_s: float) -> None:
+        """Give the waiting runtime an event, whose answer will be the `result`."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        self._request_id, self.result = invocation.request_id, None
+        headers = event_headers(invocation, left_s)
+        waiting.answer(HTTPStatus.OK, headers, invocation.payload, max(left_s, 0.001))
+        self._drop_if_closed(waiting)
+
+    def take_result(self) -> Call | None:
+        """Return the answer to the last event, if any, and expect no other."""
+        result, self.result, self._request_id = self.result, None, ""
+        return result
+
+    def reset(self) -> None:
+        """Forget the runtime that was there: its process has ended."""
+        for connection in list(self._connections):
+            connection.close()
+            self._drop_if_closed(connection)
+        self._waiting, self.init_error = None, None
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.reset()
+        self._selector.unregister(self._listener)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:  # gone again
+            return
+        sock.settimeout(ANSWER_S)
+        connection = Connection(sock, self._limit_bytes)
+        self._connections.add(connection)
+        self._selector.register(sock, selectors.EVENT_READ, lambda: self._serve(connection))
+
+    def _serve(self, connection: Connection) -> None:
+        call = connection.receive()
+        if call is not None:
+            self._answer(connection, call)
+        self._drop_if_closed(connection)
+
+    def _drop_if_closed(self, connection: Connection) -> None:
+        if not connection.closed or connection not in self._connections:
+            return
+        self._connections.discard(connection)
+        # By the object: its descriptor's number may be another's by now.
+        self._selector.unregister(connection.sock)
+        if self._waiting is connection:
+            self._waiting = None
+
+    def _answer(self, connection: Connection, call: Call) -> None:
+        match call.kind:
+            case Kind.NEXT:
+                self._take_next(connection)
+            case Kind.INIT_ERROR:
+                self._take_init_error(connection, call)
+            case Kind.RESPONSE | Kind.ERROR:
+                self._take_result(connection, call)
+            case Kind.UNKNOWN:
+                connection.refuse(HTTPStatus.NOT_FOUND, "NotFound", "no such path")
+
+    def _take_next(self, connection: Connection) -> None:
+        if self._request_id and self.result is None:
+            _forbid(connection, "an event is being handled, and has no answer yet")
+            return
+        self._waiting = connection
+
+    def _take_init_error(self, connection: Connection, call: Call) -> None:
+        if self._waiting is not None or self._request_id:
+            _forbid(connection, "the init phase is over")
+            return
+        self.init_error = call
+        connection.accept()
+
+    def _take_result(self, connection: Connection, call: Call) -> None:
+        if not self._request_id or call.request_id != self._request_id:
+            connection.refuse(HTTPStatus.BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
+            return
+        if self.result is not None:
+            _forbid(connection, "the event has been answered")
+            return
+        self.result = call
+        if call.streamed:
+            connection.refuse(
+                HTTPStatus.BAD_REQUEST, "StreamingNotSupported", "answer with a buffered response"
+            )
+        elif call.size_bytes > self._limit_bytes:
+            connection.refuse(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLarge", "answer too large"
+            )
+        else:
+            connection.accept()
+
+
+def _forbid(connection: Connection, message: str) -> None:
+    connection.refuse(HTTPStatus.FORBIDDEN, "InvalidStateTransition", message)

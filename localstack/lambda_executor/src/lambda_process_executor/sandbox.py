@@ -1,10 +1,8 @@
 """One execution environment: init, invocations, timeout, crash, end.
 
-The thread that calls `init` or `invoke` does the work itself: it waits in one `select` on the
-runtime's connections, the function's output and the process's end, until what it waits for has
-come or the deadline has. No other thread is woken, so a warm invocation costs two messages on
-loopback. Between invocations nothing is read; a function that goes on writing then is stopped by
-its full pipe, much as AWS freezes it.
+The thread that calls `init` or `invoke` does the work itself, in one `select`: no other thread is
+woken. Between invocations nothing is read; a function that goes on writing then is stopped by its
+full pipe, much as AWS freezes it.
 """
 
 import selectors
@@ -15,17 +13,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from weakref import WeakSet
 
 from lambda_process_executor import error_responses, platform_log
-from lambda_process_executor.error_responses import ErrorResponse
-from lambda_process_executor.errors import ExecutorError
+from lambda_process_executor.error_responses import ErrorResponse, ExecutorError
 from lambda_process_executor.function_process import FunctionProcess
 from lambda_process_executor.invocation import Invocation, Outcome, Spec
 from lambda_process_executor.limit_monitor import Excess, LimitMonitor
 from lambda_process_executor.log_buffer import LogBuffer
 from lambda_process_executor.platform_log import Phase, Report, Status
-from lambda_process_executor.runtime_api import Call, Kind, event_headers
-from lambda_process_executor.runtime_api_server import RuntimeServer
+from lambda_process_executor.runtime_api import Call, Kind, RuntimeServer
 
 _SUCCESS: Final[Status] = "success"
 
@@ -79,12 +76,6 @@ class Sandbox:
         process = self._process
         if process is not None:
             process.request_kill()
-
-    @property
-    def subreaper_pid(self) -> int | None:
-        """The process above all of the function's, while there is one."""
-        process = self._process
-        return process.subreaper_pid if process is not None else None
 
     def recent_log(self) -> str:
         """Return what has been written since the last invocation's end."""
@@ -155,14 +146,14 @@ class Sandbox:
     def _init_error(self, request_id: str) -> ErrorResponse:
         reported = self._runtime.init_error
         if reported is not None:
-            return error_responses.init_failed(_error_type(reported), reported.body)
+            return ErrorResponse("error", reported.error_type, reported.body)
         return self._process_error(request_id)
 
     def _handle(self, invocation: Invocation, deadline: float) -> ErrorResponse | None:
         runtime, limit_bytes = self._runtime, self._spec.payload_limit_bytes
         self._run_until(deadline, lambda: runtime.is_waiting or self._has_ended())
         if runtime.is_waiting:
-            self._send(invocation, deadline)
+            runtime.send(invocation, deadline - time.monotonic())
             self._run_until(deadline, lambda: runtime.result is not None or self._has_ended())
         result = runtime.result
         if result is None:
@@ -176,17 +167,6 @@ class Sandbox:
             return None
         self._end_process()
         return error
-
-    def _send(self, invocation: Invocation, deadline: float) -> None:
-        left_s = deadline - time.monotonic()
-        headers = event_headers(
-            request_id=invocation.request_id,
-            arn=invocation.arn,
-            trace_id=invocation.trace_id,
-            deadline_epoch_ms=round((time.time() + left_s) * 1000),
-            client_context=invocation.client_context,
-        )
-        self._runtime.send(invocation.request_id, headers, invocation.payload, left_s)
 
     def _process_error(self, request_id: str) -> ErrorResponse:
         """Tell why there is no answer: memory, storage, an exit, or else the time is up."""
@@ -214,11 +194,12 @@ class Sandbox:
         log_buffer.write(log.end(invocation.request_id, report))
         log_buffer.write(log.report(invocation.request_id, report))
         whole, output = log_buffer.take()
-        if error is not None or result is None:
-            payload = error.payload if error is not None else b""
-            return Outcome(payload, is_error=True, log=whole, output=output, report=report)
-        is_error = result.kind is Kind.ERROR
-        return Outcome(result.body, is_error=is_error, log=whole, output=output, report=report)
+        is_error, payload = True, b""
+        if error is not None:
+            payload = error.payload
+        elif result is not None:
+            is_error, payload = result.kind is Kind.ERROR, result.body
+        return Outcome(payload, is_error, whole, output, report)
 
     def _report(self, error: ErrorResponse | None, result: Call | None, took_ms: float) -> Report:
         if self._process is not None:
@@ -226,7 +207,7 @@ class Sandbox:
         init_ms, self._init_duration_ms = self._init_duration_ms, None
         size_mb, used_mb = self._spec.memory_mb, self._limits.used_mb
         if error is None:
-            error_type = _function_error_type(result)
+            error_type = result.error_type if result is not None else ""
             return Report(took_ms, size_mb, used_mb, init_ms, function_error_type=error_type)
         if error.status == "timeout":
             took_ms = self._spec.timeout_s * 1000
@@ -320,10 +301,36 @@ def _make_empty(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-def _error_type(call: Call) -> str:
-    """Return the type that a runtime gave of an error, or what Lambda says when it gave none."""
-    return call.error_type or "Runtime.Unknown"
+class SandboxRegistry:
+    """Every sandbox that is in use. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sandboxes: WeakSet[Sandbox] = WeakSet()
+        self._is_closed = False
+
+    def add(self, sandbox: Sandbox) -> None:
+        """Register a sandbox; after `close` it is stopped at once."""
+        with self._lock:
+            self._sandboxes.add(sandbox)
+            is_closed = self._is_closed
+        if is_closed:
+            sandbox.stop(now=True)
+
+    def close(self) -> None:
+        """Stop all sandboxes, now and from now on."""
+        with self._lock:
+            self._is_closed = True
+        self.stop_all()
+
+    def stop_all(self) -> None:
+        """Stop the sandboxes that there are. All are killed before any is waited for."""
+        with self._lock:
+            sandboxes = list(self._sandboxes)
+        for sandbox in sandboxes:
+            sandbox.kill()
+        for sandbox in sandboxes:
+            sandbox.stop(now=True)
 
 
-def _function_error_type(result: Call | None) -> str:
-    return _error_type(result) if result is not None and result.kind is Kind.ERROR else ""
+SHARED: Final = SandboxRegistry()

@@ -55,7 +55,11 @@ def exec_function(
         os.dup2(null, CONTROL)
         os.dup2(1, TELEMETRY)
         if tree:
-            enter(tree)
+            mount_namespace.enter(*tree)
+            # Processes are counted by user and user namespace: without one of our own, everything
+            # else that the user runs would count.
+            if os.geteuid():
+                limit(resource.RLIMIT_NPROC, PROCESSES)
         limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
         os.chdir(folder)
         env = dict(os.environ) | dict(item.split("=", 1) for item in variables)
@@ -63,17 +67,6 @@ def exec_function(
     except OSError as exc:
         os.write(2, f"cannot run {command[0]} in {folder}: {exc}\n".encode())
     os._exit(CANNOT_RUN)
-
-
-def enter(tree: list[str]) -> None:
-    """Enter the function's own file tree and its own count of processes. Raises OSError."""
-    root, *rest = tree
-    mounts = [(rest[i], rest[i + 1], rest[i + 2]) for i in range(0, len(rest), 3)]
-    mount_namespace.enter(root, mounts)
-    # Processes are counted by user and user namespace: without one of our own, everything else
-    # that the user runs would count.
-    if os.geteuid():
-        limit(resource.RLIMIT_NPROC, PROCESSES)
 
 
 def limit(kind: int, most: int) -> None:
@@ -92,8 +85,7 @@ def lower_priority(niceness: int) -> None:
     os.nice(niceness)
     for _ in range(GROUP_TRIES):
         try:
-            with open(GROUP, "w") as group:  # noqa: PTH123 - see above
-                group.write(str(niceness))
+            mount_namespace.write(GROUP, str(niceness))
         except BlockingIOError:  # somebody has set one just now
             time.sleep(GROUP_PAUSE_S)
         except OSError:  # the kernel has no such groups

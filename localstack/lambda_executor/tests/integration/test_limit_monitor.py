@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lambda_process_executor.limit_monitor import MIB, Excess, LimitMonitor
+from lambda_process_executor.limit_monitor import MIB, Excess, LimitMonitor, used_bytes
 
 
 def test_the_less_is_left_the_sooner_is_the_next_look(tmp_path: Path) -> None:
@@ -39,3 +39,21 @@ def test_a_full_folder_is_an_excess_until_the_next_process(tmp_path: Path) -> No
     assert limits.check(os.getpid(), 1.0) is Excess.DISK
     limits.reset()
     assert limits.excess is None
+
+
+def test_a_folder_counts_with_everything_below_it(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "one").write_bytes(b"x" * MIB)
+    (tmp_path / "below" / "two").write_bytes(b"x" * MIB)
+    assert 2 * MIB <= used_bytes(tmp_path) <= 3 * MIB
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x" * MIB)
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch" / "link").symlink_to(tmp_path / "large")
+    assert used_bytes(tmp_path / "scratch") < MIB
+
+
+def test_a_folder_that_is_not_there_takes_nothing(tmp_path: Path) -> None:
+    assert used_bytes(tmp_path / "gone") == 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lambda_process_executor.errors import ExecutorError
+from lambda_process_executor.error_responses import ExecutorError
 from lambda_process_executor.python_interpreters import find, probe
 
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
+from lambda_process_executor.invocation import Invocation
 from lambda_process_executor.runtime_api import Call, Connection, Kind, event_headers
 
 LIMIT_BYTES = 1000
@@ -55,7 +56,7 @@ def test_one_connection_carries_invocation_after_invocation(pair: Pair) -> None:
         call = pair.say(NEXT)
         assert call is not None
         assert call.kind is Kind.NEXT
-        headers = event_headers(request_id="r", arn="a", trace_id="t", deadline_epoch_ms=5)
+        headers = event_headers(Invocation("r", "a", b"", "t"), 5.0)
         pair.connection.answer(HTTPStatus.OK, headers, b"event")
         heard = pair.hear()
         assert heard.startswith(b"HTTP/1.1 200")
@@ -114,7 +115,7 @@ def test_a_long_trace_in_a_header_is_taken(pair: Pair) -> None:
 def test_a_runtime_that_takes_no_event_is_not_waited_for(pair: Pair) -> None:
     """More than the kernel keeps for it, which would wait until somebody reads."""
     pair.say(NEXT)
-    headers = event_headers(request_id="r", arn="a", trace_id="t", deadline_epoch_ms=5)
+    headers = event_headers(Invocation("r", "a", b"", "t"), 5.0)
     pair.connection.answer(HTTPStatus.OK, headers, b"x" * 50_000_000, within_s=0.1)
     assert pair.connection.closed
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lambda_process_executor.environment_variables import function_environment
-from lambda_process_executor.errors import ExecutorError
+from lambda_process_executor.error_responses import ExecutorError
 from lambda_process_executor.function_process import Command
 from lambda_process_executor.invocation import Invocation, Outcome, Spec
 from lambda_process_executor.path_layout import HostFolders, host_layout
@@ -72,7 +72,15 @@ def answer(outcome: Outcome) -> object:
     return json.loads(outcome.payload)
 
 
-COUNT = "n = 0\ndef handler(event, context):\n    global n\n    n += 1\n    return n\n"
+COUNT = (
+    "import os, pathlib\nn = 0\npathlib.Path('subreaper').write_text(str(os.getppid()))\n"
+    "def handler(event, context):\n    global n\n    n += 1\n    return n\n"
+)
+
+
+def subreaper(folder: Path) -> int:
+    """Return the process above all of the function's that COUNT was started with last."""
+    return int((folder / "subreaper").read_text())
 
 
 def test_output_belongs_to_the_invocation_that_wrote_it(make: Make) -> None:
@@ -103,13 +111,12 @@ def test_a_timeout_reaches_a_runtime_that_ignores_signals(make: Make) -> None:
     assert time.monotonic() - started < 10
 
 
-def test_a_process_that_died_between_two_calls_is_replaced(make: Make) -> None:
+def test_a_process_that_died_between_two_calls_is_replaced(make: Make, tmp_path: Path) -> None:
     code = COUNT.replace("n += 1", "n += 1; threading.Timer(0.05, os._exit, (1,)).start()")
-    sandbox = make("import os, threading\n" + code)
+    sandbox = make("import threading\n" + code)
     sandbox.init()
     assert answer(invoke(sandbox)) == 1
-    assert sandbox.subreaper_pid is not None
-    wait_for_end(sandbox.subreaper_pid)
+    wait_for_end(subreaper(tmp_path))
     assert answer(invoke(sandbox)) == 1
 
 
@@ -168,13 +175,13 @@ def test_stopping_now_ends_a_running_invocation(make: Make, tmp_path: Path) -> N
     assert [outcome.report.error_type for outcome in outcomes] == ["Runtime.ExitError"]
 
 
-def test_an_environment_that_was_stopped_runs_nothing(make: Make) -> None:
+def test_an_environment_that_was_stopped_runs_nothing(make: Make, tmp_path: Path) -> None:
     sandbox = make(COUNT)
     sandbox.init()
     sandbox.stop(now=False)
     with pytest.raises(ExecutorError, match="has ended"):
         invoke(sandbox)
-    assert sandbox.subreaper_pid is None
+    assert not Path(f"/proc/{subreaper(tmp_path)}").exists()
 
 
 def test_a_stop_in_the_moment_of_the_answer_is_not_forgotten(make: Make, tmp_path: Path) -> None:
@@ -187,7 +194,7 @@ def test_a_stop_in_the_moment_of_the_answer_is_not_forgotten(make: Make, tmp_pat
 
     sandbox = make(COUNT, log=Stopping())
     assert answer(invoke(sandbox)) == 1
-    assert sandbox.subreaper_pid is None
+    assert not Path(f"/proc/{subreaper(tmp_path)}").exists()
     assert not (tmp_path / "tmp").exists()
 
 

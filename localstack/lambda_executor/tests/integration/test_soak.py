@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lambda_process_executor.memory_usage import descendants, usage_of
+from lambda_process_executor.limit_monitor import descendants, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -40,11 +40,6 @@ def test_running_out_of_memory_has_a_type_of_its_own() -> None:
     )
 
 
-def test_an_init_error_is_handed_on_as_the_runtime_reported_it() -> None:
-    fault = error_responses.init_failed("Runtime.ImportModuleError", b'{"errorType": "x"}')
-    assert fault.payload == b'{"errorType": "x"}'
-
-
 def test_a_too_large_answer_names_both_sizes() -> None:
     said = json.loads(error_responses.response_too_large(7, 6).payload)["errorMessage"]
     assert "7 bytes" in said

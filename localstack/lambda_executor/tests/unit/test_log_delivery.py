@@ -1,11 +1,11 @@
 from queue import Queue
 
 from lambda_process_executor.log_buffer import Log, Segment
-from lambda_process_executor.log_delivery import MAX_BYTES, MAX_EVENTS, Entry, gather, requests
+from lambda_process_executor.log_delivery import MAX_BYTES, MAX_EVENTS, gather, requests
 
 
-def entry(text: str, stream: str = "s") -> Entry:
-    return Entry("g", stream, Log.of([Segment(7, text)]))
+def entry(text: str, stream: str = "s") -> tuple[str, str, Log]:
+    return "g", stream, Log.of([Segment(7, text)])
 
 
 def test_logs_of_one_stream_are_one_request_in_order() -> None:

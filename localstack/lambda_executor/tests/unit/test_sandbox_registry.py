@@ -1,11 +1,8 @@
 """The end of all sandboxes."""
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from lambda_process_executor.sandbox_registry import SandboxRegistry
-
-if TYPE_CHECKING:
-    from lambda_process_executor.sandbox import Sandbox
+from lambda_process_executor.sandbox import Sandbox, SandboxRegistry
 
 
 class FakeSandbox:
@@ -24,7 +21,7 @@ class FakeSandbox:
         self._calls.append("stop")
 
 
-def fake(calls: list[str]) -> "Sandbox":
+def fake(calls: list[str]) -> Sandbox:
     return cast("Sandbox", FakeSandbox(calls))
 
 

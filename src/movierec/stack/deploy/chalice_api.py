@@ -41,6 +41,9 @@ _STRAY: Final = frozenset({"__pycache__", ".chalice", ".gitignore"})
 # The newest few: this commit's, the last one's, and that of an edit in between.
 _KEPT_PACKAGES: Final = 3
 
+_WAITERS: Final = "lambda/2015-03-31/waiters-2.json"
+"""Where botocore describes how to wait for a function, in any folder of its data."""
+
 # A request costs a few milliseconds; AWS allows 100 a second.
 _POLL_S: Final = 0.1
 # As long as botocore waits.
@@ -103,7 +106,7 @@ def stage(
     config.parent.mkdir()
     config.write_text(configured(template, role_arn, variables), encoding="utf-8")
     _compile(folder)
-    polling = _data_path(folder) / "lambda" / "2015-03-31" / "waiters-2.json"
+    polling = _data_path(folder) / _WAITERS
     polling.parent.mkdir(parents=True)
     polling.write_text(json.dumps(waiters(_POLL_S)), encoding="utf-8")
     if rest_api_id is not None:
@@ -118,70 +121,46 @@ def _compile(folder: Path) -> None:
     A function's code is read-only, so each cold start would do it again: 40 ms. Checked against the
     source's hash: who mends `app.py` in AWS's console at night must be heard.
     """
-    runtime = _chalice_runtime()
-    library = {path.relative_to(folder): path for path in (folder / "chalicelib").glob("*.py")}
-    for place, source in library.items():
-        _compile_one(source, place, folder)
-    others = {Path("chalice", name): runtime / name for name in ("__init__.py", "app.py")}
-    for place, source in {**others, Path("app.py"): folder / "app.py"}.items():
-        _compile_one(source, place, folder / "vendor")
+    runtime, vendor = _installed(_CHALICE), folder / "vendor"
+    library = dict.fromkeys((folder / "chalicelib").glob("*.py"), folder)
+    others = dict.fromkeys((runtime / "__init__.py", runtime / "app.py"), vendor)
+    for source, root in {**library, **others, folder / "app.py": vendor}.items():
+        place = source.relative_to(runtime.parent if source.is_relative_to(runtime) else folder)
+        py_compile.compile(
+            str(source),
+            cfile=str(root / cache_from_source(str(place))),
+            dfile=str(place),
+            doraise=True,
+            invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
+        )
 
 
-def _compile_one(source: Path, place: Path, root: Path) -> None:
-    py_compile.compile(
-        str(source),
-        cfile=str(root / cache_from_source(str(place))),
-        dfile=str(place),
-        doraise=True,
-        invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
-    )
-
-
-def _chalice_runtime() -> Path:
-    """Return where Chalice is installed, without the second that importing it takes."""
-    found = find_spec("chalice")
+def _installed(package: str) -> Path:
+    """Return where a package is installed, without the second that importing it takes."""
+    found = find_spec(package)
     if found is None or found.origin is None:
-        raise ConfigError("Chalice is not installed: run `make setup`")
+        raise ConfigError(f"{package} is not installed: run `make setup`")
     return Path(found.origin).parent
 
 
 def configured(template: str, role_arn: str, variables: Mapping[str, str]) -> str:
     """Return Chalice's config.json with the function's role and environment filled in."""
     config = json.loads(template)
-    stage_config: dict[str, Any] = config["stages"][STAGE]
-    stage_config["iam_role_arn"] = role_arn
-    stage_config["environment_variables"] = {
-        **stage_config["environment_variables"],
-        **variables,
-    }
+    config["stages"][STAGE]["iam_role_arn"] = role_arn
+    config["stages"][STAGE]["environment_variables"] |= variables
     return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
 
 def waiters(poll_s: float) -> dict[str, Any]:
-    """Return botocore's description of the two waits of a deployment, with another interval.
+    """Return botocore's two waits of a deployment with another interval; its 5 s were 5 s of 7 s.
 
-    Same operations and outcomes as in botocore, whose 5 s a wait were 5 of 7 s of a deployment.
     Folders in AWS_DATA_PATH come before botocore's own:
     https://docs.aws.amazon.com/boto3/latest/guide/configuration.html
     """
-
-    def wait(state: str, success: str, pending: str) -> dict[str, Any]:
-        outcomes = {success: "success", "Failed": "failure", pending: "retry"}
-        return {
-            "operation": "GetFunctionConfiguration",
-            "delay": poll_s,
-            "maxAttempts": round(_ACTIVE_WITHIN_S / poll_s),
-            "acceptors": [
-                {"matcher": "path", "argument": state, "expected": value, "state": outcome}
-                for value, outcome in outcomes.items()
-            ],
-        }
-
-    found = {
-        "FunctionActive": wait("State", "Active", "Pending"),
-        "FunctionUpdated": wait("LastUpdateStatus", "Successful", "InProgress"),
-    }
-    return {"version": 2, "waiters": found}
+    theirs = json.loads((_installed("botocore") / "data" / _WAITERS).read_bytes())["waiters"]
+    polling = {"delay": poll_s, "maxAttempts": round(_ACTIVE_WITHIN_S / poll_s)}
+    ours = {name: theirs[name] | polling for name in ("FunctionActive", "FunctionUpdated")}
+    return {"version": 2, "waiters": ours}
 
 
 def dump_deployed(rest_api_id: str) -> str:
@@ -238,9 +217,7 @@ def _chalice_deploy(client: Client, folder: Path, env: Mapping[str, str]) -> Non
         # Compiled files would go into the package, and change its name each time.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    program = client.run.project.python.with_name("chalice")
-    if not program.is_file():
-        raise ConfigError(f"{program} is missing: run `make setup`")
+    program = client.run.project.python.with_name(_CHALICE)
     command = (str(program), "deploy", "--stage", STAGE)
     code = client.call(Spec(_CHALICE, command, whole, folder), within_s=_TIMEOUT_S)
     if code != 0 or not _deployed_file(folder).is_file():

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from movierec.errors import ConfigError
 from movierec.stack import run_record
 from movierec.stack.layout import Run
 from movierec.stack.services.emulator import Kept
@@ -27,27 +26,12 @@ class Deployment:
     told: Mapping[str, str] = field(default_factory=dict)  # stored under this name
     """Its outputs, by the names of settings: function, REST API, URL."""
 
-    def is_held_by(self, kept: Kept) -> bool:
-        """Say whether an emulator with this state on the disk has all that was deployed."""
-        return 0 < self.generation <= kept.generation and not kept.lost
-
-    def without(self, part: str) -> "Deployment":
-        """Return a deployment in which one part is not, or only half, deployed."""
-        others = {name: digest for name, digest in self.made_from.items() if name != part}
-        return replace(self, made_from=others)
-
 
 def load(run: Run) -> Deployment:
     """Return what the run's last `up` deployed. Raises ConfigError if that cannot be read."""
-    path = _path(run)
-    try:
-        return Deployment(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return Deployment()
-    except (OSError, ValueError, TypeError) as exc:
-        raise ConfigError(
-            f"{path} cannot be read ({exc}): delete it, and `movierec up` deploys again"
-        ) from exc
+    remedy = "delete it, and `movierec up` deploys again"
+    found = run_record.read(_path(run), lambda text: Deployment(**json.loads(text)), remedy)
+    return found or Deployment()
 
 
 def save(run: Run, deployed: Deployment) -> None:
@@ -76,9 +60,12 @@ class Changes:
     def has(self, part: str, made_from: str, kept: Kept) -> bool:
         """Say whether a part is there, made from this; if not, it is to be made now."""
         with self._lock:
-            if self._known.is_held_by(kept) and self._known.made_from.get(part) == made_from:
+            known = self._known
+            is_held = 0 < known.generation <= kept.generation and not kept.lost
+            if is_held and known.made_from.get(part) == made_from:
                 return True
-            self._known = self._known.without(part)
+            others = {name: digest for name, digest in known.made_from.items() if name != part}
+            self._known = replace(known, made_from=others)
             self._made_from[part] = made_from
             save(self._run, self._known)
             return False

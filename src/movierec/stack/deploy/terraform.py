@@ -3,15 +3,7 @@
 `infra/terraform` is copied into `var/<run>/terraform/`, where Terraform keeps its state, its lock
 and its plugins: two runs share nothing. `Apply` reads the JSON that `terraform apply -json`
 streams, so that a caller can go on as soon as what it needs is there, while the provider still
-waits 50 s to see that S3 keeps a lifecycle rule:
-
-    workspace = Workspace(folder=run.terraform, env=env, log=run.logs / "terraform.log")
-    workspace.stage(project.root / "infra" / "terraform", variables)
-    workspace.init()
-    with workspace.apply() as apply:
-        apply.wait_for({f"{PLATFORM}.module.api"})
-        ...
-        done = apply.result().done
+waits 50 s to see that S3 keeps a lifecycle rule.
 """
 
 import functools
@@ -22,13 +14,14 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
-from movierec.stack.deploy.terraform_progress import Diagnostic, Progress, advance
+from movierec.stack.deploy.terraform_progress import Progress, advance
 from movierec.stack.packaging import package_files
 from movierec.stack.processes.child_environment import ACCOUNT, REGION
 from movierec.stack.processes.programs import Stream, unsupervised
@@ -51,45 +44,42 @@ _CALLED_OFF: Final = re.compile(
 )
 _SILENT: Final = "it ended without saying why"
 _INSTALL: Final = "run `make setup`, which installs Terraform and its provider"
-_REMEDIES: Final[tuple[tuple[re.Pattern[str], type[MovierecError], str], ...]] = (
+_REMEDIES: Final[tuple[tuple[str, type[MovierecError], str], ...]] = (
     (
-        re.compile(
-            r"plugin|provider (packages|registry)|Inconsistent dependency lock|CLI configuration"
-        ),
+        r"plugin|provider (packages|registry)|Inconsistent dependency lock|CLI configuration",
         ConfigError,
-        _INSTALL,
+        f"{_INSTALL}; ",
     ),
     (
-        re.compile(r"connection refused|dial tcp|no such host|i/o timeout|maximum number of att"),
+        r"connection refused|dial tcp|no such host|i/o timeout|maximum number of att",
         UnavailableError,
-        "the emulator does not answer: see `movierec status`",
+        "the emulator does not answer: see `movierec status`; ",
     ),
     (
-        re.compile(r"acquiring the state lock"),
+        r"acquiring the state lock",
         UnavailableError,
-        "another Terraform works on this run: wait for it",
+        "another Terraform works on this run: wait for it; ",
     ),
+    ("", ConfigError, ""),
 )
+_LONGEST_LINE: Final = 300
 
 
-def failure(command: str, errors: Collection[Diagnostic], log: Path) -> MovierecError:
+def failure(command: str, errors: Collection[str], log: Path) -> MovierecError:
     """Return the exception for a command that failed: where, what, what next.
 
     What was only called off, because something else had failed or somebody stopped it, is named
     when there is nothing else to name.
     """
-    lines = [error.line for error in errors]
-    lines = [line for line in lines if not _CALLED_OFF.search(line)] or lines or [_SILENT]
+    lines = [error for error in errors if not _CALLED_OFF.search(error)] or [*errors] or [_SILENT]
+    line, kind, remedy = next(
+        (line, kind, remedy)
+        for pattern, kind, remedy in _REMEDIES
+        for line in lines
+        if re.search(pattern, line)
+    )
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
-    for pattern, kind, remedy in _REMEDIES:
-        for line in lines:
-            if pattern.search(line):
-                return kind(f"terraform {command}: {_short(line)}{more}; {remedy}; log: {log}")
-    return ConfigError(f"terraform {command}: {_short(lines[0])}{more}; log: {log}")
-
-
-def _short(line: str, limit: int = 300) -> str:
-    return line if len(line) <= limit else f"{line[:limit]}..."
+    return kind(f"terraform {command}: {line[:_LONGEST_LINE]}{more}; {remedy}log: {log}")
 
 
 def expected_outputs() -> dict[str, Any]:
@@ -115,15 +105,15 @@ class Apply:
     """
 
     def __init__(self, spec: Spec, stream: Stream, log: Path) -> None:
-        self._ending = ExitStack()
-        self._stopping = threading.Lock()
-        self._process = self._ending.enter_context(stream(spec))
         self.log = log
-        self._progress = Progress()
-        self._over = False
+        self.progress = Progress()
         self._news = threading.Condition()
-        self._reader = threading.Thread(target=self._read, name="terraform", daemon=True)
-        self._reader.start()
+        self._stopping = threading.Lock()
+        self._ending = ExitStack()
+        self._process = self._ending.enter_context(stream(spec))
+        reader = ThreadPoolExecutor(1, thread_name_prefix="terraform")
+        self._code = reader.submit(self._read)
+        reader.shutdown(wait=False)
 
     def __enter__(self) -> Self:
         return self
@@ -131,74 +121,61 @@ class Apply:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    @property
-    def progress(self) -> Progress:
-        """How far it is."""
-        with self._news:
-            return self._progress
-
-    def wait_for(self, addresses: Collection[str], *, timeout_s: float | None = None) -> None:
+    def wait_for(self, addresses: Collection[str]) -> None:
         """Return as soon as these resources, or all in these modules, are there.
 
         When any resource fails the rest is stopped, for Terraform says why only at its end.
-        Raises ConfigError or UnavailableError when Terraform failed or takes too long, and
-        UsageError on an address that does not exist.
+        Raises ConfigError or UnavailableError when Terraform failed, and UsageError on an address
+        that does not exist.
         """
+
+        def are_ready() -> bool:
+            return all(map(self.progress.is_ready, addresses))
+
         with self._news:
-            settled = self._news.wait_for(lambda: self._is_settled(addresses), timeout_s)
-            ready = self._are_ready(addresses)
-        if ready:
-            return
-        if not settled:
-            late = ", ".join(sorted(addresses))
-            raise UnavailableError(
-                f"terraform apply: {late} not there after {timeout_s} s; see its log: {self.log}"
-            )
+            self._news.wait_for(lambda: self.progress.over or self.progress.failed or are_ready())
+            if are_ready():
+                return
         self.stop()
         self.result()
 
-    def watch(self, tell: Callable[[Progress], object]) -> None:
-        """Call `tell` with the progress at every change of it, in this thread, until the end."""
-        seen: Progress | None = None
-        over = False
-        while not over:
+    def watch(self, show: Callable[[Progress], object]) -> None:
+        """Call `show` with the progress at every change of it, in this thread, until the end."""
+        seen = Progress()
+        while not seen.over:
             with self._news:
-                self._news.wait_for(lambda: self._over or self._progress is not seen)  # noqa: B023 (called at once)
-                seen, over = self._progress, self._over
-            tell(seen)
+                self._news.wait_for(lambda: self.progress is not seen)  # noqa: B023 (called at once)
+                seen = self.progress
+            show(seen)
 
     def result(self) -> Progress:
         """Wait for the end, and return what was done.
 
         Raises ConfigError or UnavailableError when Terraform failed.
         """
-        self._reader.join()
-        if self._process.wait() != 0:
-            raise failure("apply", self._progress.errors, self.log)
-        return self._progress
+        if self._code.result() != 0:
+            raise failure("apply", self.progress.errors, self.log)
+        return self.progress
 
     def stop(self) -> None:
         """Make it end, with its state saved; nothing happens when it has ended."""
         with self._stopping:  # two who wait for it may; a second signal would cut it short
             self._process.send_signal(signal.SIGINT)
-            self._reader.join(_STOP_TIMEOUT_S)
+            wait([self._code], _STOP_TIMEOUT_S)
             self._ending.close()
 
-    def _is_settled(self, addresses: Collection[str]) -> bool:
-        return self._over or bool(self._progress.failed) or self._are_ready(addresses)
+    def _read(self) -> int:
+        try:
+            with self.log.open("a", encoding="utf-8") as log:
+                for message in _messages(self._process.stdout, log):
+                    self._advance(advance(self.progress, message))
+            return self._process.wait()
+        finally:
+            self._advance(replace(self.progress, over=True))
 
-    def _are_ready(self, addresses: Collection[str]) -> bool:
-        return all(self._progress.is_ready(address) for address in addresses)
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 (it was started with a pipe)
-        with self.log.open("a", encoding="utf-8") as log, self._process.stdout as lines:
-            for message in _messages(lines, log):
-                with self._news:
-                    self._progress = advance(self._progress, message)
-                    self._news.notify_all()
+    def _advance(self, progress: Progress) -> None:
         with self._news:
-            self._over = True
+            self.progress = progress
             self._news.notify_all()
 
 
@@ -259,11 +236,8 @@ class Workspace:
         return linked and marker.is_file() and marker.read_text("utf-8") == self._digest()
 
     def init(self) -> None:
-        """Link the provider and the modules, unless that is done. Raises ConfigError."""
-        if self.is_initialised:
-            return
+        """Link the provider and the modules. Raises ConfigError."""
         with self.stream(self._spec("init", "-input=false", "-json")) as process:
-            assert process.stdout is not None  # noqa: S101 (it was started with a pipe)
             with self.log.open("a", encoding="utf-8") as log:
                 progress = functools.reduce(advance, _messages(process.stdout, log), Progress())
             if process.wait() != 0:

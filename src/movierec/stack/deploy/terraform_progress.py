@@ -12,21 +12,6 @@ from movierec.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnostic:
-    """An error, as Terraform tells it."""
-
-    summary: str
-    detail: str = ""
-    address: str = ""
-
-    @property
-    def line(self) -> str:
-        """All of it on one line."""
-        parts = (self.address, self.summary, self.detail)
-        return ": ".join(" ".join(part.split()) for part in parts if part)
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """How far an apply is. Addresses are Terraform's: `module.a.aws_s3_bucket.this["lake"]`."""
 
@@ -39,9 +24,12 @@ class Progress:
     done: frozenset[str] = frozenset()
     """What has been created or changed."""
     failed: frozenset[str] = frozenset()
-    errors: tuple[Diagnostic, ...] = ()
+    errors: tuple[str, ...] = ()
+    """A line each: address, summary and detail."""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """Values of the outputs, at the end."""
+    over: bool = False
+    """Whether Terraform has ended."""
 
     def is_ready(self, address: str) -> bool:
         """Say whether a resource, or all that a module or a `for_each` holds, is there.
@@ -84,7 +72,8 @@ def advance(progress: Progress, message: Mapping[str, Any]) -> Progress:
             done = {address}
             changes = {"pending": progress.pending - done, "done": progress.done | done}
         case {"type": "diagnostic", "diagnostic": {"severity": "error"} as said}:
-            error = Diagnostic(said["summary"], said.get("detail", ""), said.get("address", ""))
+            parts = (said.get("address", ""), said["summary"], said.get("detail", ""))
+            error = ": ".join(" ".join(part.split()) for part in parts if part)
             changes = {"errors": (*progress.errors, error)}
         case {"type": "outputs", "outputs": outputs}:
             # Told after the plan as well, without the values.

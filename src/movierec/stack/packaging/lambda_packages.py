@@ -28,12 +28,13 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
+from movierec.stack import run_record
 from movierec.stack.layout import Project, find_project
 from movierec.stack.packaging import import_closure, package_files
 from movierec.stack.packaging.package_files import Built, measured, recorded, write_down
@@ -74,9 +75,6 @@ _KEPT: Final = frozenset(
 
 _VENDOR: Final = "vendor"
 
-# A Ctrl-C in the terminal ends what this module as a program has started.
-_alone: Final = functools.partial(unsupervised, own_session=False)
-
 
 @dataclass(frozen=True, slots=True)
 class _BuildContext:
@@ -91,7 +89,6 @@ class _BuildContext:
         """Run a program to its end. Raises UnavailableError, beginning with `failed`."""
         spec = Spec(f"{self.name}-{step}", command, self.env, self.project.root)
         with self.stream(spec) as program:
-            assert program.stdout is not None  # noqa: S101 (it was started with a pipe)
             said = program.stdout.read()
             code = program.wait()
         if code != 0:
@@ -119,7 +116,7 @@ def build_functions(
     project: Project,
     env: Mapping[str, str],
     *,
-    stream: Stream = _alone,
+    stream: Stream = unsupervised,
     into: Path | None = None,
 ) -> tuple[Built, ...]:
     """Build every function's zip, or find it built.
@@ -141,21 +138,19 @@ def build_function(
     env: Mapping[str, str],
     name: str,
     *,
-    stream: Stream = _alone,
+    stream: Stream = unsupervised,
     into: Path | None = None,
 ) -> Built:
     """Build one function's zip, `build/packages/<name>.zip`, as `build_functions` does."""
     with _locked(project, name, fcntl.LOCK_EX):
         built = _build_function(_BuildContext(project, env, stream, name))
-        return built if into is None else _put_into(into, built)
-
-
-def _put_into(folder: Path, built: Built) -> Built:
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / built.path.name
-    place.unlink(missing_ok=True)
-    package_files.link(built.path, place)
-    return replace(built, path=place)
+        if into is not None:
+            into.mkdir(parents=True, exist_ok=True)
+            place = into / built.path.name
+            place.unlink(missing_ok=True)
+            package_files.link(built.path, place)
+            built = replace(built, path=place)
+        return built
 
 
 def _build_function(context: _BuildContext) -> Built:
@@ -182,7 +177,9 @@ def _build_function(context: _BuildContext) -> Built:
     return write_down(_folder(project), built) if unchanged else built
 
 
-def build_vendor(project: Project, env: Mapping[str, str], *, stream: Stream = _alone) -> Built:
+def build_vendor(
+    project: Project, env: Mapping[str, str], *, stream: Stream = unsupervised
+) -> Built:
     """Fill `chalice_app/vendor/`, or find it filled. Raises as `build_functions`.
 
     Chalice names its zip by a hash of the contents in here and puts the files' dates into it, so
@@ -192,11 +189,9 @@ def build_vendor(project: Project, env: Mapping[str, str], *, stream: Stream = _
         return _build_vendor(_BuildContext(project, env, stream, _VENDOR))
 
 
-@contextmanager
-def reading_vendor(project: Project) -> Iterator[None]:
+def reading_vendor(project: Project) -> AbstractContextManager[None]:
     """Keep `chalice_app/vendor/` as it is while the block reads it."""
-    with _locked(project, _VENDOR, fcntl.LOCK_SH):
-        yield
+    return _locked(project, _VENDOR, fcntl.LOCK_SH)
 
 
 def _build_vendor(context: _BuildContext) -> Built:
@@ -233,13 +228,8 @@ def _digest(files: package_files.Files) -> str:
     return package_files.digest({**files, "recipe": Path(__file__)})
 
 
-@contextmanager
-def _locked(project: Project, name: str, operation: int) -> Iterator[None]:
-    path = _folder(project) / "locks" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        fcntl.flock(file, operation)
-        yield
+def _locked(project: Project, name: str, operation: int) -> AbstractContextManager[None]:
+    return run_record.locked(_folder(project) / "locks" / name, operation)
 
 
 @contextmanager
@@ -293,7 +283,9 @@ def _packed_requirements(context: _BuildContext, lock: Path) -> Path:
 
 def _installed(context: _BuildContext, lock: Path, site: Path) -> package_files.Files:
     """Install a lock file's requirements into `site` and return what is to be packed of them."""
-    uv = _uv(context.project, context.env)
+    uv = find_uv(context.project, context.env)
+    if uv is None:
+        raise ConfigError("uv is neither in .tools/venv/bin nor on PATH: run `make setup`")
     install = (uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(site))
     exactly = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(lock))
     failed = f"{lock.relative_to(context.project.root)} cannot be installed"
@@ -307,13 +299,6 @@ def find_uv(project: Project, env: Mapping[str, str]) -> str | None:
     """Return the path of uv: the one that `make setup` installed, or one on PATH."""
     ours = str(project.tools / "venv" / "bin")
     return shutil.which("uv", path=os.pathsep.join(filter(None, (ours, env.get("PATH")))))
-
-
-def _uv(project: Project, env: Mapping[str, str]) -> str:
-    found = find_uv(project, env)
-    if found is None:
-        raise ConfigError("uv is neither in .tools/venv/bin nor on PATH: run `make setup`")
-    return found
 
 
 def _checked(built: Built) -> Built:

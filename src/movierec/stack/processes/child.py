@@ -7,15 +7,15 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack.layout import Run
 from movierec.stack.loopback_ports import HOST
-from movierec.stack.processes import control_socket, process_tree
+from movierec.stack.processes import process_tree
 from movierec.stack.processes.spec import BackOff, Process, Readiness, Spec, open_log, tail
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Subreaper:
     _started: set[int] = field(default_factory=set)
 
     def start(
-        self, spec: Spec, output: int, listening: socket.socket | None
+        self, spec: Spec, output: IO[bytes], listening: socket.socket | None
     ) -> "subprocess.Popen[bytes]":
         """Start a program that writes to an open file. Raises ConfigError."""
         daemon = os.getpid()
@@ -62,7 +62,8 @@ class Subreaper:
                 preexec_fn=lambda: process_tree.end_with_parent(daemon),  # noqa: PLW1509 (no threads)
             )
         except OSError as exc:
-            raise ConfigError(spec.not_started(exc.strerror or str(exc))) from exc
+            failed = f"cannot start {spec.name} ({spec.command[0]} in {spec.cwd}): {exc.strerror}"
+            raise ConfigError(f"{failed}; `make setup` puts missing programs in place") from exc
         self._started.add(program.pid)
         return program
 
@@ -72,10 +73,13 @@ class Subreaper:
 
     async def ended(self, program: "subprocess.Popen[bytes]") -> int:
         """Return a program's exit code when it has ended (negative: the signal)."""
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
         handle = os.pidfd_open(program.pid)
+        loop.add_reader(handle, over.set)
         try:
-            await control_socket.readable(handle)
+            await over.wait()
         finally:
+            loop.remove_reader(handle)
             os.close(handle)
         self._started.discard(program.pid)
         return program.wait()
@@ -108,43 +112,32 @@ class Child:
         back_off: BackOff,
         *,
         owner: str,
-        output: int | None = None,
+        output: str = "",
         restarts: int = 0,
     ) -> None:
         self.spec = spec
-        self.group = spec.group or spec.name
         self.owner = owner
-        self.restarts = restarts
         self.is_stopped = False
         self.code: int | None = None
         self._subreaper = subreaper
         self._back_off = back_off
-        self._log = subreaper.run.log(spec.name)
+        self._output = output
+        self.log = subreaper.run.log(spec.name)
         self._listening = _bound(spec)
         self._was_ready = False
         self._stopping = asyncio.Event()
         try:
-            self._start(output)
+            self._start(restarts)
         except BaseException:
             self._stop_listening()
             raise
         self.task = asyncio.create_task(self._keep_running())
+        """Over when nothing of it is left, and nothing will be started again."""
 
     @property
     def is_kept_running(self) -> bool:
         """Whether it runs, or will be started again, and nobody is stopping it."""
         return not self.is_stopped and (self.code is None or self._is_restarted())
-
-    def as_process(self) -> Process:
-        """Return what there is to say of it."""
-        return Process(
-            name=self.spec.name,
-            group=self.group,
-            pid=self.program.pid,
-            started_at_s=self._started_at_s,
-            restarts=self.restarts,
-            running=self.code is None,
-        )
 
     async def ready(self, ready: Readiness | None, *, within_s: float) -> None:
         """Return when it is ready.
@@ -155,11 +148,10 @@ class Child:
         while self.code is not None or not await self._is_ready(ready):
             if self.is_stopped:
                 raise UnavailableError(f"{name} was stopped: the run is being stopped")
-            if self.code is not None:
-                raise UnavailableError(f"{self._obituary()}; its log ends:\n{tail(self._log)}")
-            if time.monotonic() > deadline_s:
+            if self.code is not None or time.monotonic() > deadline_s:
                 late = f"{name} is not ready after {within_s:g} s"
-                raise UnavailableError(f"{late}; its log ends:\n{tail(self._log)}")
+                fault = late if self.code is None else self._obituary(self.code)
+                raise UnavailableError(f"{fault}; its log ends:\n{tail(self.log)}")
             await asyncio.sleep(_POLL_S)
         self._was_ready = True
 
@@ -172,71 +164,65 @@ class Child:
                 self.program.terminate()
         try:
             async with asyncio.timeout(min(grace_s, self.spec.grace_s)):
-                await self.ended()
+                await asyncio.shield(self.task)
         except TimeoutError:
             if self.code is None:
                 self.program.kill()
-            await self.ended()
+            await asyncio.shield(self.task)
 
-    async def ended(self) -> None:
-        """Return when nothing of it is left, and nothing will be started again."""
-        await asyncio.shield(self.task)
-
-    def _start(self, output: int | None = None) -> None:
+    def _start(self, restarts: int) -> None:
         self._subreaper.ready_file(self.spec).unlink(missing_ok=True)
-        with open_log(self._log) if output is None else nullcontext(output) as file:
+        with Path(self._output).open("wb") if self._output else open_log(self.log) as file:
             self.program = self._subreaper.start(self.spec, file, self._listening)
-        self.code, self._started_at_s = None, time.time()
+        self.code, name, pid = None, self.spec.name, self.program.pid
+        self.process = Process(name, self.spec.group or name, pid, time.time(), restarts)
 
     async def _keep_running(self) -> None:
-        await self._live()
-        deaths, lived_s = 0, time.time() - self._started_at_s
+        deaths, lived_s = 0, await self._live()
         while self._is_restarted():
             deaths = self._back_off.deaths(deaths, lived_s)
             pause_s = self._back_off.delay_s(deaths)
-            self._say_died(deaths, pause_s)
+            said = tail(self.log).splitlines()[-1].strip()
+            facts = {"part": self.spec.name, "deaths": deaths, "start_in_s": pause_s, "said": said}
+            _log.error("part_died", extra={**facts, "pid": self.program.pid})
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stopping.wait()
             lived_s = await self._live_again() if not self.is_stopped else 0.0
         self._stop_listening()
 
-    async def _live(self) -> None:
+    async def _live(self) -> float:
+        """Return how long it has lived when it, and what it has left behind, has ended."""
         self.code = await self._subreaper.ended(self.program)
+        self.process = replace(self.process, running=False)
+        lived_s = time.time() - self.process.started_at_s
         await self._subreaper.end_orphans()
+        return lived_s
 
     async def _live_again(self) -> float:
-        """Start it and return how long it has lived, in seconds."""
-        began_s = time.monotonic()
+        restarts = self.process.restarts + 1
         try:
-            self._start()
+            self._start(restarts)
         except (MovierecError, OSError) as exc:
             # Tried again, as after any death: a full disk may be free in a minute.
             _log.error("part_not_started", extra={"part": self.spec.name, "error": str(exc)})
             return 0.0
-        self.restarts += 1
-        _log.warning("part_started", extra={"part": self.spec.name, "restarts": self.restarts})
-        await self._live()
-        return time.monotonic() - began_s
+        _log.warning("part_started", extra={"part": self.spec.name, "restarts": restarts})
+        return await self._live()
 
     def _is_restarted(self) -> bool:
-        return self.spec.restart and self._was_ready and not self.is_stopped
+        # Settings do not change by a restart: it would only say the same again.
+        hopeless = self.code == ConfigError.exit_code
+        return self.spec.restart and self._was_ready and not self.is_stopped and not hopeless
 
     async def _is_ready(self, ready: Readiness | None) -> bool:
         if ready == Readiness():
             return self._subreaper.ready_file(self.spec).exists()
         return ready is None or await _answers(ready)
 
-    def _say_died(self, deaths: int, pause_s: float) -> None:
-        said = tail(self._log).splitlines()[-1].strip()
-        facts = {"part": self.spec.name, "deaths": deaths, "start_in_s": pause_s, "said": said}
-        _log.error("part_died", extra={**facts, "pid": self.program.pid})
-
-    def _obituary(self) -> str:
-        code = self.code or 0
-        how = f"ended with exit code {code}"
-        if code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
+    def _obituary(self, code: int) -> str:
+        signalled = f"was killed by {signal.Signals(-code).name}" if code < 0 else ""
+        how = signalled or f"ended with exit code {code}"
         return f"{self.spec.name} {how} ({' '.join(self.spec.command)})"
 
     def _stop_listening(self) -> None:

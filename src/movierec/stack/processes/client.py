@@ -1,8 +1,10 @@
 """A command's side of the daemon: starts children and programs, and holds them while it lasts."""
 
 import fcntl
+import io
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -11,16 +13,17 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import IO, Any, Final, NoReturn, Self
 
 from movierec import errors
 from movierec.errors import UnavailableError
 from movierec.stack.layout import Run
-from movierec.stack.processes import child_environment, control_socket, former_run
-from movierec.stack.processes.spec import BackOff, Process, Spec, open_log
+from movierec.stack.processes import child_environment, former_run
+from movierec.stack.processes.programs import Program
+from movierec.stack.processes.spec import BackOff, Process, Spec
 
 NAME: Final = "supervisor"
 """The daemon's name among the parts of a run, and its log's."""
@@ -34,76 +37,49 @@ _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class DaemonGoneError(UnavailableError):
     """The daemon has hung up."""
 
+    def __init__(self) -> None:
+        super().__init__("the run's daemon has ended: `movierec up`")
+
 
 class _Request:
-    """A request under way; several threads may wait for its answers."""
+    """A request under way: its answers come one by one. Raises DaemonGoneError without a daemon."""
 
-    def __init__(self, connection: socket.socket, message: bytes, output: int | None) -> None:
-        self._connection = connection
-        self._received = b""
-        self._receiving = threading.Lock()
+    def __init__(self, run: Run, message: Mapping[str, Any]) -> None:
+        self._connection = socket.socket(socket.AF_UNIX)
+        try:
+            folder = os.open(run.folder, os.O_PATH)
+            try:
+                # An address holds 107 bytes (unix(7)).
+                self._connection.connect(f"/proc/self/fd/{folder}/{run.daemon_socket.name}")
+            finally:
+                os.close(folder)
+            self._connection.sendall(json.dumps(message, default=str).encode() + b"\n")
+        except (ConnectionError, FileNotFoundError):
+            self._connection.close()
+            raise DaemonGoneError from None
+        self._answers: IO[bytes] = self._connection.makefile("rb")
+
+    def answer(self) -> dict[str, Any]:
+        """Return the next answer. Raises what the daemon raised."""
+        line = b""
         with suppress(ConnectionError):
-            sent = socket.send_fds(connection, [message], [] if output is None else [output])
-            connection.sendall(message[sent:])
-
-    def answer(self, *, within_s: float | None = None) -> dict[str, Any] | None:
-        """Return the next answer, None if there is none in time. Raises what the daemon raised."""
-        with self._receiving:
-            while b"\n" not in self._received:
-                try:
-                    if not self._receive(within_s):
-                        self._connection.close()
-                        raise DaemonGoneError("the run's daemon has ended: `movierec up`")
-                except (TimeoutError, BlockingIOError):
-                    return None
-            line, _, self._received = self._received.partition(b"\n")
+            line = self._answers.readline()
+        if not line:
+            raise DaemonGoneError
         found: dict[str, Any] = json.loads(line)
         if "error" in found:
             raise getattr(errors, found["error"])(found["message"])
         return found
 
-    def call_off(self) -> None:
+    def fileno(self) -> int:
+        """Return what is readable once there are answers, or none any more."""
+        return self._connection.fileno()
+
+    def close(self) -> None:
         """Have the daemon end the request, and return when it has; its answers stay."""
-        with suppress(OSError):
+        with self._connection, suppress(OSError):
             self._connection.shutdown(socket.SHUT_WR)
-        with self._receiving:
-            while self._receive(None):
-                pass
-            self._connection.close()
-
-    def _receive(self, within_s: float | None) -> bool:
-        part = b""
-        if self._connection.fileno() >= 0:
-            self._connection.settimeout(within_s)
-            with suppress(ConnectionError):
-                part = self._connection.recv(65_536)
-        self._received += part
-        return bool(part)
-
-
-class Program:
-    """A program that the daemon runs; `stdout` is what it says, errors among it, if it is read."""
-
-    def __init__(self, request: _Request, stdout: IO[str] | None) -> None:
-        self.stdout = stdout
-        self.pid = int((request.answer() or {})["pid"])
-        self._request = request
-        self._code: int | None = None
-
-    def poll(self, within_s: float | None = 0.0) -> int | None:
-        """Return its exit code, None while it runs. Raises UnavailableError if it was stopped."""
-        if self._code is None and (found := self._request.answer(within_s=within_s)):
-            self._code = found["code"]
-        return self._code
-
-    def wait(self) -> int:
-        """Return its exit code when it has ended. Raises UnavailableError if it was stopped."""
-        return self.poll(within_s=None) or 0
-
-    def send_signal(self, number: int) -> None:
-        """Send it a signal; nothing happens when it has ended."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+            self._answers = io.BytesIO(self._answers.read())
 
 
 class Client:
@@ -129,8 +105,8 @@ class Client:
         time (it is stopped then, if it was started here), and ConfigError when its command cannot
         be run.
         """
-        self._refuse_unheld(spec)
-        return Process(**self._answer("up", spec=spec.as_json()))
+        with self._starting("up", spec) as request:
+            return Process(**request.answer())
 
     def call(
         self, spec: Spec, *, within_s: float | None = None, meanwhile: Callable[[], object] = bool
@@ -140,15 +116,11 @@ class Client:
         `meanwhile` is called now and then. Raises UnavailableError when it is stopped, or has not
         ended in time (it is stopped then), and ConfigError as `start` does.
         """
-        began_s, log = time.monotonic(), self.run.log(spec.name)
-        with open_log(log) as output, self._running(spec, output, None) as program:
-            while (code := program.poll(_POLL_S)) is None:
+        with self._starting("run", spec, output="", within_s=within_s) as request:
+            request.answer()
+            while not select.select((request,), (), (), _POLL_S)[0]:
                 meanwhile()
-                if within_s is not None and time.monotonic() > began_s + within_s:
-                    raise UnavailableError(
-                        f"{spec.name} has not ended within {within_s:g} s: see {log}"
-                    )
-            return code
+            return int(request.answer()["code"])
 
     @contextmanager
     def stream(self, spec: Spec) -> Iterator[Program]:
@@ -158,25 +130,26 @@ class Client:
         Several of one name may run at a time. Raises as `start` does.
         """
         reading, writing = os.pipe()
+        pipe = f"/proc/{os.getpid()}/fd/{writing}"
         with (
-            open(reading, encoding="utf-8", errors="replace") as stdout,  # noqa: PTH123
-            open(writing, "wb") as output,  # noqa: PTH123
-            self._running(spec, output.fileno(), stdout) as program,
+            os.fdopen(reading, encoding="utf-8", errors="replace") as stdout,
+            os.fdopen(writing, "wb") as output,
+            self._starting("run", spec, output=pipe, within_s=None) as request,
         ):
+            pid = request.answer()["pid"]
             output.close()
-            yield program
+            yield Program(pid, stdout, lambda: int(request.answer()["code"]))
 
     def keep(self) -> None:
         """Let what was started outlive the block."""
-        self.ask("keep")
+        self._ask("keep")
 
     def processes(self) -> tuple[Process, ...]:
         """Return all children, also those that are dead, in the order of their first start.
 
         None without a daemon, which ends soon after the last of them.
         """
-        found = self.ask("status") or {"processes": ()}
-        return tuple(Process(**each) for each in found["processes"])
+        return tuple(Process(**each) for each in self._ask("status").get("processes", ()))
 
     def running(self) -> tuple[Process, ...]:
         """Return the children that are alive, in the order of their first start."""
@@ -192,19 +165,13 @@ class Client:
 
     def stop(self, name: str) -> None:
         """Stop a child, or a group of them, and everything they started, if there is any."""
-        self.ask("down", names=[name])
+        self._ask("down", names=[name])
 
     def stop_all(self) -> tuple[str, ...]:
         """Stop everything, the last started first, and return the names of what ran."""
-        found = self.ask("down", names=None) or {"stopped": ()}
+        stopped = self._ask("down", names=None).get("stopped", ())
         self._await_end()
-        return (*found["stopped"], *former_run.stop(self.run))
-
-    def ask(self, verb: str, **given: Any) -> dict[str, Any] | None:  # noqa: ANN401
-        """Return the daemon's answer, None if there is no daemon. Raises what it raised."""
-        with suppress(DaemonGoneError):
-            return self._answer(verb, **given)
-        return None
+        return (*stopped, *former_run.stop(self.run))
 
     def __enter__(self) -> Self:
         """Turn SIGTERM and SIGHUP into an exception that unwinds, as Ctrl-C does."""
@@ -222,23 +189,17 @@ class Client:
                 )
             if self._is_free():
                 self._start_daemon()
-            else:
-                time.sleep(_POLL_S)
+            time.sleep(_POLL_S)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop what was started; a second Ctrl-C does not cut that short, it is bounded anyway."""
         arrived: list[int] = []
         for number in self._handlers:
             signal.signal(number, lambda number, _: arrived.append(number))
         lease, self._lease = self._lease, None
         if lease is not None:
-            lease.call_off()
+            lease.close()
         self._await_end()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
@@ -246,31 +207,20 @@ class Client:
             signal.raise_signal(arrived[0])
 
     @contextmanager
-    def _running(self, spec: Spec, output: int, stdout: IO[str] | None) -> Iterator[Program]:
-        self._refuse_unheld(spec)
-        request = self._request("run", output, spec=spec.as_json())
-        try:
-            yield Program(request, stdout)
-        finally:
-            request.call_off()
-
-    def _refuse_unheld(self, spec: Spec) -> None:
+    def _starting(self, verb: str, spec: Spec, **given: Any) -> Iterator[_Request]:  # noqa: ANN401
         if self._lease is None:
             raise UnavailableError(f"{spec.name} is not started: the run is being stopped")
+        with closing(self._request(verb, spec=asdict(spec), **given)) as request:
+            yield request
 
-    def _answer(self, verb: str, **given: Any) -> dict[str, Any]:  # noqa: ANN401
-        request = self._request(verb, **given)
-        try:
-            return request.answer() or {}
-        finally:
-            request.call_off()
+    def _ask(self, verb: str, **given: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Return the daemon's answer, an empty one without a daemon. Raises what it raised."""
+        with suppress(DaemonGoneError), closing(self._request(verb, **given)) as request:
+            return request.answer()
+        return {}
 
-    def _request(self, verb: str, output: int | None = None, **given: Any) -> _Request:  # noqa: ANN401
-        connection = control_socket.connect(self.run.daemon_socket)
-        if connection is None:
-            raise DaemonGoneError("the run's daemon has ended: `movierec up`")
-        message = control_socket.line({"do": verb, "owner": self._owner, **given})
-        return _Request(connection, message, output)
+    def _request(self, verb: str, **given: Any) -> _Request:  # noqa: ANN401
+        return _Request(self.run, {"do": verb, "owner": self._owner, **given})
 
     # The daemon itself ------------------------------------------------------------------
 
@@ -299,8 +249,6 @@ class Client:
 
     def _is_free(self) -> bool:
         """Say whether nothing of an earlier daemon is left."""
-        if not self.run.daemon_lock.exists():
-            return True
         with self.run.daemon_lock.open("ab") as lock, suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
@@ -309,11 +257,7 @@ class Client:
     def _await_end(self) -> None:
         """Return when a daemon that is ending has ended, or what a killed one has left."""
         deadline_s = time.monotonic() + _STARTED_WITHIN_S
-        while not self._is_free() and time.monotonic() < deadline_s:
-            connection = control_socket.connect(self.run.daemon_socket)
-            if connection is not None:  # it has others to serve
-                connection.close()
-                return
+        while not (self._is_free() or self._ask("status")) and time.monotonic() < deadline_s:
             time.sleep(_POLL_S)
 
 

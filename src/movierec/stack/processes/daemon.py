@@ -22,19 +22,19 @@ import logging
 import math
 import os
 import signal
-import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from movierec.errors import MovierecError, UnavailableError
 from movierec.runtime import json_logging
 from movierec.stack.layout import Project, Run
-from movierec.stack.processes import control_socket, process_tree
+from movierec.stack.processes import process_tree
 from movierec.stack.processes.child import Child, Subreaper
 from movierec.stack.processes.spec import BackOff, Spec
 
@@ -46,45 +46,44 @@ _FIRST_CLIENT_WITHIN_S: Final = 5.0
 _GUARDIAN_GRACE_S: Final = 4.0
 _POLL_S: Final = 0.05
 
+# A spec's environment may be as long as Linux allows.
+_LONGEST_REQUEST_BYTES: Final = 2**24
+
 type Request = Mapping[str, Any]
-type Say = Callable[[Mapping[str, Any]], Awaitable[None]]
+type Say = Callable[[Mapping[str, Any]], None]
 
 
 class Daemon:
     """The children of a run, and who holds them."""
 
-    def __init__(self, listener: socket.socket, subreaper: Subreaper, back_off: BackOff) -> None:
-        self._listener = listener
+    def __init__(self, subreaper: Subreaper, back_off: BackOff) -> None:
         self._subreaper = subreaper
         self._back_off = back_off
         self._guardian = os.getppid()
+        # Parts by their names, programs by a name of their own, in the order of their start.
         self._children: dict[str, Child] = {}
-        self._programs: list[Child] = []
         self._released: set[str] = set()
+        self._connections = 0
         self._closing = False
         self._over = asyncio.Event()
-        self._connections: set[asyncio.Task[None]] = set()
         verbs = (self._up, self._run, self._down, self._status, self._hold, self._keep)
         self._verbs = {verb.__name__.removeprefix("_"): verb for verb in verbs}
 
     async def serve(self) -> None:
         """Answer until there is nothing to do, or SIGTERM, SIGINT or SIGHUP."""
         loop = asyncio.get_running_loop()
+        # In the current folder, the run's: an address holds 107 bytes (unix(7)).
+        self._server = await asyncio.start_unix_server(
+            self._answer, self._subreaper.run.daemon_socket.name, limit=_LONGEST_REQUEST_BYTES
+        )
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, lambda: loop.create_task(self._shut_down()))
         loop.call_later(_FIRST_CLIENT_WITHIN_S, self._end_if_idle)
-        self._accepting = asyncio.create_task(self._accept())
         await self._over.wait()
-        if self._connections:
-            await asyncio.wait(self._connections)
-
-    async def _accept(self) -> None:
-        while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
-            self._connections.add(asyncio.create_task(self._answer(connection)))
+        await self._server.wait_closed()
 
     def _end_if_idle(self, _: object = None) -> None:
-        if not self._connections and all(child.task.done() for child in self._all()):
+        if not self._connections and all(child.task.done() for child in self._children.values()):
             self._close()
             self._over.set()
 
@@ -96,41 +95,36 @@ class Daemon:
     def _close(self) -> None:
         """Start nothing and be found by nobody any more; the lock keeps the next daemon waiting."""
         self._closing = True
-        self._accepting.cancel()
-        self._subreaper.run.daemon_socket.unlink(missing_ok=True)
+        self._server.close()
 
     # Requests ---------------------------------------------------------------------------
 
-    async def _answer(self, connection: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def say(message: Mapping[str, Any]) -> None:
+            writer.write(json.dumps(message).encode() + b"\n")
 
-        async def say(message: Mapping[str, Any]) -> None:
-            with suppress(ConnectionError):
-                await loop.sock_sendall(connection, control_socket.line(message))
-
-        with connection, suppress(EOFError, ConnectionError):
-            connection.setblocking(False)
+        self._connections += 1
+        with suppress(ConnectionError, json.JSONDecodeError), closing(writer):
             try:
-                request = await control_socket.receive(connection)
+                request = json.loads(await reader.readline())
                 work = asyncio.create_task(self._carry_out(request, say))
-                hung_up = asyncio.create_task(loop.sock_recv(connection, 1))
-                await asyncio.wait((work, hung_up), return_when=asyncio.FIRST_COMPLETED)
-                for task in (work, hung_up):
-                    task.cancel()
-                await asyncio.wait((work, hung_up))
+                hung_up = asyncio.create_task(reader.read(1))
+                hung_up.add_done_callback(lambda _: work.cancel())
+                await asyncio.wait((work,))
+                hung_up.cancel()
             finally:
-                self._connections.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+                self._connections -= 1
                 self._end_if_idle()
 
     async def _carry_out(self, request: Request, say: Say) -> None:
         try:
             await self._verbs[request["do"]](request, say)
         except MovierecError as exc:
-            await say({"error": type(exc).__name__, "message": str(exc)})
+            say({"error": type(exc).__name__, "message": str(exc)})
         except Exception as exc:  # noqa: BLE001 (the edge: the client is told)
             _log.exception("request_failed")
             failed = f"the daemon failed: {exc!r}; see its log"
-            await say({"error": UnavailableError.__name__, "message": failed})
+            say({"error": UnavailableError.__name__, "message": failed})
 
     async def _up(self, request: Request, say: Say) -> None:
         spec = Spec.from_json(request["spec"])
@@ -139,51 +133,49 @@ class Daemon:
             await before.stop(math.inf)  # who asks does not wait for its back-off
         child = self._children.get(spec.name)
         if child is None or child.is_stopped:
-            restarts = 0 if child is None else child.restarts + 1
-            child = started = self._new(spec, request, restarts=restarts)
-            self._children[spec.name] = child
+            restarts = 0 if child is None else child.process.restarts + 1
+            child = started = self._new(spec.name, spec, request, restarts=restarts)
         try:
             await child.ready(spec.ready, within_s=spec.ready_within_s)
         except BaseException:
             if started is not None:
                 await self._stop([started])
             raise
-        await say(asdict(child.as_process()))
+        say(asdict(child.process))
 
     async def _run(self, request: Request, say: Say) -> None:
-        spec = Spec.from_json(request["spec"])
+        spec, within_s = Spec.from_json(request["spec"]), request["within_s"]
+        program = self._new(f"{spec.name} {uuid.uuid4()}", spec, request, output=request["output"])
         try:
-            program = self._new(spec, request, output=request["output"])
-        finally:
-            os.close(request["output"])  # its reader is to see the end of it with the program's
-        self._programs.append(program)
-        try:
-            await say({"pid": program.program.pid})
-            await program.ended()
+            say({"pid": program.program.pid})
+            async with asyncio.timeout(within_s):
+                await asyncio.shield(program.task)
             if program.is_stopped:  # its exit code may say 0 all the same
                 raise UnavailableError(f"{spec.name} was stopped: the run is being stopped")
-        except asyncio.CancelledError:
-            await self._stop([program])
+        except TimeoutError as exc:
+            raise UnavailableError(
+                f"{spec.name} has not ended within {within_s:g} s: see {program.log}"
+            ) from exc
         finally:
-            self._programs.remove(program)
-        await say({"code": program.code})
+            await self._stop([program])
+        say({"code": program.code})
 
     async def _down(self, request: Request, say: Say) -> None:
         names = request["names"]
         chosen = [
             child
             for child in self._all()
-            if names is None or child.spec.name in names or child.group in names
+            if names is None or child.spec.name in names or child.process.group in names
         ]
         ran = [child.spec.name for child in chosen if child.is_kept_running]
         await asyncio.shield(self._shut_down() if names is None else self._stop(chosen))
-        await say({"stopped": ran})
+        say({"stopped": ran})
 
     async def _status(self, _: Request, say: Say) -> None:
-        await say({"processes": [asdict(child.as_process()) for child in reversed(self._all())]})
+        say({"processes": [asdict(child.process) for child in self._children.values()]})
 
     async def _hold(self, request: Request, say: Say) -> None:
-        await say({})
+        say({})
         try:
             await self._over.wait()
         finally:
@@ -194,21 +186,22 @@ class Daemon:
         for child in self._children.values():
             if child.owner == request["owner"]:
                 child.owner = ""
-        await say({})
+        say({})
 
     # Children ---------------------------------------------------------------------------
 
-    def _new(self, spec: Spec, request: Request, **more: Any) -> Child:  # noqa: ANN401
+    def _new(self, key: str, spec: Spec, request: Request, **more: Any) -> Child:  # noqa: ANN401
         owner = request["owner"]
         if self._closing or owner in self._released:
             raise UnavailableError(f"{spec.name} is not started: the run is being stopped")
         child = Child(spec, self._subreaper, self._back_off, owner=owner, **more)
         child.task.add_done_callback(self._end_if_idle)
+        self._children[key] = child
         return child
 
     def _all(self) -> list[Child]:
         """Return everything that there is to stop, the last started first."""
-        return [*reversed(self._programs), *reversed(self._children.values())]
+        return list(reversed(self._children.values()))
 
     async def _stop(self, chosen: Iterable[Child]) -> None:
         """Stop children, one group after the other in this order, and forget them."""
@@ -216,16 +209,14 @@ class Daemon:
         grace_s = math.inf if guarded else _GUARDIAN_GRACE_S
         groups: dict[str, list[Child]] = {}
         for child in chosen:
-            groups.setdefault(child.group if guarded else "", []).append(child)
+            groups.setdefault(child.process.group if guarded else "", []).append(child)
         for group in groups.values():
             await asyncio.gather(*(child.stop(grace_s) for child in group))
-            for child in group:
-                if self._children.get(child.spec.name) is child:
-                    del self._children[child.spec.name]
+            self._children = {k: c for k, c in self._children.items() if c not in group}
 
 
 def main(root: str, folder: str, back_off: str) -> int:
-    """Become the run's daemon, in the background; return when it answers, or another one does."""
+    """Become the run's daemon, in the background; nothing happens when there is one."""
     json_logging.to_stderr()
     run = Run(Project(Path(root)), Path(folder))
     lock = os.open(run.daemon_lock, os.O_CREAT | os.O_RDWR, 0o600)
@@ -233,7 +224,6 @@ def main(root: str, folder: str, back_off: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return 0
-    listener = control_socket.listen(run.daemon_socket)
     if os.fork():
         return 0
     # Children inherit what is ignored or held; two that Python itself ignores, Popen restores.
@@ -244,12 +234,11 @@ def main(root: str, folder: str, back_off: str) -> int:
     process_tree.become_subreaper()
     guardian, daemon = os.getpid(), os.fork()
     if daemon:
-        listener.close()
         _guard(daemon)
         return 0
     process_tree.become_subreaper()
     process_tree.end_with_parent(guardian)
-    asyncio.run(Daemon(listener, Subreaper(run), BackOff(**json.loads(back_off))).serve())
+    asyncio.run(Daemon(Subreaper(run), BackOff(**json.loads(back_off))).serve())
     return 0
 
 

@@ -6,8 +6,9 @@ environment, which names the run's folder.
 
 import signal
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import psutil
@@ -35,33 +36,30 @@ def stop(run: Run) -> tuple[str, ...]:
         members = [e for e in recorded if e["group"] == group and e["name"] in found]
         grace_s = max((float(entry["grace_s"]) for entry in members), default=0.0)
         _end([found[entry["name"]] for entry in members], grace_s)
-    _end(_marked(str(run.folder)), _GRACE_S)
-    run_record.update(run, lambda before: before.without_processes())
+    _end([*_marked(str(run.folder))], _GRACE_S)
+    run_record.update(run, lambda before: replace(before, processes=()))
     return tuple(entry["name"] for entry in reversed(recorded) if entry["name"] in found)
 
 
 def _process(entry: Mapping[str, Any]) -> psutil.Process | None:
     with suppress(psutil.Error):
         found = psutil.Process(entry["pid"])
-        same = abs(found.create_time() - entry["created_s"]) < _SAME_START_S
-        return found if same and _is_alive(found) else None
+        if abs(found.create_time() - entry["created_s"]) < _SAME_START_S and _is_alive(found):
+            return found
     return None
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    try:
+    with suppress(psutil.Error):
         return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+    return False
 
 
-def _marked(folder: str) -> list[psutil.Process]:
-    found = []
+def _marked(folder: str) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):  # another user's, or gone
             if process.environ().get(_MARK, "").startswith(f"{folder}:"):
-                found.append(process)
-    return found
+                yield process
 
 
 def _end(processes: Collection[psutil.Process], grace_s: float) -> None:

@@ -29,31 +29,25 @@ def _resident_bytes(pid: int) -> int:
 
 
 class PeakMemory:
-    """The highest reading of each child while the block runs, in MiB.
+    """The highest reading of each child while the block runs, in MiB, by the child's name.
 
     `read` returns them, as `resident_mb`. A sample costs about 10 ms; a peak shorter than the
     interval can be missed.
     """
 
     def __init__(self, read: Callable[[], Mapping[str, float]], *, every_s: float = 1.0) -> None:
+        self.peak_rss_mb: dict[str, float] = {}
         self._read = read
         self._every_s = every_s
-        self._peaks_mb: dict[str, float] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="peak-memory", daemon=True)
-
-    @property
-    def peak_rss_mb(self) -> Mapping[str, float]:
-        """The peaks so far, by the child's name."""
-        return dict(self._peaks_mb)
 
     def sample(self) -> None:
         """Take one reading."""
         for name, rss_mb in self._read().items():
-            self._peaks_mb[name] = max(rss_mb, self._peaks_mb.get(name, 0.0))
+            self.peak_rss_mb[name] = max(rss_mb, self.peak_rss_mb.get(name, 0.0))
 
     def __enter__(self) -> Self:
-        """Start sampling."""
         self._thread.start()
         return self
 

@@ -1,11 +1,11 @@
 """What the daemon is asked to start, and what it says of what it has started."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 _TAIL_LINES: Final = 15
 _TAIL_BYTES: Final = 16_384
@@ -29,8 +29,9 @@ class Spec:
     Without `ready`, running is enough. On a stop, the child has `grace_s` after SIGTERM before it
     is killed. Children of one `group` are stopped at the same time (nodes of a cluster, of which
     the last could not leave in order). One with `restart` is started again when it dies, once it
-    has been ready. The address in `listen` is bound by the daemon and handed to the child (socket
-    activation): connections wait while the child is restarted.
+    has been ready, unless it ended with the exit code of a ConfigError. The address in `listen` is
+    bound by the daemon and handed to the child (socket activation): connections wait while the
+    child is restarted.
     """
 
     name: str
@@ -44,20 +45,9 @@ class Spec:
     restart: bool = False
     listen: tuple[str, int] | None = None
 
-    def not_started(self, why: str) -> str:
-        """Return what there is to say when it cannot be started."""
-        return (
-            f"cannot start {self.name} ({self.command[0]} in {self.cwd}): {why}; "
-            "`make setup` puts missing programs in place"
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """Return a value that `from_json` reads."""
-        return asdict(self) | {"cwd": str(self.cwd)}
-
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Self:
-        """Return the spec that `as_json` was asked of."""
+        """Return the spec whose fields came as JSON."""
         return cls(
             **{
                 **given,
@@ -104,16 +94,14 @@ class Process:
     """Unix seconds."""
     restarts: int
     """How often it was started again after it had died."""
-    running: bool
+    running: bool = True
 
 
-@contextmanager
-def open_log(log: Path) -> Iterator[int]:
+def open_log(log: Path) -> IO[bytes]:
     """Open a log for a program to write to; the last one's is kept beside."""
     with suppress(FileNotFoundError):
         log.replace(log.with_suffix(".log.1"))
-    with log.open("wb") as file:
-        yield file.fileno()
+    return log.open("wb")
 
 
 def tail(log: str | Path) -> str:

@@ -1,6 +1,6 @@
 """LocalStack as a child process, with functions as processes and a state that survives it."""
 
-import http.client
+import http
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,20 +58,16 @@ def save(port: int) -> Kept:
 
 
 def _ask(port: int, method: str, within_s: float) -> Kept:
-    connection = http.client.HTTPConnection(loopback_ports.HOST, port, timeout=within_s)
+    path = "/_localstack/keeper"
+    status, body = loopback_ports.request(port, path, method=method, timeout_s=within_s)
+    if status != http.HTTPStatus.OK:
+        raise UnavailableError(f"emulator on port {port}: its state: status {status}")
     try:
-        connection.request(method, "/_localstack/keeper")
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != http.HTTPStatus.OK:
-            raise UnavailableError(f"emulator on port {port}: its state: status {answer.status}")
         said: dict[str, Any] = json.loads(body)
         named = {name: tuple(said[name]) for name in ("unsaved", "lost")}
         return Kept(generation=said["generation"], saved_at_s=said["saved_at_s"], **named)
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError) as exc:
         raise UnavailableError(f"emulator on port {port}: its state: {exc!r}; see its log") from exc
-    finally:
-        connection.close()
 
 
 def spec(run: Run, inherited: Mapping[str, str]) -> Spec:

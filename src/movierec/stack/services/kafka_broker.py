@@ -132,36 +132,28 @@ def start(client: Client, inherited: Mapping[str, str], *, nodes: int = 1) -> st
     java = _java(run.project)
     members = _members(run, nodes)
     cluster_id = _cluster_id(run, nodes)
-    env = child_environment.basic(inherited)
-    for node in members:
-        if not client.knows(_name(node, nodes)):
-            _prepare(run, node, members)
-            _format(client, java, node, cluster_id, env)
+    specs = [_spec(run, java, node, nodes, child_environment.basic(inherited)) for node in members]
+    for node, spec in zip(members, specs, strict=True):
+        if not client.knows(spec.name):
+            _prepare(run, node, members, spec.cwd)
+            _format(client, java, cluster_id, spec)
     # All at once: no controller answers before a majority is there.
     with ThreadPoolExecutor() as pool:
-        list(pool.map(client.start, (_spec(run, java, n, nodes, env) for n in members)))
+        list(pool.map(client.start, specs))
     return ",".join(node.address for node in members)
 
 
 def _members(run: Run, nodes: int) -> tuple[Node, ...]:
     if nodes not in (1, 3):
         raise UsageError(f"{nodes} Kafka nodes: use 1, or 3 to survive the loss of any one")
-    ids = range(1, nodes + 1)
-    names = {i: (_port_name(i), _controller_port_name(i)) for i in ids}
+    names = {number: _port_names(number) for number in range(1, nodes + 1)}
     ports = loopback_ports.ports(run, tuple(name for pair in names.values() for name in pair))
-    return tuple(Node(i, ports[names[i][0]], ports[names[i][1]]) for i in ids)
+    return tuple(Node(n, *(ports[name] for name in pair)) for n, pair in names.items())
 
 
-def _port_name(node_id: int) -> str:
-    return loopback_ports.KAFKA if node_id == 1 else f"{loopback_ports.KAFKA}-{node_id}"
-
-
-def _controller_port_name(node_id: int) -> str:
-    return f"{loopback_ports.KAFKA}-controller-{node_id}"
-
-
-def _name(node: Node, nodes: int) -> str:
-    return _GROUP if nodes == 1 else f"{_GROUP}-{node.id}"
+def _port_names(node_id: int) -> tuple[str, str]:
+    clients = loopback_ports.KAFKA if node_id == 1 else f"{loopback_ports.KAFKA}-{node_id}"
+    return clients, f"{loopback_ports.KAFKA}-controller-{node_id}"
 
 
 def _java(project: Project) -> tuple[str, ...]:
@@ -173,15 +165,10 @@ def _java(project: Project) -> tuple[str, ...]:
     return (str(runtimes[-1]), *_JVM, "-cp", str(libs / "*"))
 
 
-def _folder(run: Run, node: Node) -> Path:
-    return run.kafka / f"node-{node.id}"
-
-
-def _prepare(run: Run, node: Node, members: tuple[Node, ...]) -> None:
+def _prepare(run: Run, node: Node, members: tuple[Node, ...], folder: Path) -> None:
     """Check that the node's ports are free, and write its configuration."""
-    loopback_ports.require_free(run, _port_name(node.id))
-    loopback_ports.require_free(run, _controller_port_name(node.id))
-    folder = _folder(run, node)
+    for name in _port_names(node.id):
+        loopback_ports.require_free(run, name)
     folder.mkdir(parents=True, exist_ok=True)
     properties = server_properties(node, members, folder / "data")
     run_record.write_atomically(folder / "server.properties", properties)
@@ -191,15 +178,12 @@ def _prepare(run: Run, node: Node, members: tuple[Node, ...]) -> None:
 def _cluster_id(run: Run, nodes: int) -> str:
     """Return the cluster's id, a new one for a new cluster, kept in the run's folder."""
     path = run.kafka / "cluster.json"
-    if not path.exists():
+    found = run_record.read(path, _cluster, f"delete {run.kafka}")
+    if found is None:
         # As Kafka's own Uuid: 16 random bytes in URL-safe base64, unpadded.
-        fresh = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        run_record.write_atomically(path, json.dumps({"id": fresh, "nodes": nodes}) + "\n")
-    try:
-        cluster = json.loads(path.read_text(encoding="utf-8"))
-        cluster_id, known = str(cluster["id"]), int(cluster["nodes"])
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ConfigError(f"{path} cannot be read ({exc!r}): delete {run.kafka}") from exc
+        found = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), nodes
+        run_record.write_atomically(path, json.dumps({"id": found[0], "nodes": nodes}) + "\n")
+    cluster_id, known = found
     if known != nodes:
         raise ConfigError(
             f"run {run.name} holds a Kafka cluster of {known} node(s), not {nodes}: "
@@ -208,22 +192,21 @@ def _cluster_id(run: Run, nodes: int) -> str:
     return cluster_id
 
 
-def _format(
-    client: Client,
-    java: tuple[str, ...],
-    node: Node,
-    cluster_id: str,
-    env: Mapping[str, str],
-) -> None:
+def _cluster(text: str) -> tuple[str, int]:
+    cluster = json.loads(text)
+    return str(cluster["id"]), int(cluster["nodes"])
+
+
+def _format(client: Client, java: tuple[str, ...], cluster_id: str, node: Spec) -> None:
     """Format a node's storage, once. Killed half way, it is done again: the mark comes last."""
-    folder = _folder(client.run, node)
+    folder = node.cwd
     if (folder / "formatted").exists():
         return
     shutil.rmtree(folder / "data", ignore_errors=True)
     # With "=": one id in 64 starts with a dash, and would be taken for an option.
     options = (f"--cluster-id={cluster_id}", "--config=server.properties")
     tool = ("kafka.tools.StorageTool", "format", *options)
-    spec = Spec(f"format-{folder.name}", (*java, *tool), env, folder)
+    spec = Spec(f"format-{folder.name}", (*java, *tool), node.env, folder)
     if client.call(spec, within_s=_FORMAT_WITHIN_S) != 0:
         said = tail(client.run.log(spec.name))
         raise UnavailableError(f"Kafka cannot format {folder / 'data'}; its log ends:\n{said}")
@@ -232,7 +215,7 @@ def _format(
 
 def _spec(run: Run, java: tuple[str, ...], node: Node, nodes: int, env: Mapping[str, str]) -> Spec:
     runtime, *options = java
-    folder = _folder(run, node)
+    folder = run.kafka / f"node-{node.id}"
     command = (
         runtime,
         "-XX:+AutoCreateSharedArchive",
@@ -243,7 +226,7 @@ def _spec(run: Run, java: tuple[str, ...], node: Node, nodes: int, env: Mapping[
         str(folder / "server.properties"),
     )
     return Spec(
-        name=_name(node, nodes),
+        name=_GROUP if nodes == 1 else f"{_GROUP}-{node.id}",
         command=command,
         env=env,
         cwd=folder,

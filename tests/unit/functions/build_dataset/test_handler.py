@@ -124,6 +124,7 @@ ANSWERS = {
     "select rating": lambda: {"rating": np.array([1, 5]), "n": np.array([1, 1])},
     "select status": lambda: {"status": np.array([200]), "n": np.array([3])},
     "select reason": lambda: {"reason": texts(["no_minute", "user_id"]), "n": np.array([9, 1])},
+    "time_basis": lambda: {"n": np.array([0])},
     "select count": lambda: {"n": np.array([102])},
 }
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from movierec.model import dataset as datasets
 from movierec.model import segments
-from movierec.model.dataset import Evidence, Parameters, Rated, Watched
+from movierec.model.dataset import Evidence, Rated, Watched
+from movierec.model.dataset_parameters import Parameters
 
 N_USERS, N_MOVIES, TASTES = 120, 60, 3
 

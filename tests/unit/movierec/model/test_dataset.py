@@ -7,7 +7,8 @@ import pytest
 
 from movierec.errors import ArtifactError, DatasetError, UsageError
 from movierec.model import dataset as datasets
-from movierec.model.dataset import LATER, TEST, TRAIN, Evidence, Parameters, Rated, Watched
+from movierec.model.dataset import LATER, TEST, TRAIN, Evidence, Rated, Watched
+from movierec.model.dataset_parameters import Parameters
 
 NONE = np.zeros(0, np.int64)
 SMALL = Parameters(min_users=1, min_interactions=1, min_movie_users=1)
@@ -88,6 +89,52 @@ def test_a_scale_of_ten_is_a_parameter():
     scale = Parameters(min_positive_rating=6, max_rating=10)
     found = datasets.strengths(np.zeros(3), np.array([5, 6, 10]), scale)
     assert found.tolist() == pytest.approx([0, 0.2, 1])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "rating", "native"), [(1, 10, 9, 4.5556), (0, 10, 0, 1.0), (1, 100, 100, 5.0)]
+)
+def test_a_rating_of_another_scale_weighs_as_its_like_of_one_to_five(low, high, rating, native):
+    parameters = replace(SMALL, site_min_rating=low, site_max_rating=high)
+    found = entries(datasets.build(evidence(VIEWINGS, [(1, 0, rating, 30)]), parameters))
+    strength, stored, _, _ = found[1, "a"]
+    assert stored == pytest.approx(native, abs=1e-4)
+    liking = (0.9 + (native - 2) / 3) / 2 if native >= 3 else 0
+    assert strength == pytest.approx(liking, abs=1e-4)
+    assert found[2, "a"][1] == 0
+
+
+def test_the_same_data_on_another_scale_is_the_same_but_for_its_type():
+    native = [(1, 0, 1, 30), (1, 1, 3, 31), (2, 0, 5, 32), (2, 3, 2, 11)]
+    wide = [(user, movie, 10 * (rating - 1), at) for user, movie, rating, at in native]
+    parameters = replace(SMALL, site_min_rating=0, site_max_rating=40)
+    one = datasets.pack(datasets.build(evidence(VIEWINGS, native), SMALL))
+    other = datasets.pack(datasets.build(evidence(VIEWINGS, wide), parameters))
+    assert {name for name in one if one[name] != other[name]} == {"ratings.npy"}
+    assert datasets.unpack(one).ratings.dtype == np.int8
+    assert datasets.unpack(other).ratings.tolist() == datasets.unpack(one).ratings.tolist()
+
+
+def test_a_rating_past_the_type_of_a_scale_that_is_not_set_does_not_wrap_around():
+    found = entries(datasets.build(evidence(VIEWINGS, [(1, 0, 256, 30)]), SMALL))
+    assert found[1, "a"][1] == 127
+
+
+@pytest.mark.parametrize("largest", [399_999_999_999_983, 999_999_999_999_999_999])
+def test_users_with_large_ids_have_interactions_of_their_own(largest):
+    """27,000 movies times such ids are more than an int64 holds."""
+    movie_ids = [f"m{i:05}" for i in range(27_000)]
+    step = (2**64 // 27_000) + 1
+    users = [largest - step * back for back in range(3)] + [7]
+    watched = [
+        (user, (number * 6_000 + 13 * i) % 27_000, 60 + i, 100 * i + number)
+        for number, user in enumerate(users)
+        for i in range(4)
+    ]
+    found = datasets.build(evidence(watched, movie_ids=movie_ids), SMALL)
+    assert sorted(users) == found.user_ids.tolist()
+    expected = {(user, movie_ids[movie]): at for user, movie, _, at in watched}
+    assert {pair: values[2] for pair, values in entries(found).items()} == expected
 
 
 def test_a_disliked_movie_is_kept_as_seen():
@@ -201,6 +248,29 @@ def test_an_id_depends_on_content_parameters_and_lake_version_alone():
 def test_a_wrong_parameter_is_named(values):
     with pytest.raises(UsageError, match=next(iter(values))):
         Parameters.read(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"site_min_rating": 5}, "site_min_rating"),
+        ({"site_max_rating": 40_000}, "site_min_rating"),
+        ({"site_min_rating": -1}, "site_min_rating"),
+        ({"site_max_rating": 10, "max_rating": 10, "min_positive_rating": 6}, "max_rating"),
+        ({"earliest_event_time": "long ago"}, "earliest_event_time"),
+    ],
+)
+def test_a_scale_that_cannot_be_is_named(values, named):
+    with pytest.raises(UsageError, match=named):
+        Parameters.read(values)
+
+
+def test_parameters_that_came_later_are_named_where_they_are_not_the_default():
+    assert "site_max_rating" not in Parameters().to_json()
+    assert Parameters.read(Parameters().to_json()) == Parameters()
+    changed = Parameters(site_max_rating=10, earliest_event_time="2020-01-01")
+    assert changed.to_json().items() >= {("site_max_rating", 10)}
+    assert Parameters.read(changed.to_json()) == changed
 
 
 def test_parameters_have_defaults_and_an_integer_is_a_number():

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from movierec.model.user_id import LARGEST_USER_ID, parse_user_id
+from movierec.errors import ConfigError
+from movierec.model.user_id import LARGEST_USER_ID, max_user_id, parse_user_id
 
 NO_IDS = ["", "0", "-1", "+1", "007", "00", "1.0", "1e3", "abc", " 7", "7 ", "7\n", "1_0", "0x7"]
 
@@ -28,3 +29,17 @@ def test_an_id_is_written_in_one_way(text):
         assert not (text.isascii() and text.isdigit() and text[0] != "0" and int(text) < 2**63)
     else:
         assert str(found) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", 1_000_000), ("1", 1), ("999999999999999999", 999_999_999_999_999_999)],
+)
+def test_the_largest_user_id_of_a_site_is_a_setting(text, expected):
+    assert max_user_id({"MOVIEREC_MAX_USER_ID": text}) == expected
+
+
+@pytest.mark.parametrize("text", ["0", "1000000000000000000", str(2**63), "-7", "many"])
+def test_a_largest_user_id_that_no_line_could_have_is_refused(text):
+    with pytest.raises(ConfigError, match="MOVIEREC_MAX_USER_ID"):
+        max_user_id({"MOVIEREC_MAX_USER_ID": text})

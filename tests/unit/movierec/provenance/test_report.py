@@ -1,6 +1,7 @@
 """A lineage laid out for people and machines."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,14 @@ def test_a_whole_chain_is_laid_out_link_by_link() -> None:
 )
 def test_every_fact_of_the_chain_is_shown(fact: str) -> None:
     assert fact in text(CHAIN)
+
+
+def test_the_sites_line_has_the_sites_text_of_the_time() -> None:
+    assert CHAIN.site_event is not None
+    event = {**CHAIN.site_event, "site_time": "2026-11-20T06:15:00.250", "time_basis": "zone"}
+    found = text(replace(CHAIN, site_event=event))
+
+    assert "[site] line: 2026-11-20T06:15:00.250,7,recommendation request host:8082" in found
 
 
 def test_a_chain_that_ends_early_says_why() -> None:

@@ -46,6 +46,13 @@ def test_an_evaluation_keeps_through_json():
         assert Evaluation.from_json(json.loads(json.dumps(one.to_json()))) == one
 
 
+def test_a_refused_evaluation_keeps_its_reason_and_others_are_stored_as_ever():
+    refused = replace(BLANK, refused="no line of the site")
+    assert Evaluation.from_json(json.loads(json.dumps(refused.to_json()))) == refused
+    assert evaluation.sentence(refused.to_json()) == "not evaluated: no line of the site"
+    assert "refused" not in BLANK.to_json()
+
+
 def test_counts_bounds_and_verdict_are_those_of_the_trials():
     found, _ = judged(trials())
     bounds = sequential_test.bounds(trials(), POLICY)

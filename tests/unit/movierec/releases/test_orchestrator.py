@@ -108,6 +108,26 @@ def test_a_canary_without_a_verdict_is_rolled_back_in_the_end(lab: Lab) -> None:
     assert (found.state, found.reason) == ("rolled back", "no verdict after 200 s")
 
 
+def test_a_canary_whose_lists_meet_no_line_of_the_site_is_held_and_ended_with_the_reason(
+    lab: Lab,
+) -> None:
+    release = lab.exposed()
+    now = lab.clock.now()
+    refused = Evaluation(release, now, now, {}, {}, {}, refused="no line of the site: clocks?")
+
+    lab.clock.advance(61)
+    Orchestrator(lab.releases).advance(release, refused)
+
+    assert lab.last(release).reason == "no line of the site: clocks?"
+    assert lab.last(release).facts["decided"]["verdict"] == "refused"
+    lab.clock.advance(200)
+    found = Orchestrator(lab.releases).advance(release, refused)
+    assert (found.state, found.reason) == (
+        "rolled back",
+        "no verdict after 200 s: no line of the site: clocks?",
+    )
+
+
 def test_a_look_without_an_evaluation_holds(lab: Lab) -> None:
     release = lab.exposed()
 

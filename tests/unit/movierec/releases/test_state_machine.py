@@ -152,6 +152,21 @@ def test_the_next_step_follows_from_share_time_and_verdict(
     assert (decision.name, decision.percent) == (name, share)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (100, NextAction("hold", 5, "clocks?")),
+        (300, NextAction("rollback", 0, "no verdict after 200 s: clocks?")),
+    ],
+)
+def test_a_refused_evaluation_waits_as_without_a_verdict_and_says_why(
+    seconds: float, expected: NextAction
+) -> None:
+    found, now = exposed(5, seconds)
+
+    assert next_action(found, "refused", now, "clocks?") == expected
+
+
 @pytest.mark.parametrize("seconds", [10, 100, 1000])
 def test_a_paused_release_waits_beyond_its_limit(seconds: float) -> None:
     found, now = exposed(5, seconds, paused=True)
@@ -224,6 +239,19 @@ def test_every_decision_of_the_machine_comes_out_the_same() -> None:
 
     assert [each.decided.name for each in found] == ["weigh", "hold", "hold", "weigh", "rollback"]
     assert all(each.ok for each in found)
+
+
+def test_a_decision_on_a_refused_evaluation_comes_out_the_same_without_trials() -> None:
+    refused = Evaluation(RELEASE, START, START, {}, {}, {}, refused="clocks?").to_json()
+    facts = {"decided": {"verdict": "refused", "steps": 5}, "evaluation": refused}
+
+    def never(values: Mapping[str, Any], policy: Policy) -> Evaluation:
+        raise ArtifactError("it has no trials")
+
+    (_, held) = state_machine.replay((*RUN[:5], step("hold", 14, None, canary(5), **facts)), never)
+
+    assert held.ok
+    assert held.verdict_again == "refused"
 
 
 def test_other_trials_lead_to_another_verdict_and_that_is_found_out() -> None:

@@ -21,8 +21,3 @@ def test_a_record_is_read_as_it_was_written(ports, found):
 def test_anything_else_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
         parse(text)
-
-
-def test_processes_of_a_run_of_before_are_forgotten_and_its_ports_kept():
-    before = Record({"proxy": 8082}, ({"name": "kafka"},))
-    assert before.without_processes() == Record({"proxy": 8082})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.stack.deploy import terraform
-from movierec.stack.deploy.terraform_progress import Diagnostic, Progress, advance
+from movierec.stack.deploy.terraform_progress import Progress, advance
 
 LOG = Path("var/default/logs/terraform.log")
 ROLE = "module.platform.module.api.aws_iam_role.this"
@@ -41,7 +41,7 @@ def test_messages_of_an_unknown_kind_change_nothing(message):
     ],
 )
 def test_a_failure_says_what_next(summary, kind, remedy):
-    error = terraform.failure("apply", [Diagnostic("first"), Diagnostic(summary)][-1:], LOG)
+    error = terraform.failure("apply", ["first", summary][-1:], LOG)
 
     assert isinstance(error, kind)
     assert remedy in str(error)

@@ -1,0 +1,1 @@
+"""The client of the site's HTTP API of movies and users."""
