@@ -3,16 +3,22 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import polars as pl
+
 from ingest_worker import command, dump_lines, dump_report
 from ingest_worker.command import Voice
 from ingest_worker.dump_lines import Dump
 from ingest_worker.dump_summary import Summary
+from ingest_worker.line_fields import Ints
+from ingest_worker.line_parser import Parsed, parse
 from ingest_worker.line_rules import limits_from_env
 from movierec.errors import ConfigError
 from movierec.lake import site_clock
@@ -46,13 +52,34 @@ def read(
     dump: Dump, summary: Summary, voice: Voice, now: datetime, zones: Mapping[str, tzinfo]
 ) -> dict[str, Any]:
     """Read a dump to its end, and return the report on it."""
+    prefixed = False
+    # The next batch is read and parsed while one is counted: both leave Python's lock for long.
+    with ThreadPoolExecutor(1) as pool:
+        batches = _parsed_batches(dump)
+        ahead = pool.submit(next, batches, None)
+        while (batch := ahead.result()) is not None:
+            ahead = pool.submit(next, batches, None)
+            prefixed = batch.prefixed
+            summary.add(batch.lines, batch.written_ms, batch.parsed)
+            voice.progress(dump.position, dump.size_bytes, summary.lines)
+    return dump_report.report(dump, summary, prefixed=prefixed, now=now, zones=zones)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    lines: pl.Series
+    written_ms: Ints
+    parsed: Parsed
+    prefixed: bool
+
+
+def _parsed_batches(dump: Dump) -> Iterator[_Batch]:
     prefixed: bool | None = None
-    for lines in dump.batches():
+    for raw in dump.batches():
         if prefixed is None:
-            prefixed = dump_lines.is_prefixed(lines)
-        summary.add(*(dump_lines.without_prefixes if prefixed else dump_lines.untimed)(lines))
-        voice.progress(dump.position, dump.size_bytes, summary.lines)
-    return dump_report.report(dump, summary, prefixed=bool(prefixed), now=now, zones=zones)
+            prefixed = dump_lines.is_prefixed(raw)
+        lines, written_ms = (dump_lines.without_prefixes if prefixed else dump_lines.untimed)(raw)
+        yield _Batch(lines, written_ms, parse(lines), prefixed)
 
 
 def _zones() -> dict[str, tzinfo]:

@@ -15,7 +15,7 @@ import polars as pl
 
 from ingest_worker.duplicate_filter import RecentLines
 from ingest_worker.line_fields import Ints
-from ingest_worker.line_parser import Events, Parsed, parse
+from ingest_worker.line_parser import Events, Parsed
 from ingest_worker.line_rules import DAY_US, validate
 from movierec.lake.log_lines import Catalog, Limits, Reason
 from movierec.lake.site_clock import SiteClock
@@ -69,11 +69,11 @@ class Summary:
         self._now_us = int(now.timestamp() * 1_000_000)
         self._recent = RecentLines()
 
-    def add(self, lines: pl.Series, written_ms: Ints) -> None:
+    def add(self, lines: pl.Series, written_ms: Ints, parsed: Parsed) -> None:
         """Count the next lines; `written_ms` is when each was recorded, not positive for none."""
         offsets = np.arange(self.lines, self.lines + len(lines))
         repeated = self._recent.mark(offsets, lines)
-        parsed = parse(lines).reject(repeated, Reason.DUPLICATE)
+        parsed = parsed.reject(repeated, Reason.DUPLICATE)
         recorded_us = np.where(written_ms > 0, written_ms * _MS, self._now_us)
         self._learn_times(parsed, written_ms, recorded_us)
         self._learn(parsed)
