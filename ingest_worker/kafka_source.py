@@ -30,7 +30,7 @@ GROUP = "movierec-ingest"
 _MAX_POLL_INTERVAL_MS = 600_000
 # Failover time of a killed worker's partitions; Kafka's default is 45 s. A slow worker that is
 # declared dead is fenced off by its transactions too.
-_SESSION_TIMEOUT_MS = 10_000
+SESSION_TIMEOUT_S = 10.0
 # Startup fails after this time without a broker.
 _BOOTSTRAP_TIMEOUT_MS = 10_000
 # New partitions are noticed after this time; Kafka's default is five minutes.
@@ -72,7 +72,14 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
     error reaches the caller. An error in a revocation is stored and raised there too.
     """
 
-    def __init__(self, options: Mapping[str, Any], topic: str, *, poll_lines: int) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        topic: str,
+        *,
+        poll_lines: int,
+        session_timeout_s: float = SESSION_TIMEOUT_S,
+    ) -> None:
         self.topic = topic
         self._options = options
         self._poll_lines = poll_lines
@@ -90,7 +97,8 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 isolation_level="read_committed",
                 metadata_max_age_ms=_METADATA_MAX_AGE_MS,
                 max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
-                session_timeout_ms=_SESSION_TIMEOUT_MS,
+                session_timeout_ms=int(session_timeout_s * 1000),
+                heartbeat_interval_ms=int(session_timeout_s * 1000 / 3),
                 bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
                 # 8 MB a partition and fetch: Kafka's default of 1 MB halves the throughput.
                 max_partition_fetch_bytes=8 << 20,
