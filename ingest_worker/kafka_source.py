@@ -131,11 +131,14 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                     timeout_ms=int(timeout_s * 1000), max_records=self._poll_lines
                 )
         except _OffsetsGoneError as exc:
-            # Deleted by retention, or with the topic: the owner takes over once more, and sees.
-            self._consumer.pause(*exc.partitions)
-            self._new = [*(self._new or []), *exc.partitions]
+            self._take_over_again(exc.partitions)
             return {}
         return found
+
+    def _take_over_again(self, partitions: list[TopicPartition]) -> None:
+        """Have the owner see what retention has deleted, or another topic of the same name."""
+        self._consumer.pause(*partitions)
+        self._new = [*(self._new or []), *partitions]
 
     def topic_id(self) -> int | None:
         """Return a number that a topic made again would not have; None if brokers have none."""
@@ -158,9 +161,17 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         return found
 
     def position(self, partition: int) -> int:
-        """Return the offset of the next record that `poll` may return."""
-        found: int = self._consumer.position(TopicPartition(self.topic, partition))
-        return found
+        """Return the offset of the next record that `poll` may return, 0 while it is not known.
+
+        Without waiting: after a broker's restart the consumer first asks whether its log was cut.
+        """
+        one = TopicPartition(self.topic, partition)
+        try:
+            with self._errors("asked for its position"):
+                return self._consumer.position(one, timeout_ms=0) or 0
+        except _OffsetsGoneError as exc:
+            self._take_over_again(exc.partitions)
+            return 0
 
     def commit(self, last_offsets: Mapping[int, int]) -> None:
         """Commit offsets to the consumer group, for lag tools alone."""
