@@ -80,7 +80,7 @@ class Site:
     def _write_lines(self):
         producer = KafkaProducer(**self._options)
         while not self._stop.wait(0.05):
-            self._note(self._send(producer, 20))
+            self._note(self._send(producer, 10))
         producer.close()
 
     def _write_transactions(self):

@@ -17,13 +17,14 @@ import time
 import uuid
 import warnings
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
-from movierec.errors import MovierecError
+from movierec.errors import UnavailableError
 from movierec.kafka import offsets, topics
 from movierec.stack.layout import find_project
 from movierec.stack.processes.client import Client
@@ -118,7 +119,7 @@ class Workers:
 
     def _start(self):
         command = (
-            *(sys.executable, "-m", "ingest_worker", "--max-lines=150", "--max-age-s=0.3"),
+            *(sys.executable, "-m", "ingest_worker", "--max-lines=250", "--max-age-s=0.3"),
             f"--session-timeout-s={SESSION_TIMEOUT_S}",
         )
         with self._log.open("a") as log:
@@ -229,12 +230,9 @@ def play(number, brokers, environment, emulator_url, folder, *, kills_broker):
     topics.ensure(brokers.options, topic, fault_site.PARTITIONS)
     lake = DeltaLake.from_env(environment)
 
-    def caught_up():
-        try:
-            written = {topic: offsets.of_topic(brokers.options, topic)}
-            return written[topic] and not offsets.missing_lines(lake, written)
-        except MovierecError:
-            return False
+    def caught_up(written):
+        with suppress(UnavailableError):
+            return not offsets.missing_lines(lake, {topic: written})
 
     with FaultProxy(emulator_url, seed) as proxy:
         through_proxy = {
@@ -248,9 +246,11 @@ def play(number, brokers, environment, emulator_url, folder, *, kills_broker):
             with fault_site.Site(brokers.options, topic, random.Random(seed)) as site:
                 wait_for(lambda: lake.count("events"), "the first flush", workers.revive)
                 faults(chance, workers, proxy, brokers, kills_broker)
-            wait_for(caught_up, "the lake has all of the topic", workers.revive)
+            written = offsets.of_topic(brokers.options, topic)
+            wait_for(lambda: caught_up(written), "the lake has all of the topic", workers.revive)
             assert set(workers.stop()) == {0}
-            log.warning("ended by themselves, by exit code: %s", dict(workers.ended))
+    log.warning("ended by themselves, by exit code: %s", dict(workers.ended))
+    assert workers.ended.keys() <= {UnavailableError.exit_code}
     lines = fault_site.committed(brokers.options, topic)
     assert site.acknowledged.items() <= {place: raw for place, (raw, _) in lines.items()}.items()
     assert not site.aborted & lines.keys()
