@@ -33,6 +33,8 @@ _MAX_POLL_INTERVAL_MS = 600_000
 SESSION_TIMEOUT_S = 10.0
 # Startup fails after this time without a broker.
 _BOOTSTRAP_TIMEOUT_MS = 10_000
+# kafka-python waits ever longer for a broker that is down, up to 30 s: lines would wait as long.
+_RECONNECT_BACKOFF_MAX_MS = 1_000
 # New partitions are noticed after this time; Kafka's default is five minutes.
 _METADATA_MAX_AGE_MS = 60_000
 
@@ -100,6 +102,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 session_timeout_ms=int(session_timeout_s * 1000),
                 heartbeat_interval_ms=int(session_timeout_s * 1000 / 3),
                 bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
+                reconnect_backoff_max_ms=_RECONNECT_BACKOFF_MAX_MS,
                 # 8 MB a partition and fetch: Kafka's default of 1 MB halves the throughput.
                 max_partition_fetch_bytes=8 << 20,
                 **options,
