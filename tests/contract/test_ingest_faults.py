@@ -43,7 +43,7 @@ ALL = 50
 BROKER_KILLED = (3, 11, 23, 31, 43)
 WITHIN_S = 90
 AT_ONCE = BackOff(first_s=0.1, longest_s=0.1)
-SESSION_TIMEOUT_S = 2.0
+SESSION_TIMEOUT_S = 1.0
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ class Brokers:
         for number, name in enumerate(self._names, 1):
             properties = client.run.kafka / f"node-{number}" / "server.properties"
             with properties.open("a") as file:
-                file.write("group.min.session.timeout.ms=1000\n")
+                file.write("group.min.session.timeout.ms=500\n")
             self._kill(name)
         kafka_broker.start(client, dict(os.environ), nodes=nodes)
 
@@ -156,13 +156,13 @@ def wait_for(condition, what, meanwhile=bool):
 
 def faults(chance, workers, proxy, brokers, kills_broker):
     """Carry out one schedule; the moments are what is tried."""
-    plan = chance.choices(("kill", "stop", "s3"), weights=(3, 2, 5), k=chance.randrange(3, 6))
+    plan = chance.choices(("kill", "stop", "s3"), weights=(3, 2, 5), k=chance.randrange(2, 5))
     if kills_broker:
         plan.insert(chance.randrange(len(plan) + 1), "broker")
     for what in plan:
-        time.sleep(chance.uniform(0.0, 0.7))
+        time.sleep(chance.uniform(0.0, 0.5))
         n = chance.randrange(workers.count)
-        seconds = chance.uniform(0.2, 1.5)
+        seconds = chance.uniform(0.2, 1.2)
         log.warning("%s %s for %.2f s", what, n, seconds)
         workers.revive()
         if what == "kill":
