@@ -95,6 +95,8 @@ chaos: setup ## Kill what keeps state, then the machine's parts, again and again
 	  ../.venv/bin/python -m pytest $(ARGS) tests/emulator/test_crash.py
 	MOVIEREC_CRASHES=$(or $(CRASHES),100) MOVIEREC_CRASH_SEED=$(or $(SEED),1) \
 	  $(VENV)/pytest $(ARGS) tests/e2e/test_chaos.py
+	MOVIEREC_FAULT_SCHEDULES=50 MOVIEREC_FAULT_SEED=$(or $(SEED),1) \
+	  $(VENV)/pytest $(ARGS) tests/contract/test_ingest_faults.py
 
 .PHONY: vendor
 vendor: setup ## Build the library into chalice_app/vendor

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from ingest_worker import health_server
-from ingest_worker.kafka_source import KafkaSource
+from ingest_worker.kafka_source import SESSION_TIMEOUT_S, KafkaSource
 from ingest_worker.line_rules import limits_from_env
 from ingest_worker.meter import Meter, publish_periodically
 from ingest_worker.worker import FlushPolicy, Worker
@@ -65,7 +65,12 @@ def _on_topic(
     known_minutes = queries.last_offset_minutes(lake, topic, since)
     # A poll never returns more than a flush may hold.
     poll_lines = min(args.max_lines, _POLL_LINES)
-    source = KafkaSource(settings.kafka_options(env), topic, poll_lines=poll_lines)
+    source = KafkaSource(
+        settings.kafka_options(env),
+        topic,
+        poll_lines=poll_lines,
+        session_timeout_s=args.session_timeout_s,
+    )
     worker = Worker(
         source,
         lake,
@@ -101,6 +106,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--max-lines", type=int, default=policy.max_lines)
     parser.add_argument("--max-bytes", type=int, default=policy.max_bytes)
     parser.add_argument("--max-age-s", type=float, default=policy.max_age_s)
+    parser.add_argument("--session-timeout-s", type=float, default=SESSION_TIMEOUT_S)
     parser.add_argument("--metrics-every-s", type=float, default=_METRICS_EVERY_S)
     parser.add_argument("--health-port", type=int, default=0, help="Of /healthz; 0: any free one.")
     return parser

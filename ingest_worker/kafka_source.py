@@ -30,9 +30,11 @@ GROUP = "movierec-ingest"
 _MAX_POLL_INTERVAL_MS = 600_000
 # Failover time of a killed worker's partitions; Kafka's default is 45 s. A slow worker that is
 # declared dead is fenced off by its transactions too.
-_SESSION_TIMEOUT_MS = 10_000
+SESSION_TIMEOUT_S = 10.0
 # Startup fails after this time without a broker.
 _BOOTSTRAP_TIMEOUT_MS = 10_000
+# kafka-python waits ever longer for a broker that is down, up to 30 s: lines would wait as long.
+_RECONNECT_BACKOFF_MAX_MS = 1_000
 # New partitions are noticed after this time; Kafka's default is five minutes.
 _METADATA_MAX_AGE_MS = 60_000
 
@@ -94,7 +96,14 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
     error reaches the caller. An error in a revocation is stored and raised there too.
     """
 
-    def __init__(self, options: Mapping[str, Any], topic: str, *, poll_lines: int) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        topic: str,
+        *,
+        poll_lines: int,
+        session_timeout_s: float = SESSION_TIMEOUT_S,
+    ) -> None:
         self.topic = topic
         self._options = options
         self._poll_lines = poll_lines
@@ -112,8 +121,10 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 isolation_level="read_committed",
                 metadata_max_age_ms=_METADATA_MAX_AGE_MS,
                 max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
-                session_timeout_ms=_SESSION_TIMEOUT_MS,
+                session_timeout_ms=int(session_timeout_s * 1000),
+                heartbeat_interval_ms=int(session_timeout_s * 1000 / 3),
                 bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
+                reconnect_backoff_max_ms=_RECONNECT_BACKOFF_MAX_MS,
                 max_partition_fetch_bytes=FETCH_BYTES,
                 **options,
             )
@@ -144,11 +155,14 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                     timeout_ms=int(timeout_s * 1000), max_records=self._poll_lines
                 )
         except _OffsetsGoneError as exc:
-            # Deleted by retention, or with the topic: the owner takes over once more, and sees.
-            self._consumer.pause(*exc.partitions)
-            self._new = [*(self._new or []), *exc.partitions]
+            self._take_over_again(exc.partitions)
             return {}
         return found
+
+    def _take_over_again(self, partitions: list[TopicPartition]) -> None:
+        """Have the owner see what retention has deleted, or another topic of the same name."""
+        self._consumer.pause(*partitions)
+        self._new = [*(self._new or []), *partitions]
 
     def topic_id(self) -> int | None:
         """Return a number that a topic made again would not have; None if brokers have none."""
@@ -171,9 +185,17 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         return found
 
     def position(self, partition: int) -> int:
-        """Return the offset of the next record that `poll` may return."""
-        found: int = self._consumer.position(TopicPartition(self.topic, partition))
-        return found
+        """Return the offset of the next record that `poll` may return, 0 while it is not known.
+
+        Without waiting: after a broker's restart the consumer first asks whether its log was cut.
+        """
+        one = TopicPartition(self.topic, partition)
+        try:
+            with self._errors("asked for its position"):
+                return self._consumer.position(one, timeout_ms=0) or 0
+        except _OffsetsGoneError as exc:
+            self._take_over_again(exc.partitions)
+            return 0
 
     def commit(self, last_offsets: Mapping[int, int]) -> None:
         """Commit offsets to the consumer group, for lag tools alone."""

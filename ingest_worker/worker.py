@@ -163,7 +163,7 @@ class Worker:
 
     def flush(self) -> None:
         """Write all pending lines; on failure resume from the lake's transactions."""
-        partitions = [p for p, owned in self._owned.items() if owned.pending]
+        partitions = list(self._moved())
         try:
             self._flush_once()
         except ConflictError as exc:
@@ -292,8 +292,11 @@ class Worker:
             or age_s >= self._policy.max_age_s
         )
 
+    def _moved(self) -> dict[int, _Partition]:
+        return {p: o for p, o in self._owned.items() if o.pending or o.reached > o.in_events}
+
     def _flush_once(self) -> None:
-        moved = {p: o for p, o in self._owned.items() if o.pending or o.reached > o.in_events}
+        moved = self._moved()
         pending = {p: _joined(owned.pending) for p, owned in moved.items() if owned.pending}
         for owned in self._owned.values():
             owned.pending = []

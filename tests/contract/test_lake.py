@@ -2,9 +2,16 @@
 
 import numpy as np
 import pytest
+from deltalake.exceptions import DeltaError
 
-from movierec.aws.delta_lake import DeltaLake
-from movierec.errors import BucketNotFoundError, ConflictError, LakeError, TableNotFoundError
+from movierec.aws.delta_lake import DeltaLake, delta_errors
+from movierec.errors import (
+    BucketNotFoundError,
+    ConflictError,
+    LakeError,
+    TableNotFoundError,
+    UnavailableError,
+)
 from movierec.testing.memory import MemoryLake
 
 DAY = np.array(["2026-11-20"], "datetime64[D]")
@@ -51,6 +58,15 @@ def test_rows_and_transaction_arrive_together(lakes):
     assert other.count("served", by="user_id") == {"7": 2, "8": 3}
     assert other.transaction("served", "proxy-1") == 5
     assert other.transaction("served", "proxy-2") is None
+
+
+def test_a_connection_that_breaks_off_within_an_answer_is_a_store_that_does_not_answer():
+    said = (
+        "Kernel error: Generic S3 error: Error getting list response body: HTTP error: request or "
+        "response body error: error reading a body from connection: Connection reset by peer"
+    )
+    with pytest.raises(UnavailableError, match="append"), delta_errors("append"):
+        raise DeltaError(said)
 
 
 def test_every_append_is_a_version(lakes):

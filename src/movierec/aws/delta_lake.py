@@ -306,10 +306,13 @@ def _translate(what: str, exc: Exception) -> errors.MovierecError:
         return errors.BucketNotFoundError(
             f"{what}: no such bucket; {errors.BucketNotFoundError.next_step}"
         )
-    if "error sending request" in message:
+    if _BROKEN_CONNECTION.search(message):
         return errors.UnavailableError(f"{what}: no answer; {errors.UnavailableError.next_step}")
     return errors.LakeError(f"{what}: {message}")
 
+
+# object_store repeats a request without an answer, but not one whose answer breaks off.
+_BROKEN_CONNECTION: Final = re.compile("error sending request|request or response body error")
 
 # object_store's message for a missing file; the group is its name without its folder.
 _LACKING: Final = re.compile(r"Object at location (?:\S*/)?([^/\s]+) not found")

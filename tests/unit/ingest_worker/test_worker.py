@@ -427,6 +427,25 @@ def test_offsets_without_a_record_are_passed_and_nobody_waits_for_them(lake, clo
     assert offsets(lake) == [(0, 0)]
 
 
+def test_offsets_without_a_record_are_passed_though_the_first_try_fails(lake, clock):
+    log = Log([line(0)])
+    worker = worker_on(log, lake, clock, max_lines=1)
+    worker.assigned([0])
+    worker.step(0)
+    log.partitions[0].extend([b""] * 3)  # the topic's end, behind a marker that no poll returns
+    log.skip(0, to=4)
+    worker.step(0)
+    lake.fail_appends = 1
+    clock.advance(2.0)
+    worker.step(0)
+    log.skip(0, to=4)
+    worker.step(0)
+    clock.advance(2.0)
+    worker.step(0)
+    assert lake.transaction("events", "movielog1-0") == 3
+    assert offsets(lake) == [(0, 0)]
+
+
 def test_a_flush_is_due_by_bytes(lake, clock):
     worker = worker_on(Log([line(0)]), lake, clock, max_lines=9, max_bytes=10)
     worker.assigned([0])

@@ -1,0 +1,184 @@
+"""A site whose log has everything: good and broken lines, repeated ones, aborted transactions."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from movierec.lake.log_lines import Limits
+from tests.property import line_parser_specification as specification
+
+PARTITIONS = 2
+ACKNOWLEDGED_WITHIN_S = 60
+BEGIN = datetime(2026, 11, 20, 10, 15)
+JUNK = (
+    b"",
+    b"junk",
+    b"\xff\xfe",
+    None,
+    b"2026-11-20T10:15,7,GET /data/m/seen+2001/x.mpg",
+    b"2026-11-20T10:15,0,GET /rate/seen+2001=4",
+    b"2026-11-20T10:15,7,GET /rate/seen+2001=4\n2026-11-20T10:15,8,GET /rate/seen+2001=4",
+    b"2026-11-20T10:15,7,recommendation request a, status 200, result: ['a', 'b'], 5 ms",
+    b"1926-11-20T10:15,7,GET /rate/seen+2001=4",
+    b"2206-11-20T10:15,7,GET /rate/seen+2001=4",
+    b"2026-11-20T10:15,7,GET /rate/seen+2001=11",
+    b"2026-11-20T10:15,1000001,GET /rate/seen+2001=4",
+)
+
+
+def line(chance, number):
+    """Return one line, which mostly differs from all others by its user or time."""
+    if chance.random() < 0.15:
+        return chance.choice(JUNK)
+    time = (BEGIN + timedelta(milliseconds=37 * number)).isoformat(timespec="milliseconds")
+    request = chance.choice(
+        (
+            f"GET /data/m/film+{number % 50}+2001/{number % 90}.mpg",
+            f"GET /rate/film+{number % 50}+2001={number % 5 + 1}",
+            "GET /create_account",
+            "recommendation request team:8082, status 200, result: a+2001, b+2002, 31 ms",
+            "recommendation request team:8082, status 0, result: no answer, for now, 800 ms",
+        )
+    )
+    end = chance.choice((b"", b"", b"\r", b"\r\n", b" "))
+    return f"{time},{number % 900_000 + 1},{request}".encode() + end
+
+
+class Site:
+    """Two producers, of single lines and of transactions, that write until the block ends.
+
+    `acknowledged` has the lines that must be in the topic, by partition and offset, and `aborted`
+    the places of those that must not be. Of lines without an answer neither is known.
+    """
+
+    def __init__(self, options, topic, chance):
+        self._options = {**options, "acks": "all", "reconnect_backoff_max_ms": 500}
+        self._topic = topic
+        self._chance = chance
+        self._stop = threading.Event()
+        self._sent: list[bytes | None] = []
+        self._threads = [
+            threading.Thread(target=work) for work in (self._write_lines, self._write_transactions)
+        ]
+        self.acknowledged: dict[tuple[int, int], bytes | None] = {}
+        self.aborted: set[tuple[int, int]] = set()
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _write_lines(self):
+        producer = KafkaProducer(**self._options)
+        while not self._stop.wait(0.05):
+            self._note(self._send(producer, 10))
+        producer.close()
+
+    def _write_transactions(self):
+        producer = self._transactional()
+        while not self._stop.wait(self._chance.uniform(0.0, 0.2)):
+            try:
+                producer.begin_transaction()
+                sent = self._send(producer, self._chance.randrange(1, 20))
+                producer.flush(ACKNOWLEDGED_WITHIN_S)
+                self._end(producer, sent)
+            except KafkaError:
+                # The next of the same name aborts what this one has left.
+                producer.close(timeout=0)
+                producer = self._transactional()
+        producer.close()
+
+    def _transactional(self):
+        def make():
+            producer = KafkaProducer(
+                **self._options, transactional_id=self._topic, transaction_timeout_ms=10_000
+            )
+            producer.init_transactions()
+            return producer
+
+        return _retried(make)
+
+    def _end(self, producer, sent):
+        if self._chance.random() < 0.3:
+            producer.abort_transaction()
+            lost: dict[tuple[int, int], bytes | None] = {}
+            self._note(sent, lost)
+            self.aborted |= lost.keys()
+        else:
+            producer.commit_transaction()
+            self._note(sent)
+
+    def _send(self, producer, count):
+        lines = [self._line() for _ in range(count)]
+        return [
+            (each, producer.send(self._topic, each, key=b"key", partition=self._partition(each)))
+            for each in lines
+        ]
+
+    def _line(self):
+        if self._sent and self._chance.random() < 0.1:
+            return self._chance.choice(self._sent[-200:])
+        self._sent.append(line(self._chance, len(self._sent)))
+        return self._sent[-1]
+
+    @staticmethod
+    def _partition(sent):
+        return len(sent or b"") % PARTITIONS
+
+    def _note(self, sent, written=None):
+        for each, future in sent:
+            with suppress(KafkaError):
+                found = future.get(timeout=ACKNOWLEDGED_WITHIN_S)
+                place = found.partition, found.offset
+                (self.acknowledged if written is None else written)[place] = each
+
+
+def _retried[T](make: Callable[[], T]) -> T:
+    while True:
+        with suppress(KafkaError):
+            return make()
+
+
+def committed(options, topic):
+    """Return the topic's lines and their times in ms, by partition and offset, in order."""
+    consumer = KafkaConsumer(
+        **options, auto_offset_reset="earliest", isolation_level="read_committed"
+    )
+    partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    consumer.assign(partitions)
+    ends = consumer.end_offsets(partitions)
+    found = {}
+    while any(consumer.position(each) < ends[each] for each in partitions):
+        for partition, records in consumer.poll(500).items():
+            for record in records:
+                found[partition.partition, record.offset] = record.value, record.timestamp
+    consumer.close()
+    return dict(sorted(found.items()))
+
+
+def expected(lines):
+    """Return the event or the reason of each line, by the parser's specification.
+
+    `lines` are those of `committed`; a line that its partition had before is a duplicate.
+    """
+    before = set()
+    found = {}
+    for place, (raw, recorded_ms) in lines.items():
+        sent = raw or b""
+        event = specification.read(sent)
+        if isinstance(event, dict):
+            again = (place[0], sent) in before
+            reason = specification.reason_to_reject(event, Limits(), None, recorded_ms * 1000)
+            event = "duplicate" if again else reason or event
+        before.add((place[0], sent))
+        found[place] = event
+    return found
