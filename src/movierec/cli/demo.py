@@ -43,8 +43,7 @@ _TIMEOUT_S = 5.0
 _LIVE = "live"
 _BACKFILL = "backfill"
 
-# What today's sites have besides: off while the lake does not know `create_account`.
-_EXTRAS_ON = False
+# What today's sites have besides.
 _EXTRAS = ("--new-accounts=0.02", "--described=0.3", "--license-costs")
 
 
@@ -66,10 +65,9 @@ class Scenario:
 
     def world(self) -> tuple[str, ...]:
         """Return the simulator's arguments that make the same world in each of its processes."""
-        extras = _EXTRAS if _EXTRAS_ON else ()
         if self.movielens is not None:
-            return (f"--movielens={self.movielens}", f"--seed={self.seed}", *extras)
-        return (f"--users={self.users}", f"--movies={self.movies}", f"--seed={self.seed}", *extras)
+            return (f"--movielens={self.movielens}", f"--seed={self.seed}", *_EXTRAS)
+        return (f"--users={self.users}", f"--movies={self.movies}", f"--seed={self.seed}", *_EXTRAS)
 
 
 def demo(
