@@ -2,9 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
 
 from movierec.lake.quarantined import Offsets, Selection
-from movierec.lake.site_clock import NO_TIME
+
+# `lake.site_clock.NO_TIME`, a module that not every Lambda ships.
+_NO_TIME: Final = np.iinfo(np.int64).min
 
 
 def of_topics(topics: Collection[str | None], table: str = "") -> str:
@@ -34,7 +39,7 @@ def lines(
     after, until = between
     return (
         "select kafka_offset, raw, cast(ingested_at as bigint) ingested_us, "  # noqa: S608  our own names
-        f"coalesce(cast(record_time as bigint), {NO_TIME}) recorded_us from quarantine "
+        f"coalesce(cast(record_time as bigint), {_NO_TIME}) recorded_us from quarantine "
         f"where {_chosen(chosen)} and {of_topics(topics)} and kafka_partition = {partition:d} "
         f"and kafka_offset > {after:d} and kafka_offset <= {until:d} "
         f"order by kafka_offset limit {most:d}"
