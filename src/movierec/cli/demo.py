@@ -214,7 +214,8 @@ class _Play:
             self._client.start(spec)
 
     def _load_catalog(self) -> None:
-        site = settings.require(os.environ, settings.SITE_URL)
+        port = loopback_ports.port(self._run, loopback_ports.SITE)
+        site = f"http://{loopback_ports.HOST}:{port}"
         catalog.load_exports(
             self._progress, movies=f"{site}/movies.jsonl", users=f"{site}/users.jsonl"
         )

@@ -67,6 +67,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "ingest:app",
         "Dumps of the site's log: check one, load one; read a part of Kafka again.",
     ),
+    "quarantine": Command(
+        "quarantine:app",
+        "Lines that are no events: what is wrong with them, and try them again.",
+    ),
     "catalog": Command(
         "catalog:app",
         "Movies and users as the site describes them: load an export, or ask.",
