@@ -6,8 +6,7 @@ import zipfile
 import pytest
 
 from movierec.stack.packaging import lambda_packages
-from movierec.stack.packaging.import_closure import library_files
-from movierec.stack.packaging.package_files import below
+from movierec.stack.packaging.package_files import below, library_files
 from tests.packaging.toy_checkout import FUNCTIONS, PROJECT
 
 GROUND = {"aws", "errors", "metrics", "model", "ports", "settings"}
