@@ -21,6 +21,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from bench.benchmark_report import Row, publish
+from movierec.api_contract import dump_detail
 from movierec.lake.schema import SERVED
 from movierec.lake.served import Served
 from movierec.testing.memory import MemoryLake
@@ -41,7 +42,10 @@ _SHIP_EVERY_S: Final = 1.0
 _TICK_S: Final = 0.002
 
 _MOVIES: Final = tuple(f"some+movie+title+{i}+1999" for i in range(20))
-_RECORD: Final = Served(1_795_169_700_000_000, "r" * 32, 42, _MOVIES, "m1", "7", "model", 200, 12.5)
+_DETAIL: Final = dump_detail({"cold_start": False, "known_user": True})
+_RECORD: Final = Served(
+    1_795_169_700_000_000, "r" * 32, 42, _MOVIES, "m1", "7", "model", 200, 12.5, _DETAIL
+)
 
 
 class Candidate(Protocol):

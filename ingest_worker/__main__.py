@@ -4,32 +4,31 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 
-from ingest_worker import health_server
+from ingest_worker import health_server, line_settings
+from ingest_worker.catalog_growth import EVERY_S, CatalogGrowth
 from ingest_worker.kafka_source import SESSION_TIMEOUT_S, KafkaSource
+from ingest_worker.line_rules import limits_from_env
 from ingest_worker.meter import Meter, publish_periodically
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec import settings
 from movierec.aws.cloudwatch_metrics import CloudWatchSink
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lake_catalog import LakeCatalog
-from movierec.lake import queries, site_clock
-from movierec.lake.log_lines import Limits
-from movierec.lake.plausible_times import PlausibleTimes
-from movierec.model.rating_scale import RatingScale
-from movierec.model.user_id import max_user_id
+from movierec.aws.s3_store import S3Store
 from movierec.runtime import entrypoint
 from movierec.runtime.clock import SystemClock
+from movierec.site.api_client import SiteClient
+from movierec.site.unknown_ids import UnknownIds
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.5
 _POLL_LINES = 50_000
-# An offset that was found longer ago may be of another summer time: it is found anew.
-_CLOCK_KNOWN_DAYS = 7
 # The resolution of CloudWatch's standard metrics.
 _METRICS_EVERY_S = 60.0
+# The whole worker stops within 5 s.
+_GROWTH_ENDS_WITHIN_S = 2.0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,6 +44,7 @@ def _run(args: argparse.Namespace, stop: threading.Event) -> None:
         topics = args.topic or settings.topics(env)
         # One consumer and worker a topic, in one thread: the lake's commits are one after another.
         pairs = [_on_topic(topic, args, env, meter, stop) for topic in topics]
+        growth = _grow_catalog(args.grow_every_s, env, topics, meter, stop)
         log.info("ingest_started", extra={"topics": topics})
         while not stop.is_set():
             for _, worker in pairs:
@@ -52,7 +52,12 @@ def _run(args: argparse.Namespace, stop: threading.Event) -> None:
         for source, worker in pairs:
             worker.flush()
             source.close()
+        growth.join(_GROWTH_ENDS_WITHIN_S)
     log.info("ingest_stopped")
+    if growth.is_alive():
+        # In the middle of a request or a commit, either of which may be cut off anywhere. Python
+        # cannot unwind a thread that is inside Delta Lake.
+        os._exit(0)
 
 
 def _on_topic(
@@ -64,8 +69,6 @@ def _on_topic(
 ) -> tuple[KafkaSource, Worker]:
     """Return a topic's consumer, which has joined the group, and the worker on it."""
     lake, clock = DeltaLake.from_env(env), SystemClock()
-    since = clock.now().date() - timedelta(days=_CLOCK_KNOWN_DAYS)
-    known_minutes = queries.last_offset_minutes(lake, topic, since)
     # A poll never returns more than a flush may hold.
     poll_lines = min(args.max_lines, _POLL_LINES)
     source = KafkaSource(
@@ -79,14 +82,41 @@ def _on_topic(
         lake,
         clock,
         catalog=LakeCatalog(lake),
-        limits=_limits(env),
+        limits=limits_from_env(env),
         policy=FlushPolicy(args.max_lines, args.max_bytes, args.max_age_s),
-        site_clock=site_clock.from_env(env, known_minutes),
+        site_clock=line_settings.site_clock(lake, env, topic),
         pause=stop.wait,
         meter=meter,
     )
     source.listen(worker)
     return source, worker
+
+
+def _grow_catalog(
+    every_s: float,
+    env: Mapping[str, str],
+    topics: Sequence[str],
+    meter: Meter,
+    stop: threading.Event,
+) -> threading.Thread:
+    """Start the thread that admits lines whose movies become known."""
+    lake, clock = DeltaLake.from_env(env), SystemClock()
+    url = env.get(settings.SITE_URL, "")
+    growth = CatalogGrowth(
+        lake,
+        line_settings.replay(lake, env, stopping=stop.is_set),
+        clock,
+        meter,
+        topics=topics,
+        site=SiteClient(url, clock) if url else None,
+        unknown_ids=lambda: UnknownIds(S3Store.from_env(env, settings.LAKE_BUCKET), url),
+        stopping=stop.is_set,
+    )
+    thread = threading.Thread(
+        target=growth.run, args=(stop.wait, every_s), name="catalog-growth", daemon=True
+    )
+    thread.start()
+    return thread
 
 
 def _publish(meter: Meter, every_s: float, stop: threading.Event) -> None:
@@ -100,12 +130,6 @@ def _publish(meter: Meter, every_s: float, stop: threading.Event) -> None:
     ).start()
 
 
-def _limits(env: Mapping[str, str]) -> Limits:
-    scale = RatingScale.from_env(env)
-    earliest = PlausibleTimes.from_env(env).earliest
-    return Limits(max_user_id(env), scale.lowest, scale.highest, earliest)
-
-
 def _arguments() -> argparse.ArgumentParser:
     policy = FlushPolicy()
     parser = argparse.ArgumentParser("ingest_worker", description="Kafka to the lake.")
@@ -117,6 +141,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--max-age-s", type=float, default=policy.max_age_s)
     parser.add_argument("--session-timeout-s", type=float, default=SESSION_TIMEOUT_S)
     parser.add_argument("--metrics-every-s", type=float, default=_METRICS_EVERY_S)
+    parser.add_argument("--grow-every-s", type=float, default=EVERY_S)
     parser.add_argument("--health-port", type=int, default=0, help="Of /healthz; 0: any free one.")
     return parser
 

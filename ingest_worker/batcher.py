@@ -97,26 +97,17 @@ def prepare(
         return Batch([], {"reason": []}, {})
     lines = {p: binary(records[p].lines) for p in sorted(records)}
     repeated = np.concatenate([recent[p].mark(records[p].offsets, lines[p]) for p in lines])
-    joined = _Joined(
+    joined = Joined(
         lines=pl.concat(lines.values()).rechunk(),
         partition=np.repeat(list(lines), list(map(len, lines.values()))).astype(np.int64),
         offset=np.concatenate([records[p].offsets for p in lines]),
         recorded=_recorded(np.concatenate([records[p].written_ms for p in lines])),
     )
-    recorded_us = joined.recorded.astype(np.int64)
     parsed = parse(joined.lines).reject(repeated, Reason.DUPLICATE)
     parsed = validate(parsed, limits, catalog, joined.recorded_or(now))
-    _observe(site_clock, parsed, recorded_us)
+    _observe(site_clock, parsed, joined.recorded.astype(np.int64))
     return Batch(
-        events=[
-            {
-                **rows.columns,
-                **_times(site_clock.convert(rows.local_us, recorded_us[rows.lines])),
-                **joined.origin(topic, rows.lines),
-            }
-            for rows in parsed.events
-            if len(rows.lines)
-        ],
+        events=event_rows(parsed, topic, joined, site_clock),
         quarantined=_quarantine_rows(parsed, topic, joined, now),
         last_offsets={p: int(records[p].offsets[-1]) for p in lines},
     )
@@ -127,6 +118,22 @@ def _observe(site_clock: SiteClock, parsed: Parsed, recorded_us: Ints) -> None:
     local_us = np.concatenate([rows.local_us for rows in parsed.events])
     lines = np.concatenate([rows.lines for rows in parsed.events])
     site_clock.observe(local_us, recorded_us[lines])
+
+
+def event_rows(
+    parsed: Parsed, topic: str, joined: "Joined", site_clock: SiteClock
+) -> list[Columns]:
+    """Return the rows of table `events` of parsed lines, kind by kind."""
+    recorded_us = joined.recorded.astype(np.int64)
+    return [
+        {
+            **rows.columns,
+            **_times(site_clock.convert(rows.local_us, recorded_us[rows.lines])),
+            **joined.origin(topic, rows.lines),
+        }
+        for rows in parsed.events
+        if len(rows.lines)
+    ]
 
 
 def _times(converted: Converted) -> Columns:
@@ -162,7 +169,7 @@ def expired_row(topic: str, partition: int, gap: tuple[int, int], now: datetime)
 
 
 @dataclass(frozen=True, slots=True)
-class _Joined:
+class Joined:
     """The lines of all partitions one after the other, and where and when each was recorded."""
 
     lines: pl.Series
@@ -198,7 +205,7 @@ def _recorded(written_ms: Ints) -> npt.NDArray[np.datetime64]:
 _LAST_MS: Final = 253_402_300_799_999
 
 
-def _quarantine_rows(parsed: Parsed, topic: str, joined: _Joined, now: datetime) -> Columns:
+def _quarantine_rows(parsed: Parsed, topic: str, joined: Joined, now: datetime) -> Columns:
     index = parsed.rejected
     ingested_at = np.full(len(index), _microseconds(now))
     return {

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
@@ -40,6 +40,28 @@ _METADATA_MAX_AGE_MS = 60_000
 
 NO_TIMESTAMP = -1
 """The time of a record that has none: of message format 0, or of a producer that set none."""
+
+
+# 8 MB a partition and fetch: Kafka's default of 1 MB halves the throughput.
+FETCH_BYTES: Final = 8 << 20
+
+
+@contextmanager
+def kafka_errors(options: Mapping[str, Any], topic: str, done: str) -> Iterator[None]:
+    """Translate kafka-python's errors; `done` says what could not be done to the topic."""
+    try:
+        yield
+    except UnsupportedCodecError as exc:
+        raise ConfigError(
+            f"topic {topic} holds records that cannot be unpacked ({exc}): install the "
+            "`ingest` extra, which has gzip, snappy, lz4 and zstd"
+        ) from exc
+    except KafkaError as exc:
+        servers = ",".join(options["bootstrap_servers"])
+        raise UnavailableError(
+            f"kafka {servers}, topic {topic}, could not be {done}: "
+            f"{type(exc).__name__} {exc}; {UnavailableError.next_step}"
+        ) from exc
 
 
 class RebalanceListener(Protocol):
@@ -103,8 +125,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 heartbeat_interval_ms=int(session_timeout_s * 1000 / 3),
                 bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
                 reconnect_backoff_max_ms=_RECONNECT_BACKOFF_MAX_MS,
-                # 8 MB a partition and fetch: Kafka's default of 1 MB halves the throughput.
-                max_partition_fetch_bytes=8 << 20,
+                max_partition_fetch_bytes=FETCH_BYTES,
                 **options,
             )
 
@@ -125,7 +146,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         polled = self._polled(timeout_s)
         self._raise_failure()
         self._carry_out_assignment()
-        return {tp.partition: _records(records) for tp, records in polled.items()}
+        return {tp.partition: as_records(records) for tp, records in polled.items()}
 
     def _polled(self, timeout_s: float) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
         try:
@@ -211,23 +232,13 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
 
     @contextmanager
     def _errors(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except OffsetOutOfRangeError as exc:
-            raise _OffsetsGoneError(list(exc.args[0])) from exc
-        except LogTruncationError as exc:
-            raise _OffsetsGoneError(list(exc.divergent_offsets)) from exc
-        except UnsupportedCodecError as exc:
-            raise ConfigError(
-                f"topic {self.topic} holds records that cannot be unpacked ({exc}): install the "
-                "`ingest` extra, which has gzip, snappy, lz4 and zstd"
-            ) from exc
-        except KafkaError as exc:
-            servers = ",".join(self._options["bootstrap_servers"])
-            raise UnavailableError(
-                f"kafka {servers}, topic {self.topic}, could not be {done}: "
-                f"{type(exc).__name__} {exc}; {UnavailableError.next_step}"
-            ) from exc
+        with kafka_errors(self._options, self.topic, done):
+            try:
+                yield
+            except OffsetOutOfRangeError as exc:
+                raise _OffsetsGoneError(list(exc.args[0])) from exc
+            except LogTruncationError as exc:
+                raise _OffsetsGoneError(list(exc.divergent_offsets)) from exc
 
     def _notify(self, callback: Any, partitions: Iterable[TopicPartition]) -> None:  # noqa: ANN401
         try:
@@ -252,7 +263,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         entrypoint.notify_ready()  # from here on, lines reach the lake
 
 
-def _records(records: Sequence[ConsumerRecord]) -> Records:
+def as_records(records: Sequence[ConsumerRecord]) -> Records:
     """Return records as columns; one without a value is an empty line."""
     times = (NO_TIMESTAMP if r.timestamp is None else r.timestamp for r in records)
     return Records(

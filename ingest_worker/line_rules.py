@@ -1,6 +1,6 @@
 """Check parsed events against ranges and the catalog, a column at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import polars as pl
@@ -8,8 +8,19 @@ import polars as pl
 from ingest_worker.line_fields import Ints, Mask
 from ingest_worker.line_parser import Events, Parsed
 from movierec.lake.log_lines import Catalog, Limits, Reason
+from movierec.lake.plausible_times import PlausibleTimes
+from movierec.model.rating_scale import RatingScale
+from movierec.model.user_id import max_user_id
 
-_DAY_US = 86_400_000_000
+DAY_US = 86_400_000_000
+"""How far a line's time may be past its record's, whatever the site's zone."""
+
+
+def limits_from_env(env: Mapping[str, str]) -> Limits:
+    """Return the limits that the environment sets. Raises ConfigError."""
+    scale = RatingScale.from_env(env)
+    earliest = PlausibleTimes.from_env(env).earliest
+    return Limits(max_user_id(env), scale.lowest, scale.highest, earliest)
 
 
 def validate(parsed: Parsed, limits: Limits, catalog: Catalog | None, recorded_us: Ints) -> Parsed:
@@ -56,7 +67,7 @@ def _broken_rules(
 ) -> Iterator[tuple[Reason, Mask]]:
     """Yield which rows, shape (n,), break which rule; the first reason that applies counts."""
     earliest_us = np.datetime64(limits.earliest, "us").astype(np.int64)
-    outside = (rows.local_us < earliest_us) | (rows.local_us > recorded_us + _DAY_US)
+    outside = (rows.local_us < earliest_us) | (rows.local_us > recorded_us + DAY_US)
     yield Reason.TIME_OUT_OF_RANGE, outside
     yield Reason.USER_OUT_OF_RANGE, np.asarray(rows.columns["user_id"]) > limits.max_user_id
     if "rating" in rows.columns:

@@ -21,6 +21,7 @@ from movierec.metrics import (
     INGEST_LAG_SECONDS,
     INGEST_LINES,
     INGEST_SINCE_FLUSH,
+    INGEST_WAITING,
     QUARANTINE_RATE,
     Metric,
     quarantine_dimensions,
@@ -65,6 +66,17 @@ class _Unpublished:
     expired: int = 0
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """Lines that wait for their movies, and what was done about it since the worker's start."""
+
+    lines: int = 0
+    admitted: int = 0
+    found: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    site_failure: str = ""
+
+
 class Meter:
     """Lag of one worker's partitions, and its lines, over the last minutes and since `take`.
 
@@ -81,6 +93,7 @@ class Meter:
         self._last_flush_ms: float | None = None
         self._failing = ""
         self._site_clocks: dict[str, Mapping[str, Any]] = {}
+        self._waiting = _Waiting()
         self._lock = threading.Lock()
 
     def resumed(self, partition: str, *, stored: int, end: int, now_ms: float) -> None:
@@ -134,6 +147,23 @@ class Meter:
         with self._lock:
             self._site_clocks[topic] = state
 
+    def waiting(self, lines: int, *, admitted: int) -> None:
+        """Record how many lines of the lake wait for their movies, and how many were admitted."""
+        with self._lock:
+            self._waiting.lines = lines
+            self._waiting.admitted += admitted
+
+    def asked(self, kind: str, *, known: int, unknown: int) -> None:
+        """Record what the site knew and what it did not know, of movies or users."""
+        with self._lock:
+            self._waiting.found[kind] += known
+            self._waiting.unknown[kind] += unknown
+
+    def site_answers(self, failure: str) -> None:
+        """Record that the site answers, or why it does not."""
+        with self._lock:
+            self._waiting.site_failure = failure
+
     def forgotten(self, partitions: Iterable[str]) -> None:
         """Drop partitions that have another owner."""
         with self._lock:
@@ -145,6 +175,7 @@ class Meter:
         with self._lock:
             since, self._since = self._since, _Unpublished()
             values: dict[Metric, float] = {
+                INGEST_WAITING: self._waiting.lines,
                 INGEST_LAG: sum(one.lag for one in self._partitions.values()),
                 INGEST_LAG_SECONDS: self._lag_s(now),
                 INGEST_LINES: since.lines,
@@ -174,8 +205,21 @@ class Meter:
                 "lines_per_s": lines / RECENT_S,
                 "quarantined": {reason: count / lines for reason, count in reasons.most_common()},
                 "since_flush_s": self._since_flush_s(now),
+                "waiting": self._waiting_lines(),
                 "site_clocks": {topic: dict(state) for topic, state in self._site_clocks.items()},
             }
+
+    def _waiting_lines(self) -> dict[str, Any]:
+        one = self._waiting
+        return {
+            "lines": one.lines,
+            "admitted": one.admitted,
+            "movies_found": one.found["movie"],
+            "movies_unknown": one.unknown["movie"],
+            "users_found": one.found["user"],
+            "users_unknown": one.unknown["user"],
+            "site_failure": one.site_failure,
+        }
 
     def _over_last_minutes(self, now: datetime) -> tuple[int, Counter[str]]:
         begin_ms = now.timestamp() * 1000 - RECENT_S * 1000

@@ -1,9 +1,10 @@
-"""Where the worker's lines come from."""
+"""Where the worker's lines come from, and who is asked about movies and users."""
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from ingest_worker.batcher import Records
+from movierec.site.api_client import Fetched
 
 
 class Source(Protocol):
@@ -45,4 +46,17 @@ class Source(Protocol):
 
     def relinquish(self, partitions: Iterable[int]) -> None:
         """Stop reading partitions that another worker has taken over, and rejoin the group."""
+        ...
+
+
+class Site(Protocol):
+    """The site's API, within its limits."""
+
+    @property
+    def url(self) -> str:
+        """The site's base URL."""
+        ...
+
+    def fetch(self, *, movies: Iterable[str], users: Iterable[int], within_s: float) -> Fetched:
+        """Return what the site says of ids before the deadline."""
         ...

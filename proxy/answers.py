@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from movierec import api_contract
@@ -37,7 +37,8 @@ class UpstreamError(UnavailableError):
 class Answer:
     """Recommendations, best first, and where they come from.
 
-    A fallback was answered by no function: its `function_version` is empty.
+    A fallback was answered by no function: its `function_version` is empty. `detail` is for the
+    record alone, as it came: the site does not get it, and cannot tell answers apart by it.
     """
 
     movie_ids: tuple[str, ...]
@@ -45,6 +46,7 @@ class Answer:
     source: Source
     model_version: str
     function_version: str
+    detail: str | None = field(default=None, compare=False)
 
     def body(self) -> bytes:
         """Return the response body: the ids on one line, comma separated."""
@@ -87,6 +89,7 @@ def parse_answer(headers: Mapping[str, str], body: bytes, *, new_id: Callable[[]
         source="popular" if source == "popular" else "model",
         model_version=headers.get(api_contract.MODEL_VERSION) or "unknown",
         function_version=headers.get(api_contract.FUNCTION_VERSION) or "unknown",
+        detail=headers.get(api_contract.RECOMMENDATION_DETAIL),
     )
 
 

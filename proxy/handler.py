@@ -7,8 +7,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
+from movierec.api_contract import dump_detail, is_detail
 from movierec.lake.served import Served, microseconds
 from movierec.ports import Clock
 from proxy.answers import Answer, Api, FailureReason, UpstreamError
@@ -22,6 +23,10 @@ _log = logging.getLogger(__name__)
 NOTHING_TO_SERVE: Final = ErrorResponse(
     503, "no recommendations yet: the API does not answer and never gave a popular list; retry"
 )
+
+_FALLBACK_DETAILS: Final = {
+    reason: dump_detail({"fallback": reason}) for reason in get_args(FailureReason)
+}
 
 # A failing API would log the same warning many times a second.
 _LOG_EVERY_S: Final = 10.0
@@ -65,7 +70,7 @@ class RecommendHandler:
         self._metrics = metrics
         self._deps = deps
         self._deadline_s = deadline_s
-        self._log_again_s: dict[FailureReason, float] = {}
+        self._log_again_s: dict[str, float] = {}
 
     @property
     def can_serve(self) -> bool:
@@ -78,8 +83,9 @@ class RecommendHandler:
         try:
             found = await self._ask(user_id)
         except UpstreamError as exc:
-            self._count(exc)
-            found = self._fall_back()
+            self._metrics.count_failure(exc.reason)
+            self._warn("api_failed", exc.reason, str(exc))
+            found = self._fall_back(exc.reason)
         if isinstance(found, Answer):
             await self._recorder.record(self._served(user_id, found, begin_s))
         self._metrics.observe_latency(self._deps.monotonic_s() - begin_s)
@@ -105,7 +111,7 @@ class RecommendHandler:
             if self._breaker.is_open != was_open:
                 _log.warning("circuit_closed" if was_open else "circuit_opened")
 
-    def _fall_back(self) -> Answer | ErrorResponse:
+    def _fall_back(self, reason: FailureReason) -> Answer | ErrorResponse:
         if self._popular.current is None:
             return NOTHING_TO_SERVE
         return replace(
@@ -113,15 +119,14 @@ class RecommendHandler:
             source="fallback",
             recommendation_id=self._deps.new_id(),
             function_version="",
+            detail=_FALLBACK_DETAILS[reason],
         )
 
-    def _count(self, failure: UpstreamError) -> None:
-        self._metrics.count_failure(failure.reason)
+    def _warn(self, event: str, reason: str, why: str) -> None:
         now_s = self._deps.monotonic_s()
-        if now_s >= self._log_again_s.get(failure.reason, now_s):
-            self._log_again_s[failure.reason] = now_s + _LOG_EVERY_S
-            details = {"reason": failure.reason, "why": str(failure), "quiet_s": _LOG_EVERY_S}
-            _log.warning("api_failed", extra=details)
+        if now_s >= self._log_again_s.get(reason, now_s):
+            self._log_again_s[reason] = now_s + _LOG_EVERY_S
+            _log.warning(event, extra={"reason": reason, "why": why, "quiet_s": _LOG_EVERY_S})
 
     def _served(self, user_id: int, answer: Answer, begin_s: float) -> Served:
         now = self._deps.clock.now()
@@ -136,4 +141,13 @@ class RecommendHandler:
             source=answer.source,
             status=200,
             latency_ms=round(latency_s * 1000, 3),
+            detail=self._detail(answer),
         )
+
+    def _detail(self, answer: Answer) -> str | None:
+        if answer.detail is None or is_detail(answer.detail):
+            return answer.detail
+        self._metrics.dropped_details.inc()
+        why = f"{len(answer.detail)} bytes that are no detail: {answer.detail[:80]!r}"
+        self._warn("detail_dropped", "detail", why)
+        return None

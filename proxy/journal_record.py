@@ -18,8 +18,11 @@ _TEXTS: Final = ("recommendation_id", "model_version", "function_version", "sour
 
 
 def to_line(sequence: int, record: Served) -> bytes:
-    """Return a record as one JSON line, newline included."""
-    fields = {
+    """Return a record as one JSON line, newline included.
+
+    A proxy of before `detail` puts lines with one aside as unreadable, and keeps them.
+    """
+    fields: dict[str, Any] = {
         "sequence": sequence,
         "served_at_us": record.served_at_us,
         "recommendation_id": record.recommendation_id,
@@ -31,6 +34,8 @@ def to_line(sequence: int, record: Served) -> bytes:
         "status": record.status,
         "latency_ms": record.latency_ms,
     }
+    if record.detail is not None:
+        fields["detail"] = record.detail
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
@@ -48,10 +53,11 @@ def from_line(line: bytes) -> tuple[int, Served] | None:
 def _well_typed(sequence: object, record: Served) -> bool:
     whole = (sequence, record.served_at_us, record.user_id, record.status)
     texts = (getattr(record, name) for name in _TEXTS)
+    detail = "" if record.detail is None else record.detail
     return (
         all(type(number) is int and 0 <= number < _TOO_LARGE for number in whole)
         and record.status < _STATUS_TOO_LARGE
-        and all(isinstance(text, str) for text in (*texts, *record.movie_ids))
+        and all(isinstance(text, str) for text in (*texts, detail, *record.movie_ids))
         and isinstance(record.latency_ms, (int, float))
     )
 
@@ -68,7 +74,7 @@ def to_columns(records: Sequence[Served]) -> Columns:
         "movie_ids": [list(record.movie_ids) for record in records],
         "status": np.array([record.status for record in records], "int16"),
         "latency_ms": np.array([record.latency_ms for record in records], "float64"),
-        **{name: _texts(records, name) for name in _TEXTS},
+        **{name: _texts(records, name) for name in (*_TEXTS, "detail")},
     }
 
 

@@ -55,6 +55,11 @@ class Metrics:
             "Records appended to the lake by this process.",
             registry=self._registry,
         )
+        self.dropped_details = Counter(
+            "movierec_proxy_dropped_details",
+            "Answers of the API whose detail was no JSON of the format, or too large, to record.",
+            registry=self._registry,
+        )
         polls = Counter(
             "movierec_proxy_popular_polls",
             "Polls of the API's popular list: taken, missed (no answer), crashed (a fault here).",

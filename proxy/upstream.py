@@ -21,6 +21,9 @@ _KEEP_ALIVE_S: Final = 45.0
 # 29 s: past it the peer is gone without closing the connection.
 _CALL_TIMEOUT_S: Final = 30.0
 
+# A header that is too long would fail the whole answer: it is read, and left out of the record.
+_MAX_HEADER_BYTES: Final = 65_536
+
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
 _REFUSAL_CHARS: Final = 300
@@ -75,6 +78,7 @@ async def connect(url: str, new_id: Callable[[], str]) -> AsyncIterator[HttpApi]
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": "identity", "User-Agent": "movierec-proxy"},
         auto_decompress=False,
+        max_field_size=_MAX_HEADER_BYTES,
     ) as session:
         yield HttpApi(validate_url(url), session, new_id)
 

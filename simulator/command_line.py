@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 
 from movierec import settings as product
 from movierec.errors import UsageError
+from movierec.model.rating_scale import RatingScale
 from simulator.line_corruption import CorruptionRates
 from simulator.local_clock import UTC_CLOCK, LocalClock
 from simulator.settings import (
@@ -22,7 +24,6 @@ from simulator.settings import (
     server_of,
 )
 from simulator.site_faults import SiteFaults, UnknownInBulk
-from simulator.star_scale import StarScale
 from simulator.synthetic_world import DEFAULT_FILMS, DEFAULT_USERS, MAX_USERS
 
 DEFAULT_PROXY: Final = "http://127.0.0.1:8082"
@@ -64,11 +65,11 @@ def _within(convert: Callable[[str], float], least: float, most: float) -> Calla
 _SHARE: Final = _within(float, 0, 1)
 
 
-def _scale(text: str) -> StarScale:
-    try:
-        return StarScale.parse(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no scale such as 1-10") from None
+def _scale(text: str) -> RatingScale:
+    found = re.fullmatch(r"(\d{1,3})-(\d{1,3})", text, re.ASCII)
+    if found is None or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text} is no scale such as 1-10")
+    return RatingScale(int(found[1]), int(found[2]))
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:
@@ -258,11 +259,11 @@ def _clock(given: argparse.Namespace, env: Mapping[str, str]) -> LocalClock:
     return LocalClock.checked(zone, round(given.clock_offset * 60), given.clock_drift, int(since_s))
 
 
-def _reader_ranges(given: argparse.Namespace, env: Mapping[str, str]) -> tuple[StarScale, int]:
+def _reader_ranges(given: argparse.Namespace, env: Mapping[str, str]) -> tuple[RatingScale, int]:
     """Return the rating scale and the largest user id that the lines' reader has."""
-    of_maximum = StarScale(1, given.max_rating) if given.max_rating else None
+    of_maximum = RatingScale(1, given.max_rating) if given.max_rating else None
     return (
-        given.rating_scale or of_maximum or StarScale.from_env(env),
+        given.rating_scale or of_maximum or RatingScale.from_env(env),
         given.max_user_id or product.whole_number(env, product.MAX_USER_ID, MAX_USERS),
     )
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from movierec.model.rating_scale import NATIVE, RatingScale
 from simulator import preferences
 from simulator.event_kinds import KINDS, Kind
-from simulator.star_scale import ONE_TO_FIVE, StarScale
 from simulator.synthetic_world import World
 
 Array = npt.NDArray[Any]
@@ -95,7 +95,7 @@ class HistoryWindow:
 
     end_s: int
     days: float
-    scale: StarScale = ONE_TO_FIVE
+    scale: RatingScale = NATIVE
 
     @property
     def start_s(self) -> int:
@@ -158,7 +158,7 @@ def merge(first: History, second: History) -> History:
 
 
 def _draw_sessions(
-    world: World, users: Array, count: int, scale: StarScale, rng: np.random.Generator
+    world: World, users: Array, count: int, scale: RatingScale, rng: np.random.Generator
 ) -> "_Sessions":
     """Return `count` sessions of these users, drawn in proportion to activity."""
     running = np.cumsum(world.preferences.activity[users], dtype=np.float64)
@@ -206,7 +206,7 @@ class _Sessions:
 
     @classmethod
     def plan(
-        cls, world: World, user: Array, scale: StarScale, rng: np.random.Generator
+        cls, world: World, user: Array, scale: RatingScale, rng: np.random.Generator
     ) -> "_Sessions":
         hidden = world.preferences
         length = np.where(

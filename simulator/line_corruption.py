@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from movierec.model.rating_scale import RatingScale
 from simulator.reference_parser import ReferenceParser
-from simulator.star_scale import StarScale
 
 
 class Corruption(StrEnum):
@@ -74,7 +74,7 @@ def replace_id(line: str, rng: np.random.Generator) -> str:
     return _MOVIE.sub(strange, line, count=1)
 
 
-def invalidate_rating(line: str, scale: StarScale, rng: np.random.Generator) -> str:
+def invalidate_rating(line: str, scale: RatingScale, rng: np.random.Generator) -> str:
     """Put a letter, or a number out of range, in place of a rating."""
     if rng.random() < 0.5:  # noqa: PLR2004  either is as likely
         bad = string.ascii_uppercase[int(rng.integers(26))]

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from simulator.star_scale import StarScale
+from movierec.model.rating_scale import RatingScale
 from simulator.user_demographics import ADULT_AGE
 
 Array = npt.NDArray[Any]
@@ -132,7 +132,7 @@ def last_minutes(affinity: F32, runtimes: Array, rng: np.random.Generator) -> Ar
     return np.asarray(np.minimum(stayed, runtimes + 1))
 
 
-def ratings(affinity: F32, rating_bias: F32, scale: StarScale, rng: np.random.Generator) -> Array:
+def ratings(affinity: F32, rating_bias: F32, scale: RatingScale, rng: np.random.Generator) -> Array:
     """Return ratings of the scale."""
     noise = rng.normal(0.0, _RATING_NOISE, affinity.shape)
     share = _RATING_MIDDLE + _RATING_SLOPE * affinity + rating_bias + noise

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from simulator.star_scale import ONE_TO_FIVE, StarScale
+from movierec.model.rating_scale import NATIVE, RatingScale
 
 _MAX_ERROR_STATUS: Final = 599
 _MIN_ERROR_STATUS: Final = 100
@@ -27,7 +27,7 @@ class ReferenceParser:
 
     runtimes: Mapping[str, int] | None
     max_user_id: int = 1_000_000
-    scale: StarScale = ONE_TO_FIVE
+    scale: RatingScale = NATIVE
 
     def reads_as_event(self, line: str) -> bool:
         """Return whether the line is a valid event. Blanks around it do not count."""

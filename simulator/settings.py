@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from movierec.errors import UsageError
+from movierec.model.rating_scale import RatingScale
 from simulator import movielens_loader, synthetic_world
 from simulator.growing_site import Site
 from simulator.growth_state import GrowthState
@@ -13,7 +14,6 @@ from simulator.line_corruption import CorruptionRates
 from simulator.local_clock import UTC_CLOCK, LocalClock
 from simulator.request_errors import Server
 from simulator.site_faults import SiteFaults
-from simulator.star_scale import StarScale
 from simulator.synthetic_world import World
 
 DEFAULT_RATE: Final = 5.0
@@ -45,7 +45,7 @@ class LiveSpec:
     poisson: bool
     speedup: float
     duration_s: float | None
-    scale: StarScale
+    scale: RatingScale
     clock: LocalClock = UTC_CLOCK
     new_accounts: float = 0.0
     """Share of the visits that are by users who sign up first."""
@@ -91,7 +91,7 @@ class Settings:
     workers: int
     rates: CorruptionRates
     max_user_id: int
-    scale: StarScale
+    scale: RatingScale
     check_catalog: bool
     bootstrap: str | None
     topic: str

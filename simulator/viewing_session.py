@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from movierec.model.rating_scale import RatingScale
 from simulator import preferences
 from simulator.history_generator import SPREE_CANDIDATES, WATCH_CANDIDATES
-from simulator.star_scale import StarScale
 from simulator.synthetic_world import World
 
 Array = npt.NDArray[Any]
@@ -64,7 +64,7 @@ def simulate_session(
     recommended: Sequence[int],
     seen: set[int],
     *,
-    scale: StarScale,
+    scale: RatingScale,
     rng: np.random.Generator,
 ) -> Session:
     """Return a user's session with a list of films (rows); those in `seen` are not chosen again."""
@@ -96,7 +96,7 @@ def _choose(
 
 
 def _spree(
-    world: World, user: int, met: set[int], scale: StarScale, rng: np.random.Generator
+    world: World, user: int, met: set[int], scale: RatingScale, rng: np.random.Generator
 ) -> tuple[Rating, ...]:
     """Return ratings of other films that are new to the user."""
     if rng.random() >= _SPREE_SHARE:
@@ -116,7 +116,7 @@ def _affinity(world: World, user: int, films: Sequence[int]) -> preferences.F32:
 
 
 def _rate(
-    world: World, user: int, affinity: preferences.F32, scale: StarScale, rng: np.random.Generator
+    world: World, user: int, affinity: preferences.F32, scale: RatingScale, rng: np.random.Generator
 ) -> Array:
     return preferences.ratings(affinity, world.preferences.rating_bias[[user]], scale, rng)
 

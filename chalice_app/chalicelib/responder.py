@@ -47,8 +47,9 @@ class Responder:
         started_s = self.clock_s()
         self.telemetry.begin(request)
         answer = self._answer(view)
+        headers = self._headers(request, answer)
         self.telemetry.end(request, answer, (self.clock_s() - started_s) * 1000)
-        return Response(answer.body, self._headers(request, answer), answer.status)
+        return Response(answer.body, headers, answer.status)
 
     def _answer(self, view: View) -> Answer:
         try:
@@ -69,8 +70,19 @@ class Responder:
             api_contract.MODEL_VERSION: answer.model_version,
             api_contract.RECOMMENDATION_ID: request.recommendation_id,
             api_contract.RECOMMENDATION_SOURCE: answer.source,
+            api_contract.RECOMMENDATION_DETAIL: self._detail(answer),
         }
         return {name: value for name, value in facts.items() if value is not None}
+
+    def _detail(self, answer: Answer) -> str | None:
+        """Return the detail as JSON; one that cannot be sent is logged, and the answer goes on."""
+        if answer.detail is None:
+            return None
+        try:
+            return api_contract.dump_detail({"cold_start": self.telemetry.cold, **answer.detail})
+        except (TypeError, ValueError):
+            self.telemetry.logger.exception("detail_dropped")
+            return None
 
 
 def respond(app: Chalice, view: View) -> Response:

@@ -29,7 +29,8 @@ class OpenModel:
 class Answer:
     """A status, a body of one line, and the facts for metrics and headers.
 
-    `user_id` and `source` are None where the route knows none.
+    `user_id` and `source` are None where the route knows none; `detail` is what else a record of
+    the recommendation needs.
     """
 
     status: int
@@ -38,6 +39,7 @@ class Answer:
     user_id: int | None = None
     source: Source | None = None
     model_version: str | None = None
+    detail: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,15 @@ def _listed(model: OpenModel, ranked: Ranked, user_id: int | None) -> Answer:
         user_id=user_id,
         source=ranked.source,
         model_version=model.version,
+        detail=None if user_id is None else _detail(ranked),
     )
+
+
+def _detail(ranked: Ranked) -> Mapping[str, object]:
+    facts: dict[str, object] = {"known_user": ranked.known_user}
+    if ranked.popular_group is not None:
+        facts["popular_group"] = ranked.popular_group
+    return facts
 
 
 def _library_versions(modules: Mapping[str, object]) -> dict[str, str]:

@@ -29,11 +29,11 @@ class Request:
 
 
 class Telemetry:
-    """Metrics and logs of the requests of one execution environment."""
+    """Metrics and logs of an execution environment; `cold` until its first request has ended."""
 
     def __init__(self, *, function_version: str, slow_ms: float, logger: Logger) -> None:
         self._slow_ms = slow_ms
-        self._cold = True
+        self.cold = True
         self.logger = logger
         self._dimensions = metrics.live_dimensions(function_version)
         # An empty service: Powertools would add POWERTOOLS_SERVICE_NAME to the first set, and an
@@ -52,15 +52,15 @@ class Telemetry:
         """
         self._count(metrics.REQUESTS, 1)
         self._count(metrics.ERROR, answer.status >= SERVER_ERROR)
-        self._count(metrics.SLOW, latency_ms > self._slow_ms and not self._cold)
+        self._count(metrics.SLOW, latency_ms > self._slow_ms and not self.cold)
         self._count(metrics.FALLBACK, _is_fallback(answer))
-        self._count(metrics.COLD_START, self._cold)
+        self._count(metrics.COLD_START, self.cold)
         self._count(metrics.LATENCY, round(latency_ms, 3))
         self._name_dimensions()
         for name, value in _facts(request, answer).items():
             self._metrics.add_metadata(name, value)
         self._metrics.flush_metrics()
-        self._cold = False
+        self.cold = False
 
     def _name_dimensions(self) -> None:
         # Not as default dimensions, which Powertools would add to every other set; a flush

@@ -20,6 +20,7 @@ PATIENT_S, HASTY_S = 30.0, 0.05
 
 MOVIES = ",".join(f"movie+{i}+1999" for i in range(20))
 POPULAR = "p+1,p+2,p+3"
+DETAIL = '{"v":1,"cold_start":false,"known_user":true}'
 
 
 class Upstream:
@@ -44,6 +45,7 @@ class Upstream:
             "X-Recommendation-Source": source,
             "X-Model-Version": "m1",
             "X-Function-Version": "7",
+            "X-Recommendation-Detail": DETAIL,
         }
 
     @asynccontextmanager

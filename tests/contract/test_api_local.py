@@ -94,6 +94,21 @@ def test_an_unknown_user_gets_the_popular_list_of_their_group(get: Get) -> None:
     assert known_age.headers["X-Recommendation-Source"] == "popular"
 
 
+def test_what_else_a_record_needs_is_in_one_header(get: Get) -> None:
+    store(OLD, 10)
+
+    details = [
+        json.loads(get(f"/recommend/{user}").headers["X-Recommendation-Detail"])
+        for user in (2, 4, 999_999)
+    ]
+
+    assert details == [
+        {"v": 1, "cold_start": True, "known_user": True},
+        {"v": 1, "cold_start": False, "known_user": False, "popular_group": "F:18-24"},
+        {"v": 1, "cold_start": False, "known_user": False, "popular_group": "unknown"},
+    ]
+
+
 def test_popular_has_the_form_of_a_recommendation(get: Get) -> None:
     store(OLD, 10)
 

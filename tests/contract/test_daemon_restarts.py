@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from movierec.errors import UnavailableError
+from movierec.errors import ConfigError, UnavailableError
 from movierec.stack.processes.client import Client
 from movierec.stack.processes.spec import BackOff, Process
 from tests.contract.children import NOTIFYING, SAYS_SO, eventually, gone, spec, waiting
@@ -67,6 +67,19 @@ def test_what_goes_on_dying_stays_dead_for_longer(run, daemon):
     eventually(lambda: daemon.find("part") is None)
     eventually(lambda: deaths(run) == [(1, 0.0), (2, 600.0)])
     assert daemon.knows("part")
+
+
+def test_what_ends_for_its_settings_is_not_started_again(run, daemon):
+    code = f"""{NOTIFYING}
+import signal, sys
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit({ConfigError.exit_code}))
+ready()
+signal.pause()
+"""
+    daemon.start(part(run, code=code, ready=SAYS_SO))
+    os.kill(daemon.find("part").pid, signal.SIGUSR1)
+    eventually(lambda: daemon.find("part") is None)
+    assert deaths(run) == []
 
 
 def deaths(run):

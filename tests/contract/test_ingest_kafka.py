@@ -135,6 +135,7 @@ def test_lines_of_an_aborted_transaction_are_none(options, topic, ingest):
     worker.until(lambda: not offsets.missing_lines(lake, written))
     assert [row["user_id"] for row in worker.rows()] == [*range(1, 11), *range(21, 31)]
     assert worker.rows("quarantine") == []
+    worker.source.close()
     # Transactions' markers have offsets of their own: the next worker goes on behind them.
     again = ingest(lake)
     write(options, topic, [line(99)])

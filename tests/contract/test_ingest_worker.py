@@ -1,5 +1,6 @@
 """The worker as a process, on a real broker and a real lake, killed and doubled."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,15 +16,21 @@ from kafka import KafkaProducer
 from localstack_client.session import Session
 
 from movierec import settings
+from movierec.aws import lake_catalog
 from movierec.aws.delta_lake import DeltaLake
+from movierec.cli import exports
+from movierec.errors import UnavailableError
 from movierec.kafka import topics
+from movierec.lake.catalog import parse_movies
 from movierec.metrics import (
     INGEST_DIMENSIONS,
     INGEST_EXPIRED,
     INGEST_METRICS,
+    INGEST_WAITING,
     NAMESPACE,
     QUARANTINE_RATE,
 )
+from movierec.stack import loopback_ports
 from movierec.stack.layout import Run, find_project
 from movierec.stack.processes.client import Client
 from movierec.stack.services import kafka_broker, workers
@@ -189,8 +196,81 @@ def test_a_worker_tells_how_far_the_lake_is_behind_and_what_share_is_junk(start)
         )
         return max((point["Maximum"] for point in found["Datapoints"]), default=0.0)
 
-    for metric in set(INGEST_METRICS) - {INGEST_EXPIRED}:
+    for metric in set(INGEST_METRICS) - {INGEST_EXPIRED, INGEST_WAITING}:
         wait_until(lambda metric=metric: told(metric) > 0, worker)
     assert told(QUARANTINE_RATE) <= 0.2  # all junk is in one partition
     worker.terminate()
     assert worker.wait(WITHIN_S) == 0
+
+
+@pytest.fixture
+def site():
+    """Run the simulated site's APIs; return their URL."""
+    port = loopback_ports.free_port()
+    command = [sys.executable, "-m", "simulator", "--site-only", f"--site-port={port}"]
+    served = subprocess.Popen([*command, "--users=100", "--movies=100"], cwd=ROOT)
+    yield f"http://127.0.0.1:{port}"
+    served.kill()
+    served.wait()
+
+
+def films_of(site, served_by):
+    found: list[bytes] = []
+
+    def is_up():
+        try:
+            found[:] = exports.lines(f"{site}/movies.jsonl")
+        except UnavailableError:
+            return False
+        return True
+
+    wait_until(is_up, served_by)
+    return found
+
+
+def test_lines_of_films_that_came_later_are_admitted_once_though_workers_are_killed(
+    start, environment, kafka, site
+):
+    """Killed twice: where lines wait, and where the first of them have been admitted."""
+    lake = DeltaLake.from_env(environment)
+    environment[settings.TOPIC] = name = f"movielog-{uuid.uuid4().hex[:8]}"
+    options = settings.kafka_options({settings.KAFKA_BOOTSTRAP: kafka})
+    topics.ensure(options, name, 1)
+    producer = KafkaProducer(**options)
+    first = start("--max-age-s=0.1", "--grow-every-s=600")
+    films = films_of(site, first)
+    ids = [json.loads(film)["id"] for film in films]
+    lake_catalog.store(lake, [parse_movies(films[:1], datetime.now(UTC)).columns], [])
+    watched = [ids[0], *ids[1:4] * 100, "no+such+film+2026"]
+    for n, film in enumerate(watched):
+        text = f"2022-11-14T12:23:13,{n % 40 + 1},GET /data/m/{film}/{n // 40}.mpg"
+        producer.send(name, text.encode())
+    producer.close()
+    wait_until(lambda: rows(lake, "quarantine") == 301, first)
+    first.kill()
+    environment[settings.SITE_URL] = site
+    second = start("--max-age-s=0.1", "--grow-every-s=0.1")
+    wait_until(lambda: rows(lake, "events") > 1, second)
+    second.kill()
+    third = start("--max-age-s=0.1", "--grow-every-s=0.1")
+    wait_until(lambda: rows(lake, "quarantine") == 1 and rows(lake, "users") >= 40, third)
+    third.terminate()
+    assert third.wait(WITHIN_S) == 0
+    assert offsets_of(lake, "events") == list(range(301))
+    assert offsets_of(lake, "quarantine") == [301]
+    assert lake.count("movies", by="movie_id") == dict.fromkeys(ids[:4], 1)
+
+    film = json.dumps({"id": watched[-1], "title": "At last", "runtime": 90})
+    lake_catalog.store(lake, [parse_movies([film], datetime.now(UTC)).columns], [])
+    command = [sys.executable, "-m", "ingest_worker.quarantine_command", "--reason=unknown_movie"]
+    for expected in (1, 0):
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True
+        )
+        assert json.loads(done.stdout)["admitted"] == expected
+    assert offsets_of(lake, "events") == list(range(302))
+
+
+def offsets_of(lake, table):
+    found = lake.query(f"select kafka_offset o from {table} order by 1", {table: None})  # noqa: S608
+    return found.column("o").to_pylist()

@@ -1,5 +1,7 @@
 """What every Lake promises: held to the fake, to Delta in a folder and to Delta on S3 alike."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 from deltalake.exceptions import DeltaError
@@ -12,6 +14,8 @@ from movierec.errors import (
     TableNotFoundError,
     UnavailableError,
 )
+from movierec.lake.quarantined import WAITING, Selection, Span
+from movierec.lake.site_clock import NO_TIME
 from movierec.testing.memory import MemoryLake
 
 DAY = np.array(["2026-11-20"], "datetime64[D]")
@@ -175,3 +179,144 @@ def test_none_in_a_list_of_numbers_is_null(lakes):
     for number in (2**63, "x", 0.5):
         with pytest.raises(LakeError):
             lake.append("movies", [films | {"tmdb_id": [number, None]}], transactions={})
+
+
+T0 = np.datetime64("2026-11-20T10:00", "us")
+
+
+def waiting(offsets, *, topic="t", partition=0, reason="unknown_movie", at=T0, recorded=T0):
+    n = len(offsets)
+    return {
+        "quarantined_date": np.repeat(at.astype("datetime64[D]"), n),
+        "raw": [f"line {offset}".encode() for offset in offsets],
+        "reason": [reason] * n,
+        "ingested_at": np.repeat(at, n),
+        **({"topic": [topic] * n} if topic else {}),
+        "kafka_partition": np.full(n, partition),
+        "kafka_offset": np.array(offsets),
+        "record_time": np.repeat(recorded, n),
+    }
+
+
+def seen(users, offsets, *, kind="rate", topic="t", partition=0):
+    n = len(users)
+    return {
+        "kind": [kind] * n,
+        "event_date": np.repeat(DAY, n),
+        "user_id": np.array(users),
+        **({"topic": [topic] * n} if topic else {}),
+        "kafka_partition": np.full(n, partition),
+        "kafka_offset": np.array(offsets),
+    }
+
+
+def test_a_lake_without_quarantine_has_nothing_that_waits(lakes):
+    lake = lakes()
+    assert list(lake.quarantine_spans(WAITING)) == []
+    assert lake.offsets_in_both(WAITING, ["t"], 0) == frozenset()
+    assert lake.new_users(["t"], {}).reached == {}
+
+
+def test_waiting_lines_are_found_by_partition_and_reason(lakes):
+    batches = [
+        waiting([5, 3]),
+        waiting([4], reason="bad_time"),
+        waiting([9], partition=1),
+        waiting([2], topic=None),
+    ]
+    lakes().append("quarantine", batches, transactions={})
+    assert sorted(lakes().quarantine_spans(WAITING), key=lambda s: s.last) == [
+        Span(None, 0, 2, 2, 1),
+        Span("t", 0, 3, 5, 2),
+        Span("t", 1, 9, 9, 1),
+    ]
+    assert sum(one.lines for one in lakes().quarantine_spans(Selection.of([]))) == 5
+
+
+def test_waiting_lines_come_by_offset_as_many_as_are_asked_for(lakes):
+    nat = np.datetime64("NaT", "us")
+    batches = [waiting([8, 3], recorded=nat), waiting([5]), waiting([4], topic="other")]
+    lakes().append("quarantine", batches, transactions={})
+
+    def lines(**bounds):
+        return lakes().quarantined_lines(WAITING, ["t"], 0, **bounds)
+
+    found = lines(after=-1, until=99, most=2)
+    assert found.offsets.tolist() == [3, 5]
+    assert found.raw == [b"line 3", b"line 5"]
+    assert found.recorded_us.tolist() == [NO_TIME, T0.astype(np.int64)]
+    assert found.ingested_us.tolist() == [T0.astype(np.int64)] * 2
+    assert lines(after=3, until=5, most=9).offsets.tolist() == [5]
+    assert len(lines(after=8, until=99, most=9)) == 0
+
+
+def test_lines_are_chosen_by_the_time_they_came_to_quarantine(lakes):
+    hour = np.timedelta64(1, "h")
+    batches = [waiting([n], at=T0 + n * 12 * hour) for n in range(4)]
+    lakes().append("quarantine", batches, transactions={})
+    since, until = (datetime(2026, 11, day, hour, tzinfo=UTC) for day, hour in ((20, 22), (21, 22)))
+
+    def offsets(*bounds):
+        chosen = Selection.of(["unknown_movie"], *bounds)
+        lines = lakes().quarantined_lines(chosen, ["t"], 0, after=-1, until=9, most=9)
+        return lines.offsets.tolist()
+
+    assert offsets(since, until) == [1, 2]
+    assert offsets(None, since) == [0]
+    assert offsets(until, None) == [3]
+
+
+def test_removed_lines_are_gone_and_no_others(lakes):
+    batches = [
+        waiting([1, 2, 3]),
+        waiting([1], partition=1),
+        waiting([1], topic="u"),
+        waiting([7], topic=None),
+    ]
+    lakes().append("quarantine", batches, transactions={"w": 1})
+    remover = lakes()
+    gone = {0: np.array([1, 3, 7, 99]), 1: np.array([], np.int64)}
+    remover.remove_quarantined(["t", None], gone)
+    remover.remove_quarantined(["t", None], gone)
+    left = {(s.topic, s.partition, s.first, s.last) for s in lakes().quarantine_spans(WAITING)}
+    assert left == {("t", 0, 2, 2), ("t", 1, 1, 1), ("u", 0, 1, 1)}
+    assert lakes().transaction("quarantine", "w") == 1
+
+
+def test_lines_are_removed_while_others_arrive(lakes):
+    """A worker's commit does not lose to a deletion, nor the deletion to a worker's commit."""
+    worker, remover = lakes(), lakes()
+    worker.append("quarantine", [waiting([1])], transactions={"w": 1})
+    assert remover.version("quarantine") == worker.version("quarantine")
+    worker.append("quarantine", [waiting([2])], transactions={"w": 2})
+    remover.remove_quarantined(["t"], {0: np.array([1])})
+    worker.append("quarantine", [waiting([3])], transactions={"w": 3})
+    assert [(s.first, s.last) for s in lakes().quarantine_spans(WAITING)] == [(2, 3)]
+
+
+def test_lines_that_are_events_already_are_known_by_their_offsets(lakes):
+    lakes().append("quarantine", [waiting([1, 2, 3]), waiting([9], topic=None)], transactions={})
+    lakes().append("events", [seen([1], [2]), seen([1], [3], topic="u")], transactions={})
+    lakes().append("events", [seen([1], [9], topic=None)], transactions={})
+    assert lakes().offsets_in_both(WAITING, ["t"], 0) == {2}
+    assert lakes().offsets_in_both(WAITING, ["t", None], 0) == {2, 9}
+    assert lakes().offsets_in_both(WAITING, ["t"], 1) == frozenset()
+
+
+def test_users_who_have_no_row_are_found_and_new_accounts_apart(lakes):
+    batches = [
+        seen([7, 8], [0, 1]),
+        seen([9], [2], kind="create_account"),
+        seen([9, 10], [3, 5], partition=1),
+        seen([99], [4], topic="u"),
+    ]
+    lakes().append("events", batches, transactions={})
+    everyone = lakes().new_users(["t"], {})
+    assert (everyone.created.tolist(), everyone.others.tolist()) == ([9], [7, 8, 10])
+    assert everyone.reached == {0: 2, 1: 5}
+    lakes().append("users", [{"user_id": [8, 9]}], transactions={})
+    known = lakes().new_users(["t"], {})
+    assert (known.created.tolist(), known.others.tolist()) == ([], [7, 10])
+    later = lakes().new_users(["t"], {0: 2})
+    assert later.others.tolist() == [10]
+    assert lakes().new_users(["t"], {0: 2, 1: 5}).others.tolist() == []

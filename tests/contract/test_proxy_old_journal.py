@@ -9,7 +9,7 @@ import pytest
 
 from movierec.testing.memory import MemoryLake
 from proxy.journal_record import from_line, to_columns
-from tests.contract.proxy_harness import Upstream, get, health, running, settings
+from tests.contract.proxy_harness import DETAIL, Upstream, get, health, running, settings
 from tests.contract.proxy_journal_harness import shipped
 
 LEFT_BEHIND = Path(__file__).parents[1] / "fixtures" / "proxy_journal" / "journal"
@@ -56,6 +56,13 @@ def test_a_record_arrives_as_it_was_written(folder):
     assert row["movie_ids"] == ["the+matrix+1999", "fail-safe+1964", "amélie+2001"]
     assert (row["model_version"], row["status"]) == ("m-20261120T101500Z", 200)
     assert row["latency_ms"] == 401.072
+
+
+def test_records_of_before_have_no_detail_and_those_after_them_have_one(folder):
+    lake = MemoryLake()
+    started_and_stopped(folder, lake, requests=1)
+    details = [row["detail"] for row in lake.rows("served")]
+    assert details == [None] * len(IDS) + [DETAIL]
 
 
 def test_what_the_lake_has_already_is_not_shipped_again(folder):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from movierec.model.rating_scale import NATIVE, RatingScale
 from simulator import site_api, synthetic_world
 from simulator.growing_site import Site
 from simulator.growth_state import GrowthState
@@ -22,7 +23,6 @@ from simulator.message_sender import MessageSender
 from simulator.reference_parser import ReferenceParser
 from simulator.settings import LiveSpec, server_of
 from simulator.site_records import RecordOptions, SiteRecords
-from simulator.star_scale import ONE_TO_FIVE, StarScale
 from simulator.traffic_ledger import Ledger, LedgerFile
 
 WORLD = synthetic_world.generate(200, 500, 3)
@@ -68,7 +68,7 @@ async def slow(_request):
 async def live(proxy, path, *, rates=CorruptionRates(), seconds=1.5, site=WORLD, **options):  # noqa: B008  a frozen value
     log, ledger = Log(), Ledger()
     rng = np.random.default_rng(1)
-    scale = options.pop("scale", ONE_TO_FIVE)
+    scale = options.pop("scale", NATIVE)
     parser = replace(PARSER, scale=scale)
     sender = MessageSender(log, lambda user: user % 2, rates, parser, rng)
     spec = LiveSpec(proxy, 40.0, True, 60_000, seconds, scale, **options)
@@ -173,7 +173,7 @@ def test_lines_carry_the_sites_own_time_and_scale(path):
         path,
         rates=CorruptionRates(0, 0, 0, 0),
         clock=LocalClock("Asia/Kathmandu", -240 * 60),
-        scale=StarScale(0, 10),
+        scale=RatingScale(0, 10),
         seconds=2.0,
     )
     for line in lines:
@@ -210,7 +210,7 @@ def test_a_stop_ends_a_run_that_has_no_end():
         stop = asyncio.Event()
         rng = np.random.default_rng(1)
         sender = MessageSender(Log(), lambda user: user % 2, CorruptionRates(), PARSER, rng)
-        spec = LiveSpec("http://127.0.0.1:1", 5.0, True, 1.0, None, ONE_TO_FIVE)
+        spec = LiveSpec("http://127.0.0.1:1", 5.0, True, 1.0, None, NATIVE)
         server = server_of(spec.proxy)
         users = LiveTraffic(WORLD, spec, server, sender=sender, ledger=Ledger(), rng=rng)
         stop.set()

@@ -11,7 +11,8 @@ from movierec.errors import UnavailableError
 from movierec.stack import loopback_ports, run_environment, run_record, run_status
 from movierec.stack.deploy import deployed_state
 from movierec.stack.deploy.deployed_state import Deployment
-from movierec.stack.options import external_kafka
+from movierec.stack.options import Options, external_kafka
+from movierec.stack.options import variables as run_variables
 from movierec.stack.processes.client import Client
 from movierec.stack.startup import Startup
 from tests.contract.children import quiet
@@ -98,6 +99,21 @@ def test_what_was_not_entered_has_begun_nothing(run):
         assert client.processes() == ()
     assert run_environment.load(run) == {}
     assert settings.LAKE_BUCKET not in os.environ
+
+
+def test_the_site_that_the_user_has_wins_over_the_runs_own(run):
+    """But not a simulator's address in a shell that has a run's environment."""
+
+    def site(**inherited):
+        return run_variables(run, inherited, Options())[settings.SITE_URL]
+
+    own = f"http://127.0.0.1:{loopback_ports.port(run, loopback_ports.SITE)}"
+    theirs, tunnel = "http://site.example:8080", "http://127.0.0.1:18080"
+    assert site() == own
+    assert site(MOVIEREC_SITE_URL=f"{theirs}/") == theirs
+    assert site(MOVIEREC_SITE_URL=tunnel) == tunnel
+    assert site(MOVIEREC_SITE_URL=tunnel, MOVIEREC_LAKE_BUCKET="lake") == own
+    assert site(MOVIEREC_SITE_URL=theirs, MOVIEREC_LAKE_BUCKET="lake") == theirs
 
 
 def with_kafka_at(run, servers):

@@ -361,7 +361,11 @@ def test_a_worker_that_is_overtaken_relinquishes_its_partition(lake, tmp_path):
 
 def record(number):
     at_us = int(NOW.timestamp()) * 1_000_000
-    return Served(at_us, f"new-{number}", 9, ("a", "b"), SECOND_MODEL, "2", "model", 200, 9.5)
+    facts = (9, ("a", "b"), SECOND_MODEL, "2", "model", 200, 9.5, DETAIL if number else None)
+    return Served(at_us, f"new-{number}", *facts)
+
+
+DETAIL = '{"v":1,"known_user":true}'
 
 
 def ship(lake, folder, first_sequence):
@@ -376,6 +380,12 @@ def test_a_proxy_goes_on_after_the_records_that_were_shipped(lake, tmp_path):
     assert ship(lake, tmp_path / "journal", SHIPPED + 1) == 2
     assert lake.transaction("served", "proxy-1") == SHIPPED + 2
     assert counted(lake) == ROWS | {"served": 20}
+
+
+def test_a_record_s_detail_is_in_a_table_that_had_none(lake, resolver, tmp_path):
+    ship(lake, tmp_path / "journal", SHIPPED + 1)
+    found = [resolver.by_id(name).served.detail for name in ("new-0", "new-1", FALLBACK)]
+    assert found == [None, DETAIL, None]
 
 
 def test_a_record_that_was_shipped_is_not_shipped_again(lake, tmp_path):

@@ -98,7 +98,7 @@ JSON_FIELDS = {
     "min_movie_users held_out_share min_users min_interactions",
     als.Parameters: "factors regularization alpha iterations seed",
     Served: "served_at_us recommendation_id user_id movie_ids model_version function_version "
-    "source status latency_ms",
+    "source status latency_ms detail",
 }
 
 
@@ -185,7 +185,7 @@ def test_values_in_columns_are_those_that_they_were():
 
 
 def test_a_line_of_the_journal_has_the_names_that_it_had(tmp_path):
-    line = to_line(5, Served(1, "r", 42, ("a",), "m", "7", "model", 200, 12.5))
+    line = to_line(5, Served(1, "r", 42, ("a",), "m", "7", "model", 200, 12.5, '{"v":1}'))
     assert list(json.loads(line)) == ["sequence", *JSON_FIELDS[Served].split()]
     Journal(tmp_path, first_sequence=5).close()
     assert [path.name for path in tmp_path.iterdir()] == ["0000000000000000005.jsonl"]
@@ -203,6 +203,8 @@ HTTP = [
     (api_contract.FUNCTION_VERSION, "X-Function-Version"),
     (api_contract.RECOMMENDATION_ID, "X-Recommendation-Id"),
     (api_contract.RECOMMENDATION_SOURCE, "X-Recommendation-Source"),
+    (api_contract.RECOMMENDATION_DETAIL, "X-Recommendation-Detail"),
+    (api_contract.dump_detail({"known_user": True}), '{"v":1,"known_user":true}'),
     (settings.DEFAULT_TOPIC, "movielog1"),
     (kafka_source.GROUP, "movierec-ingest"),
     (metrics.NAMESPACE, "movierec"),

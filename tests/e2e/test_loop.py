@@ -135,6 +135,8 @@ def test_a_recommendation_is_traced_to_data_that_still_holds(movierec):
         assert time.monotonic() < deadline, traced.stderr
     chain = json.loads(traced.stdout)
     assert chain["served"]["model_version"] == asked["model_version"]
+    assert {"known_user", "fallback"} & chain["served"]["detail"].keys()
+    assert "recommendation_detail" not in asked
     assert chain["checks"]
     assert all(check["expected"] == check["found"] for check in chain["checks"])
 

@@ -1,15 +1,18 @@
-"""However a log is read, and whatever fails on the way, the lake holds each line once."""
+"""However a log is read and replayed, whatever fails on the way, the lake holds each line once."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest_worker.batcher import Records
 from ingest_worker.meter import Meter
+from ingest_worker.quarantine_replay import QuarantineReplay
 from ingest_worker.worker import FlushPolicy, Worker
+from movierec.errors import ConflictError, UnavailableError
 from movierec.lake.log_lines import Catalog, Limits
+from movierec.lake.quarantined import WAITING
 from movierec.lake.site_clock import FoundClock
 from movierec.testing.memory import FakeClock, MemoryLake
 
@@ -128,6 +131,86 @@ def test_each_line_is_in_one_table_once(steps):
     junk = {(p, n) for p, n in everything if n % 3 == 0}
     assert sorted(_places(lake, "quarantine") + _places(lake, "events")) == everything
     assert junk <= set(_places(lake, "quarantine"))
+
+
+KNOWN = Catalog({"gladiator+2000": 155})
+
+
+class Overtaken(MemoryLake):
+    """A lake in which others write after this writer has read the lines that wait."""
+
+    meanwhile = None
+
+    def offsets_in_both(self, chosen, topics, partition):
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            meanwhile()
+        return super().offsets_in_both(chosen, topics, partition)
+
+
+def replay(lake, *, known=True, failing=0, lost=0, meanwhile=None):
+    """Replay what waits, as a process that ends with the first failure."""
+    mine = lake.rival()
+    mine.fail_appends, mine.lose_answers, mine.meanwhile = failing, lost, meanwhile
+    admission = QuarantineReplay(
+        mine,
+        catalog=lambda: KNOWN if known else Catalog({}),
+        limits=Limits(),
+        topics=["movielog1"],
+        site_clock=lambda _topic: FoundClock(),
+        batch_lines=3,
+    )
+    try:
+        admission.run(WAITING)
+    except (ConflictError, UnavailableError):
+        return
+
+
+REPLAY = st.tuples(
+    st.booleans(),  # whether its catalog knows the movie
+    st.integers(0, 2),  # commits that fail
+    st.integers(0, 2),  # commits whose answer is lost
+    st.sampled_from(["", "replay", "flush"]),  # what another does meanwhile
+)
+
+
+CRASH_BETWEEN_COMMITS, RESTART = (0, 5, 0, 1, False, False), (0, 5, 0, 0, True, True)
+FLUSH = (0, 5, 0, 0, False, False)
+
+
+@given(st.lists(st.one_of(STEP, REPLAY), max_size=25))
+@example([FLUSH, CRASH_BETWEEN_COMMITS, (True, 0, 0, ""), RESTART])
+@example([FLUSH, FLUSH, (True, 0, 0, "replay")])
+@example([FLUSH, FLUSH, (True, 0, 1, ""), (True, 0, 0, "")])
+def test_each_line_is_in_one_table_once_though_lines_are_replayed(steps):
+    lake = Overtaken()
+    members = [Member(lake.rival(), Catalog({})), Member(lake.rival(), KNOWN)]
+    for step in steps:
+        if len(step) == 4:
+            known, failing, lost, other = step
+            act = {
+                "replay": lambda: replay(lake),
+                "flush": lambda: members[0].step(2),
+                "": None,
+            }[other]
+            replay(lake, known=known, failing=failing, lost=lost, meanwhile=act)
+            continue
+        who, lines, failing, lost, killed, known = step
+        catalog = KNOWN if known else Catalog({})
+        if killed:
+            members[who] = Member(lake.rival(), catalog)
+        members[who].catalog = catalog
+        members[who].lake.fail_appends = failing
+        members[who].lake.lose_answers = lost
+        members[who].step(lines)
+    last = Member(lake.rival(), Catalog({}))
+    for _ in range(LINES):
+        last.step(LINES)
+    replay(lake)
+    everything = [(p, n) for p in range(PARTITIONS) for n in range(LINES)]
+    junk = [(p, n) for p, n in everything if n % 3 == 0]
+    assert sorted(_places(lake, "quarantine")) == junk
+    assert sorted(_places(lake, "events")) == sorted(set(everything) - set(junk))
 
 
 def _places(lake, table):

@@ -6,6 +6,7 @@ is in the lake exactly once, in order; one that a crash cut is there at most onc
 """
 
 import itertools
+import json
 import shutil
 import tempfile
 from contextlib import suppress
@@ -22,6 +23,12 @@ from proxy.journal import Journal
 from proxy.lake_writer import LakeWriter
 
 RECORD = Served(1_795_169_700_000_000, "r", 42, ("a",), "m1", "7", "model", 200, 1.0)
+
+
+def detail_of(name):
+    """Return the detail of a record: none for every third."""
+    number = int(name[1:])
+    return None if number % 3 == 0 else json.dumps({"v": 1, "name": name, "text": "x" * number})
 
 
 class Killed(BaseException):
@@ -61,7 +68,7 @@ class ProxyLife(RuleBasedStateMachine):
     def note(self, records):
         names = list(itertools.islice(self.names, records))
         for name in names:
-            self.journal.append(replace(RECORD, recommendation_id=name))
+            self.journal.append(replace(RECORD, recommendation_id=name, detail=detail_of(name)))
         self.journal.write()
         return names
 
@@ -115,6 +122,11 @@ class ProxyLife(RuleBasedStateMachine):
     def nothing_is_in_the_lake_twice(self):
         ids = [row["recommendation_id"] for row in self.lake.rows("served")]
         assert len(ids) == len(set(ids))
+
+    @invariant()
+    def every_row_has_its_own_detail(self):
+        for row in self.lake.rows("served"):
+            assert row["detail"] == detail_of(row["recommendation_id"])
 
     def teardown(self):
         if hasattr(self, "journal"):

@@ -30,9 +30,12 @@ def test_compact_keeps_order_and_pads_the_end(keep, k):
 def test_exactly_the_users_of_the_model_are_answered_by_it(known, asked):
     ids = np.array(sorted(known), np.int64)
     topk = np.zeros((len(ids), artifact.TOP_K), np.uint16)
-    recommender = Recommender({}, ["m"], [("p",)], ("p",), ids, np.zeros(0, np.uint8), topk)
+    groups = np.zeros(0, np.uint8)
+    recommender = Recommender({}, ["m"], ["unknown"], [("p",)], ("p",), ids, groups, topk)
     for user_id in {asked, *known}:
-        assert (recommender.recommend(user_id).source == "model") == (user_id in known)
+        found = recommender.recommend(user_id)
+        assert (found.source == "model") == (user_id in known)
+        assert found.known_user == (user_id in known)
 
 
 @given(

@@ -43,8 +43,7 @@ _TIMEOUT_S = 5.0
 _LIVE = "live"
 _BACKFILL = "backfill"
 
-# What today's sites have besides: off while the lake does not know `create_account`.
-_EXTRAS_ON = False
+# What today's sites have besides.
 _EXTRAS = ("--new-accounts=0.02", "--described=0.3", "--license-costs")
 
 
@@ -66,10 +65,9 @@ class Scenario:
 
     def world(self) -> tuple[str, ...]:
         """Return the simulator's arguments that make the same world in each of its processes."""
-        extras = _EXTRAS if _EXTRAS_ON else ()
         if self.movielens is not None:
-            return (f"--movielens={self.movielens}", f"--seed={self.seed}", *extras)
-        return (f"--users={self.users}", f"--movies={self.movies}", f"--seed={self.seed}", *extras)
+            return (f"--movielens={self.movielens}", f"--seed={self.seed}", *_EXTRAS)
+        return (f"--users={self.users}", f"--movies={self.movies}", f"--seed={self.seed}", *_EXTRAS)
 
 
 def demo(
@@ -216,7 +214,8 @@ class _Play:
             self._client.start(spec)
 
     def _load_catalog(self) -> None:
-        site = settings.require(os.environ, settings.SITE_URL)
+        port = loopback_ports.port(self._run, loopback_ports.SITE)
+        site = f"http://{loopback_ports.HOST}:{port}"
         catalog.load_exports(
             self._progress, movies=f"{site}/movies.jsonl", users=f"{site}/users.jsonl"
         )

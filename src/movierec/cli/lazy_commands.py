@@ -63,6 +63,14 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "release:app",
         "Release models and code: through a canary by themselves, or step by step by hand.",
     ),
+    "ingest": Command(
+        "ingest:app",
+        "Dumps of the site's log: check one, load one; read a part of Kafka again.",
+    ),
+    "quarantine": Command(
+        "quarantine:app",
+        "Lines that are no events: what is wrong with them, and try them again.",
+    ),
     "catalog": Command(
         "catalog:app",
         "Movies and users as the site describes them: load an export, or ask.",

@@ -20,7 +20,7 @@ from typer.core import TyperOption
 from movierec import settings
 from movierec.cli import context as contexts
 from movierec.cli import progress_display
-from movierec.stack import run_environment
+from movierec.stack import loopback_ports, run_environment
 from movierec.stack.layout import Run
 from movierec.stack.processes.client import Client
 from movierec.stack.processes.programs import Program
@@ -49,7 +49,7 @@ def simulate(
         _help(context, here.run)
         return
     variables = run_environment.load(here.run)
-    given = [*_defaults(here.run, variables, given), *given]
+    given = [*_defaults(here.run, given), *given]
     spec = workers.simulator(here.run, "simulate", given, variables, os.environ)
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     if not (on_terminal or here.as_json):
@@ -116,10 +116,10 @@ def _help(context: typer.Context, run: Run) -> None:
             typer.echo(f"  {names:<21} {text}")
 
 
-def _defaults(run: Run, variables: Mapping[str, str], given: Sequence[str]) -> Iterator[str]:
+def _defaults(run: Run, given: Sequence[str]) -> Iterator[str]:
     """Yield default arguments, put before those `given`, which override them."""
     yield _PROG
-    yield f"--site-port={variables[settings.SITE_URL].rpartition(':')[2]}"
+    yield f"--site-port={loopback_ports.port(run, loopback_ports.SITE)}"
     yield f"--ledger={run.site / 'ledger.json'}"
     yield f"--site-state={run.site / 'growth.json'}"
     yield f"--events={os.environ.get(settings.SIMULATOR_EVENTS) or _EVENTS}"

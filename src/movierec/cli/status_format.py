@@ -33,8 +33,24 @@ def ingest(found: Mapping[str, Any]) -> list[str]:
     if found["quarantined"]:
         shares = ", ".join(f"{name} {share:.2%}" for name, share in found["quarantined"].items())
         lines.append(f"quarantined of the last 10 minutes: {shares}")
+    lines += waiting(found.get("waiting") or {})
     lines += [f"{topic}: {site_clock(state)}" for topic, state in found["site_clocks"].items()]
     return lines
+
+
+def waiting(found: Mapping[str, Any]) -> list[str]:
+    """Return what waits in quarantine for the catalog to grow, if there is anything to say."""
+    asked = found.get("movies_unknown") or found.get("movies_found") or found.get("users_found")
+    if not found.get("lines") and not asked:
+        return []
+    said = f"{found['lines']:,} lines wait for their movies, {found['admitted']:,} admitted"
+    if found["site_failure"]:
+        said += f"; the site does not answer: {found['site_failure']}"
+    elif asked:
+        known = f"{found['movies_found']:,} movies and {found['users_found']:,} users"
+        unknown = f"{found['movies_unknown']:,} and {found['users_unknown']:,}"
+        said += f"; the site knew {known}, and did not know {unknown}"
+    return [said]
 
 
 def site_clock(found: Mapping[str, Any]) -> str:

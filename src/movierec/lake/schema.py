@@ -103,7 +103,7 @@ SERVED: Final = Table(
         "source": "text",
         "status": "int16",
         "latency_ms": "float64",
-        # Versioned JSON: what else there is to say of this answer (`lake.served`).
+        # Versioned JSON: what else is known of this answer (`api_contract.dump_detail`).
         "detail": "text",
     },
     partition_by=("served_date",),

@@ -13,7 +13,8 @@ class Served:
     """One recommendation as it was served.
 
     `served_at_us` is microseconds since 1970, UTC: integers survive a round trip through a file. A
-    `function_version` of "" is the proxy's own answer.
+    `function_version` of "" is the proxy's own answer. `detail` is JSON of
+    `movierec.api_contract.dump_detail`, None where there is none.
     """
 
     served_at_us: int
@@ -25,6 +26,7 @@ class Served:
     source: str
     status: int
     latency_ms: float
+    detail: str | None = None
 
     @property
     def served_at(self) -> datetime:
@@ -38,7 +40,7 @@ def microseconds(at: datetime) -> int:
 
 
 def from_row(row: Mapping[str, Any]) -> Served:
-    """Return a row of the lake as a value; null becomes empty."""
+    """Return a row of the lake as a value; null becomes empty, and stays None in `detail`."""
     return Served(
         served_at_us=microseconds(utc(row["served_at"])),
         recommendation_id=row["recommendation_id"] or "",
@@ -49,6 +51,7 @@ def from_row(row: Mapping[str, Any]) -> Served:
         source=row["source"] or "",
         status=int(row["status"] or 0),
         latency_ms=float(row["latency_ms"] or 0),
+        detail=row.get("detail"),
     )
 
 

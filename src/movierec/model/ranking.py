@@ -6,7 +6,7 @@ an artifact.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -22,13 +22,21 @@ Source = Literal["model", "popular"]
 LIST_LENGTH: Final = 20
 """Movies in an answer, as the site shows them; an artifact holds TOP_K a user."""
 
+KIDS: Final = "kids"
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Distinct movie ids, best first, and where they come from."""
+    """Distinct movie ids, best first, and where they come from.
+
+    `known_user`: the model was trained with this user. `popular_group`: the group whose popular
+    list it is, KIDS for the list without adult movies. Neither makes two lists differ.
+    """
 
     movie_ids: tuple[str, ...]
     source: Source
+    known_user: bool = field(default=False, compare=False)
+    popular_group: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +45,7 @@ class Recommender:
 
     manifest: Mapping[str, Any]
     movie_ids: Sequence[str]
+    groups: Sequence[str]
     popular_by_group: Sequence[tuple[str, ...]]
     kids: tuple[str, ...]
     user_ids: npt.NDArray[np.int64]
@@ -63,6 +72,7 @@ class Recommender:
         """
         manifest = sealed_folder.open_manifest(documents[sealed_folder.MANIFEST_FILE])
         popular = artifact.load_popular(documents[artifact.POPULAR_FILE])
+        groups = _groups(manifest)
         user_ids, topk = arrays[artifact.USER_IDS_FILE], arrays[artifact.TOPK_FILE]
         if len(topk) != len(user_ids):
             raise ArtifactError(
@@ -72,7 +82,8 @@ class Recommender:
         return cls(
             manifest=manifest,
             movie_ids=_movie_ids(documents[artifact.MOVIE_IDS_FILE]),
-            popular_by_group=[_list_for(group, popular) for group in _groups(manifest)],
+            groups=groups,
+            popular_by_group=[popular.groups.get(group, ()) for group in groups],
             kids=popular.kids,
             user_ids=user_ids,
             user_groups=arrays[artifact.USER_GROUPS_FILE],
@@ -90,19 +101,18 @@ class Recommender:
         left, the user gets the group's popular list, although it is watched: a poor
         recommendation over none.
         """
-        movie_ids = self._unseen(user_id, count)
+        row = self._row(user_id)
+        movie_ids = () if row is None else self._unseen(row, count)
         if movie_ids:
-            return Ranked(movie_ids, "model")
-        return Ranked(self._popular_for(user_id)[:count], "popular")
+            return Ranked(movie_ids, "model", known_user=True)
+        group, popular = self._popular_for(user_id)
+        return Ranked(popular[:count], "popular", row is not None, group)
 
     def popular(self, count: int = LIST_LENGTH) -> Ranked:
         """Return up to `count` popular movies without adult ones, fit for minors."""
-        return Ranked(self.kids[:count], "popular")
+        return Ranked(self.kids[:count], "popular", popular_group=KIDS)
 
-    def _unseen(self, user_id: int, count: int) -> tuple[str, ...]:
-        row = self._row(user_id)
-        if row is None:
-            return ()
+    def _unseen(self, row: int, count: int) -> tuple[str, ...]:
         # Padding is the type's largest value, never a movie's index: rows end where it starts.
         n_movies, movie_ids = len(self.movie_ids), self.movie_ids
         return tuple([movie_ids[i] for i in self.topk[row, :count].tolist() if i < n_movies])
@@ -114,11 +124,12 @@ class Recommender:
         row = int(self.user_ids.searchsorted(np.int64(user_id)))
         return row if row < len(self.user_ids) and self.user_ids[row] == user_id else None
 
-    def _popular_for(self, user_id: int) -> tuple[str, ...]:
+    def _popular_for(self, user_id: int) -> tuple[str, tuple[str, ...]]:
+        """Return the user's group and its list; without a list the one for minors, as it may be."""
         known = 0 <= user_id < len(self.user_groups)
         group = int(self.user_groups[user_id]) if known else 0
         found = self.popular_by_group[group] if group < len(self.popular_by_group) else ()
-        return found or self.kids
+        return (self.groups[group], found) if found else (KIDS, self.kids)
 
 
 _LARGEST_ID = np.iinfo(np.int64).max
@@ -153,11 +164,6 @@ def _groups(manifest: Mapping[str, Any]) -> Sequence[str]:
     if not isinstance(groups, list):
         raise ArtifactError(f"{sealed_folder.MANIFEST_FILE} lists no groups: train anew")
     return groups
-
-
-def _list_for(group: str, popular: Popular) -> tuple[str, ...]:
-    """Return a group's list; without one, the list for minors, since the group may be of them."""
-    return popular.groups.get(group, popular.kids)
 
 
 # Making an artifact ---------------------------------------------------------------------------

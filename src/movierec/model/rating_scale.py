@@ -38,6 +38,13 @@ class RatingScale:
             )
         return cls(lowest, highest)
 
+    def __contains__(self, rating: int) -> bool:
+        """Whether a rating is on the scale."""
+        return self.lowest <= rating <= self.highest
+
+    def __str__(self) -> str:
+        return f"{self.lowest}-{self.highest}"
+
     @property
     def is_native(self) -> bool:
         """Whether ratings need no mapping."""

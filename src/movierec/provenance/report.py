@@ -1,5 +1,6 @@
 """Render a lineage: as sections of text, and as JSON."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,7 +23,7 @@ class Section:
 def render(lineage: Lineage) -> tuple[Section, ...]:
     """Return a section for each link in order, and one for the missing links."""
     sections = (
-        Section("recommendation", _rows_of_served(lineage.served)),
+        Section("recommendation", tuple(_rows_of_served(lineage.served))),
         Section("site", _rows_of_site(lineage.site_event) if lineage.site_event else ()),
         Section("function", _rows_of_function(lineage.function) if lineage.function else ()),
         Section("release", tuple(_rows_of_release(lineage.release))),
@@ -37,6 +38,7 @@ def to_json(lineage: Lineage) -> dict[str, Any]:
     """Return the lineage as plain values, times as ISO 8601."""
     row = {"served_at": lineage.served.served_at.isoformat(), **asdict(lineage.served)}
     del row["served_at_us"]
+    row["detail"] = _detail(lineage.served)
     event = lineage.site_event
     return {
         "served": {**row, "movie_ids": list(lineage.served.movie_ids)},
@@ -50,14 +52,33 @@ def to_json(lineage: Lineage) -> dict[str, Any]:
     }
 
 
-def _rows_of_served(found: Served) -> tuple[tuple[str, str], ...]:
-    return (
+def _rows_of_served(found: Served) -> Iterator[tuple[str, str]]:
+    yield from (
         ("id", found.recommendation_id),
         ("user", str(found.user_id)),
         ("served at", found.served_at.isoformat()),
         ("answer", f"status {found.status} after {found.latency_ms:.1f} ms, from {found.source}"),
         ("movies", ", ".join(found.movie_ids)),
     )
+    detail = _detail(found)
+    if detail is not None:
+        known = {name: _plain(value) for name, value in detail.items() if name != "v"}
+        yield "detail", _listed(known)
+
+
+def _detail(found: Served) -> Facts | None:
+    """Return a recommendation's detail; a text that is none, under its own name."""
+    if found.detail is None:
+        return None
+    try:
+        detail = json.loads(found.detail)
+    except ValueError:
+        detail = None
+    return detail if isinstance(detail, dict) else {"text": found.detail}
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, (str, float)) else json.dumps(value)
 
 
 def _rows_of_site(event: Facts) -> tuple[tuple[str, str], ...]:

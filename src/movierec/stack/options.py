@@ -56,7 +56,6 @@ def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[
         name: f"http://{loopback_ports.HOST}:{ports[port]}"
         for name, port in (
             (settings.PROXY_URL, loopback_ports.PROXY),
-            (settings.SITE_URL, loopback_ports.SITE),
             (settings.INGEST_URL, loopback_ports.INGEST),
         )
     }
@@ -65,6 +64,7 @@ def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[
         settings.KAFKA_BOOTSTRAP: f"{loopback_ports.HOST}:{ports[loopback_ports.KAFKA]}",
         **given,
         **local,
+        settings.SITE_URL: _site_url(ports[loopback_ports.SITE], inherited),
         settings.TOPIC: options.topic,
         settings.LISTEN: options.listen,
         settings.LAKE_BUCKET: outputs["bucket_names"]["lake"],
@@ -74,6 +74,16 @@ def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[
         settings.RELEASES_TOPIC: outputs["releases_topic_arn"],
         settings.CODE_VERSION: git_commit.version(run.project.root),
     }
+
+
+def _site_url(port: int, inherited: Mapping[str, str]) -> str:
+    """Return the URL of the site that the user has, else that of the run's own simulator.
+
+    In a shell with a run's environment from `movierec env`, a loopback address is a simulator's.
+    """
+    named = inherited.get(settings.SITE_URL, "").rstrip("/")
+    of_a_run = inherited.get(settings.LAKE_BUCKET) and f"//{loopback_ports.HOST}:" in named
+    return f"http://{loopback_ports.HOST}:{port}" if of_a_run or not named else named
 
 
 def terraform_variables(

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ from movierec.lake.schema import (
 )
 from movierec.metrics import Metric, require_numbers
 from movierec.ports import Clock, MetricSink, ObjectStore
+from movierec.testing.memory_quarantine import MemoryQuarantine
 
 _NUMPY: Final[Mapping[ColumnType, str]] = {
     "int64": "int64",
@@ -159,7 +160,7 @@ class _Stored:
         return -1, None
 
 
-class MemoryLake:
+class MemoryLake(MemoryQuarantine):
     """The lake's tables in memory, with Delta's rules for concurrent writers.
 
     `rival()` opens the same tables as another writer. The next `fail_appends` appends raise
@@ -178,11 +179,10 @@ class MemoryLake:
         self._seen: dict[tuple[str, str], int] = {}
         self._lock = threading.RLock()
 
-    def rival(self) -> "MemoryLake":
+    def rival(self) -> Self:
         """Return another writer on the same tables, which has read nothing yet."""
-        other = MemoryLake()
-        other._tables = self._tables
-        other._lock = self._lock
+        other = type(self)()
+        other._tables, other._lock = self._tables, self._lock  # noqa: SLF001  its own class
         return other
 
     def append(
@@ -255,6 +255,10 @@ class MemoryLake:
         """Return every row in commit order, as Python values; a null is None, times are aware."""
         with self._lock:
             return [dict(row) for row in self._tables.get(table, _Stored()).rows]
+
+    def _table_rows(self, table: str) -> list[dict[str, Any]]:
+        """Return a table's rows, the list itself."""
+        return self._read(table).rows
 
     def _read(self, table: str) -> _Stored:
         _table(table)

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -246,3 +247,32 @@ def test_a_threshold_that_is_none_is_named_answered_503_and_counted(
     assert response.status_code == 503
     assert f"MOVIEREC_SLOW_MS={text}" in response.body
     assert [r["Error"] for r in records(capsys) if "_aws" in r] == [[1.0]]
+
+
+def sent_detail(bench: Bench, detail: dict[str, object] | None) -> Any:
+    answer = replace(LISTED, detail=detail)
+    return bench.responder.respond(REQUEST, bench.answering(answer)).headers.get(
+        "X-Recommendation-Detail"
+    )
+
+
+def test_a_detail_is_sent_as_compact_json_with_the_cold_start(bench: Bench) -> None:
+    sent = [sent_detail(bench, {"known_user": True}) for _ in range(2)]
+
+    assert sent == [
+        '{"v":1,"cold_start":true,"known_user":true}',
+        '{"v":1,"cold_start":false,"known_user":true}',
+    ]
+
+
+@pytest.mark.parametrize("value", ["x" * 5_000, float("nan"), {1, 2}])
+def test_a_detail_that_cannot_be_sent_is_logged_and_costs_no_answer(
+    bench: Bench, value: object
+) -> None:
+    answer = replace(LISTED, detail={"x": value})
+
+    response = bench.responder.respond(REQUEST, bench.answering(answer))
+
+    assert (response.status_code, response.body) == (200, "a,b")
+    assert "X-Recommendation-Detail" not in response.headers
+    assert [line["message"] for line in bench.logged()] == ["detail_dropped"]

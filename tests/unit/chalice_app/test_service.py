@@ -20,6 +20,7 @@ def model() -> OpenModel:
     recommender = Recommender(
         manifest={},
         movie_ids=MOVIES,
+        groups=["unknown", "F:18-24"],
         popular_by_group=[tuple(MOVIES[:30]), tuple(MOVIES[10:40])],
         kids=tuple(MOVIES[:25]),
         user_ids=np.array([7], np.int64),
@@ -122,3 +123,37 @@ def test_health_is_ok_only_with_a_model() -> None:
     assert service().health().body == "ok"
     with pytest.raises(ObjectNotFoundError):
         service(no_model).health()
+
+
+@pytest.mark.parametrize(
+    ("user_id", "detail"),
+    [
+        ("7", {"known_user": True}),
+        ("3", {"known_user": False, "popular_group": "F:18-24"}),
+        ("1", {"known_user": False, "popular_group": "unknown"}),
+        ("999", {"known_user": False, "popular_group": "unknown"}),
+    ],
+)
+def test_the_detail_tells_whether_the_user_is_known_and_whose_popular_list_it_is(
+    user_id: str, detail: dict[str, object]
+) -> None:
+    assert service().recommend(user_id).detail == detail
+
+
+def test_the_detail_of_a_user_who_has_seen_everything_tells_that_the_model_knows_them() -> None:
+    seen_all = replace(model().recommender, topk=np.full((1, 50), 65535, np.uint16))
+    answer = service(lambda: OpenModel("m1", seen_all)).recommend("7")
+
+    assert answer.detail == {"known_user": True, "popular_group": "unknown"}
+
+
+def test_the_list_without_adult_movies_is_told_from_a_groups() -> None:
+    bare = replace(model().recommender, popular_by_group=[(), ()])
+
+    answer = service(lambda: OpenModel("m1", bare)).recommend("3")
+
+    assert answer.detail == {"known_user": False, "popular_group": "kids"}
+
+
+def test_popular_has_no_detail() -> None:
+    assert service().popular().detail is None

@@ -8,6 +8,7 @@ from movierec.metrics import (
     INGEST_LAG,
     INGEST_LAG_SECONDS,
     INGEST_METRICS,
+    INGEST_WAITING,
     QUARANTINE_RATE,
 )
 from movierec.testing.memory import FakeClock, MemorySink
@@ -146,7 +147,28 @@ def test_health_says_what_there_is_to_say(meter):
         "quarantined": {"bad_user": 0.1},
         "since_flush_s": 2.0,
         "site_clocks": {"movielog1": {"basis": "found"}},
+        "waiting": {
+            "lines": 0,
+            "admitted": 0,
+            "movies_found": 0,
+            "movies_unknown": 0,
+            "users_found": 0,
+            "users_unknown": 0,
+            "site_failure": "",
+        },
     }
+
+
+def test_what_waits_for_the_catalog_and_what_the_site_knew_is_told(meter):
+    meter.waiting(7, admitted=2)
+    meter.waiting(4, admitted=3)
+    meter.asked("movie", known=1, unknown=2)
+    meter.site_answers("no answer")
+    assert meter.take(NOW)[INGEST_WAITING] == 4
+    found = meter.health(NOW)["waiting"]
+    assert (found["lines"], found["admitted"]) == (4, 5)
+    assert (found["movies_found"], found["movies_unknown"]) == (1, 2)
+    assert found["site_failure"] == "no answer"
 
 
 def test_a_lake_that_does_not_answer_is_no_good_health_until_the_next_flush(meter):

@@ -76,3 +76,9 @@ def test_a_body_is_a_list_of_movies_or_malformed_and_nothing_else(body):
     with suppress(UpstreamError):
         movie_ids = parse_movie_ids(body)
         assert 1 <= len(set(movie_ids)) == len(movie_ids) <= 20
+
+
+def test_a_detail_is_kept_for_the_record_and_not_passed_on():
+    answer = parsed(HEADERS | {"X-Recommendation-Detail": '{"v":1}'})
+    assert answer.detail == '{"v":1}'
+    assert answer.headers() == HEADERS

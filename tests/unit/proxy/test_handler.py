@@ -2,12 +2,15 @@
 
 import asyncio
 import itertools
+import json
 import logging
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from movierec.testing.memory import FakeClock
-from proxy.answers import Answer, UpstreamError
+from proxy.answers import Answer, FailureReason, UpstreamError
 from proxy.circuit_breaker import CircuitBreaker
 from proxy.handler import Dependencies, RecommendHandler
 from proxy.popular_list import PopularList
@@ -174,3 +177,30 @@ def test_it_can_serve_with_a_list_or_with_an_api_that_answers():
     setup.recommend()
     assert not setup.handler.can_serve
     assert Setup(FAILED).handler.can_serve
+
+
+def detail_recorded(setup):
+    setup.recommend()
+    (served,) = setup.records.served
+    return served.detail
+
+
+@pytest.mark.parametrize("reason", get_args(FailureReason))
+def test_the_record_of_a_fallback_has_the_reason(reason):
+    detail = detail_recorded(Setup(UpstreamError(reason, "x")))
+    assert json.loads(detail) == {"v": 1, "fallback": reason}
+
+
+def test_a_fallback_has_nothing_of_the_answer_that_gave_the_list():
+    setup = Setup(FAILED, popular=replace(POPULAR, detail='{"v":1,"known_user":true}'))
+    assert json.loads(detail_recorded(setup)) == {"v": 1, "fallback": "connect"}
+
+
+def test_a_detail_that_is_none_is_counted_always_and_logged_once_in_a_while(caplog):
+    setup = Setup(replace(ANSWER, detail="{"))
+    with caplog.at_level(logging.WARNING):
+        for setup.now_s in (0.0, 1.0, 9.9, 10.0):
+            assert setup.recommend() == ANSWER
+    assert [record.message for record in caplog.records] == ["detail_dropped"] * 2
+    assert {served.detail for served in setup.records.served} == {None}
+    assert b"dropped_details_total 4.0" in setup.metrics.render()

@@ -21,6 +21,7 @@ RECORD = Served(
     source="model",
     status=200,
     latency_ms=12.5,
+    detail='{"v":1,"known_user":true}',
 )
 
 records = st.builds(
@@ -34,6 +35,7 @@ records = st.builds(
     source=st.sampled_from(["model", "popular", "fallback"]),
     status=st.just(200),
     latency_ms=st.floats(0, 1e6),
+    detail=st.none() | st.text(),
 )
 
 
@@ -61,6 +63,8 @@ def test_a_torn_line_is_no_record(cut):
         {"movie_ids": [1]},
         {"latency_ms": "12"},
         {"source": None},
+        {"detail": 0},
+        {"detail": {"v": 1}},
         {"colour": "red"},
     ],
 )
@@ -100,5 +104,15 @@ def test_a_row_in_the_lake_says_what_the_record_says():
             "source": "model",
             "status": 200,
             "latency_ms": 12.5,
+            "detail": '{"v":1,"known_user":true}',
         }
     ]
+
+
+def test_a_line_without_a_detail_is_that_of_before():
+    fields = json.loads(to_line(1, replace(RECORD, detail=None)))
+    assert "detail" not in fields
+    assert from_line(json.dumps(fields | {"detail": None}).encode()) == (
+        1,
+        replace(RECORD, detail=None),
+    )

@@ -1,10 +1,10 @@
 import pytest
 
 from movierec.errors import ConfigError, UsageError
+from movierec.model.rating_scale import RatingScale
 from simulator import command_line
 from simulator.settings import GrowthSpec, SiteSpec
 from simulator.site_faults import SiteFaults, UnknownInBulk
-from simulator.star_scale import StarScale
 
 
 def parse(*argv, **env):
@@ -102,11 +102,11 @@ def test_every_option_says_in_the_help_what_it_is_and_in_which_unit():
 
 def test_the_rating_scale_is_the_setting_of_all_parts_and_an_option_overrides_it():
     env = {"MOVIEREC_MIN_RATING": "0", "MOVIEREC_MAX_RATING": "10"}
-    assert parse().scale == StarScale(1, 5)
-    assert parse(**env).scale == parse(**env).live.scale == StarScale(0, 10)
-    assert parse("--rating-scale", "1-10", **env).scale == StarScale(1, 10)
-    assert parse("--max-rating", "7", **env).scale == StarScale(1, 7)
-    with pytest.raises(ConfigError, match="MOVIEREC_MIN_RATING=6"):
+    assert parse().scale == RatingScale(1, 5)
+    assert parse(**env).scale == parse(**env).live.scale == RatingScale(0, 10)
+    assert parse("--rating-scale", "1-10", **env).scale == RatingScale(1, 10)
+    assert parse("--max-rating", "7", **env).scale == RatingScale(1, 7)
+    with pytest.raises(ConfigError, match="MOVIEREC_MIN_RATING is 6"):
         parse(MOVIEREC_MIN_RATING="6")
 
 

@@ -3,11 +3,11 @@ import re
 import numpy as np
 import pytest
 
+from movierec.model.rating_scale import RatingScale
 from simulator import history_format, history_generator
 from simulator.history_generator import CREATE_ACCOUNT, RATE, RECOMMEND, WATCH, HistoryWindow
 from simulator.local_clock import LocalClock
 from simulator.request_errors import Server
-from simulator.star_scale import StarScale
 from simulator.world_growth import GrowingWorld
 
 END_S = 1_790_000_000
@@ -115,14 +115,14 @@ def test_a_scale_of_ten_is_used_to_its_end(small_world):
         small_world,
         np.arange(300),
         5000,
-        HistoryWindow(END_S, 5, StarScale(1, 10)),
+        HistoryWindow(END_S, 5, RatingScale(1, 10)),
         np.random.default_rng(1),
     )
     assert past.value[past.kind == RATE].max() == 10
 
 
 def test_a_lowest_rating_of_0_is_given_and_written(small_world):
-    window = HistoryWindow(END_S, 5, StarScale(0, 10))
+    window = HistoryWindow(END_S, 5, RatingScale(0, 10))
     users, rng = np.arange(300), np.random.default_rng(1)
     past = history_generator.generate(small_world, users, 5000, window, rng)
     texts = history_format.texts(past, small_world, SERVER, np.random.default_rng(1))

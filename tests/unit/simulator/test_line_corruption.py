@@ -3,6 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from movierec.model.rating_scale import NATIVE, RatingScale
 from simulator.line_corruption import (
     Corruption,
     CorruptionRates,
@@ -11,7 +12,6 @@ from simulator.line_corruption import (
     invalidate_rating,
 )
 from simulator.reference_parser import ReferenceParser
-from simulator.star_scale import ONE_TO_FIVE, StarScale
 
 PARSER = ReferenceParser({"alien+1979": 117})
 WATCH = "2022-11-14T12:23:12,596363,GET /data/m/alien+1979/16.mpg"
@@ -82,13 +82,13 @@ def test_a_duplicate_is_the_line_itself():
 
 def test_spoilt_ratings_are_letters_or_out_of_range():
     rng = np.random.default_rng(1)
-    spoilt = {invalidate_rating(RATE, ONE_TO_FIVE, rng).rpartition("=")[2] for _ in range(300)}
+    spoilt = {invalidate_rating(RATE, NATIVE, rng).rpartition("=")[2] for _ in range(300)}
     assert any(text.isalpha() for text in spoilt)
     assert {"0", "6"} <= spoilt
     assert not {"1", "2", "3", "4", "5"} & spoilt
 
 
-@pytest.mark.parametrize("scale", [StarScale(0, 10), StarScale(1, 10)])
+@pytest.mark.parametrize("scale", [RatingScale(0, 10), RatingScale(1, 10)])
 def test_spoilt_ratings_are_out_of_whatever_scale_the_site_has(scale):
     parser = ReferenceParser({"alien+1979": 117}, scale=scale)
     rng = np.random.default_rng(1)

@@ -1,7 +1,7 @@
 import pytest
 
+from movierec.model.rating_scale import RatingScale
 from simulator.reference_parser import ReferenceParser
-from simulator.star_scale import StarScale
 
 RUNTIMES = {"alien+1979": 117, "aliens+1986": 137, "unknown+": 0}
 PARSER = ReferenceParser(RUNTIMES)
@@ -70,12 +70,12 @@ def test_without_a_catalog_any_well_formed_id_and_minute_will_do():
 
 
 def test_ranges_are_configurable():
-    parser = ReferenceParser(RUNTIMES, max_user_id=500, scale=StarScale(1, 10))
+    parser = ReferenceParser(RUNTIMES, max_user_id=500, scale=RatingScale(1, 10))
     assert parser.reads_as_event("2022-11-14T12:23:12,500,GET /rate/alien+1979=10")
     assert not parser.reads_as_event("2022-11-14T12:23:12,501,GET /rate/alien+1979=10")
 
 
 def test_a_lowest_rating_of_0_is_a_rating():
-    parser = ReferenceParser(RUNTIMES, scale=StarScale(0, 10))
+    parser = ReferenceParser(RUNTIMES, scale=RatingScale(0, 10))
     assert parser.reads_as_event("2022-11-14T12:23:12,5,GET /rate/alien+1979=0")
     assert not PARSER.reads_as_event("2022-11-14T12:23:12,5,GET /rate/alien+1979=0")

@@ -1,7 +1,7 @@
 import numpy as np
 
+from movierec.model.rating_scale import NATIVE, RatingScale
 from simulator import preferences, synthetic_world
-from simulator.star_scale import ONE_TO_FIVE, StarScale
 from simulator.user_demographics import MAX_AGE, MIN_AGE, OCCUPATIONS
 
 
@@ -77,8 +77,8 @@ def test_what_is_liked_is_watched_longer_and_rated_higher():
     )
     flat = np.zeros(5000, np.float32)
     assert (
-        preferences.ratings(high, flat, ONE_TO_FIVE, rng).mean()
-        > preferences.ratings(low, flat, ONE_TO_FIVE, rng).mean() + 1.5
+        preferences.ratings(high, flat, NATIVE, rng).mean()
+        > preferences.ratings(low, flat, NATIVE, rng).mean() + 1.5
     )
 
 
@@ -88,7 +88,7 @@ def test_minutes_and_ratings_keep_to_their_ranges():
     last = preferences.last_minutes(affinity, np.full(2000, 60), rng)
     assert last.min() >= 0
     assert last.max() == 61
-    for scale in (ONE_TO_FIVE, StarScale(1, 10), StarScale(0, 10)):
+    for scale in (NATIVE, RatingScale(1, 10), RatingScale(0, 10)):
         given = preferences.ratings(affinity, np.zeros(2000, np.float32), scale, rng)
         assert given.min() == scale.lowest
         assert given.max() == scale.highest

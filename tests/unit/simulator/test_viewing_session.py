@@ -1,6 +1,6 @@
 import numpy as np
 
-from simulator.star_scale import ONE_TO_FIVE
+from movierec.model.rating_scale import NATIVE
 from simulator.viewing_session import Viewing, simulate_session
 
 EVERY = np.arange(800)
@@ -9,7 +9,7 @@ EVERY = np.arange(800)
 def sessions(world, lists, seed=1, seen=()):
     rng = np.random.default_rng(seed)
     return [
-        simulate_session(world, user, lists(user), set(seen), scale=ONE_TO_FIVE, rng=rng)
+        simulate_session(world, user, lists(user), set(seen), scale=NATIVE, rng=rng)
         for user in range(300)
     ]
 
@@ -68,7 +68,7 @@ def test_minors_are_not_tempted_by_adult_films(small_world):
     minors = np.flatnonzero(small_world.preferences.is_minor).tolist()
     rng = np.random.default_rng(1)
     for user in minors:
-        session = simulate_session(small_world, user, adult, set(), scale=ONE_TO_FIVE, rng=rng)
+        session = simulate_session(small_world, user, adult, set(), scale=NATIVE, rng=rng)
         films = [rating.film for rating in session.ratings]
         films += [session.viewing.film] if session.viewing else []
         assert not set(films) & set(adult)

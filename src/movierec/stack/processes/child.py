@@ -211,7 +211,9 @@ class Child:
         return await self._live()
 
     def _is_restarted(self) -> bool:
-        return self.spec.restart and self._was_ready and not self.is_stopped
+        # Settings do not change by a restart: it would only say the same again.
+        hopeless = self.code == ConfigError.exit_code
+        return self.spec.restart and self._was_ready and not self.is_stopped and not hopeless
 
     async def _is_ready(self, ready: Readiness | None) -> bool:
         if ready == Readiness():

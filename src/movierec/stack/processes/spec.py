@@ -29,8 +29,9 @@ class Spec:
     Without `ready`, running is enough. On a stop, the child has `grace_s` after SIGTERM before it
     is killed. Children of one `group` are stopped at the same time (nodes of a cluster, of which
     the last could not leave in order). One with `restart` is started again when it dies, once it
-    has been ready. The address in `listen` is bound by the daemon and handed to the child (socket
-    activation): connections wait while the child is restarted.
+    has been ready, unless it ended with the exit code of a ConfigError. The address in `listen` is
+    bound by the daemon and handed to the child (socket activation): connections wait while the
+    child is restarted.
     """
 
     name: str

@@ -77,3 +77,21 @@ def test_the_state_on_the_disk_is_told_with_its_age_and_what_it_lacks(found, sai
 )
 def test_a_part_that_died_says_so(restarts, said):
     assert status_format.restarts({"restarts": restarts, "started_at_s": 70.0}, now_s=100.0) == said
+
+
+def test_lines_that_wait_are_told_with_what_the_site_knew_or_why_it_does_not_answer():
+    quiet = {
+        "lines": 0,
+        "admitted": 0,
+        "movies_found": 0,
+        "movies_unknown": 0,
+        "users_found": 0,
+        "users_unknown": 0,
+        "site_failure": "",
+    }
+    assert status_format.waiting({}) == status_format.waiting(quiet) == []
+    [known] = status_format.waiting(quiet | {"lines": 1200, "movies_found": 3, "users_unknown": 1})
+    assert known.startswith("1,200 lines wait")
+    assert "knew 3 movies and 0 users, and did not know 0 and 1" in known
+    [silent] = status_format.waiting(quiet | {"lines": 2, "site_failure": "no answer"})
+    assert silent.endswith("the site does not answer: no answer")

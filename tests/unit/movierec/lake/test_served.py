@@ -27,3 +27,11 @@ def test_nulls_of_the_lake_are_empty_values() -> None:
     found = served.from_row({**row, **rest})
 
     assert (found.movie_ids, found.model_version, found.function_version) == ((), "", "")
+
+
+def test_a_detail_is_read_and_null_is_none() -> None:
+    row = {"served_at": AT, "user_id": 7, "movie_ids": [], "status": 200, "latency_ms": 1.0}
+    blank = dict.fromkeys(("recommendation_id", "model_version", "function_version", "source"))
+
+    for detail in ('{"v":1}', None):
+        assert served.from_row({**row, **blank, "detail": detail}).detail == detail

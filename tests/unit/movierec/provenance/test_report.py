@@ -71,3 +71,35 @@ def test_a_chain_is_plain_json() -> None:
     assert found["site_line"].startswith("2026-11-20T10:15:00.250,7,recommendation request")
     assert found["model"]["dataset_id"] == found["dataset"]["dataset_id"]
     assert json.loads(json.dumps(report.to_json(Lineage(SERVED))))["function"] is None
+
+
+@pytest.mark.parametrize(
+    ("detail", "shown", "plain"),
+    [
+        (
+            '{"v":1,"cold_start":false,"popular_group":"F:25-34"}',
+            "cold_start false, popular_group F:25-34",
+            {"v": 1, "cold_start": False, "popular_group": "F:25-34"},
+        ),
+        ('{"v":1,"fallback":"timeout"}', "fallback timeout", {"v": 1, "fallback": "timeout"}),
+        (
+            '{"v":2,"arm":{"name":"b","p":0.25},"seen":null}',
+            'arm {"name": "b", "p": 0.25}, seen null',
+            {"v": 2, "arm": {"name": "b", "p": 0.25}, "seen": None},
+        ),
+        ("no JSON", "text no JSON", {"text": "no JSON"}),
+        ("[1]", "text [1]", {"text": "[1]"}),
+    ],
+)
+def test_the_detail_is_shown_whatever_is_in_it(
+    detail: str, shown: str, plain: dict[str, object]
+) -> None:
+    chain = replace(CHAIN, served=replace(SERVED, detail=detail))
+
+    assert f"[recommendation] detail: {shown}" in text(chain).splitlines()
+    assert json.loads(json.dumps(report.to_json(chain)))["served"]["detail"] == plain
+
+
+def test_a_recommendation_of_before_has_no_detail_to_show() -> None:
+    assert "detail" not in text(CHAIN)
+    assert report.to_json(CHAIN)["served"]["detail"] is None
