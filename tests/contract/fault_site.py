@@ -1,8 +1,7 @@
 """A site whose log has everything: good and broken lines, repeated ones, aborted transactions."""
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -78,34 +77,43 @@ class Site:
             thread.join()
 
     def _write_lines(self):
-        producer = KafkaProducer(**self._options)
-        while not self._stop.wait(0.05):
-            self._note(self._send(producer, 10))
-        producer.close()
+        self._write(lambda producer: self._note(self._send(producer, 10)), pause_s=0.05)
 
     def _write_transactions(self):
-        producer = self._transactional()
-        while not self._stop.wait(self._chance.uniform(0.0, 0.2)):
-            try:
-                producer.begin_transaction()
-                sent = self._send(producer, self._chance.randrange(1, 20))
-                producer.flush(ACKNOWLEDGED_WITHIN_S)
-                self._end(producer, sent)
-            except KafkaError:
-                # The next of the same name aborts what this one has left.
-                producer.close(timeout=0)
-                producer = self._transactional()
-        producer.close()
+        self._write(
+            self._write_transaction,
+            pause_s=0.1,
+            transactional_id=self._topic,
+            transaction_timeout_ms=10_000,
+        )
 
-    def _transactional(self):
-        def make():
-            producer = KafkaProducer(
-                **self._options, transactional_id=self._topic, transaction_timeout_ms=10_000
-            )
-            producer.init_transactions()
-            return producer
+    def _write(self, work, *, pause_s, **options):
+        """Do it again and again, with a new producer whenever one has failed.
 
-        return _retried(make)
+        Also at the end: a new one of the same name aborts a transaction that is left open.
+        """
+        while True:
+            with suppress(KafkaError):
+                with self._producer(**options) as producer:
+                    while not self._stop.wait(pause_s):
+                        work(producer)
+                return
+
+    @contextmanager
+    def _producer(self, **options):
+        producer = KafkaProducer(**self._options, **options)
+        try:
+            if options:
+                producer.init_transactions()
+            yield producer
+        finally:
+            producer.close(timeout=ACKNOWLEDGED_WITHIN_S)
+
+    def _write_transaction(self, producer):
+        producer.begin_transaction()
+        sent = self._send(producer, self._chance.randrange(1, 20))
+        producer.flush(ACKNOWLEDGED_WITHIN_S)
+        self._end(producer, sent)
 
     def _end(self, producer, sent):
         if self._chance.random() < 0.3:
@@ -140,12 +148,6 @@ class Site:
                 found = future.get(timeout=ACKNOWLEDGED_WITHIN_S)
                 place = found.partition, found.offset
                 (self.acknowledged if written is None else written)[place] = each
-
-
-def _retried[T](make: Callable[[], T]) -> T:
-    while True:
-        with suppress(KafkaError):
-            return make()
 
 
 def committed(options, topic):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.errors import LogTruncationError
 
 from ingest_worker.kafka_source import KafkaSource
 from ingest_worker.meter import Meter
@@ -232,6 +233,18 @@ def test_a_worker_that_retention_passes_while_it_reads_goes_on(options, topic, i
     worker.until_rows(13)
     assert [r["kafka_offset"] for r in worker.rows()] == [*range(5), *range(12, 20)]
     assert [r["reason"] for r in worker.rows("quarantine")] == ["offsets_expired"]
+
+
+def test_a_log_that_was_cut_is_taken_over_again(options, topic, ingest):
+    write(options, topic, map(line, range(5)))
+    worker = ingest(MemoryLake())
+    worker.until_rows(5)
+    cut = LogTruncationError({TopicPartition(topic, 0): 5})
+    worker.source._consumer._fetcher._cached_log_truncation = cut
+    assert worker.source.position(0) == 0
+    write(options, topic, [line(5)])
+    worker.until_rows(6)
+    assert [row["kafka_offset"] for row in worker.rows()] == [*range(6)]
 
 
 def test_partitions_that_are_added_are_read(options, topic, ingest, admin):
