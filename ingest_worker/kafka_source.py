@@ -35,8 +35,9 @@ SESSION_TIMEOUT_S = 10.0
 _BOOTSTRAP_TIMEOUT_MS = 10_000
 # kafka-python waits ever longer for a broker that is down, up to 30 s: lines would wait as long.
 _RECONNECT_BACKOFF_MAX_MS = 1_000
-# New partitions are noticed after this time; Kafka's default is five minutes.
-_METADATA_MAX_AGE_MS = 60_000
+# New partitions, and a topic whose creation has not reached the broker that was asked, are noticed
+# after this time; Kafka's default is five minutes.
+_METADATA_MAX_AGE_MS = 10_000
 
 NO_TIMESTAMP = -1
 """The time of a record that has none: of message format 0, or of a producer that set none."""
