@@ -123,7 +123,7 @@ bench-keeper: setup ## Measure the emulator's state: what it costs, how soon a r
 	$(VENV)/python -m bench.keeper
 
 .PHONY: bench-ingest
-bench-ingest: setup ## Measure ingest: parsing beside polars' own way
+bench-ingest: setup ## Measure ingest: parsing beside polars, Kafka to the lake beside a bare consumer
 	$(VENV)/python -m bench.ingest
 
 .PHONY: bench-journal

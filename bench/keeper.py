@@ -31,7 +31,7 @@ from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.s3_store import S3Store
 from movierec.aws.session import client
 from movierec.lake.schema import EVENTS, Columns
-from movierec.stack import run_environment
+from movierec.stack import loopback_ports, run_environment
 from movierec.stack.layout import Project, Run
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.client import Client
@@ -60,7 +60,7 @@ class Stand:
 
     def resident_mb(self) -> float:
         """Return the resident memory of all its processes, in MiB."""
-        return resident_mb(self.daemon.running())[emulator.NAME]
+        return resident_mb(self.daemon.running())[loopback_ports.EMULATOR]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from ingest_worker.worker import FlushPolicy, Worker
 from movierec import settings
 from movierec.aws.cloudwatch_metrics import CloudWatchSink
 from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.delta_quarantine_lake import DeltaQuarantineLake
 from movierec.aws.lake_catalog import LakeCatalog
 from movierec.aws.s3_store import S3Store
 from movierec.runtime import entrypoint
@@ -100,7 +101,7 @@ def _grow_catalog(
     stop: threading.Event,
 ) -> threading.Thread:
     """Start the thread that admits lines whose movies become known."""
-    lake, clock = DeltaLake.from_env(env), SystemClock()
+    lake, clock = DeltaQuarantineLake.from_env(env), SystemClock()
     url = env.get(settings.SITE_URL, "")
     growth = CatalogGrowth(
         lake,

@@ -18,8 +18,7 @@ from ingest_worker.meter import Meter
 from ingest_worker.ports import Site
 from ingest_worker.quarantine_replay import Partition, QuarantineReplay, keep_newest
 from movierec.errors import ConflictError, MovierecError, TableNotFoundError, UsageError
-from movierec.lake.ports import Lake
-from movierec.lake.quarantined import WAITING
+from movierec.lake.quarantined import WAITING, QuarantineLake
 from movierec.lake.schema import MOVIES, USERS, Columns
 from movierec.ports import Clock
 from movierec.site.api_client import Fetched
@@ -51,7 +50,7 @@ class CatalogGrowth:
 
     def __init__(
         self,
-        lake: Lake,
+        lake: QuarantineLake,
         replay: QuarantineReplay,
         clock: Clock,
         meter: Meter,
@@ -189,7 +188,9 @@ def _known(rows: Iterable[Columns], column: str) -> set[str]:
 class _Users:
     """Users whom the site is to be asked about: new accounts first."""
 
-    def __init__(self, lake: Lake, names: Callable[[str], tuple[str | None, ...]]) -> None:
+    def __init__(
+        self, lake: QuarantineLake, names: Callable[[str], tuple[str | None, ...]]
+    ) -> None:
         self._lake = lake
         self._names = names
         self._created: dict[int, None] = {}

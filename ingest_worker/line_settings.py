@@ -7,6 +7,7 @@ from ingest_worker.line_rules import limits_from_env
 from ingest_worker.quarantine_replay import QuarantineReplay
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.delta_quarantine_lake import DeltaQuarantineLake
 from movierec.aws.lake_catalog import LakeCatalog
 from movierec.lake import queries
 from movierec.lake import site_clock as site_clocks
@@ -27,7 +28,7 @@ def site_clock(lake: DeltaLake, env: Mapping[str, str], topic: str) -> SiteClock
 
 
 def replay(
-    lake: DeltaLake, env: Mapping[str, str], *, stopping: Callable[[], bool] = bool
+    lake: DeltaQuarantineLake, env: Mapping[str, str], *, stopping: Callable[[], bool] = bool
 ) -> QuarantineReplay:
     """Return a replay of lines of quarantine. Raises ConfigError."""
     return QuarantineReplay(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ingest_worker import line_settings
-from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.delta_quarantine_lake import DeltaQuarantineLake
 from movierec.lake.quarantined import Selection
 from movierec.runtime import entrypoint
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     chosen = Selection.of(args.reason or (), args.since, args.until)
-    lake = DeltaLake.from_env(os.environ)
+    lake = DeltaQuarantineLake.from_env(os.environ)
     found = line_settings.replay(lake, os.environ).run(chosen, dry_run=args.dry_run)
     result = {
         "admitted": found.admitted,

@@ -30,8 +30,7 @@ from ingest_worker.line_fields import Ints, Mask
 from ingest_worker.line_parser import Events, Parsed, binary, parse
 from ingest_worker.line_rules import validate
 from movierec.lake.log_lines import Catalog, Limits, Reason
-from movierec.lake.ports import Lake
-from movierec.lake.quarantined import REPLAY, QuarantinedLines, Selection, Span
+from movierec.lake.quarantined import REPLAY, QuarantinedLines, QuarantineLake, Selection, Span
 from movierec.lake.schema import EVENTS, Columns
 from movierec.lake.site_clock import SiteClock
 
@@ -84,7 +83,7 @@ class QuarantineReplay:
 
     def __init__(
         self,
-        lake: Lake,
+        lake: QuarantineLake,
         *,
         catalog: Callable[[], Catalog | None],
         limits: Limits,

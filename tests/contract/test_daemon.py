@@ -11,7 +11,7 @@ from movierec.errors import ConfigError, UnavailableError
 from movierec.stack import loopback_ports
 from movierec.stack.layout import Project
 from movierec.stack.processes.client import Client
-from movierec.stack.processes.machine_usage import PeakMemory, resident_mb
+from movierec.stack.processes.machine_usage import peak_memory, resident_mb
 from movierec.stack.processes.spec import Readiness, Spec
 from tests.contract.children import (
     NOTIFYING,
@@ -188,9 +188,9 @@ def test_nothing_is_started_once_the_block_is_over(run):
 
 def test_peak_memory_is_read_by_process_tree(run, daemon):
     daemon.start(waiting(run))
-    with PeakMemory(lambda: resident_mb(daemon.running()), every_s=0.01) as memory:
-        eventually(lambda: memory.peak_rss_mb.get("sleeper", 0) > 1)
-    assert memory.peak_rss_mb["sleeper"] < 500
+    with peak_memory(lambda: resident_mb(daemon.running()), every_s=0.01) as peaks:
+        eventually(lambda: peaks.get("sleeper", 0) > 1)
+    assert peaks["sleeper"] < 500
 
 
 def test_a_command_that_could_not_be_run_leaves_no_daemon_behind(run):

@@ -6,7 +6,7 @@ import pytest
 
 from movierec.errors import UnavailableError
 from movierec.stack.processes.client import Client
-from movierec.stack.processes.programs import unsupervised
+from movierec.stack.processes.spec import unsupervised
 from tests.contract.children import eventually, gone, lives, of_run, spec, waiting
 
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from movierec.stack import git_commit
+from movierec.stack.options import UNKNOWN_CODE, code_version
 from movierec.stack.processes import child_environment
 
 
@@ -22,17 +22,17 @@ def repository(tmp_path):
 
 
 def test_a_commit_is_named_and_changed_files_are_told(repository):
-    clean = git_commit.version(repository)
+    clean = code_version(repository)
     (repository / "new").touch()
     assert len(clean) == 12
-    assert git_commit.version(repository) == f"{clean}-dirty"
+    assert code_version(repository) == f"{clean}-dirty"
 
 
 def test_a_git_hooks_environment_does_not_show_another_repository(repository, monkeypatch):
-    before = git_commit.version(repository)
+    before = code_version(repository)
     monkeypatch.setenv("GIT_DIR", "/elsewhere")
-    assert git_commit.version(repository) == before
+    assert code_version(repository) == before
 
 
 def test_where_there_is_no_repository_the_code_is_unknown(tmp_path):
-    assert git_commit.version(tmp_path) == git_commit.UNKNOWN
+    assert code_version(tmp_path) == UNKNOWN_CODE

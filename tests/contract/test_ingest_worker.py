@@ -173,7 +173,7 @@ def test_a_worker_is_ready_when_the_lake_has_told_it_where_to_go_on(environment,
     checkout = find_project({}, ROOT)
     run = Run(checkout, tmp_path / "run").create()
     with Client(run) as client:
-        client.start(workers.ingest(run, environment, dict(os.environ)))
+        client.start(workers.ingest(run, workers.environment(run, environment, os.environ)))
         lake = DeltaLake.from_env(environment)
         owned = [lake.transaction("events", f"{topic}-{p}:term") for p in range(2)]
     assert None not in owned

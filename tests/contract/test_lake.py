@@ -7,6 +7,7 @@ import pytest
 from deltalake.exceptions import DeltaError
 
 from movierec.aws.delta_lake import DeltaLake, delta_errors
+from movierec.aws.delta_quarantine_lake import DeltaQuarantineLake
 from movierec.errors import (
     BucketNotFoundError,
     ConflictError,
@@ -40,10 +41,10 @@ def lakes(request):
         return MemoryLake().rival
     if request.param == "folder":
         folder = request.getfixturevalue("tmp_path")
-        return lambda: DeltaLake(str(folder))
+        return lambda: DeltaQuarantineLake(str(folder))
     bucket = request.getfixturevalue("bucket")
     env = request.getfixturevalue("emulated_aws") | {"MOVIEREC_LAKE_BUCKET": bucket}
-    return lambda: DeltaLake.from_env(env)
+    return lambda: DeltaQuarantineLake.from_env(env)
 
 
 def test_a_table_never_written_is_empty_and_has_no_version(lakes):

@@ -8,7 +8,7 @@ import pytest
 
 from movierec.errors import UsageError
 from movierec.stack.deploy import terraform
-from movierec.stack.deploy.terraform_progress import Progress, advance
+from movierec.stack.deploy.terraform import Progress, advance
 from tests.terraform_facts import EXPECTED
 
 GOLDEN = Path(__file__).parents[1] / "golden"

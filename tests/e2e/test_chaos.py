@@ -37,7 +37,7 @@ SEED = int(os.environ.get("MOVIEREC_CRASH_SEED", "1"))
 WITHIN_S = 120
 ROOT = Path(__file__).parents[2]
 WRITER = (sys.executable, "-m", "tests.e2e.site_writer")
-PARTS = (emulator.NAME, loopback_ports.KAFKA, workers.INGEST)
+PARTS = (loopback_ports.EMULATOR, loopback_ports.KAFKA, loopback_ports.INGEST)
 
 # Who is killed again and again is started at once all the same.
 AT_ONCE = BackOff(first_s=0.1, longest_s=0.1)
@@ -73,7 +73,7 @@ def variables(run, client):
         session.client.cache_clear()
     # The proxy is none of the parts here, and nobody asks it.
     run_environment.save(run, {**known, settings.API_URL: "http://127.0.0.1:1"})
-    client.start(workers.ingest(run, known, inherited))
+    client.start(workers.ingest(run, workers.environment(run, known, inherited)))
     return known
 
 

@@ -9,8 +9,7 @@ import threading
 import pytest
 
 from movierec.errors import ConfigError, UnavailableError
-from movierec.stack.deploy.terraform import Workspace, forget
-from movierec.stack.deploy.terraform_progress import Progress
+from movierec.stack.deploy.terraform import Progress, Workspace, forget
 from movierec.stack.layout import Project
 from movierec.stack.processes.client import Client
 

@@ -18,6 +18,9 @@ MAINTENANCE = f'{PLATFORM}.function["lake_maintenance"]'
 ROLLBACK = f'{PLATFORM}.function["rollback"]'
 ALARM = f'{PLATFORM}.alerts.aws_cloudwatch_metric_alarm.this["movierec-{{}}-failed"]'
 
+LATER = {f'{PLATFORM}.alerts.aws_cloudwatch_metric_alarm.this["ingest-expired"]'}
+"""What the platform did not have yet."""
+
 
 @pytest.fixture(scope="module")
 def changes(tmp_path_factory, plan_of):
@@ -48,7 +51,7 @@ def test_the_function_its_role_and_its_log_group_are_replaced(changes):
 
 
 def test_its_alarm_is_another_one_and_nothing_else_comes_or_goes(changes):
-    assert changes["create"] == {ALARM.format("lake-maintenance")}
+    assert changes["create"] == {ALARM.format("lake-maintenance"), *LATER}
     assert changes["delete"] == {ALARM.format("keep-lake")}
 
 

@@ -3,6 +3,7 @@
 The real ones come from build/packages, built here if they are not there: 20 s the first time.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -291,7 +292,7 @@ def test_vendor_stays_as_it_is_while_somebody_copies_it(checkout, env):
     vendored = first.path / "movierec" / "__init__.py"
 
     with ThreadPoolExecutor(1) as pool:
-        with lambda_packages.reading_vendor(checkout):
+        with lambda_packages.locked(checkout, "vendor", fcntl.LOCK_SH):
             building = pool.submit(lambda_packages.build_vendor, checkout, env)
             with pytest.raises(TimeoutError):  # as long as a build takes, and more
                 building.result(timeout=3)

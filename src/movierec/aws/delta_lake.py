@@ -3,23 +3,22 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Self
 
-import numpy as np
 from arro3.core import RecordBatch, RecordBatchReader
 from arro3.core import Table as ArrowTable
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from movierec import errors, settings
-from movierec.aws import arrow_columns, quarantine_sql
+from movierec.aws import arrow_columns
 from movierec.lake.maintenance import (
     DEFAULT_VACUUM_RETENTION_HOURS,
     FILE_RETENTION,
     retention_properties,
 )
-from movierec.lake.quarantined import NewUsers, Offsets, QuarantinedLines, Selection, Span
-from movierec.lake.schema import EVENTS, QUARANTINE, TABLES, USERS, Columns, Table
+from movierec.lake.queries import of_topics
+from movierec.lake.schema import QUARANTINE, TABLES, Columns, Table
 
 # Without compaction a table grows a file per partition and commit; delta-rs checkpoints its log
 # every 100 commits by default, so that opening the table stays cheap.
@@ -40,7 +39,7 @@ class DeltaLake:
         self._seen: dict[tuple[str, str], int | None] = {}
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> "DeltaLake":
+    def from_env(cls, env: Mapping[str, str]) -> Self:
         """Open the lake in the bucket MOVIEREC_LAKE_BUCKET. Raises ConfigError."""
         bucket = settings.require(env, settings.LAKE_BUCKET)
         return cls(f"s3://{bucket}", _storage_options(env))
@@ -109,96 +108,12 @@ class DeltaLake:
         sql = (
             "select kafka_offset from quarantine "  # noqa: S608  numbers, and topics' legal names
             f"where kafka_partition = {partition:d} and kafka_offset > {after:d} "
-            f"and {quarantine_sql.of_topics(topics)}"
+            f"and {of_topics(topics)}"
         )
-        rows = self._query_if_any(sql, QUARANTINE.name)
+        rows = self.query_if_any(sql, QUARANTINE.name)
         return frozenset(rows.column("kafka_offset").to_pylist() if rows else ())
 
-    def quarantine_spans(self, chosen: Selection) -> list[Span]:
-        """Return what is chosen of each partition that has any of it."""
-        rows = self._query_if_any(quarantine_sql.spans(chosen), QUARANTINE.name)
-        if rows is None:
-            return []
-        names = ("topic", "kafka_partition", "first", "last", "lines")
-        columns = [rows.column(name).to_pylist() for name in names]
-        return [Span(*one) for one in zip(*columns, strict=True)]
-
-    def quarantined_lines(
-        self,
-        chosen: Selection,
-        topics: Collection[str | None],
-        partition: int,
-        *,
-        after: int,
-        until: int,
-        most: int,
-    ) -> QuarantinedLines:
-        """Return the first `most` chosen lines past an offset, up to and including another."""
-        sql = quarantine_sql.lines(chosen, topics, partition, (after, until), most)
-        rows = self.query(sql, {QUARANTINE.name: None})
-        return QuarantinedLines(
-            rows.column("kafka_offset").to_numpy(),
-            list(rows.column("raw").to_pylist()),
-            rows.column("recorded_us").to_numpy(),
-            rows.column("ingested_us").to_numpy(),
-        )
-
-    def offsets_in_both(
-        self, chosen: Selection, topics: Collection[str | None], partition: int
-    ) -> frozenset[int]:
-        """Return the offsets of the chosen lines that are events as well."""
-        sql = quarantine_sql.in_both(chosen, topics, partition)
-        rows = self._query_if_any(sql, QUARANTINE.name, EVENTS.name)
-        return frozenset(rows.column("kafka_offset").to_pylist() if rows else ())
-
-    def remove_quarantined(
-        self, topics: Collection[str | None], offsets: Mapping[int, Offsets]
-    ) -> None:
-        """Delete lines of a topic; see `movierec.lake.ports.Lake.remove_quarantined`."""
-        wanted = {p: one for p, one in offsets.items() if len(one)}
-        if not wanted:
-            return
-        keys = arrow_columns.record_batch(
-            QUARANTINE,
-            {
-                "kafka_partition": np.repeat(list(wanted), list(map(len, wanted.values()))),
-                "kafka_offset": np.concatenate(list(wanted.values())),
-            },
-        ).select(["kafka_partition", "kafka_offset"])
-        predicate = quarantine_sql.merge_predicate(topics, wanted)
-        with delta_errors(f"remove lines of {self._uri(QUARANTINE.name)}"):
-            self._merge_delete(keys, predicate)
-
-    def _merge_delete(self, keys: RecordBatch, predicate: str) -> None:
-        for tries_left in reversed(range(_TRIES)):
-            delta = self._existing(QUARANTINE.name)
-            merger = delta.merge(keys, predicate, source_alias="s", target_alias="t")
-            try:
-                merger.when_matched_delete().execute()
-            except CommitFailedError:
-                if not tries_left:
-                    raise
-            else:
-                return
-
-    def new_users(self, topics: Collection[str | None], after: Mapping[int, int]) -> NewUsers:
-        """Return users of a topic's events whom table users lacks."""
-        last = self._query_if_any(quarantine_sql.reached(topics), EVENTS.name)
-        if last is None:
-            return NewUsers(np.empty(0, np.int64), np.empty(0, np.int64), {})
-        try:
-            known = {USERS.name: self.version(USERS.name)}
-        except errors.TableNotFoundError:
-            known = {}
-        sql = quarantine_sql.users(topics, after, with_users=bool(known))
-        found = self.query(sql, {EVENTS.name: None, **known})
-        users = found.column("user_id").to_numpy()
-        created = found.column("created").to_numpy() == 1
-        partitions = last.column("kafka_partition").to_pylist()
-        reached = zip(partitions, last.column("last").to_pylist(), strict=True)
-        return NewUsers(users[created], users[~created], dict(reached))
-
-    def _query_if_any(self, sql: str, *tables: str) -> ArrowTable | None:
+    def query_if_any(self, sql: str, *tables: str) -> ArrowTable | None:
         """Run SQL over the newest versions; None if one of the tables was never written."""
         try:
             return self.query(sql, dict.fromkeys(tables))

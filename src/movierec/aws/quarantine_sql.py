@@ -1,4 +1,4 @@
-"""SQL about lines in quarantine, for `movierec.aws.delta_lake`."""
+"""SQL about lines in quarantine, for `movierec.aws.delta_quarantine_lake`."""
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -7,16 +7,10 @@ from typing import Final
 import numpy as np
 
 from movierec.lake.quarantined import Offsets, Selection
+from movierec.lake.queries import of_topics
 
 # `lake.site_clock.NO_TIME`, a module that not every Lambda ships.
 _NO_TIME: Final = np.iinfo(np.int64).min
-
-
-def of_topics(topics: Collection[str | None], table: str = "") -> str:
-    """Return the condition that a row's topic is one of these, None for a null."""
-    column = f"{table}.topic" if table else "topic"
-    names = (f"{column} is null" if t is None else f"{column} = '{t}'" for t in topics)
-    return f"({' or '.join(names)})"
 
 
 def spans(chosen: Selection) -> str:

@@ -32,7 +32,7 @@ from movierec.stack import loopback_ports, run_record
 from movierec.stack.layout import DEFAULT_RUN, DEMO_RUN, Run
 from movierec.stack.options import Options
 from movierec.stack.processes.client import Client
-from movierec.stack.processes.machine_usage import PeakMemory, Processors, resident_mb
+from movierec.stack.processes.machine_usage import Processors, peak_memory, resident_mb
 from movierec.stack.processes.spec import tail
 from movierec.stack.progress import Progress
 from movierec.stack.services import workers
@@ -99,7 +99,7 @@ def demo(
     with (
         run_record.exclusive(here.run.create(), "movierec demo"),
         Client(here.run) as client,
-        PeakMemory(lambda: resident_mb(client.running())) as memory,
+        peak_memory(lambda: resident_mb(client.running())) as memory,
     ):
         with progress_display.progress() as progress:
             play = _Play(client, progress, scenario, memory)
@@ -148,7 +148,7 @@ class _Play:
     """One demo under way."""
 
     def __init__(
-        self, client: Client, progress: Progress, scenario: Scenario, memory: PeakMemory
+        self, client: Client, progress: Progress, scenario: Scenario, memory: Mapping[str, float]
     ) -> None:
         self._client = client
         self._run: Run = client.run
@@ -185,7 +185,7 @@ class _Play:
             models=[_model(version) for version in (first, second)],
             phases_s=self._progress.seconds,
             total_s=time.monotonic() - started_s,
-            peak_rss_mb=dict(self._memory.peak_rss_mb),
+            peak_rss_mb=dict(self._memory),
             stolen_percent=processors.stolen_percent(),
         )
 
@@ -210,7 +210,7 @@ class _Play:
     def _start_site(self, startup: Startup) -> None:
         loopback_ports.require_free(self._run, loopback_ports.SITE)
         with self._progress.step("site"):
-            spec = workers.site(self._run, self._world(), startup.variables, self._inherited)
+            spec = workers.site(self._run, self._world(), self._env(startup.variables))
             self._client.start(spec)
 
     def _load_catalog(self) -> None:
@@ -227,9 +227,7 @@ class _Play:
             f"--events={self._scenario.events}",
             f"--ledger={self._ledger_path}",
         )
-        spec = workers.simulator(
-            self._run, _BACKFILL, arguments, startup.variables, self._inherited
-        )
+        spec = workers.simulator(self._run, _BACKFILL, arguments, self._env(startup.variables))
         with self._progress.step("backfill") as step:
             code = self._client.call(
                 spec,
@@ -278,7 +276,10 @@ class _Play:
             f"--ledger={self._ledger_path}",
             "--continue-ledger",
         )
-        return workers.simulator(self._run, _LIVE, arguments, variables, self._inherited)
+        return workers.simulator(self._run, _LIVE, arguments, self._env(variables))
+
+    def _env(self, variables: Mapping[str, str]) -> Mapping[str, str]:
+        return workers.environment(self._run, variables, self._inherited)
 
     # What has arrived -------------------------------------------------------------------
 

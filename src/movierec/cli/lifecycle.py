@@ -51,7 +51,7 @@ def _stop(here: contexts.Context, *, wipe: bool) -> tuple[str, ...]:
     with run_record.exclusive(here.run, "movierec down"), progress_display.progress() as progress:
         with progress.step("stopping"):
             stopped = stop_all(here.run)
-        run_environment.forget(here.run)
+        here.run.environment.unlink(missing_ok=True)
         if wipe:
             shutil.rmtree(here.run.folder)
     return stopped

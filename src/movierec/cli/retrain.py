@@ -16,9 +16,9 @@ from movierec.cli import context as contexts
 from movierec.cli import progress_display
 from movierec.errors import ConfigError, TrainingError, UnavailableError, UsageError
 from movierec.kafka import offsets
+from movierec.stack import loopback_ports
 from movierec.stack.layout import Run
 from movierec.stack.progress import Progress
-from movierec.stack.services import workers
 
 # Two Lambdas of at most 15 minutes each, and their retries.
 _WITHIN_S: Final = 3600.0
@@ -63,7 +63,7 @@ def retrain(
 
 def _await_ingest(progress: Progress, run: Run) -> None:
     """Wait until every line now in Kafka is in the lake. Raises ConfigError, UnavailableError."""
-    log = run.log(workers.INGEST)
+    log = run.log(loopback_ports.INGEST)
     try:
         options, topics = settings.kafka_options(os.environ), settings.topics(os.environ)
         written = {topic: offsets.of_topic(options, topic) for topic in topics}

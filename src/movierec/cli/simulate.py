@@ -23,8 +23,7 @@ from movierec.cli import progress_display
 from movierec.stack import loopback_ports, run_environment
 from movierec.stack.layout import Run
 from movierec.stack.processes.client import Client
-from movierec.stack.processes.programs import Program
-from movierec.stack.processes.spec import Spec
+from movierec.stack.processes.spec import Program, Spec
 from movierec.stack.progress import Step
 from movierec.stack.services import workers
 
@@ -50,7 +49,8 @@ def simulate(
         return
     variables = run_environment.load(here.run)
     given = [*_defaults(here.run, given), *given]
-    spec = workers.simulator(here.run, "simulate", given, variables, os.environ)
+    env = workers.environment(here.run, variables, os.environ)
+    spec = workers.simulator(here.run, "simulate", given, env)
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     if not (on_terminal or here.as_json):
         # Replaces this process: the simulator prints all that there is to show.
@@ -107,7 +107,8 @@ def show(step: Step, watched: Watched, found: Mapping[str, Any]) -> None:
 
 def _help(context: typer.Context, run: Run) -> None:
     """Print the simulator's help and the common options."""
-    spec = workers.simulator(run, "simulate", [_PROG, "--help"], {}, os.environ)
+    env = workers.environment(run, {}, os.environ)
+    spec = workers.simulator(run, "simulate", [_PROG, "--help"], env)
     subprocess.run(spec.command, cwd=spec.cwd, env=spec.env, check=True)
     typer.echo("\noptions of every command:")
     for option in context.command.params:

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from movierec.lake.quarantined import NewUsers, Offsets, QuarantinedLines, Selection, Span
 from movierec.lake.schema import Columns
 
 
@@ -68,44 +67,5 @@ class Lake(Protocol):
         """Return the Kafka offsets of a partition's quarantined lines past an offset.
 
         `topics` are the topic's names in the table: None is that of rows of before.
-        """
-        ...
-
-    def quarantine_spans(self, chosen: Selection) -> Sequence[Span]:
-        """Return what is chosen of each partition that has any of it."""
-        ...
-
-    def quarantined_lines(
-        self,
-        chosen: Selection,
-        topics: Collection[str | None],
-        partition: int,
-        *,
-        after: int,
-        until: int,
-        most: int,
-    ) -> QuarantinedLines:
-        """Return the first `most` chosen lines past an offset, up to and including another."""
-        ...
-
-    def offsets_in_both(
-        self, chosen: Selection, topics: Collection[str | None], partition: int
-    ) -> frozenset[int]:
-        """Return the offsets of the chosen lines that are events as well."""
-        ...
-
-    def remove_quarantined(
-        self, topics: Collection[str | None], offsets: Mapping[int, Offsets]
-    ) -> None:
-        """Delete lines of a topic, by partition and offset; those that are gone do not matter.
-
-        Raises ConflictError if other writers were in the way again and again.
-        """
-        ...
-
-    def new_users(self, topics: Collection[str | None], after: Mapping[int, int]) -> NewUsers:
-        """Return users of a topic's events whom table users lacks.
-
-        `after` has the last offset that need not be considered, of partitions that have one.
         """
         ...

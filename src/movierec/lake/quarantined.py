@@ -4,16 +4,17 @@ A line that only names an unknown movie waits: the catalog grows. Others may bec
 limits or the parser have changed.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import UsageError
 from movierec.lake.log_lines import Reason
+from movierec.lake.ports import Lake
 
 Offsets = npt.NDArray[np.int64]
 
@@ -99,3 +100,46 @@ class NewUsers:
     created: Offsets
     others: Offsets
     reached: Mapping[int, int]
+
+
+class QuarantineLake(Lake, Protocol):
+    """The lake with its lines in quarantine, for those who try them again."""
+
+    def quarantine_spans(self, chosen: Selection) -> Sequence[Span]:
+        """Return what is chosen of each partition that has any of it."""
+        ...
+
+    def quarantined_lines(
+        self,
+        chosen: Selection,
+        topics: Collection[str | None],
+        partition: int,
+        *,
+        after: int,
+        until: int,
+        most: int,
+    ) -> QuarantinedLines:
+        """Return the first `most` chosen lines past an offset, up to and including another."""
+        ...
+
+    def offsets_in_both(
+        self, chosen: Selection, topics: Collection[str | None], partition: int
+    ) -> frozenset[int]:
+        """Return the offsets of the chosen lines that are events as well."""
+        ...
+
+    def remove_quarantined(
+        self, topics: Collection[str | None], offsets: Mapping[int, Offsets]
+    ) -> None:
+        """Delete lines of a topic, by partition and offset; those that are gone do not matter.
+
+        Raises ConflictError if other writers were in the way again and again.
+        """
+        ...
+
+    def new_users(self, topics: Collection[str | None], after: Mapping[int, int]) -> NewUsers:
+        """Return users of a topic's events whom table users lacks.
+
+        `after` has the last offset that need not be considered, of partitions that have one.
+        """
+        ...

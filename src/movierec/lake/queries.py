@@ -1,6 +1,6 @@
 """Queries that every reader of the lake needs: present versions, and columns of a result."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -34,6 +34,13 @@ def columns(lake: LakeReader, sql: str, versions: Mapping[str, int]) -> dict[str
     """Return a query's columns, each (n,), by name; see `movierec.lake.ports.LakeReader.query`."""
     found = lake.query(sql, dict(versions))
     return {name: found.column(name).to_numpy() for name in found.column_names}
+
+
+def of_topics(topics: Collection[str | None], table: str = "") -> str:
+    """Return the condition that a row's topic is one of these, None for a null."""
+    column = f"{table}.topic" if table else "topic"
+    names = (f"{column} is null" if t is None else f"{column} = '{t}'" for t in topics)
+    return f"({' or '.join(names)})"
 
 
 def last_offset_minutes(lake: LakeReader, topic: str, since: date) -> int | None:

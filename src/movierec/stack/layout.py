@@ -80,6 +80,10 @@ class Run:
 
     record = _Below("run.json")
     """Its ports; see `movierec.stack.run_record`."""
+    environment = _Below("settings.json")
+    """Its environment; see `movierec.stack.run_environment`."""
+    deployed = _Below("deployed.json")
+    """What was deployed; see `movierec.stack.deploy.deployed_state`."""
     daemon_socket = _Below("daemon.sock")
     """Where the run's daemon answers."""
     daemon_lock = _Below("daemon.lock")

@@ -67,6 +67,11 @@ def ports(run: Run, names: tuple[str, ...] = tuple(WELL_KNOWN)) -> Mapping[str, 
     return {name: found[name] for name in names}
 
 
+def url(port: int) -> str:
+    """Return the address of a server on a port."""
+    return f"http://{HOST}:{port}"
+
+
 def are_foreign(run: Run, servers: str) -> bool:
     """Say whether Kafka servers, `host:port` with commas, are none of the run's own.
 

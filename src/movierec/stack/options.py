@@ -1,8 +1,11 @@
 """Options of a run, and the environment variables derived from them."""
 
 import json
+import os
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from movierec import settings
@@ -10,11 +13,11 @@ from movierec.lake.maintenance import Policy as UpkeepPolicy
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.model.rating_scale import RatingScale
 from movierec.releases.policy import Policy
-from movierec.stack import git_commit, loopback_ports
+from movierec.stack import loopback_ports
 from movierec.stack.deploy import terraform
 from movierec.stack.layout import Run
 from movierec.stack.processes import child_environment
-from movierec.stack.services import emulator, kafka_broker
+from movierec.stack.services import kafka_broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ def external_kafka(run: Run, inherited: Mapping[str, str]) -> str | None:
     return named or None
 
 
+UNKNOWN_CODE: Final = "unknown"
+
 # What the functions must know of the site as well as the parts on this machine.
 _OF_SITE: Final = (settings.MIN_RATING, settings.MAX_RATING, settings.EARLIEST_EVENT_TIME)
 
@@ -52,19 +57,13 @@ def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[
     ports = loopback_ports.ports(run)
     outputs = terraform.expected_outputs()
     given = {name: value for name, value in inherited.items() if name.startswith(_PASSED_ON)}
-    local = {
-        name: f"http://{loopback_ports.HOST}:{ports[port]}"
-        for name, port in (
-            (settings.PROXY_URL, loopback_ports.PROXY),
-            (settings.INGEST_URL, loopback_ports.INGEST),
-        )
-    }
     return {
-        **child_environment.emulated_aws(emulator.endpoint_url(ports[loopback_ports.EMULATOR])),
+        **child_environment.emulated_aws(loopback_ports.url(ports[loopback_ports.EMULATOR])),
         settings.KAFKA_BOOTSTRAP: f"{loopback_ports.HOST}:{ports[loopback_ports.KAFKA]}",
         **given,
-        **local,
+        settings.PROXY_URL: loopback_ports.url(ports[loopback_ports.PROXY]),
         settings.SITE_URL: _site_url(ports[loopback_ports.SITE], inherited),
+        settings.INGEST_URL: loopback_ports.url(ports[loopback_ports.INGEST]),
         settings.TOPIC: options.topic,
         settings.LISTEN: options.listen,
         settings.LAKE_BUCKET: outputs["bucket_names"]["lake"],
@@ -72,7 +71,7 @@ def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[
         settings.STATE_MACHINE: outputs["state_machine_arn"],
         settings.RELEASE_MACHINE: outputs["release_machine_arn"],
         settings.RELEASES_TOPIC: outputs["releases_topic_arn"],
-        settings.CODE_VERSION: git_commit.version(run.project.root),
+        settings.CODE_VERSION: code_version(run.project.root),
     }
 
 
@@ -83,7 +82,7 @@ def _site_url(port: int, inherited: Mapping[str, str]) -> str:
     """
     named = inherited.get(settings.SITE_URL, "").rstrip("/")
     of_a_run = inherited.get(settings.LAKE_BUCKET) and f"//{loopback_ports.HOST}:" in named
-    return f"http://{loopback_ports.HOST}:{port}" if of_a_run or not named else named
+    return loopback_ports.url(port) if of_a_run or not named else named
 
 
 def terraform_variables(
@@ -107,3 +106,29 @@ def terraform_variables(
         "release_policy": json.loads(releases),
         "slack_webhook": inherited.get(settings.SLACK_WEBHOOK, ""),
     }
+
+
+def code_version(checkout: Path) -> str:
+    """Return the short hash of the checked-out commit, with `-dirty` if files differ from it.
+
+    `UNKNOWN_CODE` where there is no git, no repository, or no commit yet.
+    """
+    commit = _git(checkout, "rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return UNKNOWN_CODE
+    return f"{commit}-dirty" if _git(checkout, "status", "--porcelain") else commit
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ("git", "-C", str(checkout), *arguments),
+            # GIT_DIR and the like, which git exports to its hooks, would show another repository.
+            env=child_environment.basic(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

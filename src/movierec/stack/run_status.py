@@ -11,19 +11,18 @@ from movierec.errors import UnavailableError
 from movierec.kafka.connectivity import reachable
 from movierec.stack import loopback_ports, run_environment
 from movierec.stack.layout import Run
+from movierec.stack.loopback_ports import EMULATOR, INGEST, KAFKA, PROXY
 from movierec.stack.processes.client import NAME as DAEMON
 from movierec.stack.processes.client import Client
 from movierec.stack.processes.spec import Process
-from movierec.stack.services import emulator, workers
-
-KAFKA: Final = "kafka"
+from movierec.stack.services import emulator
 
 # Which part answers at which endpoint; the API lives in the emulator.
 _PARTS: Final[Mapping[str, str]] = {
-    emulator.NAME: "aws",
+    EMULATOR: "aws",
     KAFKA: "kafka",
-    workers.INGEST: "",
-    workers.PROXY: "proxy",
+    INGEST: "",
+    PROXY: "proxy",
     DAEMON: "",
 }
 
@@ -32,8 +31,8 @@ _REACHED_WITHIN_S: Final = 2.0
 
 # What answers even when there is nothing to recommend.
 _PATHS: Final[Mapping[str, str]] = {
-    emulator.NAME: "/_localstack/health",
-    workers.PROXY: VERSION_PATH,
+    EMULATOR: "/_localstack/health",
+    PROXY: VERSION_PATH,
 }
 
 
@@ -52,32 +51,26 @@ def collect(run: Run) -> dict[str, Any]:
     run_environment.adopt(variables)
     endpoints = _endpoints(run, variables)
     running = Client(run).running()
-    foreign = KAFKA if loopback_ports.are_foreign(run, endpoints.get(_PARTS[KAFKA], "")) else ""
-    parts = {name: _part(name, endpoints, running, external=name == foreign) for name in _PARTS}
+    foreign = {KAFKA} if loopback_ports.are_foreign(run, endpoints.get(_PARTS[KAFKA], "")) else ()
+    parts = {name: _part(name, endpoints, running, external=name in foreign) for name in _PARTS}
     if running:
         parts[DAEMON] |= {"running": True, "up": True}
-    emulator_is_up = parts[emulator.NAME]["up"]
+    state, facts = None, {}
+    if parts[EMULATOR]["up"]:
+        # boto3, Delta Lake and Kafka take longer than all the rest: only a run that is up is asked.
+        from movierec.stack import status_details  # noqa: PLC0415
+
+        facts = status_details.collect(variables)
+        with suppress(UnavailableError):
+            state = asdict(emulator.kept(_port(endpoints[_PARTS[EMULATOR]])))
     return {
         "run": run.name,
         "ok": all(part["up"] for part in parts.values()),
         "endpoints": endpoints,
         "parts": parts,
-        "state": _state(endpoints) if emulator_is_up else None,
-        "facts": _details(variables) if emulator_is_up else {},
+        "state": state,
+        "facts": facts,
     }
-
-
-def _state(endpoints: Mapping[str, str]) -> dict[str, Any] | None:
-    with suppress(UnavailableError):
-        return asdict(emulator.kept(_port(endpoints[_PARTS[emulator.NAME]])))
-    return None
-
-
-def _details(variables: Mapping[str, str]) -> dict[str, Any]:
-    # boto3, Delta Lake and Kafka take longer than all the rest: only a run that is up is asked.
-    from movierec.stack import status_details  # noqa: PLC0415
-
-    return status_details.collect(variables)
 
 
 def _part(

@@ -27,7 +27,7 @@ from movierec.stack import loopback_ports, run_environment
 from movierec.stack import options as run_options
 from movierec.stack.deploy import chalice_api, deployed_state, terraform
 from movierec.stack.options import Options
-from movierec.stack.packaging import import_closure, lambda_packages, package_files
+from movierec.stack.packaging import lambda_packages, package_files
 from movierec.stack.packaging.package_files import Built
 from movierec.stack.processes import child_environment, former_run
 from movierec.stack.processes.client import Client
@@ -68,11 +68,11 @@ class Startup:
         self._progress = progress
         self._inherited = inherited
         self._emulator_port = loopback_ports.port(self.run, loopback_ports.EMULATOR)
-        basic = child_environment.basic(inherited, path=self.run.project.path)
-        self._aws_environment = basic | child_environment.emulated_aws(
-            emulator.endpoint_url(self._emulator_port)
+        self._basic = child_environment.basic(inherited, path=self.run.project.path)
+        self._aws_environment = self._basic | child_environment.emulated_aws(
+            loopback_ports.url(self._emulator_port)
         )
-        self._tool_environment = basic | child_environment.internet(inherited)
+        self._tool_environment = self._basic | child_environment.internet(inherited)
         self._cleanup = ExitStack()
         self._learning = threading.Lock()
         self._applying = threading.Lock()
@@ -84,7 +84,7 @@ class Startup:
         """Begin. Raises UnavailableError at once for a port that somebody else has."""
         former_run.stop(self.run)
         self._claim_ports()
-        self._emulator_is_new = self.client.find(emulator.NAME) is None
+        self._emulator_is_new = self.client.find(loopback_ports.EMULATOR) is None
         run_environment.adopt(self.variables)
         begin = self._pool.submit
         self.kafka = begin(self._start_kafka)
@@ -123,12 +123,9 @@ class Startup:
 
     def _claim_ports(self) -> None:
         """Raise UnavailableError for a port that is taken, before anything is started."""
-        for name, port in (
-            (emulator.NAME, loopback_ports.EMULATOR),
-            (workers.PROXY, loopback_ports.PROXY),
-        ):
+        for name in (loopback_ports.EMULATOR, loopback_ports.PROXY):
             if not self.client.knows(name):
-                loopback_ports.require_free(self.run, port)
+                loopback_ports.require_free(self.run, name)
 
     def _start_kafka(self) -> str:
         with self._progress.step("kafka"):
@@ -259,12 +256,12 @@ class Startup:
         self.kafka.result()
         self.lake.result()
         self.options.before_ingest()
-        spec = workers.ingest(self.run, self.variables, self._inherited)
+        spec = workers.ingest(self.run, {**self._basic, **self.variables})
         self._start_worker(spec, "ingest_worker")
 
     def _start_proxy(self) -> str:
         self.api.result()
-        spec = workers.proxy(self.run, self.variables, self._inherited)
+        spec = workers.proxy(self.run, {**self._basic, **self.variables})
         self._start_worker(spec, "proxy")
         return self.variables[settings.PROXY_URL]
 
@@ -272,7 +269,7 @@ class Startup:
         """Start a worker, in the place of one of other code, or that knows another emulator."""
         root = self.run.project.root
         own = package_files.sources(root / folder, f"{folder}/")
-        code = {**own, **import_closure.library_files(root, own)}
+        code = {**own, **package_files.library_files(root, own)}
         parts = {
             "code": package_files.digest(code),
             "command": " ".join(spec.command),

@@ -23,7 +23,7 @@ from movierec.errors import (
     TableNotFoundError,
     UnavailableError,
 )
-from movierec.lake.ports import Lake
+from movierec.lake.quarantined import QuarantineLake
 from movierec.lake.schema import (
     QUARANTINE,
     TABLES,
@@ -336,6 +336,6 @@ def _aware(value: object) -> object:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
-def _ports() -> tuple[type[Clock], type[ObjectStore], type[MetricSink], type[Lake]]:
+def _ports() -> tuple[type[Clock], type[ObjectStore], type[MetricSink], type[QuarantineLake]]:
     """Have mypy check these classes against their Protocols."""
     return FakeClock, MemoryStore, MemorySink, MemoryLake

@@ -64,8 +64,9 @@ class DirtyServices:
 def in_flight() -> set[str]:
     """Return the names of the services with something in flight."""
     found = set()
-    if "RUNNING" in _executions():
-        found.add("stepfunctions")
+    for store in _stores("localstack.services.stepfunctions.backend.store", "sfn_stores"):
+        if any(each.exec_status == "RUNNING" for each in list(store.executions.values())):
+            found.add("stepfunctions")
     if not _CHANGING.isdisjoint(_functions()):
         found.add("lambda")
     return found
@@ -76,12 +77,6 @@ def _stores(module: str, name: str) -> Iterator[Any]:
     if module in sys.modules:
         for _, _, store in list(getattr(sys.modules[module], name).iter_stores()):
             yield store
-
-
-def _executions() -> Iterator[str]:
-    for store in _stores("localstack.services.stepfunctions.backend.store", "sfn_stores"):
-        for execution in list(store.executions.values()):
-            yield execution.exec_status
 
 
 def _functions() -> Iterator[str]:

@@ -54,9 +54,7 @@ def restore() -> None:
             persistence.restore()
 
 
-@hooks.on_infra_ready(
-    priority=90
-)  # ahead of init scripts, and of the word that LocalStack is ready
+@hooks.on_infra_ready(priority=90)  # ahead of init scripts, and of the line `Ready.`
 def rehydrate() -> None:
     """Have restored services go on where they were, then let requests in."""
     for persistence in _opened:

@@ -227,7 +227,14 @@ def write_checkpoint(root: Path, number: int, payloads: Iterable[bytes], disk: D
     """
     part = _checkpoint(root, number).with_suffix(".part")
     try:
-        size_bytes = _write_records(part, itertools.chain(payloads, [b"end"]), disk)
+        size_bytes = 0
+        with opened(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY) as fd:
+            whole = itertools.chain(payloads, [b"end"])
+            for batch in itertools.batched(whole, _BATCH, strict=False):
+                data = b"".join(map(frame, batch))
+                disk.write_all(fd, size_bytes, data)
+                size_bytes += len(data)
+            disk.sync(fd)
         part.replace(_checkpoint(root, number))
     except OSError:
         part.unlink(missing_ok=True)
@@ -241,17 +248,6 @@ def write_checkpoint(root: Path, number: int, payloads: Iterable[bytes], disk: D
         if old < needed:
             _segment(root, old).unlink()
     return size_bytes
-
-
-def _write_records(path: Path, payloads: Iterable[bytes], disk: Disk) -> int:
-    offset = 0
-    with opened(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY) as fd:
-        for batch in itertools.batched(payloads, _BATCH, strict=False):
-            data = b"".join(map(frame, batch))
-            disk.write_all(fd, offset, data)
-            offset += len(data)
-        disk.sync(fd)
-    return offset
 
 
 def frame(payload: bytes) -> bytes:

@@ -20,14 +20,14 @@ from localstack.services.internal import get_internal_apis
 from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.utils.patch import patch
 
-from localstack_keeper import log_retention, request_handlers, s3_provider
+from localstack_keeper import log_retention, request_handlers, s3_change_capture, s3_provider
 from localstack_keeper.dirty_services import in_flight
 from localstack_keeper.disk import Disk
 from localstack_keeper.generations import Generations, Manifest
 from localstack_keeper.rehydration import rehydrate
 from localstack_keeper.s3_persistence import S3Persistence
 from localstack_keeper.settings import Settings
-from localstack_keeper.snapshots import SaveLoop, Snapshots
+from localstack_keeper.snapshots import Snapshots, save_periodically
 from localstack_keeper.state_folder import StateFolder, Writer
 
 LOG = logging.getLogger(__name__)
@@ -47,7 +47,13 @@ class Persistence:
         self._snapshots = snapshots
         self._barrier = request_handlers.StartupBarrier()
         self._disk = disk
-        self._loop = SaveLoop(self.save, interval_s=settings.interval_s)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(
+            target=save_periodically,
+            args=(self.save, settings.interval_s, self._stopped),
+            name="keeper",
+            daemon=True,
+        )
         self._restored: Manifest | None = None
         self._s3: S3Persistence | None = None
         self._is_up = False
@@ -85,7 +91,7 @@ class Persistence:
         """Give services their state; nothing calls them yet. Raises DamagedError, OSError."""
         began = time.monotonic()
         self._s3 = S3Persistence.recover(self._folder, self._disk, clock=time.monotonic)
-        self._s3.capture_changes()
+        s3_change_capture.install(self._s3)
         s3_provider.use(self._s3)
         self._restored = self._snapshots.restore()
         if self._restored:
@@ -106,9 +112,9 @@ class Persistence:
             except Exception:
                 # A service's edge: the others go on all the same.
                 LOG.exception("keeper: %s has its state but does not go on as before", name)
+        self._thread.start()
         self._is_up = True
         self._barrier.set()
-        self._loop.start()
 
     def save(self, *, everything: bool = False) -> None:
         """Save what has changed, or all that there is, while requests go on. Raises OSError."""
@@ -125,7 +131,8 @@ class Persistence:
         """Save all state once more. No request is served any more."""
         if not self._is_up:
             return  # what is not all restored must not be saved as if it were
-        self._loop.stop()
+        self._stopped.set()
+        self._thread.join()
         began = time.monotonic()
         try:
             with self._saving:

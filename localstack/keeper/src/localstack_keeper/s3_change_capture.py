@@ -1,8 +1,4 @@
-"""Change capture: LocalStack's S3 models, patched to append a journal record for each change.
-
-Each hook changes the model and appends the record under one lock, so that records come in the order
-of the changes.
-"""
+"""Change capture: LocalStack's S3 models, patched to append a journal record for each change."""
 
 from collections.abc import Callable
 from functools import partial

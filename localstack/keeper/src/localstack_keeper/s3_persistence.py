@@ -4,7 +4,6 @@ A request changes LocalStack's models and appends records, both under one lock, 
 in the order of the changes; then it commits, and only then is it answered.
 """
 
-import contextlib
 import itertools
 import logging
 import pickle
@@ -89,11 +88,6 @@ class S3Persistence:
             upto = self._journal.appended
         self._reserve.spend_on(lambda: self._journal.commit(upto))
 
-    def commit_for_reader(self) -> None:
-        """Commit what a reader may have seen, unless the disk takes nothing."""
-        with contextlib.suppress(OSError):  # the writer gets the error
-            self.commit()
-
     def discard(self, body: str | None) -> None:
         """Delete a body once all records so far are durable."""
         if body is not None:
@@ -130,10 +124,6 @@ class S3Persistence:
             thing = s3_journal_records.find_version(bucket, key, version)
             if thing is not None:
                 self.append(s3_journal_records.change_record(bucket.name, thing))
-
-    def capture_changes(self) -> None:
-        """Have LocalStack's models record what is put into them and taken out."""
-        s3_change_capture.install(self)
 
     def maintain(self) -> None:
         """Delete garbage; write a checkpoint if the journal has grown. Raises OSError."""

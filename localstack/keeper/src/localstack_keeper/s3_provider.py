@@ -84,7 +84,8 @@ def _read(s3: S3Persistence, call: Call, context: RequestContext, request: Reque
     try:
         return call(context, request)
     finally:
-        s3.commit_for_reader()
+        with contextlib.suppress(OSError):  # the writer gets the error
+            s3.commit()
 
 
 def _write(

@@ -252,33 +252,17 @@ def _state(path: Path, container: Container) -> Any:  # noqa: ANN401 - of any se
         raise DamagedError(f"{container.name}: {type(exc).__name__}: {exc}") from exc
 
 
-class SaveLoop:
-    """Saves periodically, in a thread of its own."""
-
-    def __init__(self, save: Callable[[], object], *, interval_s: float) -> None:
-        self._save = save
-        self._interval_s = interval_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End, after a save that is going on."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        wait_s = self._interval_s
-        while not self._stop.wait(wait_s):
-            began = time.monotonic()
-            try:
-                self._save()
-            except Exception:
-                # The thread's edge: a full disk today is no reason to save nothing tomorrow.
-                LOG.exception("keeper: state is not saved, trying again")
-            took_s = time.monotonic() - began
-            wait_s = max(self._interval_s, took_s / LARGEST_SHARE - took_s)
+def save_periodically(
+    save: Callable[[], object], interval_s: float, stopped: threading.Event
+) -> None:
+    """Save now and again until it is to stop; a save that goes on is finished."""
+    wait_s = interval_s
+    while not stopped.wait(wait_s):
+        began = time.monotonic()
+        try:
+            save()
+        except Exception:
+            # The thread's edge: a full disk today is no reason to save nothing tomorrow.
+            LOG.exception("keeper: state is not saved, trying again")
+        took_s = time.monotonic() - began
+        wait_s = max(interval_s, took_s / LARGEST_SHARE - took_s)

@@ -10,7 +10,7 @@ import pytest
 from tests.small_disk import SmallDisk
 
 from localstack_keeper.disk import Disk
-from localstack_keeper.pack_files import Extent, PackFiles
+from localstack_keeper.object_bodies import Extent, PackFiles
 
 
 def extent(name: str) -> Extent:

@@ -13,8 +13,7 @@ from tests.power import Power, PowerCutError
 
 from localstack_keeper import object_bodies
 from localstack_keeper.disk import Disk
-from localstack_keeper.object_bodies import PACKED_BYTES
-from localstack_keeper.pack_files import PackFiles
+from localstack_keeper.object_bodies import PACKED_BYTES, PackFiles
 from localstack_keeper.s3_journal_records import body_of, find_bucket, replay
 from localstack_keeper.s3_persistence import S3Persistence
 from localstack_keeper.state_folder import StateFolder

@@ -19,6 +19,7 @@ from localstack.services.s3.models import (
     s3_stores,
 )
 
+from localstack_keeper import s3_change_capture
 from localstack_keeper.disk import Disk
 from localstack_keeper.object_bodies import PACKED_BYTES
 from localstack_keeper.s3_journal_records import BODY, body_of, everything, find_bucket, replay
@@ -36,7 +37,7 @@ def s3(folder: StateFolder) -> Iterator[S3Persistence]:
     tags = vars(S3Store)["tags"].default
     s3_stores.reset()
     s3 = S3Persistence.recover(folder, Disk(), clock=lambda: 0.0)
-    s3.capture_changes()
+    s3_change_capture.install(s3)
     yield s3
     for kind, put, pop in before:
         kind.set, kind.pop = put, pop

@@ -11,8 +11,6 @@ from typing import Final, TypeGuard
 
 from localstack.aws.api.cloudwatch import StandardUnit
 
-from lambda_process_executor.metric_batches import Dimensions, Measurement, Series
-
 MAX_DIMENSIONS: Final = 30
 MAX_METRICS: Final = 100
 MAX_VALUES: Final = 100
@@ -26,6 +24,30 @@ _RESOLUTIONS_S: Final = frozenset({1, 60})
 UNITS: Final = frozenset(StandardUnit)
 
 Node = Mapping[str, object]
+Dimensions = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Everything that tells one metric's second from another's.
+
+    `second` is seconds since the epoch, `resolution_s` 1 or 60.
+    """
+
+    namespace: str
+    name: str
+    dimensions: Dimensions
+    unit: str
+    second: int
+    resolution_s: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Some values of a series, at least one."""
+
+    series: Series
+    values: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +59,8 @@ class Invalid:
 
 Found = Iterator[Measurement | Invalid]
 
-_MARK: Final = '"_aws"'
-
-
-def may_be_in(output: str) -> bool:
-    """Tell quickly whether it is worth reading an output."""
-    return _MARK in output
+MARK: Final = '"_aws"'
+"""What every output that is worth reading has in it."""
 
 
 def read(output: str, now: float) -> Found:
@@ -53,7 +71,7 @@ def read(output: str, now: float) -> Found:
     """
     # Not splitlines: a JSON text may hold U+2028 and its like.
     for line in output.split("\n"):
-        if _MARK in line and line.lstrip().startswith("{"):
+        if MARK in line and line.lstrip().startswith("{"):
             yield from _document(line, now)
 
 

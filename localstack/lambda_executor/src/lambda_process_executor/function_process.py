@@ -48,7 +48,7 @@ class FunctionProcess:
 
     `control` and `output_fd` are there to be selected on; `read_control` and `read_output` read
     what is there without waiting. `exit_code` is None while the process runs; a negative one is
-    the signal that ended it.
+    the signal that ended it. All processes of the function are below `subreaper_pid`.
     """
 
     def __init__(self, command: Command) -> None:
@@ -61,6 +61,7 @@ class FunctionProcess:
         self._unread = b""
         try:
             self._subreaper = _spawn(command, theirs, write_fd)
+            self.subreaper_pid = self._subreaper.pid
         except BaseException:
             self.control.close()
             os.close(self.output_fd)
@@ -68,11 +69,6 @@ class FunctionProcess:
         finally:
             theirs.close()
             os.close(write_fd)
-
-    @property
-    def subreaper_pid(self) -> int:
-        """The process that all others of this function are below."""
-        return self._subreaper.pid
 
     def read_control(self) -> None:
         """Read the subreaper's messages: the process's id, its exit code."""

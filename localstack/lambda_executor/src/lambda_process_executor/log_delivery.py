@@ -54,20 +54,12 @@ def requests(logs: Iterable[tuple[str, str, Log]]) -> Iterator[tuple[str, str, l
 
 
 def _events(log: Log) -> Iterator[Event]:
-    for epoch_ms, message in log.events():
-        for piece in _pieces(message):
-            yield {"timestamp": epoch_ms, "message": piece}
-
-
-def _pieces(message: str) -> Iterator[str]:
-    """Yield a message, in several parts where CloudWatch Logs does not take it as one."""
     most_bytes = MAX_BYTES - EVENT_OVERHEAD_BYTES
-    encoded = message.encode()
-    if len(encoded) <= most_bytes:
-        yield message
-        return
-    for begin in range(0, len(encoded), most_bytes):
-        yield encoded[begin : begin + most_bytes].decode("utf-8", "replace")
+    for epoch_ms, message in log.events():
+        encoded = message.encode()
+        for begin in range(0, len(encoded), most_bytes):
+            piece = encoded[begin : begin + most_bytes].decode("utf-8", "replace")
+            yield {"timestamp": epoch_ms, "message": piece}
 
 
 def _split(events: Sequence[Event]) -> Iterator[list[Event]]:

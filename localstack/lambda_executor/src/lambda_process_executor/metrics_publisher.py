@@ -5,19 +5,20 @@ FunctionName; these replace them.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from datetime import UTC, datetime
+from itertools import batched, chain
 from typing import Final
 
 from lambda_process_executor import emf
-from lambda_process_executor.emf import Invalid
+from lambda_process_executor.emf import Dimensions, Invalid, Measurement, Series
 from lambda_process_executor.invocation import Outcome
-from lambda_process_executor.metric_batches import Batch, Dimensions, Measurement, Series
 
 LOG = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ NAMESPACE: Final = "AWS/Lambda"
 # Long enough to count a busy second's equal values together, short against an alarm's 10 s.
 GATHER_S: Final = 1.0
 
+# PutMetricData's own limit.
+MAX_DATA: Final = 1000
 # Some minutes of the emulator's top speed. Beyond it metrics are lost, never invocations.
 MAX_EVENTS: Final = 20_000
 # Of what functions wrote with metrics in it; one invocation may write as much as its log holds.
@@ -89,7 +92,7 @@ def finished(caller: Caller, epoch_s: float, concurrency: int, outcome: Outcome)
         ("ConcurrentExecutions", "Count", float(concurrency)),
     )
     # The outcome itself would keep payload and log, megabytes of them, until they are published.
-    embedded = outcome.output if emf.may_be_in(outcome.output) else ""
+    embedded = outcome.output if emf.MARK in outcome.output else ""
     return Event(caller, epoch_s, metrics, embedded)
 
 
@@ -105,6 +108,46 @@ def measurements(event: Event) -> Iterator[Measurement]:
         for dimensions in (*sets, ()) if name == "ConcurrentExecutions" else sets:
             series = Series(NAMESPACE, name, dimensions, unit, int(event.epoch_s))
             yield Measurement(series, (value,))
+
+
+class Batch:
+    """Measurements of one account and region, each series summed up.
+
+    Sums, because LocalStack stores a row for every single value and reads them all at each
+    evaluation of an alarm; it knows no percentiles, which alone would need the values.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[Series, dict[str, float]] = {}
+
+    def add(self, measurement: Measurement) -> None:
+        """Add a measurement's values to its series."""
+        values, series = measurement.values, measurement.series
+        known = self._sums.setdefault(series, {"SampleCount": 0.0, "Sum": 0.0})
+        known["SampleCount"] += len(values)
+        known["Sum"] += sum(values)
+        known["Minimum"] = min(known.get("Minimum", math.inf), *values)
+        known["Maximum"] = max(known.get("Maximum", -math.inf), *values)
+
+    def requests(self) -> Iterator[tuple[str, list[dict[str, object]]]]:
+        """Yield namespace and MetricData of each PutMetricData request that is due."""
+        by_namespace: dict[str, list[dict[str, object]]] = {}
+        for series, summed in self._sums.items():
+            by_namespace.setdefault(series.namespace, []).append(_datum(series, summed))
+        for namespace, data in by_namespace.items():
+            for part in batched(data, MAX_DATA, strict=False):
+                yield namespace, list(part)
+
+
+def _datum(series: Series, summed: dict[str, float]) -> dict[str, object]:
+    return {
+        "MetricName": series.name,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in series.dimensions],
+        "Timestamp": datetime.fromtimestamp(series.second, UTC),
+        "StatisticValues": summed,
+        "Unit": series.unit,
+        "StorageResolution": series.resolution_s,
+    }
 
 
 class Publisher:
@@ -197,13 +240,8 @@ class Publisher:
             LOG.warning("function %s, embedded metrics left out %d x: %s", function, count, reason)
         for (account, region), batch in batches.items():
             for namespace, data in batch.requests():
-                self._try_put(account, region, namespace, data)
-
-    def _try_put(
-        self, account: str, region: str, namespace: str, data: list[dict[str, object]]
-    ) -> None:
-        try:
-            self._put(account, region, namespace, data)
-        except Exception:
-            # The thread's edge: whatever CloudWatch says, later metrics still have to go out.
-            LOG.exception("could not publish %d metrics in %s", len(data), namespace)
+                try:
+                    self._put(account, region, namespace, data)
+                except Exception:
+                    # The thread's edge: whatever CloudWatch says, later metrics have to go out.
+                    LOG.exception("could not publish %d metrics in %s", len(data), namespace)

@@ -58,7 +58,12 @@ def find(runtime: str, env: Mapping[str, str]) -> Interpreter:
     version = match[1]
     variable = _VARIABLE + version.replace(".", "_")
     if named := env.get(variable):
-        return _require(Path(named), version, variable)
+        found = probe(Path(named))
+        if found is None:
+            raise ExecutorError(f"{variable}={named}: not a Python that has awslambdaric")
+        if found.version != version:
+            raise ExecutorError(f"{variable}={named}: is Python {found.version}, not {version}")
+        return found
     on_path = shutil.which(f"python{version}", path=env.get("PATH", ""))
     for candidate in filter(None, (on_path, sys.executable)):
         found = probe(Path(candidate))
@@ -88,12 +93,3 @@ def _query(executable: Path) -> Interpreter:
     version, packages, base, program = done.stdout.splitlines()
     relative = Path(program).relative_to(base)
     return Interpreter(executable, version, Path(packages), Path(base), relative)
-
-
-def _require(executable: Path, version: str, variable: str) -> Interpreter:
-    found = probe(executable)
-    if found is None:
-        raise ExecutorError(f"{variable}={executable}: not a Python that has awslambdaric")
-    if found.version != version:
-        raise ExecutorError(f"{variable}={executable}: is Python {found.version}, not {version}")
-    return found

@@ -56,11 +56,7 @@ class Call:
 
 
 def kind_of(method: str, path: str) -> tuple[Kind, str]:
-    """Tell what a request is for, and for which invocation.
-
-    >>> kind_of("POST", "/2018-06-01/runtime/invocation/abc/response")
-    (<Kind.RESPONSE: 'response'>, 'abc')
-    """
+    """Tell what a request is for, and for which invocation."""
     if not path.startswith(_PREFIX):
         return Kind.UNKNOWN, ""
     match method, path.removeprefix(_PREFIX).split("/"):
@@ -142,9 +138,14 @@ class Connection:
             event = self._http.next_event()
             if isinstance(event, h11.Request):
                 self._request = event
-                self._greet()
+                # libcurl waits up to a second for this before it sends a body over 1 MB.
+                if self._http.they_are_waiting_for_100_continue:
+                    go_on = self._http.send(h11.InformationalResponse(status_code=100, headers=[]))
+                    self.sock.sendall(go_on or b"")
             elif isinstance(event, h11.Data):
-                self._keep(bytes(event.data))
+                self._size_bytes += len(event.data)
+                if self._size_bytes <= self._limit_bytes:
+                    self._body.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
                 return self._complete()
             elif isinstance(event, h11.ConnectionClosed):
@@ -152,17 +153,6 @@ class Connection:
                 return None
             else:
                 return None
-
-    def _greet(self) -> None:
-        # libcurl waits up to a second for this before it sends a body over 1 MB.
-        if self._http.they_are_waiting_for_100_continue:
-            go_on = self._http.send(h11.InformationalResponse(status_code=100, headers=[]))
-            self.sock.sendall(go_on or b"")
-
-    def _keep(self, data: bytes) -> None:
-        self._size_bytes += len(data)
-        if self._size_bytes <= self._limit_bytes:
-            self._body.append(data)
 
     def _complete(self) -> Call | None:
         if self._request is None:

@@ -97,7 +97,13 @@ class Sandbox:
         if not self._stopping or not self._busy.acquire(blocking=False):
             return
         try:
-            self._close()
+            if not self._closed:
+                self._closed = True
+                self._end_process()
+                self._runtime.close()
+                self._selector.close()
+                shutil.rmtree(self._spec.scratch, ignore_errors=True)
+                self._on_close()
         finally:
             self._busy.release()
 
@@ -223,17 +229,15 @@ class Sandbox:
             if now >= deadline:
                 return
             if now >= check_at:
-                self._check_limits(now)
+                process = self._process
+                if process is not None and self._limits.check(process.subreaper_pid, now):
+                    process.request_kill()
                 check_at = now + self._limits.pause_s
             self._serve_ready(min(deadline, check_at) - now)
 
     def _serve_ready(self, timeout_s: float) -> None:
         for key, _ in self._selector.select(timeout_s):
             key.data()
-
-    def _check_limits(self, now: float) -> None:
-        if self._process is not None and self._limits.check(self._process.subreaper_pid, now):
-            self._process.request_kill()
 
     def _has_ended(self) -> bool:
         return self._process is None or self._process.exit_code is not None
@@ -284,16 +288,6 @@ class Sandbox:
     def _unregister(self, file: int | socket.socket) -> None:
         if file in self._selector.get_map():
             self._selector.unregister(file)
-
-    def _close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._end_process()
-        self._runtime.close()
-        self._selector.close()
-        shutil.rmtree(self._spec.scratch, ignore_errors=True)
-        self._on_close()
 
 
 def _make_empty(folder: Path) -> None:

@@ -64,18 +64,14 @@ def merge_layers(layers: Sequence[Path], target: Path) -> Path:
     it appears under its name only when it is complete.
     """
     with _MERGING:
-        if not target.exists():
-            _build(layers, target)
-    return target
-
-
-def _build(layers: Sequence[Path], target: Path) -> None:
-    building = target.with_name(f"{target.name}.part")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    for layer in layers:
-        shutil.copytree(layer, building, symlinks=True, dirs_exist_ok=True, copy_function=_link)
-    building.rename(target)
+        if target.exists():
+            return target
+        part = target.with_name(f"{target.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        for layer in layers:
+            shutil.copytree(layer, part, symlinks=True, dirs_exist_ok=True, copy_function=_link)
+        return part.rename(target)
 
 
 def _link(source: str, target: str) -> str:

@@ -5,8 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambda_process_executor import emf
-from lambda_process_executor.emf import UNITS, Invalid
-from lambda_process_executor.metric_batches import Measurement, Series
+from lambda_process_executor.emf import UNITS, Invalid, Measurement, Series
 
 
 def document(

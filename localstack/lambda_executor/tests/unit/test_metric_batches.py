@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
-from lambda_process_executor.metric_batches import MAX_DATA, Batch, Measurement, Series
+from lambda_process_executor.emf import Measurement, Series
+from lambda_process_executor.metrics_publisher import MAX_DATA, Batch
 
 
 def series(name: str = "N", namespace: str = "shop") -> Series:

@@ -10,6 +10,7 @@ by a hash of its contents, so finished ones are kept in `build/chalice/` and sha
 waiting: botocore looks at a function that is being updated every 5 s only, see `waiters`.
 """
 
+import fcntl
 import json
 import os
 import py_compile
@@ -36,6 +37,8 @@ FUNCTION: Final = f"{APP}-{STAGE}"
 """Name that Chalice gives the Lambda function."""
 
 _CHALICE: Final = "chalice"
+_DATA_PATH: Final = ".chalice/botocore"
+_DEPLOYED: Final = f".chalice/deployed/{STAGE}.json"
 _STRAY: Final = frozenset({"__pycache__", ".chalice", ".gitignore"})
 
 # The newest few: this commit's, the last one's, and that of an edit in between.
@@ -76,10 +79,22 @@ def deploy(
     folder = stage(run, role_arn=role_arn, variables=variables, rest_api_id=rest_api_id)
     packages, cache = folder / ".chalice" / "deployments", run.project.build / "chalice"
     _share(cache, packages)
-    _chalice_deploy(client, folder, env)
+    whole = {
+        **env,
+        "AWS_DATA_PATH": str(folder / _DATA_PATH),
+        # Compiled files would go into the package, and change its name each time.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    command = (str(run.project.python.with_name(_CHALICE)), "deploy", "--stage", STAGE)
+    code = client.call(Spec(_CHALICE, command, whole, folder), within_s=_TIMEOUT_S)
+    if code != 0 or not (folder / _DEPLOYED).is_file():
+        log = run.log(_CHALICE)
+        said = tail(log).splitlines()[-1].strip()
+        raise UnavailableError(f"`chalice deploy` failed (exit {code}): {said}; see {log}")
     _share(packages, cache)
-    _prune(cache)
-    return parse_deployed(_deployed_file(folder).read_text(encoding="utf-8"))
+    for old in sorted(cache.glob("*.zip"), key=lambda path: -path.stat().st_mtime)[_KEPT_PACKAGES:]:
+        old.unlink(missing_ok=True)
+    return parse_deployed((folder / _DEPLOYED).read_text(encoding="utf-8"))
 
 
 def fingerprint(vendor: Built, role_arn: str, variables: Mapping[str, str]) -> str:
@@ -99,19 +114,24 @@ def stage(
     if not (source / "vendor" / "movierec").is_dir():
         raise ConfigError(f"{source / 'vendor'} is not filled: run `make vendor`")
     shutil.rmtree(folder, ignore_errors=True)
-    with lambda_packages.reading_vendor(run.project):
+    with lambda_packages.locked(run.project, "vendor", fcntl.LOCK_SH):
         shutil.copytree(source, folder, ignore=_ignored, copy_function=package_files.link)
-    template = (source / ".chalice" / "config.json").read_text(encoding="utf-8")
-    config = folder / ".chalice" / "config.json"
-    config.parent.mkdir()
-    config.write_text(configured(template, role_arn, variables), encoding="utf-8")
+    config = json.loads((source / ".chalice" / "config.json").read_text(encoding="utf-8"))
+    config["stages"][STAGE]["iam_role_arn"] = role_arn
+    config["stages"][STAGE]["environment_variables"] |= variables
+    (folder / ".chalice").mkdir()
+    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    (folder / ".chalice" / "config.json").write_text(text, encoding="utf-8")
     _compile(folder)
-    polling = _data_path(folder) / _WAITERS
+    polling = folder / _DATA_PATH / _WAITERS
     polling.parent.mkdir(parents=True)
     polling.write_text(json.dumps(waiters(_POLL_S)), encoding="utf-8")
     if rest_api_id is not None:
-        _deployed_file(folder).parent.mkdir()
-        _deployed_file(folder).write_text(dump_deployed(rest_api_id), encoding="utf-8")
+        # Chalice's record of a REST API that exists; a function it finds by name.
+        api = {"name": "rest_api", "resource_type": "rest_api", "rest_api_id": rest_api_id}
+        record = {"resources": [api], "schema_version": "2.0", "backend": "api"}
+        (folder / _DEPLOYED).parent.mkdir()
+        (folder / _DEPLOYED).write_text(json.dumps(record), encoding="utf-8")
     return folder
 
 
@@ -143,14 +163,6 @@ def _installed(package: str) -> Path:
     return Path(found.origin).parent
 
 
-def configured(template: str, role_arn: str, variables: Mapping[str, str]) -> str:
-    """Return Chalice's config.json with the function's role and environment filled in."""
-    config = json.loads(template)
-    config["stages"][STAGE]["iam_role_arn"] = role_arn
-    config["stages"][STAGE]["environment_variables"] |= variables
-    return json.dumps(config, indent=2, sort_keys=True) + "\n"
-
-
 def waiters(poll_s: float) -> dict[str, Any]:
     """Return botocore's two waits of a deployment with another interval; its 5 s were 5 s of 7 s.
 
@@ -163,12 +175,6 @@ def waiters(poll_s: float) -> dict[str, Any]:
     return {"version": 2, "waiters": ours}
 
 
-def dump_deployed(rest_api_id: str) -> str:
-    """Return Chalice's record of a REST API that exists; a function it finds by name."""
-    api = {"name": "rest_api", "resource_type": "rest_api", "rest_api_id": rest_api_id}
-    return json.dumps({"resources": [api], "schema_version": "2.0", "backend": "api"})
-
-
 def parse_deployed(text: str) -> str:
     """Return the REST API of Chalice's record. Raises UnavailableError if it is no record."""
     try:
@@ -176,14 +182,6 @@ def parse_deployed(text: str) -> str:
         return str(resources["rest_api"]["rest_api_id"])
     except (KeyError, TypeError, ValueError) as exc:
         raise UnavailableError(f"Chalice's record lacks {exc}: deploy again") from exc
-
-
-def _deployed_file(folder: Path) -> Path:
-    return folder / ".chalice" / "deployed" / f"{STAGE}.json"
-
-
-def _data_path(folder: Path) -> Path:
-    return folder / ".chalice" / "botocore"
 
 
 def _ignored(folder: str, names: list[str]) -> set[str]:
@@ -201,25 +199,3 @@ def _share(source: Path, target: Path) -> None:
     for package in source.glob("*.zip"):
         with suppress(FileExistsError):
             os.link(package, target / package.name)
-
-
-def _prune(cache: Path) -> None:
-    packages = sorted(cache.glob("*.zip"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for package in packages[_KEPT_PACKAGES:]:
-        package.unlink(missing_ok=True)
-
-
-def _chalice_deploy(client: Client, folder: Path, env: Mapping[str, str]) -> None:
-    log = client.run.log(_CHALICE)
-    whole = {
-        **env,
-        "AWS_DATA_PATH": str(_data_path(folder)),
-        # Compiled files would go into the package, and change its name each time.
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    program = client.run.project.python.with_name(_CHALICE)
-    command = (str(program), "deploy", "--stage", STAGE)
-    code = client.call(Spec(_CHALICE, command, whole, folder), within_s=_TIMEOUT_S)
-    if code != 0 or not _deployed_file(folder).is_file():
-        said = tail(log).splitlines()[-1].strip()
-        raise UnavailableError(f"`chalice deploy` failed (exit {code}): {said}; see {log}")

@@ -8,7 +8,6 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 from movierec.stack import run_record
 from movierec.stack.layout import Run
@@ -30,13 +29,13 @@ class Deployment:
 def load(run: Run) -> Deployment:
     """Return what the run's last `up` deployed. Raises ConfigError if that cannot be read."""
     remedy = "delete it, and `movierec up` deploys again"
-    found = run_record.read(_path(run), lambda text: Deployment(**json.loads(text)), remedy)
+    found = run_record.read(run.deployed, lambda text: Deployment(**json.loads(text)), remedy)
     return found or Deployment()
 
 
 def save(run: Run, deployed: Deployment) -> None:
     """Write down what was deployed. Raises ConfigError when the disk refuses."""
-    run_record.write_atomically(_path(run), json.dumps(asdict(deployed), indent=2) + "\n")
+    run_record.write_atomically(run.deployed, json.dumps(asdict(deployed), indent=2) + "\n")
 
 
 class Changes:
@@ -81,7 +80,3 @@ class Changes:
             generation = save_emulator().generation
             made_from = {**self._known.made_from, **self._made_from}
             save(self._run, Deployment(generation, made_from, self._known.told))
-
-
-def _path(run: Run) -> Path:
-    return run.folder / "deployed.json"

@@ -3,7 +3,8 @@
 `infra/terraform` is copied into `var/<run>/terraform/`, where Terraform keeps its state, its lock
 and its plugins: two runs share nothing. `Apply` reads the JSON that `terraform apply -json`
 streams, so that a caller can go on as soon as what it needs is there, while the provider still
-waits 50 s to see that S3 keeps a lifecycle rule.
+waits 50 s to see that S3 keeps a lifecycle rule. What the messages look like:
+https://developer.hashicorp.com/terraform/internals/machine-readable-ui
 """
 
 import functools
@@ -15,17 +16,15 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final
 
-from movierec.errors import ConfigError, MovierecError, UnavailableError
-from movierec.stack.deploy.terraform_progress import Progress, advance
+from movierec.errors import ConfigError, MovierecError, UnavailableError, UsageError
 from movierec.stack.packaging import package_files
 from movierec.stack.processes.child_environment import ACCOUNT, REGION
-from movierec.stack.processes.programs import Stream, unsupervised
-from movierec.stack.processes.spec import Spec
+from movierec.stack.processes.spec import Spec, Stream, unsupervised
 
 PLATFORM: Final = "module.platform"
 """Address of the module that everything is in."""
@@ -98,7 +97,78 @@ def expected_outputs() -> dict[str, Any]:
     }
 
 
-class Apply:
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an apply is. Addresses are Terraform's: `module.a.aws_s3_bucket.this["lake"]`."""
+
+    planned: bool = False
+    """Whether the plan is made, so that every address to come is known."""
+    found: frozenset[str] = frozenset()
+    """What there was before."""
+    pending: frozenset[str] = frozenset()
+    """What is to be created or changed, and is not yet."""
+    done: frozenset[str] = frozenset()
+    """What has been created or changed."""
+    failed: frozenset[str] = frozenset()
+    errors: tuple[str, ...] = ()
+    """A line each: address, summary and detail."""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the outputs, at the end."""
+    over: bool = False
+    """Whether Terraform has ended."""
+
+    def is_ready(self, address: str) -> bool:
+        """Say whether a resource, or all that a module or a `for_each` holds, is there.
+
+        Raises UsageError when nothing has such an address.
+        """
+        if not self.planned:
+            return False
+        known = self.found | self.pending | self.done | self.failed
+        if not any(_within(address, one) for one in known):
+            raise UsageError(f"no resource has the address {address}: see infra/terraform")
+        return not any(_within(address, one) for one in self.pending | self.failed)
+
+
+def _within(address: str, resource: str) -> bool:
+    return resource == address or resource.startswith((f"{address}.", f"{address}["))
+
+
+def advance(progress: Progress, message: Mapping[str, Any]) -> Progress:
+    """Return the progress after one message of `terraform apply -json`."""
+    changes: dict[str, Any] = {}
+    match message:
+        case {"type": "refresh_complete", "hook": {"resource": {"addr": str(address)}}}:
+            changes = {"found": progress.found | {address}}
+        case {
+            "type": "planned_change",
+            "change": {
+                "action": "create" | "update" | "replace",
+                "resource": {"addr": str(address)},
+            },
+        }:
+            changes = {"pending": progress.pending | {address}}
+        case {"type": "change_summary", "changes": {"operation": "plan"}}:
+            changes = {"planned": True}
+        case {"type": "apply_errored", "hook": {"resource": {"addr": str(address)}}}:
+            changes = {"failed": progress.failed | {address}}
+        case {"type": "apply_complete", "hook": {"action": "delete"}}:
+            pass  # the first half of a replacement, or what was no longer wanted
+        case {"type": "apply_complete", "hook": {"resource": {"addr": str(address)}}}:
+            done = {address}
+            changes = {"pending": progress.pending - done, "done": progress.done | done}
+        case {"type": "diagnostic", "diagnostic": {"severity": "error"} as said}:
+            parts = (said.get("address", ""), said["summary"], said.get("detail", ""))
+            error = ": ".join(" ".join(part.split()) for part in parts if part)
+            changes = {"errors": (*progress.errors, error)}
+        case {"type": "outputs", "outputs": outputs}:
+            # Told after the plan as well, without the values.
+            values = {name: each["value"] for name, each in outputs.items() if "value" in each}
+            changes = {"outputs": values}
+    return replace(progress, **changes)
+
+
+class Apply(AbstractContextManager["Apply"]):
     """A `terraform apply` that goes on in the background.
 
     As a context manager it is stopped at the end of the block, unless it has ended.
@@ -114,9 +184,6 @@ class Apply:
         reader = ThreadPoolExecutor(1, thread_name_prefix="terraform")
         self._code = reader.submit(self._read)
         reader.shutdown(wait=False)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -36,11 +36,10 @@ from typing import Final
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack import run_record
 from movierec.stack.layout import Project, find_project
-from movierec.stack.packaging import import_closure, package_files
+from movierec.stack.packaging import package_files
 from movierec.stack.packaging.package_files import Built, measured, recorded, write_down
 from movierec.stack.processes import child_environment
-from movierec.stack.processes.programs import Stream, unsupervised
-from movierec.stack.processes.spec import Spec
+from movierec.stack.processes.spec import Spec, Stream, unsupervised
 
 LIMIT_BYTES: Final = 262_144_000
 """What AWS allows a function's code and layers together, unzipped."""
@@ -108,8 +107,11 @@ def placed(name: str) -> str | None:
 
 def function_names(project: Project) -> tuple[str, ...]:
     """Return the functions of this checkout: folders in `functions/` that have a lock file."""
-    locks = (project.root / "functions").glob("*/requirements.txt")
-    return tuple(sorted(lock.parent.name for lock in locks))
+    return tuple(sorted(lock.parent.name for lock in _locks(project)))
+
+
+def _locks(project: Project) -> Iterator[Path]:
+    return (project.root / "functions").glob("*/requirements.txt")
 
 
 def build_functions(
@@ -129,7 +131,11 @@ def build_functions(
     # Side by side: compressing leaves the interpreter free, and so does uv.
     with ThreadPoolExecutor() as pool:
         built = tuple(pool.map(build, function_names(project)))
-    _prune(project)
+    # Packed requirements of lock files that are no more.
+    used = {f"{_digest({'lock': lock})}.zip" for lock in _locks(project)}
+    for cached in (_folder(project) / "cache").glob("*.zip"):
+        if cached.name not in used:
+            cached.unlink(missing_ok=True)
     return built
 
 
@@ -142,7 +148,7 @@ def build_function(
     into: Path | None = None,
 ) -> Built:
     """Build one function's zip, `build/packages/<name>.zip`, as `build_functions` does."""
-    with _locked(project, name, fcntl.LOCK_EX):
+    with locked(project, name, fcntl.LOCK_EX):
         built = _build_function(_BuildContext(project, env, stream, name))
         if into is not None:
             into.mkdir(parents=True, exist_ok=True)
@@ -185,13 +191,8 @@ def build_vendor(
     Chalice names its zip by a hash of the contents in here and puts the files' dates into it, so
     the dates are fixed.
     """
-    with _locked(project, _VENDOR, fcntl.LOCK_EX):
+    with locked(project, _VENDOR, fcntl.LOCK_EX):
         return _build_vendor(_BuildContext(project, env, stream, _VENDOR))
-
-
-def reading_vendor(project: Project) -> AbstractContextManager[None]:
-    """Keep `chalice_app/vendor/` as it is while the block reads it."""
-    return _locked(project, _VENDOR, fcntl.LOCK_SH)
 
 
 def _build_vendor(context: _BuildContext) -> Built:
@@ -228,7 +229,8 @@ def _digest(files: package_files.Files) -> str:
     return package_files.digest({**files, "recipe": Path(__file__)})
 
 
-def _locked(project: Project, name: str, operation: int) -> AbstractContextManager[None]:
+def locked(project: Project, name: str, operation: int) -> AbstractContextManager[None]:
+    """Hold a package's lock while the block runs: LOCK_SH to read it, LOCK_EX to build it."""
     return run_record.locked(_folder(project) / "locks" / name, operation)
 
 
@@ -257,14 +259,14 @@ def _function_code(root: Path, name: str) -> package_files.Files:
     init = root / "functions" / "__init__.py"
     shared = {"functions/__init__.py": init} if init.is_file() else {}
     own = {k: v for k, v in {**shared, **files}.items() if placed(k) and not _LOCK.search(k)}
-    return {**own, **import_closure.library_files(root, own)}
+    return {**own, **package_files.library_files(root, own)}
 
 
 def _api_library(root: Path) -> package_files.Files:
     """Return what the API reaches of the library; its own modules Chalice packs."""
     files = package_files.sources(root / "chalice_app", "")
     own = {k: v for k, v in files.items() if not k.startswith(f"{_VENDOR}/")}
-    return import_closure.library_files(root, own)
+    return package_files.library_files(root, own)
 
 
 def _packed_requirements(context: _BuildContext, lock: Path) -> Path:
@@ -308,15 +310,6 @@ def _checked(built: Built) -> Built:
             f"{LIMIT_BYTES:,}: take a requirement out, or leave more of it out in {__file__}"
         )
     return built
-
-
-def _prune(project: Project) -> None:
-    """Drop packed requirements of lock files that are no more."""
-    locks = (project.root / "functions").glob("*/requirements.txt")
-    used = {f"{_digest({'lock': lock})}.zip" for lock in locks}
-    for cached in (_folder(project) / "cache").glob("*.zip"):
-        if cached.name not in used:
-            cached.unlink(missing_ok=True)
 
 
 def _line(built: Built) -> str:

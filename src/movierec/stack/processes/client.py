@@ -22,8 +22,7 @@ from movierec import errors
 from movierec.errors import UnavailableError
 from movierec.stack.layout import Run
 from movierec.stack.processes import child_environment, former_run
-from movierec.stack.processes.programs import Program
-from movierec.stack.processes.spec import BackOff, Process, Spec
+from movierec.stack.processes.spec import BackOff, Process, Program, Spec
 
 NAME: Final = "supervisor"
 """The daemon's name among the parts of a run, and its log's."""

@@ -1,9 +1,8 @@
 """What a run used of its machine: peak memory of each child, and CPU time lost to others."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -28,38 +27,32 @@ def _resident_bytes(pid: int) -> int:
     return total
 
 
-class PeakMemory:
-    """The highest reading of each child while the block runs, in MiB, by the child's name.
+@contextmanager
+def peak_memory(
+    read: Callable[[], Mapping[str, float]], *, every_s: float = 1.0
+) -> Iterator[Mapping[str, float]]:
+    """Yield the highest reading of each child in the block, by its name, up to date at the end.
 
-    `read` returns them, as `resident_mb`. A sample costs about 10 ms; a peak shorter than the
+    `read` returns readings, as `resident_mb`. One costs about 10 ms; a peak shorter than the
     interval can be missed.
     """
+    peaks: dict[str, float] = {}
+    over = threading.Event()
 
-    def __init__(self, read: Callable[[], Mapping[str, float]], *, every_s: float = 1.0) -> None:
-        self.peak_rss_mb: dict[str, float] = {}
-        self._read = read
-        self._every_s = every_s
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="peak-memory", daemon=True)
+    def work() -> None:
+        is_last = False
+        while not is_last:
+            is_last = over.wait(every_s)
+            for name, rss_mb in read().items():
+                peaks[name] = max(rss_mb, peaks.get(name, 0.0))
 
-    def sample(self) -> None:
-        """Take one reading."""
-        for name, rss_mb in self._read().items():
-            self.peak_rss_mb[name] = max(rss_mb, self.peak_rss_mb.get(name, 0.0))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take a last reading and stop."""
-        self._stopped.set()
-        self._thread.join()
-        self.sample()
-
-    def _work(self) -> None:
-        while not self._stopped.wait(self._every_s):
-            self.sample()
+    thread = threading.Thread(target=work, name="peak-memory", daemon=True)
+    thread.start()
+    try:
+        yield peaks
+    finally:
+        over.set()
+        thread.join()
 
 
 class Processors:

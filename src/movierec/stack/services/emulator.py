@@ -12,8 +12,6 @@ from movierec.stack.layout import Run
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.spec import Readiness, Spec
 
-NAME: Final = "emulator"
-
 LOG_EVENTS: Final = 50_000
 """Of each log group, the newest: all are a kilobyte for each invocation, in each save too."""
 
@@ -40,11 +38,6 @@ class Kept:
     """Services that may have changed since."""
     lost: tuple[str, ...]
     """Services whose state did not load when it started."""
-
-
-def endpoint_url(port: int) -> str:
-    """Return the emulator's address, the value of AWS_ENDPOINT_URL."""
-    return f"http://{loopback_ports.HOST}:{port}"
 
 
 def kept(port: int) -> Kept:
@@ -79,7 +72,7 @@ def spec(run: Run, inherited: Mapping[str, str]) -> Spec:
             raise ConfigError(f"{needed} is missing: run `make setup`")
     port = loopback_ports.port(run, loopback_ports.EMULATOR)
     return Spec(
-        name=NAME,
+        name=loopback_ports.EMULATOR,
         command=(str(program),),
         env=child_environment.basic(inherited, path=(program.parent,))
         | _settings(run, port, str(function_python)),

@@ -28,7 +28,6 @@ from movierec.stack.processes.spec import Readiness, Spec, tail
 # names), and a small machine has no use for more. Scaling ingest means raising it.
 DEFAULT_PARTITIONS: Final = 2
 
-_GROUP: Final = "kafka"
 _READY_WITHIN_S: Final = 60.0
 _GRACE_S: Final = 20.0
 _FORMAT_WITHIN_S: Final = 60.0
@@ -226,13 +225,13 @@ def _spec(run: Run, java: tuple[str, ...], node: Node, nodes: int, env: Mapping[
         str(folder / "server.properties"),
     )
     return Spec(
-        name=_GROUP if nodes == 1 else f"{_GROUP}-{node.id}",
+        name=loopback_ports.KAFKA if nodes == 1 else f"{loopback_ports.KAFKA}-{node.id}",
         command=command,
         env=env,
         cwd=folder,
         ready=Readiness(node.port),
         ready_within_s=_READY_WITHIN_S,
         grace_s=_GRACE_S,
-        group=_GROUP,
+        group=loopback_ports.KAFKA,
         restart=True,
     )

@@ -12,10 +12,6 @@ from movierec.stack.layout import Run
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.spec import Readiness, Spec
 
-INGEST: Final = "ingest"
-PROXY: Final = "proxy"
-SITE: Final = "site"
-
 # A flush that waits for the lake, and the journal's last shipment, end within this.
 _GRACE_S: Final = 20.0
 
@@ -24,7 +20,14 @@ _GRACE_S: Final = 20.0
 _API_CALLS: Final = 2 * (os.cpu_count() or 1)
 
 
-def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
+def environment(
+    run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment of a worker, whose run's `variables` are added to the user's."""
+    return child_environment.basic(inherited, path=run.project.path) | dict(variables)
+
+
+def ingest(run: Run, env: Mapping[str, str]) -> Spec:
     """Return how to start the ingest worker, which says itself when it has its partitions.
 
     The consumer group does not know: it counts a killed worker among its members for ten seconds
@@ -32,14 +35,14 @@ def ingest(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str])
     """
     port = loopback_ports.port(run, loopback_ports.INGEST)
     command = ("ingest_worker", f"--health-port={port}")
-    started = _module(run, INGEST, command, variables, inherited)
+    started = _module(run, loopback_ports.INGEST, command, env)
     return replace(started, ready=Readiness(), restart=True)
 
 
-def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) -> Spec:
+def proxy(run: Run, env: Mapping[str, str]) -> Spec:
     """Return how to start the proxy, behind a socket that outlives a restart of it."""
     port = loopback_ports.port(run, loopback_ports.PROXY)
-    host = variables.get(settings.LISTEN, loopback_ports.HOST)
+    host = env.get(settings.LISTEN, loopback_ports.HOST)
     command = (
         "proxy",
         f"--host={host}",
@@ -47,42 +50,28 @@ def proxy(run: Run, variables: Mapping[str, str], inherited: Mapping[str, str]) 
         f"--folder={run.proxy}",
         f"--api-calls={_API_CALLS}",
     )
-    started = _module(run, PROXY, command, variables, inherited)
+    started = _module(run, loopback_ports.PROXY, command, env)
     return replace(started, ready=Readiness(port, HEALTH_PATH), restart=True, listen=(host, port))
 
 
-def simulator(
-    run: Run,
-    name: str,
-    arguments: Sequence[str],
-    variables: Mapping[str, str],
-    inherited: Mapping[str, str],
-) -> Spec:
+def simulator(run: Run, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> Spec:
     """Return how to start the simulated site under a name of its own, with its arguments."""
-    return _module(run, name, ("simulator", *arguments), variables, inherited)
+    return _module(run, name, ("simulator", *arguments), env)
 
 
-def site(
-    run: Run, arguments: Sequence[str], variables: Mapping[str, str], inherited: Mapping[str, str]
-) -> Spec:
+def site(run: Run, arguments: Sequence[str], env: Mapping[str, str]) -> Spec:
     """Return how to start the site's user and movie APIs, which wait for nobody."""
     port = loopback_ports.port(run, loopback_ports.SITE)
     whole = ("--site-only", f"--site-port={port}", *arguments)
-    started = simulator(run, SITE, whole, variables, inherited)
+    started = simulator(run, loopback_ports.SITE, whole, env)
     return replace(started, ready=Readiness(port, "/user/1"))
 
 
-def _module(
-    run: Run,
-    name: str,
-    command: Sequence[str],
-    variables: Mapping[str, str],
-    inherited: Mapping[str, str],
-) -> Spec:
+def _module(run: Run, name: str, command: Sequence[str], env: Mapping[str, str]) -> Spec:
     return Spec(
         name=name,
         command=(str(run.project.python), "-m", *command),
-        env=child_environment.basic(inherited, path=run.project.path) | dict(variables),
+        env=env,
         cwd=run.project.root,
         grace_s=_GRACE_S,
     )

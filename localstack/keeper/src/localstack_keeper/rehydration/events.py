@@ -5,7 +5,7 @@ from localstack.services.events.api_destination import APIDestinationService
 from localstack.services.events.archive import ArchiveService
 from localstack.services.events.connection import ConnectionService
 from localstack.services.events.event_bus import EventBusService
-from localstack.services.events.models import Archive, EventsStore, Replay, Rule, events_stores
+from localstack.services.events.models import EventsStore, Rule, events_stores
 from localstack.services.events.replay import ReplayService
 from localstack.services.events.rule import RuleService
 
@@ -21,9 +21,15 @@ def rehydrate(provider: Provider) -> None:
             for rule in bus.rules.values():
                 _rehydrate_rule(provider, rule)
         for archive in store.archives.values():
-            provider._archive_service_store[archive.arn] = _archive_service(archive)  # noqa: SLF001
+            made = archive.creation_time
+            provider._archive_service_store[archive.arn] = ArchiveService(archive)  # noqa: SLF001
+            archive.creation_time = made
         for replay in store.replays.values():
-            provider._replay_service_store[replay.arn] = _replay_service(replay)  # noqa: SLF001
+            if replay.state in (ReplayState.STARTING, ReplayState.RUNNING, ReplayState.CANCELLING):
+                replay.state, replay.state_reason = ReplayState.FAILED, RESTARTED_ERROR
+            service = ReplayService.__new__(ReplayService)
+            service.replay = replay
+            provider._replay_service_store[replay.arn] = service  # noqa: SLF001
 
 
 def _rehydrate_rule(provider: Provider, rule: Rule) -> None:
@@ -50,18 +56,3 @@ def _rehydrate_connections(provider: Provider, store: EventsStore) -> None:
                     destination, by_arn[destination.connection_arn]
                 )
             )
-
-
-def _archive_service(archive: Archive) -> ArchiveService:
-    made = archive.creation_time
-    service = ArchiveService(archive)
-    archive.creation_time = made
-    return service
-
-
-def _replay_service(replay: Replay) -> ReplayService:
-    if replay.state in (ReplayState.STARTING, ReplayState.RUNNING, ReplayState.CANCELLING):
-        replay.state, replay.state_reason = ReplayState.FAILED, RESTARTED_ERROR
-    service = ReplayService.__new__(ReplayService)
-    service.replay = replay
-    return service

@@ -37,18 +37,6 @@ def _finished_worker(history: list[HistoryEvent]) -> Any:  # noqa: ANN401
     return SimpleNamespace(env=SimpleNamespace(event_manager=manager), stop=lambda **_: None)
 
 
-def _aborted_event(count: int, at: datetime) -> HistoryEvent:
-    return HistoryEvent(
-        timestamp=at,
-        type=HistoryEventType.ExecutionAborted,
-        id=count + 1,
-        previousEventId=count,
-        executionAbortedEventDetails=ExecutionAbortedEventDetails(
-            error=RESTARTED_ERROR, cause=RESTARTED_CAUSE
-        ),
-    )
-
-
 def _history(execution: Execution) -> list[HistoryEvent]:
     env = execution.exec_worker and execution.exec_worker.env
     history: list[HistoryEvent] = env.event_manager.get_event_history() if env else []
@@ -77,6 +65,13 @@ def _abort(execution: Execution) -> bool:
     execution.exec_status = ExecutionStatus.ABORTED
     execution.error, execution.cause = RESTARTED_ERROR, RESTARTED_CAUSE
     history = _history(execution)
-    event = _aborted_event(len(history), execution.stop_date)
+    details = ExecutionAbortedEventDetails(error=RESTARTED_ERROR, cause=RESTARTED_CAUSE)
+    event = HistoryEvent(
+        timestamp=execution.stop_date,
+        type=HistoryEventType.ExecutionAborted,
+        id=len(history) + 1,
+        previousEventId=len(history),
+        executionAbortedEventDetails=details,
+    )
     execution.exec_worker = _finished_worker([*history, event])
     return True

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.stack.deploy import terraform
-from movierec.stack.deploy.terraform_progress import Progress, advance
+from movierec.stack.deploy.terraform import Progress, advance
 
 LOG = Path("var/default/logs/terraform.log")
 ROLE = "module.platform.module.api.aws_iam_role.this"

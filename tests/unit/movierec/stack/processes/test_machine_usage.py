@@ -1,9 +1,10 @@
+import threading
 from typing import NamedTuple
 
 import psutil
 import pytest
 
-from movierec.stack.processes.machine_usage import PeakMemory, Processors
+from movierec.stack.processes.machine_usage import Processors, peak_memory
 
 
 class Times(NamedTuple):
@@ -20,8 +21,15 @@ def test_what_others_took_is_a_share_of_the_time_since(monkeypatch):
 
 
 def test_the_highest_reading_of_each_child_counts():
-    readings = iter([{"kafka": 100.0}, {"kafka": 300.0, "proxy": 40.0}, {"kafka": 200.0}])
-    memory = PeakMemory(lambda: next(readings))
-    for _ in range(3):
-        memory.sample()
-    assert memory.peak_rss_mb == {"kafka": 300.0, "proxy": 40.0}
+    readings = [{"kafka": 100.0}, {"kafka": 300.0, "proxy": 40.0}, {"kafka": 200.0}]
+    all_read = threading.Event()
+
+    def read():
+        if readings:
+            return readings.pop(0)
+        all_read.set()
+        return {}
+
+    with peak_memory(read, every_s=0.001) as peaks:
+        assert all_read.wait(60)
+    assert peaks == {"kafka": 300.0, "proxy": 40.0}
