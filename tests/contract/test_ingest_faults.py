@@ -244,7 +244,7 @@ def play(number, brokers, environment, emulator_url, folder, *, kills_broker):
         }
         count = chance.choice((1, 1, 2))
         with Workers(through_proxy, count, folder / "workers.log") as workers:
-            with fault_site.Site(brokers.options, topic, random.Random(seed)) as site:
+            with fault_site.Site(through_proxy, topic, seed) as site:
                 wait_for(lambda: lake.count("events"), "the first flush", workers.revive)
                 faults(chance, workers, proxy, brokers, kills_broker)
             written = offsets.of_topic(brokers.options, topic)
