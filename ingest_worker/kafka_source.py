@@ -191,6 +191,8 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         Without waiting: after a broker's restart the consumer first asks whether its log was cut.
         """
         one = TopicPartition(self.topic, partition)
+        if one not in self._consumer.assignment():
+            return 0
         try:
             with self._errors("asked for its position"):
                 return self._consumer.position(one, timeout_ms=0) or 0
@@ -242,8 +244,12 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise _OffsetsGoneError(list(exc.divergent_offsets)) from exc
 
     def _notify(self, callback: Any, partitions: Iterable[TopicPartition]) -> None:  # noqa: ANN401
+        gone = set(partitions)
+        if self._new is not None:
+            # Two rebalances in one poll: what the first assigned is not to be taken over any more.
+            self._new = [tp for tp in self._new if tp not in gone]
         try:
-            callback([tp.partition for tp in partitions])
+            callback([tp.partition for tp in gone])
         except BaseException as exc:  # noqa: BLE001  raised by the poll around this callback
             self._failed = exc
 

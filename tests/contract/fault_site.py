@@ -1,17 +1,39 @@
-"""A site whose log has everything: good and broken lines, repeated ones, aborted transactions."""
+"""A site whose log has everything: good and broken lines, repeated ones, aborted transactions.
 
+A process of its own, ended by SIGTERM: kafka-python forgets sockets to a broker that has died.
+
+    python -m tests.contract.fault_site TOPIC SEED
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
+from movierec import settings
 from movierec.lake.log_lines import Limits
+from movierec.runtime import entrypoint
 from tests.property import line_parser_specification as specification
 
 PARTITIONS = 2
-ACKNOWLEDGED_WITHIN_S = 60
+ROOT = Path(__file__).parents[2]
+ACKNOWLEDGED_WITHIN_S = 15
+ENDS_WITHIN_S = 90
+# A connection that a broker took while it started may never be answered: the next one is.
+IMPATIENT = {
+    "reconnect_backoff_max_ms": 500,
+    "request_timeout_ms": 4_000,
+    "delivery_timeout_ms": 10_000,
+    "max_block_ms": 10_000,
+}
 BEGIN = datetime(2026, 11, 20, 10, 15)
 JUNK = (
     b"",
@@ -48,36 +70,61 @@ def line(chance, number):
 
 
 class Site:
-    """Two producers, of single lines and of transactions, that write until the block ends.
+    """The process, for a block. Afterwards what it knows of its lines, by partition and offset.
 
-    `acknowledged` has the lines that must be in the topic, by partition and offset, and `aborted`
-    the places of those that must not be. Of lines without an answer neither is known.
+    `acknowledged` has the lines that must be in the topic, and `aborted` the places of those that
+    must not be. Of lines without an answer neither is known.
     """
 
-    def __init__(self, options, topic, chance):
-        self._options = {**options, "acks": "all", "reconnect_backoff_max_ms": 500}
-        self._topic = topic
-        self._chance = chance
-        self._stop = threading.Event()
-        self._sent: list[bytes | None] = []
-        self._threads = [
-            threading.Thread(target=work) for work in (self._write_lines, self._write_transactions)
-        ]
+    def __init__(self, environment, topic, seed):
+        command = (sys.executable, "-m", "tests.contract.fault_site", topic, str(seed))
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        )
         self.acknowledged: dict[tuple[int, int], bytes | None] = {}
         self.aborted: set[tuple[int, int]] = set()
 
     def __enter__(self):
-        for thread in self._threads:
-            thread.start()
         return self
 
     def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
+        self._process.terminate()
+        said = self._process.communicate(timeout=ENDS_WITHIN_S)[0]
+        known = json.loads(said)
+        for partition, offset, text in known["acknowledged"]:
+            raw = None if text is None else text.encode("latin-1")
+            self.acknowledged[partition, offset] = raw
+        self.aborted = {(partition, offset) for partition, offset, _text in known["aborted"]}
+
+
+class Writers:
+    """Two producers, of single lines and of transactions, that write until they are to stop."""
+
+    def __init__(self, options, topic, chance, stop):
+        self._options = {**options, **IMPATIENT, "acks": "all"}
+        self._topic = topic
+        self._chance = chance
+        self._stop = stop
+        self._sent: list[bytes | None] = []
+        self._acknowledged: list[tuple[int, int, str | None]] = []
+        self._aborted: list[tuple[int, int, str | None]] = []
+
+    def run(self):
+        """Write, and return what became of the lines."""
+        threads = [
+            threading.Thread(target=work) for work in (self._write_lines, self._write_transactions)
+        ]
+        for thread in threads:
+            thread.start()
+        self._stop.wait()
+        for thread in threads:
             thread.join()
+        return {"acknowledged": self._acknowledged, "aborted": self._aborted}
 
     def _write_lines(self):
-        self._write(lambda producer: self._note(self._send(producer, 10)), pause_s=0.05)
+        self._write(
+            lambda producer: self._note(self._send(producer, 10), self._acknowledged), pause_s=0.05
+        )
 
     def _write_transactions(self):
         self._write(
@@ -118,12 +165,10 @@ class Site:
     def _end(self, producer, sent):
         if self._chance.random() < 0.3:
             producer.abort_transaction()
-            lost: dict[tuple[int, int], bytes | None] = {}
-            self._note(sent, lost)
-            self.aborted |= lost.keys()
+            self._note(sent, self._aborted)
         else:
             producer.commit_transaction()
-            self._note(sent)
+            self._note(sent, self._acknowledged)
 
     def _send(self, producer, count):
         lines = [self._line() for _ in range(count)]
@@ -142,12 +187,13 @@ class Site:
     def _partition(sent):
         return len(sent or b"") % PARTITIONS
 
-    def _note(self, sent, written=None):
+    @staticmethod
+    def _note(sent, among):
+        """Note what is acknowledged, up to the first that is not: its producer ends there."""
         for each, future in sent:
-            with suppress(KafkaError):
-                found = future.get(timeout=ACKNOWLEDGED_WITHIN_S)
-                place = found.partition, found.offset
-                (self.acknowledged if written is None else written)[place] = each
+            found = future.get(timeout=ACKNOWLEDGED_WITHIN_S)
+            text = None if each is None else each.decode("latin-1")
+            among.append((found.partition, found.offset, text))
 
 
 def committed(options, topic):
@@ -184,3 +230,13 @@ def expected(lines):
         before.add((place[0], sent))
         found[place] = event
     return found
+
+
+def main(topic, seed):
+    options = settings.kafka_options(os.environ)
+    known = Writers(options, topic, random.Random(seed), entrypoint.stop_event()).run()
+    json.dump(known, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -247,6 +247,21 @@ def test_a_log_that_was_cut_is_taken_over_again(options, topic, ingest):
     assert [row["kafka_offset"] for row in worker.rows()] == [*range(6)]
 
 
+def test_a_partition_that_is_revoked_before_it_is_taken_over_is_not_taken(options, topic, ingest):
+    write(options, topic, [line(0)])
+    worker = ingest(MemoryLake())
+    worker.until_rows(1)
+    fenced = worker.lake.transaction("events", f"{topic}-0:term")
+    [one] = partitions = [TopicPartition(topic, 0)]
+    worker.source.on_partitions_assigned(partitions)
+    worker.source.on_partitions_revoked(partitions)
+    worker.worker.step(0.0)
+    assert worker.lake.transaction("events", f"{topic}-0:term") == fenced
+    worker.source.on_partitions_assigned(partitions)
+    worker.source._consumer._subscription.assign_from_subscribed([])
+    assert worker.source.position(one.partition) == 0
+
+
 def test_partitions_that_are_added_are_read(options, topic, ingest, admin):
     write(options, topic, [line(0)])
     lake = MemoryLake()
