@@ -12,10 +12,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from ingest_worker import command
+from ingest_worker import command, line_settings
 from ingest_worker.batcher import Batch, prepare
 from ingest_worker.command import Voice
 from ingest_worker.duplicate_filter import WINDOW_OFFSETS, RecentLines
@@ -25,12 +25,11 @@ from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lake_catalog import LakeCatalog
 from movierec.errors import TableNotFoundError, UsageError
-from movierec.lake import queries, site_clock
+from movierec.lake import site_clock
 from movierec.lake.schema import EVENTS, TABLES, Table, length
 from movierec.runtime.clock import SystemClock
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_CLOCK_KNOWN_DAYS: Final = 7
 
 
 def main(argv: Sequence[str]) -> int:
@@ -55,8 +54,7 @@ def _replay(args: argparse.Namespace, voice: Voice) -> None:
     until = bound("--until", args.until_offset, args.until_time)
     exists = check_table(lake, args.into, overwrite=args.overwrite)
     now = SystemClock().now()
-    known = queries.last_offset_minutes(lake, topic, now.date() - timedelta(days=_CLOCK_KNOWN_DAYS))
-    clock = site_clock.from_env(env, known)
+    clock = line_settings.site_clock(lake, env, topic)
     counts = Counter[str](), Counter[str]()
     with closing(KafkaRange(settings.kafka_options(env), topic)) as kafka:
         spans = kafka.spans(args.partition, first, until)

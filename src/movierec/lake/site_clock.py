@@ -155,11 +155,8 @@ def _agreed(samples: npt.NDArray[np.int64]) -> Offset | None:
     return Offset(minutes, share, len(samples), lateness)
 
 
-class FoundClock:
-    """A clock whose zone is not set: the offset is found from the records' times.
-
-    Once found, an offset stays until the lines show another one.
-    """
+class _ObservingClock:
+    """A clock that knows which offset the records' times have shown last, if any."""
 
     def __init__(self, known_minutes: int | None = None) -> None:
         self._estimator = OffsetEstimator()
@@ -168,13 +165,20 @@ class FoundClock:
 
     @property
     def found(self) -> Offset | None:
-        """The offset in use; None if none was found yet."""
+        """The offset that was found last; None if none was found yet."""
         return self._found
 
     def observe(self, local_us: Micros, record_us: Micros) -> None:
         """Learn from lines in the order of their records."""
         self._estimator.observe(local_us, record_us)
         self._found = self._estimator.offset() or self._found
+
+
+class FoundClock(_ObservingClock):
+    """A clock whose zone is not set: the offset is found from the records' times.
+
+    Once found, an offset stays until the lines show another one.
+    """
 
     def convert(self, local_us: Micros, record_us: Micros) -> Converted:
         """Return the lines' times in UTC: by the offset found, else with the text taken as UTC."""
@@ -188,23 +192,15 @@ class FoundClock:
         return Converted(utc_us, np.full(len(utc_us), minutes, np.int16), basis)
 
 
-class ZoneClock:
-    """A clock in a zone of the IANA database, summer time and all."""
+class ZoneClock(_ObservingClock):
+    """A clock in a zone of the IANA database, summer time and all.
+
+    What the records' times show converts nothing here: it may contradict the zone.
+    """
 
     def __init__(self, zone: ZoneInfo) -> None:
+        super().__init__()
         self._zone = zone
-        self._estimator = OffsetEstimator()
-        self._found: Offset | None = None
-
-    @property
-    def found(self) -> Offset | None:
-        """The offset that the records' times show, by which nothing is converted here."""
-        return self._found
-
-    def observe(self, local_us: Micros, record_us: Micros) -> None:
-        """Learn what the records' times show, which may contradict the zone."""
-        self._estimator.observe(local_us, record_us)
-        self._found = self._estimator.offset() or self._found
 
     def convert(self, local_us: Micros, record_us: Micros) -> Converted:
         """Return the lines' times in UTC.
