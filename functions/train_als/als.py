@@ -83,7 +83,7 @@ def matrix(dataset: Dataset, keep: npt.NDArray[np.bool_], values: Array) -> csr_
     shape = (len(dataset.user_ids), len(dataset.movie_ids))
     # The library takes no read-only array, as those of a data set that was loaded are.
     data = (
-        values[keep].astype(np.float32),
+        values[keep].astype(np.float32, copy=False),
         np.require(rows.columns, requirements="W"),
         rows.indptr,
     )
