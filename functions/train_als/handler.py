@@ -2,7 +2,10 @@
 
 Event:
 
-    {"dataset_id": "<id>", "parameters": {"factors": 64, ...}}     see als.Parameters; optional
+    {"dataset_id": "<id>",
+     "parameters": {"factors": 64, ...},     optional, see als.Parameters
+     "item_to_item": {"movies": 6000, ...},  optional, see edlae.Parameters
+     "blend": {"als_share": 0.6, ...}}       optional, see blend.Parameters
 
 Answer, flat enough for the state machine to compare numbers in:
 
@@ -33,7 +36,8 @@ import numpy.typing as npt
 import scipy
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.train_als import als
+from functions.train_als import als, list_choice
+from functions.train_als.blend import Blend
 from movierec import settings
 from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.s3_store import S3Store
@@ -107,23 +111,29 @@ def train_als(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     Raises UsageError, ArtifactError, DatasetError.
     """
     started, (dataset_id, parameters) = deps.clock.now(), read(event)
+    beside = list_choice.Parameters.read(event)
     origin = Origin(started, deps.code_version, dataset_id, _LIBRARIES)
     data = datasets.load(deps.store, dataset_id)
     deps.logger.info("dataset_loaded", extra={"dataset_id": dataset_id})
-    metrics = offline_evaluation.evaluate(data, _fit(data, data.part == TRAIN, parameters, deps))
+    tested = _fit(data, data.part == TRAIN, parameters, beside, deps)
+    choice = list_choice.choose(data, tested)
+    metrics = offline_evaluation.evaluate(data, choice.model(tested))
     deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
-    fitted = _fit(data, np.ones(len(data.movies), np.bool_), parameters, deps)
-    model = list_assembly.assemble(data, fitted, fitted.factors)
+    del tested
+    fitted = _fit(data, np.ones(len(data.movies), np.bool_), parameters, beside, deps)
+    model = list_assembly.assemble(data, choice.model(fitted), fitted.als.factors)
     facts = {
         **origin.facts(),
         "parameters": asdict(parameters),
+        **choice.facts(fitted, beside),
         "metrics": metrics,
         "counts": _counts(data),
         "duration_s": (deps.clock.now() - started).total_seconds(),
         "peak_memory_bytes": deps.peak_memory_bytes(),
         "threads": deps.threads,
     }
-    publishing.publish(deps.store, model, facts, model_report.render(facts))
+    optional = list_choice.neighbours(fitted).pack()
+    publishing.publish(deps.store, model, facts, model_report.render(facts), optional)
     answer = {
         "model_version": facts["model_version"],
         "dataset_id": dataset_id,
@@ -148,9 +158,11 @@ def _fit(
     data: datasets.Dataset,
     keep: npt.NDArray[np.bool_],
     parameters: als.Parameters,
+    beside: list_choice.Parameters,
     deps: Dependencies,
-) -> als.AlsModel:
-    return als.AlsModel.fit(data, keep, parameters, threads=deps.threads)
+) -> Blend:
+    factors = als.AlsModel.fit(data, keep, parameters, threads=deps.threads)
+    return list_choice.blended(data, keep, factors, beside)
 
 
 def _counts(data: datasets.Dataset) -> dict[str, int]:
