@@ -95,10 +95,9 @@ def fit(x: csr_matrix, parameters: Parameters) -> ItemWeights:
 
     Raises DatasetError if G is singular to LAPACK: `regularization` is too small.
     """
-    counts = np.bincount(x.indices, minlength=x.shape[1])
-    movies = np.sort(np.argsort(-counts, kind="stable")[: parameters.movies]).astype(np.int32)
+    movies = most_watched(x, parameters.movies)
     weighted = diags(np.sqrt(_user_weights(x, parameters.user_exponent))) @ x
-    gram = _gram(weighted.tocsr()[:, movies])
+    gram = gram_of(weighted.tocsr()[:, movies])
     diagonal = np.diag_indices_from(gram)
     strength = parameters.regularization * als.bai_yin_edge(x) ** 2
     dropped = parameters.dropout / (1 - parameters.dropout)
@@ -110,6 +109,12 @@ def fit(x: csr_matrix, parameters: Parameters) -> ItemWeights:
     return ItemWeights(movies, weights, x.shape[1])
 
 
+def most_watched(x: csr_matrix, n: int) -> npt.NDArray[np.int32]:
+    """Return the `n` movies with the most interactions, ascending; of equals the lower ones."""
+    counts = np.bincount(x.indices, minlength=x.shape[1])
+    return np.sort(np.argsort(-counts, kind="stable")[:n]).astype(np.int32)
+
+
 def _user_weights(x: csr_matrix, exponent: float) -> npt.NDArray[np.float32]:
     """Return n^-exponent for each user of n interactions, (n_users,), 1 in the mean of those."""
     lengths = np.diff(x.indptr)
@@ -118,7 +123,7 @@ def _user_weights(x: csr_matrix, exponent: float) -> npt.NDArray[np.float32]:
     return np.asarray(weights * (lengths.sum() / total if total else 1.0), np.float32)
 
 
-def _gram(x: csr_matrix) -> npt.NDArray[np.float64]:
+def gram_of(x: csr_matrix) -> npt.NDArray[np.float64]:
     """Return X'X, dense, in Fortran's order."""
     n, transposed = x.shape[1], x.T.tocsr()
     gram = np.empty((n, n), np.float64, order="F")
