@@ -130,6 +130,10 @@ bench-ingest: setup ## Measure ingest: parsing beside polars, Kafka to the lake 
 bench-journal: setup ## Measure the proxy's journal beside SQLite
 	$(VENV)/python -m bench.journal
 
+.PHONY: bench-rating
+bench-rating: setup ## Measure predicted ratings on MovieLens 1M beside Surprise's SVD++
+	$(VENV)/python -m bench.rating
+
 .PHONY: bench-releases
 bench-releases: setup ## Play releases: the verdict's error rates and speed; SEED=2 for others
 	$(VENV)/python -m bench.releases $(if $(SEED),--seed $(SEED))

@@ -28,12 +28,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 import implicit
+import myfm
 import numpy as np
 import numpy.typing as npt
 import scipy
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.train_als import als
+from functions.train_als import als, rating_model
 from movierec import settings
 from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.s3_store import S3Store
@@ -56,7 +57,11 @@ from movierec.runtime.clock import SystemClock
 
 SERVICE: Final = "movierec-train-als"
 
-_LIBRARIES: Final = {"scipy": scipy.__version__, "implicit": implicit.__version__}
+_LIBRARIES: Final = {
+    "scipy": scipy.__version__,
+    "implicit": implicit.__version__,
+    "myfm": myfm.__version__,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,11 @@ def train_als(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     origin = Origin(started, deps.code_version, dataset_id, _LIBRARIES)
     data = datasets.load(deps.store, dataset_id)
     deps.logger.info("dataset_loaded", extra={"dataset_id": dataset_id})
-    metrics = offline_evaluation.evaluate(data, _fit(data, data.part == TRAIN, parameters, deps))
+    trained = _fit(data, data.part == TRAIN, parameters, deps)
+    metrics = {
+        **offline_evaluation.evaluate(data, trained),
+        "rating": rating_model.evaluated(data, trained, rating_model.Parameters()),
+    }
     deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
     fitted = _fit(data, np.ones(len(data.movies), np.bool_), parameters, deps)
     model = list_assembly.assemble(data, fitted, fitted.factors)
