@@ -29,9 +29,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # i
 from movierec.errors import DatasetError
 from movierec.model.dataset import Dataset
 from movierec.model.encoding import Array
+from movierec.model.fitted import Exclusions, Factors, Float32
+from movierec.model.sparse_rows import SparseRows
 from movierec.parameters import read_parameters, require
-
-Float32 = npt.NDArray[np.float32]
 
 # The lists' peak memory is this many rows of 50; larger chunks are no faster.
 _USERS_A_CHUNK: Final = 10_000
@@ -65,37 +65,17 @@ class Parameters:
         return read_parameters(cls, values)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Factors:
-    """(n_users, k) and (n_movies, k), float32; a user's score of a movie is their product."""
-
-    users: Float32
-    movies: Float32
-
-
-def user_rows(dataset: Dataset) -> npt.NDArray[np.int32]:
-    """Return the user's row of each interaction, (n,)."""
-    counts = np.diff(dataset.indptr)
-    return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-
-
 def matrix(dataset: Dataset, keep: npt.NDArray[np.bool_], values: Array) -> csr_matrix:
     """Return the kept interactions' values, (n_users, n_movies) float32."""
-    kept = np.concatenate(([0], np.cumsum(keep)))
-    indptr = kept[dataset.indptr]
+    rows = SparseRows(dataset.indptr, dataset.movies).where(keep)
     shape = (len(dataset.user_ids), len(dataset.movie_ids))
-    data = (values[keep].astype(np.float32), dataset.movies[keep], indptr)
+    data = (values[keep].astype(np.float32), rows.columns, rows.indptr)
     return csr_matrix(data, shape=shape)
 
 
 def confidences(dataset: Dataset, keep: npt.NDArray[np.bool_], alpha: float) -> csr_matrix:
     """Return c of the kept positive interactions; see the module's docstring."""
     return matrix(dataset, keep & (dataset.strength > 0), 1 + alpha * dataset.strength)
-
-
-def seen(dataset: Dataset, keep: npt.NDArray[np.bool_]) -> csr_matrix:
-    """Return 1 for each kept interaction, positive or not."""
-    return matrix(dataset, keep, np.ones(len(keep), np.float32))
 
 
 def bai_yin_edge(confidence: csr_matrix) -> float:
@@ -145,40 +125,61 @@ def _no_numbers(parameters: Parameters) -> str:
     )
 
 
-def top(
-    users: Float32,
-    movies: Float32,
-    *,
-    k: int,
-    seen: csr_matrix,
-    restricted: npt.NDArray[np.bool_],
-    not_for_them: Array,
-    threads: int,
-) -> npt.NDArray[np.int32]:
-    """Return each user's `k` best movies by factors, best first, -1 where there are fewer.
+@dataclass(frozen=True, slots=True, eq=False)
+class AlsModel:
+    """Factors that rank by `implicit`'s own top-k, on `threads` threads: a `FittedModel`."""
 
-    `users` is (n, f), `movies` (m, f), `seen` (n, m): its stored entries are excluded. Users with
-    `restricted` (n,) get none of the movies (indices) `not_for_them`.
-    """
-    lists = np.full((len(users), k), -1, np.int32)
-    for rows in _chunks(restricted):
-        shut = not_for_them.astype(np.int32) if restricted[rows[0]] else None
-        with threadpool_limits(limits=1, user_api="blas"):
-            ids, scores = topk(
-                movies,
-                np.ascontiguousarray(users[rows]),
-                min(k, len(movies)),
-                filter_query_items=seen[rows],
-                filter_items=shut if shut is not None and len(shut) else None,
-                num_threads=threads,
-            )
-        lists[rows, : ids.shape[1]] = np.where(scores > _NOT_TO_BE_SHOWN, ids, -1)
-    return lists
+    factors: Factors
+    threads: int
+
+    @classmethod
+    def fit(
+        cls,
+        dataset: Dataset,
+        keep: npt.NDArray[np.bool_],
+        parameters: Parameters,
+        *,
+        threads: int,
+    ) -> Self:
+        """Return the model of the kept interactions, (n,). Raises DatasetError, see `fit`."""
+        confidence = confidences(dataset, keep, parameters.alpha)
+        return cls(fit(confidence, parameters, threads=threads), threads)
+
+    def top(self, users: Array, k: int, exclusions: Exclusions) -> npt.NDArray[np.int32]:
+        """See `FittedModel.top`."""
+        movies = self.factors.movies
+        lists = np.full((len(users), k), -1, np.int32)
+        for places in _chunks(exclusions.restricted[users]):
+            chunk = users[places]
+            adult = exclusions.adult if exclusions.restricted[chunk[0]] else ()
+            with threadpool_limits(limits=1, user_api="blas"):
+                ids, scores = topk(
+                    movies,
+                    np.ascontiguousarray(self.factors.users[chunk]),
+                    min(k, len(movies)),
+                    filter_query_items=_matrix_of(exclusions.seen.take(chunk), len(movies)),
+                    filter_items=adult if len(adult) else None,
+                    num_threads=self.threads,
+                )
+            lists[places, : ids.shape[1]] = np.where(scores > _NOT_TO_BE_SHOWN, ids, -1)
+        return lists
+
+    def pair_scores(self, users: Array, movies: Array) -> Float32:
+        """See `FittedModel.pair_scores`."""
+        found: Float32 = np.einsum(
+            "ij,ij->i", self.factors.users[users], self.factors.movies[movies]
+        )
+        return found
+
+
+def _matrix_of(rows: SparseRows, n_columns: int) -> csr_matrix:
+    data = (np.ones(len(rows.columns), np.float32), rows.columns, rows.indptr)
+    return csr_matrix(data, shape=(len(rows), n_columns))
 
 
 def _chunks(restricted: npt.NDArray[np.bool_]) -> Iterator[Array]:
-    """Yield rows, at most _USERS_A_CHUNK at once, restricted and others apart."""
+    """Yield places, at most _USERS_A_CHUNK at once, restricted users and others apart."""
     for wanted in (False, True):
-        rows = np.flatnonzero(restricted == wanted)
-        for start in range(0, len(rows), _USERS_A_CHUNK):
-            yield rows[start : start + _USERS_A_CHUNK]
+        places = np.flatnonzero(restricted == wanted)
+        for start in range(0, len(places), _USERS_A_CHUNK):
+            yield places[start : start + _USERS_A_CHUNK]

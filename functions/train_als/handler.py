@@ -20,10 +20,8 @@ cores, so 15 iterations, trained twice, should end in 8 minutes; a Lambda of 10 
 same artifact.
 """
 
-import functools
 import math
 import os
-import platform
 import resource
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -31,14 +29,15 @@ from typing import Any, Final, Self
 
 import implicit
 import numpy as np
+import numpy.typing as npt
 import scipy
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.train_als import als, holdout_evaluation, list_assembly, training_report
+from functions.train_als import als
 from movierec import settings
 from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.s3_store import S3Store
-from movierec.errors import ArtifactError, ObjectExistsError, ObjectNotFoundError, UsageError
+from movierec.errors import UsageError
 from movierec.metrics import (
     MODEL_COVERAGE,
     MODEL_NDCG,
@@ -46,14 +45,18 @@ from movierec.metrics import (
     NAMESPACE,
     TRAINING_DURATION,
 )
-from movierec.model import artifact, encoding, sealed_folder
 from movierec.model import dataset as datasets
+from movierec.model import list_assembly, offline_evaluation, publishing
+from movierec.model.dataset import TRAIN
 from movierec.model.offline_metrics import brief
-from movierec.model.segments import GROUPS
+from movierec.model.publishing import Origin
 from movierec.ports import Clock, ObjectStore
+from movierec.reports import model_report
 from movierec.runtime.clock import SystemClock
 
 SERVICE: Final = "movierec-train-als"
+
+_LIBRARIES: Final = {"scipy": scipy.__version__, "implicit": implicit.__version__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +107,23 @@ def train_als(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     Raises UsageError, ArtifactError, DatasetError.
     """
     started, (dataset_id, parameters) = deps.clock.now(), read(event)
-    data = load(deps.store, dataset_id)
+    origin = Origin(started, deps.code_version, dataset_id, _LIBRARIES)
+    data = datasets.load(deps.store, dataset_id)
     deps.logger.info("dataset_loaded", extra={"dataset_id": dataset_id})
-    metrics = holdout_evaluation.evaluate(data, parameters, threads=deps.threads)
+    metrics = offline_evaluation.evaluate(data, _fit(data, data.part == TRAIN, parameters, deps))
     deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
-    files = train(data, parameters, deps.threads)
+    fitted = _fit(data, np.ones(len(data.movies), np.bool_), parameters, deps)
+    model = list_assembly.assemble(data, fitted, fitted.factors)
     facts = {
-        "model_version": artifact.model_version(started, deps.code_version, dataset_id),
-        "dataset_id": dataset_id,
-        "created_at": started.isoformat(),
+        **origin.facts(),
         "parameters": asdict(parameters),
         "metrics": metrics,
-        "groups": list(GROUPS),
         "counts": _counts(data),
         "duration_s": (deps.clock.now() - started).total_seconds(),
         "peak_memory_bytes": deps.peak_memory_bytes(),
         "threads": deps.threads,
-        **_code_facts(deps.code_version),
     }
-    publish(deps.store, files, facts)
+    publishing.publish(deps.store, model, facts, model_report.render(facts))
     answer = {
         "model_version": facts["model_version"],
         "dataset_id": dataset_id,
@@ -143,42 +144,13 @@ def read(event: Mapping[str, Any]) -> tuple[str, als.Parameters]:
     return dataset_id, als.Parameters.read(parameters)
 
 
-def load(store: ObjectStore, dataset_id: str) -> datasets.Dataset:
-    """Return a data set, each file verified with its checksum. Raises ArtifactError."""
-    key = functools.partial(datasets.key, dataset_id)
-    try:
-        manifest = sealed_folder.manifest(store, key)
-    except ObjectNotFoundError as exc:
-        raise ArtifactError(
-            f"there is no data set {dataset_id}: its manifest is missing; build one with"
-            " movierec-build-dataset and pass the dataset_id from its answer"
-        ) from exc
-    if manifest.get("groups") != list(GROUPS):
-        raise ArtifactError(
-            f"data set {dataset_id} has other user segments than this code: build it anew"
-        )
-    return datasets.unpack(sealed_folder.load(store, key, datasets.FILES, manifest))
-
-
-def train(data: datasets.Dataset, parameters: als.Parameters, threads: int) -> dict[str, bytes]:
-    """Return the artifact's files, without reports, of a model trained on all interactions."""
-    everything = np.ones(len(data.movies), np.bool_)
-    confidence = als.confidences(data, everything, parameters.alpha)
-    factors = als.fit(confidence, parameters, threads=threads)
-    return artifact.pack(list_assembly.assemble(data, factors, threads=threads))
-
-
-def publish(store: ObjectStore, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
-    """Write files and reports, then the manifest. Raises ObjectExistsError for a taken version."""
-    version = facts["model_version"]
-    reports = {
-        artifact.REPORT_FILE: encoding.dump_json(facts["metrics"]),
-        artifact.REPORT_PAGE_FILE: training_report.render(facts),
-    }
-    key = functools.partial(artifact.key, version)
-    # Another run of the same second may be writing: one of the two succeeds.
-    if not sealed_folder.publish(store, key, {**files, **reports}, facts):
-        raise ObjectExistsError(f"model {version} was published meanwhile: train again")
+def _fit(
+    data: datasets.Dataset,
+    keep: npt.NDArray[np.bool_],
+    parameters: als.Parameters,
+    deps: Dependencies,
+) -> als.AlsModel:
+    return als.AlsModel.fit(data, keep, parameters, threads=deps.threads)
 
 
 def _counts(data: datasets.Dataset) -> dict[str, int]:
@@ -186,16 +158,6 @@ def _counts(data: datasets.Dataset) -> dict[str, int]:
         "users": len(data.user_ids),
         "movies": len(data.movie_ids),
         "interactions": len(data.movies),
-    }
-
-
-def _code_facts(code_version: str) -> dict[str, Any]:
-    commit, _, dirty = code_version.partition("-")
-    libraries = {"numpy": np, "scipy": scipy, "implicit": implicit}
-    return {
-        "git": {"commit": commit, "dirty": bool(dirty)},
-        "python": platform.python_version(),
-        "libraries": {name: library.__version__ for name, library in libraries.items()},
     }
 
 

@@ -6,10 +6,10 @@ import gzip
 import numpy as np
 import pytest
 
-from functions.train_als import als, holdout_evaluation
+from functions.train_als import als
 from movierec.model import dataset as datasets
-from movierec.model import segments
-from movierec.model.dataset import Evidence, Rated, Watched
+from movierec.model import offline_evaluation, segments
+from movierec.model.dataset import TRAIN, Evidence, Rated, Watched
 from movierec.model.dataset_parameters import Parameters
 
 pytestmark = pytest.mark.data
@@ -53,7 +53,9 @@ def ml_1m(folder):
 @pytest.mark.parametrize(("load", "ratio"), [(ml_100k, 1.3), (ml_1m, 2.2)])
 def test_als_beats_the_popular_list(data_folder, load, ratio):
     dataset = datasets.build(load(data_folder), Parameters())
-    found = holdout_evaluation.evaluate(dataset, als.Parameters(), threads=2)
+    train = dataset.part == TRAIN
+    fitted = als.AlsModel.fit(dataset, train, als.Parameters(), threads=2)
+    found = offline_evaluation.evaluate(dataset, fitted)
     ours, theirs = found["model"], found["popularity"]
     assert ours["ndcg"] > ratio * theirs["ndcg"]
     assert ours["recall"] > theirs["recall"]

@@ -35,6 +35,7 @@ Split
 """
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,11 +44,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from movierec.errors import ArtifactError, DatasetError
+from movierec.errors import ArtifactError, DatasetError, ObjectNotFoundError
 from movierec.model import encoding, sealed_folder
 from movierec.model.dataset_parameters import Parameters
 from movierec.model.encoding import Array
 from movierec.model.rating_scale import RatingScale
+from movierec.model.segments import GROUPS
+from movierec.ports import ObjectStore
 
 FORMAT_VERSION: Final = 1
 """Part of a data set's id."""
@@ -305,6 +308,23 @@ def unpack(files: Mapping[str, bytes]) -> Dataset:
     arrays = {name: encoding.load_npy(f"{name}.npy", files[f"{name}.npy"]) for name in _ARRAYS}
     movie_ids = encoding.load_json(_MOVIE_IDS_FILE, files[_MOVIE_IDS_FILE])
     return Dataset(**arrays, movie_ids=tuple(movie_ids))
+
+
+def load(store: ObjectStore, dataset_id: str) -> Dataset:
+    """Return a data set, each file verified with its checksum. Raises ArtifactError."""
+    folder = functools.partial(key, dataset_id)
+    try:
+        manifest = sealed_folder.manifest(store, folder)
+    except ObjectNotFoundError as exc:
+        raise ArtifactError(
+            f"there is no data set {dataset_id}: its manifest is missing; build one with"
+            " movierec-build-dataset and pass the dataset_id from its answer"
+        ) from exc
+    if manifest.get("groups") != list(GROUPS):
+        raise ArtifactError(
+            f"data set {dataset_id} has other user segments than this code: build it anew"
+        )
+    return unpack(sealed_folder.load(store, folder, FILES, manifest))
 
 
 def dataset_id(

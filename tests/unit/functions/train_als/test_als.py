@@ -7,8 +7,10 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from functions.train_als import als
-from functions.train_als.als import Factors, Parameters
+from functions.train_als.als import AlsModel, Parameters
 from movierec.errors import DatasetError, UsageError
+from movierec.model.fitted import Exclusions, Factors
+from movierec.model.sparse_rows import SparseRows
 
 
 def reference(confidence, parameters):
@@ -101,15 +103,10 @@ def test_the_noise_edge_covers_the_singular_values_of_noise():
 
 
 def top(factors, seen, restricted, k=4, adult=(0, 2)):
-    return als.top(
-        factors.users,
-        factors.movies,
-        k=k,
-        seen=seen,
-        restricted=np.array(restricted),
-        not_for_them=np.array(adult, np.int64),
-        threads=1,
+    exclusions = Exclusions(
+        SparseRows(seen.indptr, seen.indices), np.array(restricted), np.array(adult, np.int32)
     )
+    return AlsModel(factors, threads=1).top(np.arange(len(restricted)), k, exclusions)
 
 
 def test_lists_equal_a_full_sort_without_what_is_seen_or_forbidden():

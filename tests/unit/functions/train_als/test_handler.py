@@ -21,7 +21,7 @@ from movierec.model import dataset as datasets
 from movierec.model.ranking import Recommender
 from movierec.model.segments import GROUPS
 from movierec.testing.memory import FakeClock, MemoryStore
-from tests.unit.functions.train_als.tastes import N_MOVIES, N_USERS, tasteful
+from tests.unit.movierec.model.tastes import N_MOVIES, N_USERS, tasteful
 
 DATASET_ID = "0123456789abcdef"
 EVENT = {"dataset_id": DATASET_ID, "parameters": {"factors": 4, "iterations": 3}}

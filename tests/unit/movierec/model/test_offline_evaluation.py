@@ -5,16 +5,20 @@ import json
 import numpy as np
 import pytest
 
-from functions.train_als import als, holdout_evaluation
-from movierec.model.dataset import TEST
-from tests.unit.functions.train_als.tastes import N_MOVIES, tasteful
+from movierec.model import offline_evaluation
+from movierec.model.dataset import TEST, TRAIN
+from movierec.model.sparse_rows import row_numbers
+from tests.unit.movierec.model.svd_model import SvdModel
+from tests.unit.movierec.model.tastes import N_MOVIES, tasteful
 
-PARAMETERS = als.Parameters(factors=8, iterations=10)
+
+def evaluate(dataset, **options):
+    return offline_evaluation.evaluate(dataset, SvdModel(dataset, dataset.part == TRAIN), **options)
 
 
 @pytest.fixture(scope="module")
 def metrics():
-    return holdout_evaluation.evaluate(tasteful(1), PARAMETERS, threads=2)
+    return evaluate(tasteful(1))
 
 
 def test_a_model_of_tastes_beats_the_popular_list(metrics):
@@ -27,12 +31,12 @@ def test_a_model_of_tastes_beats_the_popular_list(metrics):
 def test_every_user_who_liked_something_later_is_tested(metrics):
     dataset = tasteful(1)
     liked = (dataset.part == TEST) & (dataset.strength > 0)
-    assert metrics["test_users"] == len(np.unique(als.user_rows(dataset)[liked]))
+    assert metrics["test_users"] == len(np.unique(row_numbers(dataset.indptr)[liked]))
     assert metrics["test_interactions"] == liked.sum()
 
 
 def test_an_even_share_of_many_test_users_is_enough(metrics):
-    found = holdout_evaluation.evaluate(tasteful(1), PARAMETERS, threads=1, most_users=30)
+    found = evaluate(tasteful(1), most_users=30)
     assert 20 <= found["test_users"] <= 30
     assert found["model"]["users"] == found["test_users"]
     assert found["model"]["recall"] == pytest.approx(metrics["model"]["recall"], abs=0.1)
@@ -51,20 +55,20 @@ def test_ratings_are_judged_too(metrics):
 
 
 def test_without_ratings_there_are_no_rating_metrics():
-    found = holdout_evaluation.evaluate(tasteful(0), PARAMETERS, threads=1)
+    found = evaluate(tasteful(0))
     assert found["model"]["mean_hit_rating"] is None
     assert found["model"]["rating_concordance"] is None
 
 
 def test_metrics_are_plain_values_and_the_same_every_time(metrics):
-    again = holdout_evaluation.evaluate(tasteful(1), PARAMETERS, threads=1)
+    again = evaluate(tasteful(1))
     assert json.loads(json.dumps(metrics)) == metrics == again
 
 
 def test_the_popular_list_is_the_same_for_all_but_what_they_have_seen():
     """Novelty needs a list: with every movie adult, minors and unknown ages have none."""
     dataset = tasteful(0, adult=range(N_MOVIES))
-    found = holdout_evaluation.evaluate(dataset, PARAMETERS, threads=1)
+    found = evaluate(dataset)
     minors = found["groups"]["age"]["0-17"]
     assert minors["model"]["recall"] == minors["popularity"]["recall"] == 0
     assert found["groups"]["age"]["55+"]["model"]["recall"] > 0.5

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from functions.train_als import als, list_assembly
-from movierec.model import artifact, segments
+from movierec.model import artifact, list_assembly, popularity, segments
 from movierec.model.artifact import TOP_K
 from movierec.model.dataset import Dataset
 from movierec.model.segments import GROUPS, MINORS
+from tests.unit.movierec.model.svd_model import SvdModel
 
 N_USERS, N_MOVIES = 40, 30
 PAD = 65535
@@ -42,10 +42,8 @@ def make(n_movies=N_MOVIES):
 
 
 def assembled(dataset):
-    everything = np.ones(len(dataset.movies), bool)
-    confidence = als.confidences(dataset, everything, 3.0)
-    factors = als.fit(confidence, als.Parameters(factors=4), threads=1)
-    return list_assembly.assemble(dataset, factors, threads=2)
+    fitted = SvdModel(dataset, np.ones(len(dataset.movies), bool))
+    return list_assembly.assemble(dataset, fitted, fitted.factors)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +85,7 @@ def test_a_user_who_likes_nothing_gets_the_groups_popular_movies_unseen(both):
 
 def test_popular_lists_count_what_was_liked_not_what_was_seen(both):
     dataset = both[0]
-    counts = list_assembly.likes_by_group(
+    counts = popularity.likes_by_group(
         dataset, segments.groups_of(dataset.user_ids, dataset.user_groups)
     )
     assert counts.shape == (len(GROUPS), N_MOVIES)

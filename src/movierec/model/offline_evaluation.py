@@ -1,6 +1,6 @@
-"""Evaluate the model on held-out interactions, compared with the popular list.
+"""Evaluate a model on held-out interactions, compared with the popular list.
 
-Both are trained on TRAIN alone and recommend LIST_LENGTH movies to users who liked a movie in TEST,
+Both are fitted on TRAIN alone and recommend LIST_LENGTH movies to users who liked a movie in TEST,
 all or an even sample, under the rules of serving: no movie seen in TRAIN, no adult movie for minors
 and unknown ages.
 """
@@ -12,15 +12,16 @@ from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
-from functions.train_als import als
 from movierec.model import offline_metrics, segments
 from movierec.model.dataset import TEST, TRAIN, Dataset
 from movierec.model.encoding import Array
+from movierec.model.fitted import Exclusions, FittedModel
 from movierec.model.offline_metrics import PerUser
+from movierec.model.popularity import Popularity
 from movierec.model.ranking import LIST_LENGTH
-from movierec.model.segments import GROUPS, MINORS
+from movierec.model.segments import GROUPS
+from movierec.model.sparse_rows import row_numbers
 
 # NDCG of so many has a standard error below 0.001; a million more users would take minutes.
 _MOST_TEST_USERS: Final = 100_000
@@ -44,13 +45,12 @@ class _Test:
     ratings: Array
     train_counts: Array
     """Interactions in TRAIN of each of `users`."""
-    seen: csr_matrix
-    restricted: npt.NDArray[np.bool_]
+    exclusions: Exclusions
     groups: Array
 
     @classmethod
     def of(cls, dataset: Dataset, most_users: int) -> Self:
-        rows, test = als.user_rows(dataset), dataset.part == TEST
+        rows, test = row_numbers(dataset.indptr), dataset.part == TEST
         likes = test & (dataset.strength > 0)
         users = np.unique(rows[likes])
         # Every second, third, ... by id: the same ones each time.
@@ -60,7 +60,6 @@ class _Test:
         tested = place[rows] >= 0
         likes, rates = likes & tested, test & tested & (dataset.ratings > 0)
         train = dataset.part == TRAIN
-        groups = segments.groups_of(dataset.user_ids, dataset.user_groups)[users]
         return cls(
             users=users,
             liked_rows=place[rows[likes]],
@@ -69,9 +68,8 @@ class _Test:
             rated=dataset.movies[rates],
             ratings=dataset.ratings[rates],
             train_counts=np.bincount(rows[train], minlength=len(dataset.user_ids))[users],
-            seen=als.seen(dataset, train)[users],
-            restricted=np.asarray(MINORS)[groups],
-            groups=groups,
+            exclusions=Exclusions.of(dataset, train),
+            groups=segments.groups_of(dataset.user_ids, dataset.user_groups)[users],
         )
 
 
@@ -82,25 +80,16 @@ class _Judged:
 
 
 def evaluate(
-    dataset: Dataset,
-    parameters: als.Parameters,
-    *,
-    threads: int,
-    most_users: int = _MOST_TEST_USERS,
+    dataset: Dataset, fitted: FittedModel, *, most_users: int = _MOST_TEST_USERS
 ) -> dict[str, Any]:
     """Return the metrics of model and popular list, overall and by group; plain values.
 
-    Names are those of `movierec.model.offline_metrics`. More than `most_users` test users are
-    sampled evenly. Raises DatasetError if training fails.
+    `fitted` knows TRAIN alone. Names are those of `movierec.model.offline_metrics`. More than
+    `most_users` test users are sampled evenly.
     """
-    test, train = _Test.of(dataset, most_users), dataset.part == TRAIN
-    confidence = als.confidences(dataset, train, parameters.alpha)
-    factors = als.fit(confidence, parameters, threads=threads)
-    ours = _judge(dataset, test, factors.users[test.users], factors.movies, threads)
-    # Popularity as a model of one factor: 1 for every user, the number of likes for a movie.
-    likes = np.bincount(confidence.indices, minlength=len(dataset.movie_ids)).astype(np.float32)
-    ones = np.ones((len(test.users), 1), np.float32)
-    theirs = _judge(dataset, test, ones, likes[:, None], threads)
+    test = _Test.of(dataset, most_users)
+    ours = _judge(dataset, test, fitted)
+    theirs = _judge(dataset, test, Popularity.overall(dataset, dataset.part == TRAIN))
     return {
         "k": LIST_LENGTH,
         "test_users": len(test.users),
@@ -115,23 +104,13 @@ def evaluate(
     }
 
 
-def _judge(
-    dataset: Dataset, test: _Test, users: als.Float32, movies: als.Float32, threads: int
-) -> _Judged:
+def _judge(dataset: Dataset, test: _Test, fitted: FittedModel) -> _Judged:
     n_movies = len(dataset.movie_ids)
-    lists = als.top(
-        users,
-        movies,
-        k=LIST_LENGTH,
-        seen=test.seen,
-        restricted=test.restricted,
-        not_for_them=np.flatnonzero(dataset.adult),
-        threads=threads,
-    )
+    lists = fitted.top(test.users, LIST_LENGTH, test.exclusions)
     trained = dataset.movies[dataset.part == TRAIN]
     bits = offline_metrics.surprise(np.bincount(trained, minlength=n_movies), len(dataset.user_ids))
     found = offline_metrics.per_user(lists, test.liked_rows, test.liked, bits)
-    scores = np.einsum("ij,ij->i", users[test.rated_rows], movies[test.rated])
+    scores = fitted.pair_scores(test.users[test.rated_rows], test.rated)
     overall = {
         **offline_metrics.summarise(found),
         "coverage": offline_metrics.coverage(lists, n_movies),

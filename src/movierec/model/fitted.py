@@ -1,0 +1,102 @@
+"""What lists and evaluation need of a fitted model, whichever engine has fitted it.
+
+A model ranks movies for users; both are rows of the data set that it was fitted on. `top_of` makes
+lists from dense scores with numpy alone. An engine with a faster way has a `top` of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from movierec.model import segments
+from movierec.model.dataset import Dataset
+from movierec.model.encoding import Array
+from movierec.model.segments import MINORS
+from movierec.model.sparse_rows import SparseRows
+
+Float32 = npt.NDArray[np.float32]
+
+# Scores of so many users at once: 55 MB for 27,000 movies; larger chunks are no faster.
+_USERS_A_CHUNK: Final = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exclusions:
+    """What each user's list must not hold; users are rows of the data set."""
+
+    seen: SparseRows
+    """(n_users) rows of movies."""
+    restricted: npt.NDArray[np.bool_]
+    """(n_users,): gets none of `adult`."""
+    adult: Array
+    """Indices of movies."""
+
+    @classmethod
+    def of(cls, dataset: Dataset, keep: npt.NDArray[np.bool_]) -> Self:
+        """Return the rules of serving: nothing seen in the kept interactions (n,), by age."""
+        groups = segments.groups_of(dataset.user_ids, dataset.user_groups)
+        return cls(
+            seen=SparseRows(dataset.indptr, dataset.movies).where(keep),
+            restricted=np.asarray(MINORS)[groups],
+            adult=np.flatnonzero(dataset.adult).astype(np.int32),
+        )
+
+    def mask(self, users: Array, n_movies: int) -> npt.NDArray[np.bool_]:
+        """Return what the users' lists must not hold, (len(users), n_movies)."""
+        seen, mask = self.seen.take(users), np.zeros((len(users), n_movies), np.bool_)
+        mask[seen.row_numbers(), seen.columns] = True
+        mask[np.ix_(self.restricted[users], self.adult)] = True
+        return mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factors:
+    """(n_users, k) and (n_movies, k), float32; a user's score of a movie is their product."""
+
+    users: Float32
+    movies: Float32
+
+
+class FittedModel(Protocol):
+    """A model that was fitted on a data set."""
+
+    def top(self, users: Array, k: int, exclusions: Exclusions) -> npt.NDArray[np.int32]:
+        """Return each user's `k` best movies that are not excluded, best first, (len(users), k).
+
+        -1 where there are fewer.
+        """
+        ...
+
+    def pair_scores(self, users: Array, movies: Array) -> Float32:
+        """Return the score of each pair of user and movie, (n,) of (n,) and (n,)."""
+        ...
+
+
+def top_of(
+    score_rows: Callable[[Array], Float32], users: Array, k: int, exclusions: Exclusions
+) -> npt.NDArray[np.int32]:
+    """Return lists as `FittedModel.top`; `score_rows` gives some users' scores, (n, n_movies).
+
+    Of equal scores the movie of the lower index comes first, but for those at the list's end.
+    """
+    lists = np.full((len(users), k), -1, np.int32)
+    for start in range(0, len(users), _USERS_A_CHUNK):
+        chunk = users[start : start + _USERS_A_CHUNK]
+        scores = score_rows(chunk)
+        scores = np.where(exclusions.mask(chunk, scores.shape[1]), -np.inf, scores)
+        found = _best(scores, min(k, scores.shape[1]))
+        lists[start : start + len(chunk), : found.shape[1]] = found
+    return lists
+
+
+def _best(scores: Float32, k: int) -> npt.NDArray[np.int32]:
+    """Return the columns of each row's `k` best scores, best first, -1 for those of -inf."""
+    columns = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    columns.sort(axis=1)  # so that the sort by score, which is stable, keeps equals in this order
+    chosen = np.take_along_axis(scores, columns, axis=1)
+    order = np.argsort(-chosen, axis=1, kind="stable")
+    allowed = ~np.isneginf(np.take_along_axis(chosen, order, axis=1))
+    return np.where(allowed, np.take_along_axis(columns, order, axis=1), -1).astype(np.int32)

@@ -1,0 +1,45 @@
+"""Compressed sparse rows without values: which columns each row holds."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from movierec.model.encoding import Array
+
+
+def row_numbers(indptr: Array) -> npt.NDArray[np.int32]:
+    """Return the row of each entry, (n,), of rows that `indptr` (n_rows + 1,) delimits."""
+    counts = np.diff(indptr)
+    return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseRows:
+    """Row i has `columns[indptr[i]:indptr[i + 1]]`; `indptr` is (n_rows + 1,), `columns` (n,)."""
+
+    indptr: Array
+    columns: Array
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.indptr) - 1
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> Self:
+        """Return the rows with the entries that `keep` (n,) names, themselves if it names all."""
+        if keep.all():
+            return self
+        kept = np.concatenate(([0], np.cumsum(keep)))
+        return type(self)(kept[self.indptr], self.columns[keep])
+
+    def take(self, rows: Array) -> Self:
+        """Return some of the rows, in the order given."""
+        starts, lengths = self.indptr[rows], np.diff(self.indptr)[rows]
+        indptr = np.concatenate(([0], np.cumsum(lengths)))
+        entries = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
+        return type(self)(indptr, self.columns[entries])
+
+    def row_numbers(self) -> npt.NDArray[np.int32]:
+        """Return the row of each entry, (n,)."""
+        return row_numbers(self.indptr)
