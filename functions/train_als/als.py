@@ -69,7 +69,12 @@ def matrix(dataset: Dataset, keep: npt.NDArray[np.bool_], values: Array) -> csr_
     """Return the kept interactions' values, (n_users, n_movies) float32."""
     rows = SparseRows(dataset.indptr, dataset.movies).where(keep)
     shape = (len(dataset.user_ids), len(dataset.movie_ids))
-    data = (values[keep].astype(np.float32), rows.columns, rows.indptr)
+    # The library takes no read-only array, as those of a data set that was loaded are.
+    data = (
+        values[keep].astype(np.float32),
+        np.require(rows.columns, requirements="W"),
+        rows.indptr,
+    )
     return csr_matrix(data, shape=shape)
 
 

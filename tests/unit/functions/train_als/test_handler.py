@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from aws_lambda_powertools import Logger, Metrics
 
@@ -55,6 +56,17 @@ def models(store):
 def manifest(store, answer):
     key = artifact.key(answer["model_version"], sealed_folder.MANIFEST_FILE)
     return sealed_folder.open_manifest(store.get(key))
+
+
+def test_a_data_set_of_likes_alone_is_trained_on(deps, store):
+    """Then the loaded arrays, which are read-only, are used as they are."""
+    liked = tasteful(0)
+    files = datasets.pack(replace(liked, strength=np.maximum(liked.strength, np.float32(0.1))))
+    files[sealed_folder.MANIFEST_FILE] = sealed_folder.seal(files, {"groups": list(GROUPS)})
+    for name, body in files.items():
+        store.put(datasets.key("liked", name), body)
+    answer = handler.train_als({**EVENT, "dataset_id": "liked"}, deps)
+    assert answer["interactions"] == len(liked.movies)
 
 
 def test_the_published_version_is_whole_and_answers(deps, store):
