@@ -38,7 +38,9 @@ class Viewers:
     bits: npt.NDArray[np.uint64]
     """(n_movies, words): a bit a sampled user."""
     counts: npt.NDArray[np.int64]
-    """(n_movies,)"""
+    """(n_movies,): how many of them."""
+    all_counts: npt.NDArray[np.int64]
+    """(n_movies,): how many of all users."""
 
     @classmethod
     def of(cls, indptr: Array, movies: Array, keep: Array, n_movies: int) -> Self:
@@ -47,7 +49,8 @@ class Viewers:
         sample = np.arange(0, n_users, max(1, math.ceil(n_users / USERS)))
         words = [_packed(part, indptr, movies, keep, n_movies) for part in _chunks(sample)]
         bits = np.concatenate(words or [np.zeros((n_movies, 1), np.uint64)], axis=1)
-        return cls(bits, np.bitwise_count(bits).sum(axis=1, dtype=np.int64))
+        counts = np.bitwise_count(bits).sum(axis=1, dtype=np.int64)
+        return cls(bits, counts, np.bincount(movies[keep], minlength=n_movies))
 
     def diversities(self, lists: Array) -> npt.NDArray[np.float64]:
         """Return the diversity of each sampled list of two movies or more, in order."""

@@ -110,7 +110,7 @@ def test_reports_are_published_for_machines_and_people(deps, store):
     version = handler.train_als(EVENT, deps)["model_version"]
     report = json.loads(store.get(artifact.key(version, artifact.REPORT_FILE)))
     page = store.get(artifact.key(version, artifact.REPORT_PAGE_FILE)).decode()
-    assert set(report["groups"]) == {"gender", "age", "activity"}
+    assert set(report["groups"]) == {"gender", "age", "activity", "tenure"}
     assert version in page
     assert "popular list" in page
 
