@@ -124,6 +124,7 @@ locals {
           ]
           resources = [local.api_arn, "${local.api_arn}:*"]
         },
+        { sid = "MarkModels", actions = local.write, resources = ["${local.s3.artifacts}/gates/*"] },
         # UpdateFunctionConfiguration passes the function's role.
         { sid = "PassRole", actions = ["iam:PassRole"], resources = [local.api_role_arn] },
       ])
