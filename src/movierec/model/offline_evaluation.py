@@ -9,16 +9,16 @@ Intervals are of 95%, by bootstrap over users (`movierec.model.bootstrap`); diff
 user by user.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from movierec.model import artifact, bootstrap, evaluation_flags, offline_metrics
 from movierec.model.artifact import HELD_OUT_TOPK_FILE, HELD_OUT_USERS_FILE, TOP_K
-from movierec.model.bootstrap import Interval
+from movierec.model.bootstrap import Resampled
 from movierec.model.dataset import TRAIN, Dataset
 from movierec.model.encoding import Array, dump_npy
 from movierec.model.fitted import FittedModel
@@ -97,8 +97,7 @@ def judge(
     viewers = Viewers.of(dataset.indptr, dataset.movies, train, len(dataset.movie_ids))
     judged = {name: _judge(dataset, test, model, viewers) for name, model in models.items()}
     judged = {name: found for name, found in judged.items() if found.known.any()}
-    differences = {name: _differences(judged, name) for name in judged if name != PRODUCT}
-    groups = _by_group(test, judged)
+    differences = _compare(judged)
     metrics = {
         "k": LIST_LENGTH,
         "test_users": len(test.users),
@@ -119,7 +118,7 @@ def judge(
         },
         "differences": differences,
         "production": production.facts() if production else None,
-        "groups": groups,
+        "groups": _by_group(test, judged),
         "new_movies": {name: _of_new_movies(test, found) for name, found in judged.items()},
     }
     flags = evaluation_flags.of_dataset(dataset) + evaluation_flags.of_metrics(metrics)
@@ -140,7 +139,6 @@ def _judge(dataset: Dataset, test: HeldOut, fitted: FittedModel, viewers: Viewer
     scores = fitted.pair_scores(test.users[test.rated_rows], test.rated)
     overall = {
         **offline_metrics.summarise(found, known),
-        "intervals": _intervals(found, known),
         "coverage": offline_metrics.coverage(lists, n_movies),
         "gini": offline_metrics.gini(lists, n_movies),
         "diversity": _mean(viewers.diversities(lists[known])),
@@ -160,31 +158,62 @@ def _mean(values: Array) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _columns(metrics: PerUser, names: tuple[str, ...], where: Array) -> npt.NDArray[np.float64]:
-    return np.column_stack([getattr(metrics, name)[where] for name in names]).astype(np.float64)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Samples:
+    """Resampled means of all ranking metrics of several models, on the same users."""
+
+    models: tuple[str, ...]
+    resampled: Resampled
+
+    @classmethod
+    def of(cls, judged: Mapping[str, _Judged], where: Array) -> Self:
+        columns = [
+            getattr(found.per_user, name)[where]
+            for found in judged.values()
+            for name in RANKING_METRICS
+        ]
+        values = np.column_stack(columns).astype(np.float64)
+        return cls(tuple(judged), bootstrap.resample(values))
+
+    def _column(self, model: str, metric: str) -> int:
+        return self.models.index(model) * len(RANKING_METRICS) + RANKING_METRICS.index(metric)
+
+    def intervals(self, model: str) -> dict[str, list[float]]:
+        found = {m: self.resampled.interval(self._column(model, m)) for m in RANKING_METRICS}
+        return {metric: [each.low, each.high] for metric, each in found.items()}
+
+    def differences(self, other: str, metrics: tuple[str, ...]) -> dict[str, Any]:
+        """Return the product's metrics minus another model's."""
+        found = {
+            m: self.resampled.difference(self._column(PRODUCT, m), self._column(other, m))
+            for m in metrics
+        }
+        return {metric: each.to_json() for metric, each in found.items()}
 
 
-def _intervals(metrics: PerUser, known: Array) -> dict[str, list[float]]:
-    if not known.any():
-        return {}
-    found = bootstrap.resample(_columns(metrics, RANKING_METRICS, known))
-    intervals = {name: found.interval(i) for i, name in enumerate(RANKING_METRICS)}
-    return {name: [each.low, each.high] for name, each in intervals.items()}
+def _on_same_users(
+    judged: Mapping[str, _Judged], where: Array
+) -> Iterator[tuple[Array, Mapping[str, _Judged]]]:
+    """Yield the models that know all of the users, then each other with the product on its own."""
+    all_of_them = {n: found for n, found in judged.items() if found.known[where].all()}
+    yield where, all_of_them
+    for name, found in judged.items():
+        both = where & found.known
+        if name not in all_of_them and both.any():
+            yield both, {PRODUCT: judged[PRODUCT], name: found}
 
 
-def _differences(judged: Mapping[str, _Judged], other: str) -> dict[str, dict[str, float | int]]:
-    """Return the product's metrics minus another model's, on the users of both."""
-    theirs = judged[other]
-    found = _paired(judged[PRODUCT].per_user, theirs.per_user, theirs.known, COMPARED)
-    return {name: interval.to_json() for name, interval in found.items()}
-
-
-def _paired(
-    ours: PerUser, theirs: PerUser, where: Array, names: tuple[str, ...]
-) -> dict[str, Interval]:
-    values = _columns(ours, names, where) - _columns(theirs, names, where)
-    found = bootstrap.resample(values)
-    return {name: found.interval(i) for i, name in enumerate(names)}
+def _compare(judged: Mapping[str, _Judged]) -> dict[str, Any]:
+    """Put intervals into each model's `overall`; return the differences with the product's."""
+    differences: dict[str, Any] = {}
+    everybody = np.ones(len(judged[PRODUCT].known), np.bool_)
+    for where, models in _on_same_users(judged, everybody):
+        samples = _Samples.of(models, where)
+        for name, found in models.items():
+            found.overall.setdefault("intervals", samples.intervals(name))
+            if name != PRODUCT:
+                differences[name] = samples.differences(name, COMPARED)
+    return differences
 
 
 def _by_group(test: HeldOut, judged: Mapping[str, _Judged]) -> dict[str, Any]:
@@ -196,18 +225,16 @@ def _by_group(test: HeldOut, judged: Mapping[str, _Judged]) -> dict[str, Any]:
 
 def _of_group(judged: Mapping[str, _Judged], where: Array) -> dict[str, Any]:
     """Return a subpopulation's metrics of the product, the popular list and production."""
+    wanted = {n: judged[n] for n in (PRODUCT, POPULARITY, PRODUCTION) if n in judged}
     found: dict[str, Any] = {"differences": {}}
-    for name in (PRODUCT, POPULARITY, PRODUCTION):
-        model = judged.get(name)
-        both = where & model.known if model else where
-        if model is None or not both.any():
-            continue
-        found[name] = offline_metrics.summarise(model.per_user, both)
-        if name == PRODUCT:
-            found[name]["intervals"] = _intervals(model.per_user, both)
-        else:
-            paired = _paired(judged[PRODUCT].per_user, model.per_user, both, _COMPARED_BY_GROUP)
-            found["differences"][name] = {n: each.to_json() for n, each in paired.items()}
+    for both, models in _on_same_users(wanted, where):
+        samples = _Samples.of(models, both)
+        for name, model in models.items():
+            found.setdefault(name, offline_metrics.summarise(model.per_user, both))
+            if name != PRODUCT:
+                found["differences"][name] = samples.differences(name, _COMPARED_BY_GROUP)
+            else:
+                found[name].setdefault("intervals", samples.intervals(name))
     return found
 
 

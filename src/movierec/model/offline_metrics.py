@@ -1,45 +1,57 @@
 """Offline metrics of recommendations, from what users did in the held-out time.
 
-Ranking metrics compare a list of k movies with the movies that its user then liked. The first ones
-are values of a user, and their mean over users is reported:
-
-    recall       share of the user's liked movies that are in the list
-    ndcg         discounted cumulative gain over the best one possible, gains 0 and 1, discount
-                 1 / log2(rank + 1) (Järvelin & Kekäläinen 2002)
-    map          average precision: the sum of hits so far / rank over the ranks of hits, divided
-                 by min(liked movies, k)
-    mrr          1 / rank of the first liked movie, 0 where the list has none
-    hit_rate     1 where the list has a liked movie, else 0
-    novelty      mean of -log2(share of users who have seen the movie), bits a recommended movie
-                 (Zhou et al. 2010)
-    coverage     share of the catalog that is in at least one list
-    gini         Gini coefficient of exposure: of the number of lists that each movie of the catalog
-                 is in; 0 where all are in equally many, towards 1 where few have all places
-    diversity    intra-list diversity (`movierec.model.list_diversity`)
-
-Rating metrics use the movies that were rated:
-
-    mean_hit_rating    mean held-out rating of movies that were in the list
-    rating_concordance share of a user's pairs of held-out movies with different ratings that the
-                       scores order the same way, ties a half; 0.5 is chance
+Ranking metrics compare a list of k movies with the movies that its user then liked; rating metrics
+use the movies that were rated. DEFINITIONS has each one's formula.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+DEFINITIONS: Final[Mapping[str, str]] = {
+    "recall": "mean over users of the share of the user's liked movies that are in the list",
+    "ndcg": (
+        "mean over users of the discounted cumulative gain over the best one possible; gains 0 and"
+        " 1, discount 1 / log2(rank + 1) (Järvelin & Kekäläinen 2002)"
+    ),
+    "map": (
+        "mean over users of average precision: the sum of hits so far / rank over the ranks of"
+        " hits, divided by min(liked movies, k)"
+    ),
+    "mrr": "mean over users of 1 / rank of the first liked movie, 0 where the list has none",
+    "hit_rate": "share of users whose list has a liked movie",
+    "novelty": (
+        "mean over users and movies of the list of -log2(share of users who have seen the movie),"
+        " in bits (Zhou et al. 2010)"
+    ),
+    "coverage": "share of the catalog that is in at least one list",
+    "gini": (
+        "Gini coefficient of the number of lists that each movie of the catalog is in: 0 where all"
+        " are in equally many, towards 1 where few have all places"
+    ),
+    "diversity": (
+        "mean over lists of 1 - mean cosine of its pairs of movies, each a vector of who has seen"
+        " it in TRAIN (Ziegler et al. 2005); samples: see movierec.model.list_diversity"
+    ),
+    "mean_hit_rating": "mean held-out rating of movies that were in the list",
+    "rating_concordance": (
+        "share of a user's pairs of held-out movies with different ratings that the scores order"
+        " the same way, ties a half; 0.5 is chance"
+    ),
+}
+
 RANKING_METRICS = ("recall", "ndcg", "map", "mrr", "hit_rate", "novelty")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PerUser:
-    """Ranking metrics of each user, each (n_users,) float64; see the module's docstring."""
+    """Ranking metrics of each user, each (n_users,) float64; see DEFINITIONS."""
 
     recall: Array
     ndcg: Array

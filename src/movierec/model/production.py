@@ -14,7 +14,7 @@ are left out.
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from movierec.errors import ArtifactError, ObjectNotFoundError
@@ -39,6 +39,8 @@ class Production:
     known_until_s: int | None = None
     """The lists know nothing later."""
     reason: str = ""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    """The model's, empty where it cannot be read."""
 
     def facts(self) -> dict[str, Any]:
         """Return what the report says about the comparison."""
@@ -77,14 +79,14 @@ def _load(store: ObjectStore, version: str, dataset: Dataset) -> Production:
         basis, names = "held out", (HELD_OUT_USERS_FILE, HELD_OUT_TOPK_FILE)
         until_s = manifest.get("metrics", {}).get("held_out_from_s")
         if until_s is None or not set(names) <= set(manifest["files"]):
-            return Production(version, reason=OLD)
+            return Production(version, reason=OLD, manifest=manifest)
         if until_s > window_s:
-            return Production(version, reason=LATER)
+            return Production(version, reason=LATER, manifest=manifest)
     files = sealed_folder.load(store, key, (*names, artifact.MOVIE_IDS_FILE), manifest)
     user_ids, lists = (load_npy(name, files[name]) for name in names)
     movie_ids = load_json(artifact.MOVIE_IDS_FILE, files[artifact.MOVIE_IDS_FILE])
     stored = StoredLists.of(dataset, user_ids, lists, movie_ids)
-    return Production(version, stored, basis, until_s)
+    return Production(version, stored, basis, until_s, manifest=manifest)
 
 
 OLD: Final = (

@@ -51,9 +51,8 @@ def publish(
 ) -> None:
     """Write the model's files and reports, then its manifest, which holds the facts.
 
-    `optional` are further files of the artifact by name.
-
-    Raises ObjectExistsError for a version that is taken.
+    `optional` are further files of the artifact by name. Raises ObjectExistsError for a version
+    that is taken.
     """
     version = facts["model_version"]
     reports = {
