@@ -14,9 +14,10 @@ One set of inputs and seed gives the same bytes whatever the number of threads: 
 by one thread, and BLAS has one. Another CPU or another BLAS may differ in the last bits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,17 @@ from movierec.parameters import read_parameters, require
 # The lists' peak memory is this many rows of 50; larger chunks are no faster.
 _USERS_A_CHUNK: Final = 10_000
 _NOT_TO_BE_SHOWN: Final = np.finfo(np.float32).min
+
+GoOn = Callable[[int, Factors], bool]
+"""Given the iterations done and their factors: whether to do another."""
+
+
+class _StoppedError(Exception):
+    """A fit was ended between two iterations; its factors are good."""
+
+
+def _always(_iterations: int, _factors: Factors) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,7 @@ def matrix(dataset: Dataset, keep: npt.NDArray[np.bool_], values: Array) -> csr_
     shape = (len(dataset.user_ids), len(dataset.movie_ids))
     # The library takes no read-only array, as those of a data set that was loaded are.
     data = (
-        values[keep].astype(np.float32),
+        values[keep].astype(np.float32, copy=False),
         np.require(rows.columns, requirements="W"),
         rows.indptr,
     )
@@ -96,9 +108,16 @@ def bai_yin_edge(confidence: csr_matrix) -> float:
 
 
 def fit(
-    confidence: csr_matrix, parameters: Parameters, *, threads: int, exact: bool = False
+    confidence: csr_matrix,
+    parameters: Parameters,
+    *,
+    threads: int,
+    exact: bool = False,
+    go_on: GoOn = _always,
 ) -> Factors:
     """Return the factors of (n_users, n_movies) confidences.
+
+    `go_on` is asked after each iteration, and must not change the factors.
 
     Raises DatasetError if they are not finite: confidences are too large for float32, or
     `regularization` is too small for them.
@@ -112,8 +131,14 @@ def fit(
             use_cg=not exact,
             num_threads=threads,
         )
+
+        def after(iteration: int, _seconds: float, _loss: float | None) -> None:
+            if not go_on(iteration + 1, Factors(model.user_factors, model.item_factors)):
+                raise _StoppedError
+
         try:
-            model.fit(confidence, show_progress=False)
+            with suppress(_StoppedError):
+                model.fit(confidence, show_progress=False, callback=after)
         except ModelFitError as exc:
             raise DatasetError(_no_numbers(parameters)) from exc
     found = Factors(model.user_factors, model.item_factors)
@@ -145,10 +170,11 @@ class AlsModel:
         parameters: Parameters,
         *,
         threads: int,
+        go_on: GoOn = _always,
     ) -> Self:
         """Return the model of the kept interactions, (n,). Raises DatasetError, see `fit`."""
         confidence = confidences(dataset, keep, parameters.alpha)
-        return cls(fit(confidence, parameters, threads=threads), threads)
+        return cls(fit(confidence, parameters, threads=threads, go_on=go_on), threads)
 
     def top(self, users: Array, k: int, exclusions: Exclusions) -> npt.NDArray[np.int32]:
         """See `FittedModel.top`."""
@@ -162,7 +188,7 @@ class AlsModel:
                     movies,
                     np.ascontiguousarray(self.factors.users[chunk]),
                     min(k, len(movies)),
-                    filter_query_items=_matrix_of(exclusions.seen.take(chunk), len(movies)),
+                    filter_query_items=_RowsByNumber(exclusions.seen.take(chunk)),
                     filter_items=adult if len(adult) else None,
                     num_threads=self.threads,
                 )
@@ -177,9 +203,18 @@ class AlsModel:
         return found
 
 
-def _matrix_of(rows: SparseRows, n_columns: int) -> csr_matrix:
-    data = (np.ones(len(rows.columns), np.float32), rows.columns, rows.indptr)
-    return csr_matrix(data, shape=(len(rows), n_columns))
+class _Row(NamedTuple):
+    indices: Array
+
+
+class _RowsByNumber:
+    """As much of a csr_matrix as `topk` reads; scipy's own takes 50 us to make each row."""
+
+    def __init__(self, rows: SparseRows) -> None:
+        self._indptr, self._columns = rows.indptr.tolist(), rows.columns
+
+    def __getitem__(self, row: int) -> _Row:
+        return _Row(self._columns[self._indptr[row] : self._indptr[row + 1]])
 
 
 def _chunks(restricted: npt.NDArray[np.bool_]) -> Iterator[Array]:
