@@ -37,8 +37,9 @@ from functions.train_als.capacity import Limits, Size
 from functions.train_als.deadline import IterationWatch
 from movierec import settings
 from movierec.aws.lambda_handler import Context, lambda_handler
+from movierec.aws.live_model import LiveModel
 from movierec.aws.s3_store import S3Store
-from movierec.errors import DatasetError, UsageError
+from movierec.errors import DatasetError, MovierecError, UsageError
 from movierec.metrics import (
     MODEL_COVERAGE,
     MODEL_NDCG,
@@ -46,12 +47,14 @@ from movierec.metrics import (
     NAMESPACE,
     TRAINING_DURATION,
 )
+from movierec.model import comparison, list_assembly, production, publishing, tuning
 from movierec.model import dataset as datasets
-from movierec.model import list_assembly, offline_evaluation, publishing, tuning
 from movierec.model.artifact import Model
 from movierec.model.dataset import TEST, TRAIN
 from movierec.model.encoding import Array
+from movierec.model.offline_evaluation import Evaluated
 from movierec.model.offline_metrics import brief
+from movierec.model.production import Production
 from movierec.model.publishing import Origin
 from movierec.ports import Clock, ObjectStore
 from movierec.reports import model_report
@@ -75,6 +78,8 @@ class Dependencies:
     usage: Callable[[], StageUsage]
     logger: Logger
     metrics: Metrics
+    in_production: Callable[[], str | None] = lambda: None
+    """The model in production, None before the first release."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -88,6 +93,7 @@ class Dependencies:
             usage=StageUsage,
             logger=Logger(service=SERVICE),
             metrics=Metrics(namespace=NAMESPACE, service=SERVICE),
+            in_production=LiveModel(env.get(settings.API_FUNCTION, "")),
         )
 
 
@@ -130,10 +136,11 @@ def train_als(
     require_trainable(data)
     training = _Training(data, deps, usage, remaining_s)
     parameters = training.plan(given)
-    evaluated, metrics = training.evaluate(parameters)
+    iterations, evaluated = training.evaluate(parameters)
+    metrics = evaluated.metrics
     deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
     # What was evaluated is published: no more iterations than that had.
-    done, model = training.publishable(replace(parameters, iterations=evaluated))
+    done, model = training.publishable(replace(parameters, iterations=iterations))
     facts = {
         **origin.facts(),
         "parameters": asdict(parameters),
@@ -147,7 +154,7 @@ def train_als(
         "stages": usage.stages,
         "threads": deps.threads,
     }
-    publishing.publish(deps.store, model, facts, model_report.render(facts))
+    publishing.publish(deps.store, model, facts, model_report.render(facts), evaluated.files)
     answer = {
         "model_version": facts["model_version"],
         "dataset_id": request.dataset_id,
@@ -212,15 +219,27 @@ class _Training:
         limits = Limits(self.deps.memory_bytes, self.remaining_s(), self.deps.threads)
         return capacity.plan(self.size, given, limits)
 
-    def evaluate(self, parameters: als.Parameters) -> tuple[int, dict[str, Any]]:
-        """Return the iterations done on TRAIN, and that model's metrics."""
+    def evaluate(self, parameters: als.Parameters) -> tuple[int, Evaluated]:
+        """Return the iterations done on TRAIN, and how that model compares."""
         lists_s = capacity.lists_s(self.size, parameters.factors, self.deps.threads)
         # Half of the time for fits: the other fit takes as long.
         reserve_s = lists_s + max(self.remaining_s() - lists_s, 0) / 2
         kept = self.data.part == TRAIN
         done, fitted = self._fit("fit_train", kept, parameters, reserve_s)
         with self.usage.stage("evaluation"):
-            return done, offline_evaluation.evaluate(self.data, fitted)
+            fits = {"als": self.usage.stages["fit_train"]}
+            return done, comparison.compare(
+                self.data, "als", {"als": fitted}, fits, self._production()
+            )
+
+    def _production(self) -> Production | None:
+        """Return the model in production; training goes on without knowing it."""
+        try:
+            version = self.deps.in_production()
+        except MovierecError as exc:
+            self.deps.logger.warning("production_unknown", extra={"error": str(exc)})
+            return None
+        return production.load(self.deps.store, version, self.data) if version else None
 
     def publishable(self, parameters: als.Parameters) -> tuple[int, Model]:
         """Return the iterations done on all interactions, and the model with its lists."""

@@ -14,10 +14,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from movierec.model.dataset import Dataset
+from movierec.model import offline_evaluation
+from movierec.model.dataset import TRAIN, Dataset
 from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, FittedModel
 from movierec.model.held_out import HeldOut
+from movierec.model.offline_evaluation import Evaluated
+from movierec.model.popularity import Popularity
+from movierec.model.production import Production
 from movierec.model.ranking import LIST_LENGTH
 
 PRODUCTION: Final = "production"
@@ -78,6 +82,28 @@ class Costs:
     """What `list_costs` returns."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Bytes."""
+
+
+def compare(
+    dataset: Dataset,
+    product: str,
+    models: Mapping[str, FittedModel],
+    fits: Mapping[str, Mapping[str, float]],
+    production: Production | None = None,
+) -> Evaluated:
+    """Return what `offline_evaluation.judge` finds of models by name, with the table added.
+
+    All were fitted on TRAIN; `product` is the one whose lists are to be published.
+    """
+    others = {name: model for name, model in models.items() if name != product}
+    found = offline_evaluation.judge(dataset, models[product], others=others, production=production)
+    popularity = Popularity.overall(dataset, dataset.part == TRAIN)
+    costs = measured(dataset, {**models, "popularity": popularity}, fits)
+    if production and production.manifest:
+        costs = merged(costs, of_artifact(production.manifest))
+    return Evaluated(
+        {**found.metrics, "comparison": table(found.metrics, product, costs)}, found.files
+    )
 
 
 def measured(

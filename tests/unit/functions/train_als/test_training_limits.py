@@ -92,6 +92,12 @@ def test_a_watch_expects_the_next_iteration_to_take_as_long_as_the_longest():
     assert watch.iterations == 3
 
 
+def test_without_a_deadline_every_iteration_is_done():
+    """Half of an unlimited time, the reserve for the second fit, is unlimited too."""
+    watch = IterationWatch(lambda: math.inf, reserve_s=math.inf)
+    assert [watch(i, None) for i in (1, 2, 3)] == [True, True, True]
+
+
 # Data that no model comes from ----------------------------------------------------------------
 
 
