@@ -7,7 +7,7 @@ fit in memory.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from movierec.lake.schema import EVENTS, MOVIES, QUARANTINE, USERS
 from movierec.model import segments
 from movierec.model.dataset import Evidence, Rated, Watched
 from movierec.model.encoding import Array
+from movierec.model.occupations import Occupations
 
 Versions = Mapping[str, int]
 
@@ -95,7 +96,7 @@ def read_evidence(
         rated=Rated(**_in_batches(lake, _RATED, fill, events, batches)),
         runtimes_minutes=runtimes,
         adult=adult,
-        user_groups=_user_groups(lake, versions),
+        **_users(lake, versions),
     )
 
 
@@ -155,12 +156,16 @@ def _catalog(
     return runtimes, adult
 
 
-def _user_groups(lake: LakeReader, versions: Versions) -> npt.NDArray[np.uint8]:
+def _users(lake: LakeReader, versions: Versions) -> dict[str, Any]:
+    """Return `user_groups` and `occupations`."""
     if USERS.name not in versions:
-        return np.zeros(0, np.uint8)
+        return {"user_groups": np.zeros(0, np.uint8)}
     found = columns(lake, _USERS, {USERS.name: versions[USERS.name]})
     groups = segments.group_of(found["age"], found["gender"].tolist())
-    return segments.groups_by_id(found["user_ids"], groups)
+    return {
+        "user_groups": segments.groups_by_id(found["user_ids"], groups),
+        "occupations": Occupations.of(found["user_ids"], found["occupation"].tolist()),
+    }
 
 
 _MOVIE_IDS: Final = """
@@ -212,7 +217,8 @@ from movies where movie_id is not null group by movie_id
 
 _USERS: Final = """
 select user_id user_ids, last_value(coalesce(age, -1) order by loaded_at) age,
-       last_value(coalesce(gender, '') order by loaded_at) gender
+       last_value(coalesce(gender, '') order by loaded_at) gender,
+       last_value(coalesce(occupation, '') order by loaded_at) occupation
 from users where user_id is not null group by user_id
 """
 

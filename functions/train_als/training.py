@@ -4,21 +4,24 @@ Each stage is measured, and ends in time: half of what is left is the first fit'
 takes as long.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-from functions.train_als import als, capacity, list_choice, rating_model
+from functions.train_als import als, capacity, item_knn, list_choice, rating_model
 from functions.train_als.blend import Blend
 from functions.train_als.capacity import Limits, Size
 from functions.train_als.deadline import IterationWatch
 from functions.train_als.list_choice import Choice
-from movierec.model import list_assembly, offline_evaluation
+from movierec.model import comparison, list_assembly
 from movierec.model.artifact import Model
 from movierec.model.dataset import TRAIN, Dataset
 from movierec.model.encoding import Array
+from movierec.model.fitted import FittedModel
+from movierec.model.production import Production
 from movierec.runtime.stage_usage import StageUsage
 
 # A fit on everything has a tenth more interactions than that on TRAIN, by default.
@@ -34,6 +37,8 @@ class Evaluated:
     beside: list_choice.Parameters
     choice: Choice
     metrics: dict[str, Any]
+    files: Mapping[str, bytes]
+    """Of the artifact: what later models are compared with."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,24 +71,44 @@ class Training:
         limits = Limits(self.memory_bytes, self.remaining_s(), self.threads)
         return capacity.plan(self.size, given, limits)
 
-    def evaluate(self, parameters: als.Parameters, beside: list_choice.Parameters) -> Evaluated:
-        """Fit on TRAIN, choose whose lists are better, and evaluate that one."""
+    def evaluate(
+        self,
+        parameters: als.Parameters,
+        beside: list_choice.Parameters,
+        production: Production | None,
+    ) -> Evaluated:
+        """Fit on TRAIN, choose whose lists are better, and compare all models."""
         lists_s = capacity.lists_s(self.size, parameters.factors, self.threads)
         reserve_s = lists_s + max(self.remaining_s() - lists_s, 0) / 2
         kept = self.data.part == TRAIN
         done, mixed = self._fit("train", kept, parameters, beside, reserve_s)
-        with self.usage.stage("evaluation"):
+        with self.usage.stage("choice"):
             choice = list_choice.choose(self.data, mixed)
-            metrics = offline_evaluation.evaluate(self.data, choice.model(mixed))
-        with self.usage.stage("ratings"):
-            metrics["rating"] = rating_model.evaluated(
+        models: dict[str, FittedModel] = {
+            list_choice.ALS: mixed.als,
+            "item_to_item": mixed.items,
+            list_choice.BLEND: mixed,
+        }
+        late = functools.partial(self._is_late, lists_s)
+        if not late():
+            with self.usage.stage("fit_item_knn"):
+                models["item_knn"] = item_knn.fit(self.data, kept)
+        with self.usage.stage("fit_ratings"):
+            rating = rating_model.evaluated(
+                self.data, choice.model(mixed), rating_model.Parameters(), should_stop=late
+            )
+        with self.usage.stage("evaluation"):
+            found = comparison.compare(
                 self.data,
-                choice.model(mixed),
-                rating_model.Parameters(),
-                should_stop=lambda: self.remaining_s() < self._second_fit_s() + lists_s,
+                choice.lists_from,
+                models,
+                self._fits(),
+                production=production,
+                rating=rating,
             )
         # What was evaluated is published: no more iterations than that had.
-        return Evaluated(replace(parameters, iterations=done), beside, choice, metrics)
+        parameters = replace(parameters, iterations=done)
+        return Evaluated(parameters, beside, choice, found.metrics, found.files)
 
     def train(self, evaluated: Evaluated) -> Trained:
         """Fit on all interactions, and assemble the model with its lists."""
@@ -96,10 +121,26 @@ class Training:
             neighbours = list_choice.neighbours(mixed).pack()
         return Trained(done, model, neighbours, choice.facts(mixed, beside))
 
-    def _second_fit_s(self) -> float:
-        """Return how long the fit on everything takes: somewhat longer than that on TRAIN did."""
+    def _is_late(self, lists_s: float) -> bool:
+        """Return whether what is left is needed for the fit on everything, and the lists."""
         names = ("fit_train", "fit_items_train")
-        return _LONGER * sum(self.usage.stages[name]["seconds"] for name in names)
+        fit_s = _LONGER * sum(self.usage.stages[name]["seconds"] for name in names)
+        return self.remaining_s() < fit_s + lists_s
+
+    def _fits(self) -> dict[str, dict[str, float]]:
+        """Return what each model's fit on TRAIN has cost."""
+        stages = self.usage.stages
+        factors, items = stages["fit_train"], stages["fit_items_train"]
+        blend = {name: factors[name] + items[name] for name in ("seconds", "cpu_s")}
+        peak = max(factors["peak_memory_bytes"], items["peak_memory_bytes"])
+        knn = {"item_knn": stages["fit_item_knn"]} if "fit_item_knn" in stages else {}
+        return {
+            list_choice.ALS: factors,
+            "item_to_item": items,
+            list_choice.BLEND: {**blend, "peak_memory_bytes": peak},
+            **knn,
+            comparison.RATING_MODEL: stages["fit_ratings"],
+        }
 
     def _fit(
         self,

@@ -17,6 +17,7 @@
     ├── ArtifactError         an artifact's bytes are not what its manifest says
     ├── TrainingError         a run of the training state machine failed
     ├── DatasetError          the lake holds too little to build a dataset from
+    ├── CapacityError         training takes more memory or time than there is
     ├── DemoError             the demo ran, but a check in its summary failed
     └── ReleaseError          the present state does not allow a release step
         ├── ReleaseNotFoundError  no such function, version, alias or API

@@ -78,6 +78,9 @@ LISTEN: Final = "MOVIEREC_LISTEN"
 API_URL: Final = "MOVIEREC_API_URL"
 """URL of API Gateway stage `live`, without a trailing slash."""
 
+LIVE_ALIAS: Final = "live"
+"""Of the API's function: what serves the site."""
+
 API_FUNCTION: Final = "MOVIEREC_API_FUNCTION"
 """Name of the API's Lambda function, the one with the alias `live`."""
 

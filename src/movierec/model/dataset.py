@@ -14,6 +14,8 @@ user, one entry for each movie that the user has watched or rated.
     movie_ids.json   [movie id, ...] ascending
     adult.npy        (n_movies,) bool, not to be shown to minors
     user_groups.npy  (largest known user id + 1,) uint8, index into segments.GROUPS by user id
+    user_occupations.npy, occupations.json
+                     optional, see `movierec.model.occupations`
     report.json, report.html   the quality of the data
     manifest.json    written last, and only if absent
 
@@ -45,9 +47,10 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError, DatasetError, ObjectNotFoundError
-from movierec.model import encoding, sealed_folder
+from movierec.model import encoding, occupations, sealed_folder
 from movierec.model.dataset_parameters import Parameters
 from movierec.model.encoding import Array
+from movierec.model.occupations import Occupations
 from movierec.model.rating_scale import RatingScale
 from movierec.model.segments import GROUPS
 from movierec.ports import ObjectStore
@@ -119,6 +122,7 @@ class Evidence:
     """(n_movies,) bool: not to be shown to minors."""
     user_groups: Array
     """By user id, see `segments.groups_by_id`."""
+    occupations: Occupations | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +139,7 @@ class Dataset:
     movie_ids: Sequence[str]
     adult: Array
     user_groups: Array
+    occupations: Occupations | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,6 +184,7 @@ def build(evidence: Evidence, parameters: Parameters) -> Dataset:
         movie_ids=tuple(evidence.movie_ids[i] for i in movie_codes.tolist()),
         adult=evidence.adult[movie_codes].astype(np.bool_),
         user_groups=evidence.user_groups,
+        occupations=evidence.occupations,
     )
 
 
@@ -288,7 +294,7 @@ _ARRAYS: Final[Mapping[str, str | None]] = {
 _MOVIE_IDS_FILE: Final = "movie_ids.json"
 
 FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), _MOVIE_IDS_FILE)
-"""The files that make a data set, without reports and manifest."""
+"""The files that make a data set and its id, without optional ones, reports and manifest."""
 
 
 def pack(dataset: Dataset) -> dict[str, bytes]:
@@ -297,7 +303,8 @@ def pack(dataset: Dataset) -> dict[str, bytes]:
         f"{name}.npy": encoding.dump_npy(np.asarray(getattr(dataset, name), dtype))
         for name, dtype in _ARRAYS.items()
     }
-    return {**arrays, _MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids))}
+    optional = dataset.occupations.pack() if dataset.occupations else {}
+    return {**arrays, _MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids)), **optional}
 
 
 def unpack(files: Mapping[str, bytes]) -> Dataset:
@@ -307,7 +314,7 @@ def unpack(files: Mapping[str, bytes]) -> Dataset:
         raise ArtifactError(f"the data set lacks {', '.join(missing)}: build it anew")
     arrays = {name: encoding.load_npy(f"{name}.npy", files[f"{name}.npy"]) for name in _ARRAYS}
     movie_ids = encoding.load_json(_MOVIE_IDS_FILE, files[_MOVIE_IDS_FILE])
-    return Dataset(**arrays, movie_ids=tuple(movie_ids))
+    return Dataset(**arrays, movie_ids=tuple(movie_ids), occupations=occupations.unpack(files))
 
 
 def load(store: ObjectStore, dataset_id: str) -> Dataset:
@@ -324,7 +331,8 @@ def load(store: ObjectStore, dataset_id: str) -> Dataset:
         raise ArtifactError(
             f"data set {dataset_id} has other user segments than this code: build it anew"
         )
-    return unpack(sealed_folder.load(store, folder, FILES, manifest))
+    optional = [name for name in occupations.FILES if name in manifest["files"]]
+    return unpack(sealed_folder.load(store, folder, (*FILES, *optional), manifest))
 
 
 def dataset_id(

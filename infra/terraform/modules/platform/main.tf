@@ -97,7 +97,10 @@ locals {
     train_als = {
       description = "Trains a model on a dataset."
       # implicit has its own threads; BLAS threads below them would oversubscribe the CPUs.
-      environment = { OPENBLAS_NUM_THREADS = "1" }
+      environment = {
+        OPENBLAS_NUM_THREADS  = "1"
+        MOVIEREC_API_FUNCTION = local.api_name
+      }
       statements = [
         { sid = "ReadDatasets", actions = ["s3:GetObject"], resources = ["${local.s3.artifacts}/datasets/*"] },
         { sid = "WriteModels", actions = local.write, resources = ["${local.s3.artifacts}/models/*"] },
@@ -106,6 +109,12 @@ locals {
           actions   = ["s3:ListBucket"]
           resources = [local.s3.artifacts]
           prefixes  = ["datasets/*", "models/*"]
+        },
+        # A new model is compared with the one in production.
+        {
+          sid       = "KnowProduction"
+          actions   = ["lambda:GetFunctionConfiguration"]
+          resources = ["${local.api_arn}:*"]
         },
       ]
     }
@@ -124,6 +133,7 @@ locals {
           ]
           resources = [local.api_arn, "${local.api_arn}:*"]
         },
+        { sid = "MarkModels", actions = local.write, resources = ["${local.s3.artifacts}/gates/*"] },
         # UpdateFunctionConfiguration passes the function's role.
         { sid = "PassRole", actions = ["iam:PassRole"], resources = [local.api_role_arn] },
       ])

@@ -114,6 +114,7 @@ ANSWERS = {
         "user_ids": np.array([1, 2]),
         "age": np.array([30, 10]),
         "gender": texts(["F", "M"]),
+        "occupation": texts(["", ""]),
     },
     "first_us": by_day,
     "kafka_offset": lambda: {

@@ -24,6 +24,7 @@ from tests.unit.movierec.model.tastes import tasteful
 
 LARGE = Size(1_000_000, 27_000, 50_000_000)
 GB = 10**9
+OTHERS = ("fit_item_knn", "fit_ratings")
 NO_FACTORS = Factors(np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32))
 
 
@@ -83,7 +84,7 @@ def test_the_manifest_has_each_stages_cost():
     facts = trained(tasteful(1))[1]
     assert list(facts["stages"]) == sorted(facts["stages"])
     fits = {"fit_train", "fit_items_train", "fit_all", "fit_items_all"}
-    assert set(facts["stages"]) == {"load", *fits, "evaluation", "ratings", "lists"}
+    assert set(facts["stages"]) == {"load", *fits, *OTHERS, "choice", "evaluation", "lists"}
     for used in facts["stages"].values():
         assert set(used) == {"seconds", "cpu_s", "peak_memory_bytes"}
 
