@@ -24,9 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from ingest_worker.batcher import Batch, Records, expired_row, prepare
+from ingest_worker.batcher import Batch, Records, concat, expired_row, prepare
 from ingest_worker.duplicate_filter import WINDOW_OFFSETS, RecentLines
 from ingest_worker.meter import Meter
 from ingest_worker.ports import Source
@@ -297,7 +295,7 @@ class Worker:
 
     def _flush_once(self) -> None:
         moved = self._moved()
-        pending = {p: _joined(owned.pending) for p, owned in moved.items() if owned.pending}
+        pending = {p: concat(owned.pending) for p, owned in moved.items() if owned.pending}
         for owned in self._owned.values():
             owned.pending = []
         self._pending_lines, self._pending_bytes, self._first_pending_at = 0, 0, None
@@ -389,11 +387,3 @@ _LAST_RETRY_S = 30.0
 
 def _or_nothing(offset: int | None) -> int:
     return NOTHING_YET if offset is None else offset
-
-
-def _joined(parts: list[Records]) -> Records:
-    if len(parts) == 1:
-        return parts[0]
-    offsets = np.concatenate([part.offsets for part in parts])
-    written_ms = np.concatenate([part.written_ms for part in parts])
-    return Records(offsets, [line for part in parts for line in part.lines], written_ms)
