@@ -12,11 +12,11 @@ carry `(topic-partition, last offset)`. The events commit is authoritative:
 - A failed commit may have succeeded, and only its answer was lost. So nothing is retried from
   memory: after any failure the worker drops what it has read, waits, and resumes from the lake's
   transactions.
-- Taking over partitions begins with a fence: one commit to events that increments the partitions'
-  epoch, which every later commit of this worker repeats. A worker that lost its partition unawares,
-  even between its two commits, finds a newer epoch in the table, or is refused by Delta's conflict
-  check: it relinquishes the partition and rejoins the group. (A fencing token: Kleppmann,
-  "Designing Data-Intensive Applications", 2017, chapter 8.)
+- Taking over partitions begins with a fence: a commit to events that increments the partitions'
+  epoch, and one to quarantine with the same epoch, which every later commit of this worker repeats.
+  A worker that lost its partition unawares, even between its two commits, finds a newer epoch in
+  the table, or is refused by Delta's conflict check: it relinquishes the partition and rejoins the
+  group. (A fencing token: Kleppmann, "Designing Data-Intensive Applications", 2017, chapter 8.)
 """
 
 import logging
@@ -201,7 +201,14 @@ class Worker:
         fence = {epoch_of(name): epochs[p] for p, name in names.items()}
         if fence:
             self._lake.append(EVENTS.name, [], transactions=fence)
+            self._fence_quarantine(fence)
         return epochs
+
+    def _fence_quarantine(self, fence: Mapping[str, int]) -> None:
+        for name, epoch in fence.items():
+            if _or_nothing(self._lake.transaction(QUARANTINE.name, name)) >= epoch:
+                raise ConflictError(f"{name}: another worker has taken over at the same time")
+        self._lake.append(QUARANTINE.name, [], transactions=fence)
 
     def _resume(self, partition: int, name: str, epoch: int) -> None:
         in_events = _or_nothing(self._lake.transaction(EVENTS.name, name))
@@ -317,9 +324,9 @@ class Worker:
         self._commit(replace(batch, last_offsets=last))
 
     def _commit(self, batch: Batch) -> None:
-        quarantined = self._commit_quarantine(batch)
-        transactions = {self._owned[p].name: last for p, last in batch.last_offsets.items()}
         epochs = {epoch_of(self._owned[p].name): self._owned[p].epoch for p in batch.last_offsets}
+        quarantined = self._commit_quarantine(batch, epochs)
+        transactions = {self._owned[p].name: last for p, last in batch.last_offsets.items()}
         version = self._lake.append(EVENTS.name, batch.events, transactions=transactions | epochs)
         for partition, last in batch.last_offsets.items():
             self._owned[partition].in_events = last
@@ -338,7 +345,7 @@ class Worker:
             },
         )
 
-    def _commit_quarantine(self, batch: Batch) -> Counter[str]:
+    def _commit_quarantine(self, batch: Batch, epochs: dict[str, int]) -> Counter[str]:
         """Append the quarantined lines, and return how many by reason.
 
         Also when there are none: the commit conflicts if another worker, with another catalog, has
@@ -350,7 +357,7 @@ class Worker:
         }
         transactions = {self._owned[p].name: last for p, last in reached.items()}
         rows = [batch.quarantined, *self._expired_rows(batch.last_offsets)]
-        self._lake.append(QUARANTINE.name, rows, transactions=transactions)
+        self._lake.append(QUARANTINE.name, rows, transactions=transactions | epochs)
         for partition, last in reached.items():
             self._owned[partition].in_quarantine = last
             self._owned[partition].expired = None

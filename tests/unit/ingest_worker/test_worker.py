@@ -288,6 +288,37 @@ def test_a_fence_alone_stops_who_was_there_before(lake, clock):
     assert offsets(lake) == []
 
 
+def test_a_stale_worker_with_another_catalog_quarantines_nothing(lake, clock):
+    log = Log([line(0)])
+    stale = worker_on(log, lake, clock, max_lines=1, catalog=lambda: Catalog({}))
+    stale.assigned([0])
+    owner = worker_on(Log([line(0)]), lake.rival(), clock, max_lines=1)
+    owner.assigned([0])
+    stale.step(0)
+    assert log.given_up == [0]
+    assert offsets(lake, "quarantine") == []
+    owner.step(0)
+    assert offsets(lake) == [(0, 0)]
+
+
+def test_a_worker_that_is_overtaken_between_its_fences_begins_again(lake, clock):
+    worker = worker_on(Log([line(0)]), lake, clock, max_lines=1)
+    append, rivals = lake.append, [lake.rival()]
+
+    def overtaken(table, *args, **kwargs):
+        version = append(table, *args, **kwargs)
+        if table == "events" and "movielog1-0:term" in kwargs["transactions"] and rivals:
+            worker_on(Log([line(0)]), rivals.pop(), clock).assigned([0])
+        return version
+
+    lake.append = overtaken
+    worker.assigned([0])
+    worker.step(0)
+    assert offsets(lake) == [(0, 0)]
+    epochs = [lake.transaction(table, "movielog1-0:term") for table in ("events", "quarantine")]
+    assert epochs == [2, 2]
+
+
 def test_two_who_take_over_at_once_take_turns(lake, clock):
     log = Log([line(0)])
     worker = worker_on(log, lake, clock, max_lines=1)
