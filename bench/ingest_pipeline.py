@@ -26,7 +26,7 @@ from localstack_client.session import Session
 
 from bench.benchmark_report import ROOT
 from ingest_worker.confluent_source import READING_ON
-from ingest_worker.kafka_source import FETCH_BYTES, KafkaSource
+from ingest_worker.kafka_source import KafkaSource
 from ingest_worker.meter import Meter
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec import settings
@@ -109,9 +109,12 @@ def topic_of(kafka: Mapping[str, Any], lines: Sequence[bytes], times: int = 1) -
 
 
 def consumed_per_s(kafka: Mapping[str, Any], topic: str) -> float:
-    """Consume a whole topic with kafka-python, discarding its records; return records a second."""
+    """Consume a whole topic with kafka-python, discarding its records; return records a second.
+
+    Fetching 8 MB at a time: its default of 1 MB halves the rate of records one by one.
+    """
     with closing(
-        KafkaConsumer(auto_offset_reset="earliest", max_partition_fetch_bytes=FETCH_BYTES, **kafka)
+        KafkaConsumer(auto_offset_reset="earliest", max_partition_fetch_bytes=8 << 20, **kafka)
     ) as consumer:
         partitions = [TopicPartition(topic, p) for p in range(_PARTITIONS)]
         consumer.assign(partitions)

@@ -58,6 +58,8 @@ _CONSUMER: Final[Mapping[str, Any]] = {
     "max.poll.interval.ms": MAX_POLL_INTERVAL_MS,
     "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MAX_MS,
     **READING_ON,
+    # A record that was read ahead takes several times its size in memory.
+    "queued.min.messages": 50_000,
 }
 
 

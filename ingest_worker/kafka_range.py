@@ -7,7 +7,7 @@ from typing import Any, Final
 from kafka import TopicPartition
 
 from ingest_worker.batcher import Records
-from ingest_worker.kafka_source import FETCH_BYTES, kafka_errors
+from ingest_worker.kafka_source import kafka_errors
 from ingest_worker.record_batches import ColumnConsumer
 from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.kafka.connectivity import reachable
@@ -55,7 +55,6 @@ class KafkaRange:
                 auto_offset_reset="none",
                 isolation_level="read_committed",
                 bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
-                max_partition_fetch_bytes=FETCH_BYTES,
                 **options,
             )
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.errors import (
@@ -37,9 +37,6 @@ RECONNECT_BACKOFF_MAX_MS = 1_000
 # New partitions, and a topic whose creation has not reached the broker that was asked, are noticed
 # after this time; Kafka's default is five minutes.
 METADATA_MAX_AGE_MS = 10_000
-
-# 8 MB a partition and fetch: Kafka's default of 1 MB halves the throughput.
-FETCH_BYTES: Final = 8 << 20
 
 
 @contextmanager
@@ -121,7 +118,6 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 heartbeat_interval_ms=int(session_timeout_s * 1000 / 3),
                 bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
                 reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
-                max_partition_fetch_bytes=FETCH_BYTES,
                 **options,
             )
 

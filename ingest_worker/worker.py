@@ -302,26 +302,29 @@ class Worker:
 
     def _flush_once(self) -> None:
         moved = self._moved()
+        batch = self._prepared(moved)
+        if moved:
+            self._commit(batch)
+
+    def _prepared(self, moved: Mapping[int, _Partition]) -> Batch:
+        """Return the rows of all that is pending, which is kept no longer."""
         pending = {p: concat(owned.pending) for p, owned in moved.items() if owned.pending}
         for owned in self._owned.values():
             owned.pending = []
         self._pending_lines, self._pending_bytes, self._first_pending_at = 0, 0, None
-        if not moved:
-            return
-        recent = {p: self._owned[p].recent for p in pending}
         batch = prepare(
             self._source.topic,
             pending,
-            recent,
+            {p: moved[p].recent for p in pending},
             limits=self._limits,
-            catalog=self._catalog(),
+            catalog=self._catalog() if pending else None,
             now=self._clock.now(),
             site_clock=self._site_clock,
         )
         self._site_clock_watch.check(self._clock.now())
-        batch = batch.without({p: self._owned[p].quarantined for p in pending})
+        batch = batch.without({p: moved[p].quarantined for p in pending})
         last = {p: max(o.reached, batch.last_offsets.get(p, o.in_events)) for p, o in moved.items()}
-        self._commit(replace(batch, last_offsets=last))
+        return replace(batch, last_offsets=last)
 
     def _commit(self, batch: Batch) -> None:
         epochs = {epoch_of(self._owned[p].name): self._owned[p].epoch for p in batch.last_offsets}
