@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from ingest_worker import health_server, line_settings
 from ingest_worker.catalog_growth import EVERY_S, CatalogGrowth
-from ingest_worker.kafka_source import SESSION_TIMEOUT_S, KafkaSource
+from ingest_worker.kafka_client import GroupMember, source_from_env
+from ingest_worker.kafka_source import SESSION_TIMEOUT_S
 from ingest_worker.line_rules import limits_from_env
 from ingest_worker.meter import Meter, publish_periodically
 from ingest_worker.worker import FlushPolicy, Worker
@@ -67,16 +68,13 @@ def _on_topic(
     env: Mapping[str, str],
     meter: Meter,
     stop: threading.Event,
-) -> tuple[KafkaSource, Worker]:
+) -> tuple[GroupMember, Worker]:
     """Return a topic's consumer, which has joined the group, and the worker on it."""
     lake, clock = DeltaLake.from_env(env), SystemClock()
     # A poll never returns more than a flush may hold.
     poll_lines = min(args.max_lines, _POLL_LINES)
-    source = KafkaSource(
-        settings.kafka_options(env),
-        topic,
-        poll_lines=poll_lines,
-        session_timeout_s=args.session_timeout_s,
+    source = source_from_env(
+        env, topic, poll_lines=poll_lines, session_timeout_s=args.session_timeout_s
     )
     worker = Worker(
         source,

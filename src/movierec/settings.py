@@ -45,6 +45,9 @@ KAFKA_SSL_KEYFILE: Final = "MOVIEREC_KAFKA_SSL_KEYFILE"
 KAFKA_SSL_PASSWORD: Final = "MOVIEREC_KAFKA_SSL_PASSWORD"  # noqa: S105  # a name
 """Password of the key file."""
 
+KAFKA_CLIENT: Final = "MOVIEREC_KAFKA_CLIENT"
+"""What the ingest worker reads Kafka with: `kafka-python`, the default, or `confluent`."""
+
 TOPIC: Final = "MOVIEREC_TOPIC"
 """The site's topic, `movielog<N>`; several with commas, of which the first is the site's own.
 
