@@ -130,6 +130,10 @@ bench-ingest: setup ## Measure ingest: parsing beside polars, Kafka to the lake 
 bench-journal: setup ## Measure the proxy's journal beside SQLite
 	$(VENV)/python -m bench.journal
 
+.PHONY: bench-quality
+bench-quality: setup ## Measure the quality of recommendations beside published models; any split: ARGS='--train F --test F'
+	$(VENV)/python -m bench.quality $(ARGS)
+
 .PHONY: bench-releases
 bench-releases: setup ## Play releases: the verdict's error rates and speed; SEED=2 for others
 	$(VENV)/python -m bench.releases $(if $(SEED),--seed $(SEED))
