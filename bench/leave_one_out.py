@@ -102,7 +102,7 @@ def _blend(
     factors: AlsModel, items: ItemToItemModel, x: csr_matrix, parameters: blend.Parameters
 ) -> Blend:
     likes = np.bincount(x.indices, minlength=x.shape[1])
-    return Blend.of(factors, items, x, likes, parameters)
+    return Blend.of(factors, items, likes, parameters)
 
 
 def run(ratings: Array, threads: int, seed: int = 1) -> tuple[dict[str, Any], list[Row]]:

@@ -89,7 +89,7 @@ class _Fitted:
 
     def blend(self, known: csr_matrix, parameters: blend.Parameters) -> Blend:
         items = ItemToItemModel.of(self.items, known)
-        return Blend.of(self.als(known), items, known, self.likes, parameters)
+        return Blend.of(self.als(known), items, self.likes, parameters)
 
 
 def run(split: Split, threads: int) -> tuple[dict[str, Any], dict[str, Scored]]:

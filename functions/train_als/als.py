@@ -14,9 +14,11 @@ One set of inputs and seed gives the same bytes whatever the number of threads: 
 by one thread, and BLAS has one. Another CPU or another BLAS may differ in the last bits.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +39,17 @@ from movierec.parameters import read_parameters, require
 # The lists' peak memory is this many rows of 50; larger chunks are no faster.
 _USERS_A_CHUNK: Final = 10_000
 _NOT_TO_BE_SHOWN: Final = np.finfo(np.float32).min
+
+GoOn = Callable[[int, Factors], bool]
+"""Given the iterations done and their factors: whether to do another."""
+
+
+class _StoppedError(Exception):
+    """A fit was ended between two iterations; its factors are good."""
+
+
+def _always(_iterations: int, _factors: Factors) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,12 @@ def matrix(dataset: Dataset, keep: npt.NDArray[np.bool_], values: Array) -> csr_
     """Return the kept interactions' values, (n_users, n_movies) float32."""
     rows = SparseRows(dataset.indptr, dataset.movies).where(keep)
     shape = (len(dataset.user_ids), len(dataset.movie_ids))
-    data = (values[keep].astype(np.float32), rows.columns, rows.indptr)
+    # The library takes no read-only array, as those of a data set that was loaded are.
+    data = (
+        values[keep].astype(np.float32, copy=False),
+        np.require(rows.columns, requirements="W"),
+        rows.indptr,
+    )
     return csr_matrix(data, shape=shape)
 
 
@@ -92,9 +110,16 @@ def bai_yin_edge(confidence: csr_matrix) -> float:
 
 
 def fit(
-    confidence: csr_matrix, parameters: Parameters, *, threads: int, exact: bool = False
+    confidence: csr_matrix,
+    parameters: Parameters,
+    *,
+    threads: int,
+    exact: bool = False,
+    go_on: GoOn = _always,
 ) -> Factors:
     """Return the factors of (n_users, n_movies) confidences.
+
+    `go_on` is asked after each iteration, and must not change the factors.
 
     Raises DatasetError if they are not finite: confidences are too large for float32, or
     `regularization` is too small for them.
@@ -108,8 +133,14 @@ def fit(
             use_cg=not exact,
             num_threads=threads,
         )
+
+        def after(iteration: int, _seconds: float, _loss: float | None) -> None:
+            if not go_on(iteration + 1, Factors(model.user_factors, model.item_factors)):
+                raise _StoppedError
+
         try:
-            model.fit(confidence, show_progress=False)
+            with suppress(_StoppedError):
+                model.fit(confidence, show_progress=False, callback=after)
         except ModelFitError as exc:
             raise DatasetError(_no_numbers(parameters)) from exc
     found = Factors(model.user_factors, model.item_factors)
@@ -132,8 +163,8 @@ class AlsModel:
 
     factors: Factors
     threads: int
-    regularization: float
-    """lambda in absolute units."""
+    regularization: float = math.nan
+    """lambda in absolute units, which folding users in needs."""
 
     @classmethod
     def fit(
@@ -143,16 +174,25 @@ class AlsModel:
         parameters: Parameters,
         *,
         threads: int,
+        go_on: GoOn = _always,
     ) -> Self:
         """Return the model of the kept interactions, (n,). Raises DatasetError, see `fit`."""
         confidence = confidences(dataset, keep, parameters.alpha)
-        return cls.fit_matrix(confidence, parameters, threads=threads)
+        return cls.fit_matrix(confidence, parameters, threads=threads, go_on=go_on)
 
     @classmethod
-    def fit_matrix(cls, confidence: csr_matrix, parameters: Parameters, *, threads: int) -> Self:
+    def fit_matrix(
+        cls,
+        confidence: csr_matrix,
+        parameters: Parameters,
+        *,
+        threads: int,
+        go_on: GoOn = _always,
+    ) -> Self:
         """Return the model of (n_users, n_movies) confidences. Raises DatasetError, see `fit`."""
         strength = parameters.regularization * bai_yin_edge(confidence)
-        return cls(fit(confidence, parameters, threads=threads), threads, strength)
+        factors = fit(confidence, parameters, threads=threads, go_on=go_on)
+        return cls(factors, threads, strength)
 
     @property
     def fold_in(self) -> FoldIn:
@@ -182,7 +222,7 @@ class AlsModel:
                     movies,
                     np.ascontiguousarray(self.factors.users[chunk]),
                     min(k, len(movies)),
-                    filter_query_items=_matrix_of(exclusions.seen.take(chunk), len(movies)),
+                    filter_query_items=_RowsByNumber(exclusions.seen.take(chunk)),
                     filter_items=adult if len(adult) else None,
                     num_threads=self.threads,
                 )
@@ -197,9 +237,18 @@ class AlsModel:
         return found
 
 
-def _matrix_of(rows: SparseRows, n_columns: int) -> csr_matrix:
-    data = (np.ones(len(rows.columns), np.float32), rows.columns, rows.indptr)
-    return csr_matrix(data, shape=(len(rows), n_columns))
+class _Row(NamedTuple):
+    indices: Array
+
+
+class _RowsByNumber:
+    """As much of a csr_matrix as `topk` reads; scipy's own takes 50 us to make each row."""
+
+    def __init__(self, rows: SparseRows) -> None:
+        self._indptr, self._columns = rows.indptr.tolist(), rows.columns
+
+    def __getitem__(self, row: int) -> _Row:
+        return _Row(self._columns[self._indptr[row] : self._indptr[row + 1]])
 
 
 def _chunks(restricted: npt.NDArray[np.bool_]) -> Iterator[Array]:

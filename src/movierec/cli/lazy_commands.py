@@ -50,6 +50,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "retrain:retrain",
         "Build a dataset from the lake and train a model on it; follow the state machine.",
     ),
+    "tune": Command(
+        "tune:tune",
+        "Search for the best training parameters of a data set, never on its test part.",
+    ),
     "recommend": Command(
         "recommend:recommend",
         "Ask for a user's recommendations, as the site does, and show which model answered.",

@@ -10,6 +10,7 @@ from movierec.errors import ArtifactError, UsageError
 from movierec.model import artifact, encoding, explanation, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.segments import GROUPS
+from movierec.runtime.stage_usage import StageUsage
 from movierec.testing.memory import FakeClock, MemoryStore
 from tests.unit.movierec.model.tastes import TASTES, tasteful
 
@@ -27,7 +28,8 @@ def trained(lists_from):
         clock=FakeClock(),
         code_version="abc",
         threads=1,
-        peak_memory_bytes=lambda: 1,
+        memory_bytes=2_000_000_000,
+        usage=lambda: StageUsage(lambda: 1, lambda: None),
         logger=Logger(service="test"),
         metrics=Metrics(namespace="movierec", service="test"),
     )
