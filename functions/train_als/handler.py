@@ -4,10 +4,10 @@ Event:
 
     {"dataset_id": "<id>",
      "parameters": {"factors": 64, ...},     optional, see als.Parameters and capacity
-     "tuned": true,                          optional: those of the newest `movierec tune`, or of
-                                             "<data set>/<study>"; `parameters` come before them
      "item_to_item": {"movies": 6000, ...},  optional, see edlae.Parameters
-     "blend": {"als_share": 0.6, ...}}       optional, see blend.Parameters
+     "blend": {"als_share": 0.6, ...},       optional, see blend.Parameters
+     "tuned": true}                          optional: those of the newest `movierec tune`, or of
+                                             "<data set>/<study>"; `parameters` come before them
 
 Answer, flat enough for the state machine to compare numbers in:
 
@@ -26,18 +26,17 @@ written to /tmp. Past one Lambda, train with Spark on the same lake and write th
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Self, cast
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
 
 import implicit
+import myfm
 import numpy as np
 import scipy
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.train_als import als, capacity, list_choice
-from functions.train_als.capacity import Limits, Size
-from functions.train_als.deadline import IterationWatch
-from functions.train_als.list_choice import Choice
+from functions.train_als import als, list_choice
+from functions.train_als.training import Training
 from movierec import settings
 from movierec.aws.lambda_handler import Context, lambda_handler
 from movierec.aws.s3_store import S3Store
@@ -50,11 +49,8 @@ from movierec.metrics import (
     TRAINING_DURATION,
 )
 from movierec.model import dataset as datasets
-from movierec.model import list_assembly, offline_evaluation, publishing, tuning
-from movierec.model.artifact import Model
+from movierec.model import publishing, tuning
 from movierec.model.dataset import TEST, TRAIN
-from movierec.model.encoding import Array
-from movierec.model.fitted import FittedModel
 from movierec.model.offline_metrics import brief
 from movierec.model.publishing import Origin
 from movierec.ports import Clock, ObjectStore
@@ -64,7 +60,11 @@ from movierec.runtime.stage_usage import StageUsage
 
 SERVICE: Final = "movierec-train-als"
 
-_LIBRARIES: Final = {"scipy": scipy.__version__, "implicit": implicit.__version__}
+_LIBRARIES: Final = {
+    "scipy": scipy.__version__,
+    "implicit": implicit.__version__,
+    "myfm": myfm.__version__,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +132,19 @@ def train_als(
         data = datasets.load(deps.store, request.dataset_id)
     deps.logger.info("dataset_loaded", extra={"dataset_id": request.dataset_id})
     require_trainable(data)
-    training = _Training(data, deps, usage, remaining_s, request.beside)
+    training = Training(data, usage, remaining_s, deps.memory_bytes, deps.threads)
     parameters = training.plan(given)
-    no_room = training.no_room(parameters)
-    evaluated, choice, metrics = training.evaluate(parameters, no_room)
+    evaluated = training.evaluate(parameters, request.beside)
+    metrics = evaluated.metrics
     deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
-    # What was evaluated is published: no more iterations than that had.
-    done, model, optional = training.publishable(replace(parameters, iterations=evaluated), choice)
+    trained = training.train(evaluated)
     facts = {
         **origin.facts(),
         "parameters": asdict(parameters),
         "tuning": chosen.facts if chosen else tuning.DEFAULTS,
-        "truncated": done < parameters.iterations,
-        "iterations_done": done,
-        **choice.facts(request.beside),
+        "truncated": trained.iterations < parameters.iterations,
+        "iterations_done": trained.iterations,
+        **trained.facts,
         "metrics": metrics,
         "counts": asdict(training.size),
         "duration_s": (deps.clock.now() - started).total_seconds(),
@@ -153,7 +152,8 @@ def train_als(
         "stages": usage.stages,
         "threads": deps.threads,
     }
-    publishing.publish(deps.store, model, facts, model_report.render(facts), optional)
+    page = model_report.render(facts)
+    publishing.publish(deps.store, trained.model, facts, page, trained.optional_files)
     answer = {
         "model_version": facts["model_version"],
         "dataset_id": request.dataset_id,
@@ -171,8 +171,8 @@ class Request:
 
     dataset_id: str
     parameters: Mapping[str, Any]
-    tuned: bool | str
     beside: list_choice.Parameters
+    tuned: bool | str
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> Self:
@@ -186,7 +186,7 @@ class Request:
         if not isinstance(tuned, bool | str):
             raise UsageError(f"tuned is {tuned!r}: expected true, or <data set>/<study>")
         als.Parameters.read(parameters)
-        return cls(dataset_id, parameters, tuned, list_choice.Parameters.read(event))
+        return cls(dataset_id, parameters, list_choice.Parameters.read(event), tuned)
 
 
 def require_trainable(data: datasets.Dataset) -> None:
@@ -202,77 +202,6 @@ def require_trainable(data: datasets.Dataset) -> None:
         if not ((data.part == part) & (data.strength > 0)).any():
             raise DatasetError(f"the data set holds no positive interaction {name}: let the ingest"
                                " worker read more days, and build it anew")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Training:
-    data: datasets.Dataset
-    deps: Dependencies
-    usage: StageUsage
-    remaining_s: Callable[[], float]
-    beside: list_choice.Parameters
-
-    @property
-    def size(self) -> Size:
-        return Size.of(self.data)
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.deps.memory_bytes, self.remaining_s(), self.deps.threads)
-
-    def plan(self, given: Mapping[str, Any]) -> als.Parameters:
-        return capacity.plan(self.size, given, self.limits)
-
-    def no_room(self, parameters: als.Parameters) -> str:
-        return list_choice.no_room(self.size, parameters, self.beside, self.limits)
-
-    def evaluate(
-        self, parameters: als.Parameters, no_room: str
-    ) -> tuple[int, Choice, dict[str, Any]]:
-        """Return the iterations done on TRAIN, whose lists are better, and their metrics."""
-        after_s = self._lists_s(parameters, blending=not no_room)
-        # Half of the time for fits: the other fit takes as long.
-        reserve_s = after_s + max(self.remaining_s() - after_s, 0) / 2
-        kept = self.data.part == TRAIN
-        done, factors = self._fit("fit_train", kept, parameters, reserve_s)
-        choice, model = Choice.of_als(no_room, factors), cast("FittedModel", factors)
-        if not no_room:
-            with self.usage.stage("fit_items_train"):
-                mixed = list_choice.blended(self.data, kept, factors, self.beside)
-            with self.usage.stage("choice"):
-                choice = list_choice.choose(self.data, mixed)
-                model = choice.model(mixed)
-        with self.usage.stage("evaluation"):
-            return done, choice, offline_evaluation.evaluate(self.data, model)
-
-    def publishable(
-        self, parameters: als.Parameters, choice: Choice
-    ) -> tuple[int, Model, dict[str, bytes]]:
-        """Return the iterations done on all interactions, the model with its lists, more files."""
-        reserve_s = self._lists_s(parameters, blending=choice.compared)
-        everything = np.ones(len(self.data.movies), np.bool_)
-        done, factors = self._fit("fit_all", everything, parameters, reserve_s)
-        model, optional = cast("FittedModel", factors), dict[str, bytes]()
-        if choice.compared:
-            with self.usage.stage("fit_items_all"):
-                mixed = list_choice.blended(self.data, everything, factors, self.beside)
-                model, optional = choice.model(mixed), list_choice.neighbours(mixed).pack()
-        with self.usage.stage("lists"):
-            return done, list_assembly.assemble(self.data, model, factors.factors), optional
-
-    def _lists_s(self, parameters: als.Parameters, *, blending: bool) -> float:
-        found = capacity.lists_s(self.size, parameters.factors, self.deps.threads)
-        return found + (list_choice.blend_s(self.size, self.beside.items) if blending else 0)
-
-    def _fit(
-        self, stage: str, keep: Array, parameters: als.Parameters, reserve_s: float
-    ) -> tuple[int, als.AlsModel]:
-        watch = IterationWatch(self.remaining_s, reserve_s)
-        with self.usage.stage(stage):
-            fitted = als.AlsModel.fit(
-                self.data, keep, parameters, threads=self.deps.threads, go_on=watch
-            )
-        return watch.iterations, fitted
 
 
 def _report_metrics(deps: Dependencies, answer: Mapping[str, Any], duration_s: float) -> None:

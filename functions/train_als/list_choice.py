@@ -81,23 +81,22 @@ class Choice:
 
     lists_from: str
     reason: str
-    als_regularization: float
     gain: Mapping[str, float] | None = None
     """The blend's `ndcg` less that of ALS, `low` and `high` of its interval; None: not compared."""
 
     @classmethod
-    def of_als(cls, reason: str, factors: AlsModel) -> Self:
+    def of_als(cls, reason: str) -> Self:
         """Return the choice of ALS for want of a blend."""
-        return cls(ALS, reason, factors.regularization)
+        return cls(ALS, reason)
 
     @property
     def compared(self) -> bool:
         """Whether there is a blend."""
         return self.gain is not None
 
-    def model(self, mixed: Blend) -> FittedModel:
-        """Return the chosen one of a blend and its factors."""
-        return mixed if self.lists_from == BLEND else mixed.als
+    def model(self, factors: AlsModel, mixed: Blend | None) -> FittedModel:
+        """Return the chosen one of ALS and the blend with it."""
+        return mixed if mixed and self.lists_from == BLEND else factors
 
     def facts(self, parameters: Parameters) -> dict[str, Any]:
         """Return the manifest's part."""
@@ -107,7 +106,6 @@ class Choice:
             "blend_gain": self.gain,
             "blend": asdict(parameters.blend) if self.compared else None,
             "item_to_item": asdict(parameters.items) if self.compared else None,
-            "als_regularization": self.als_regularization,
         }
 
 
@@ -136,7 +134,7 @@ def choose(dataset: Dataset, mixed: Blend, *, most_users: int = _MOST_TEST_USERS
     )
     lists_from = BLEND if low > 0 else ALS
     interval = {"ndcg": gain, "low": low, "high": high}
-    return Choice(lists_from, reason, mixed.als.regularization, interval)
+    return Choice(lists_from, reason, interval)
 
 
 def neighbours(mixed: Blend) -> ItemNeighbours:

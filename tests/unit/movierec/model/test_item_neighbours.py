@@ -19,7 +19,8 @@ def test_the_strongest_sources_come_first_and_negative_ones_not_at_all():
         [2, PADDING, PADDING],
         [PADDING] * 3,
     ]
-    np.testing.assert_allclose(found.weights[:4, :2], [[0.4, 0.3], [0, 0], [0.6, 0.5], [0.2, 0]])
+    expected = np.array([[0.4, 0.3], [0, 0], [0.6, 0.5], [0.2, 0]])
+    np.testing.assert_allclose(found.weights[:4, :2], expected)
 
 
 def test_only_so_many_are_kept():
@@ -33,7 +34,7 @@ def test_contributions_are_the_weights_of_what_is_liked_and_sum_to_the_score():
     found = ItemNeighbours.strongest(MOVIES, WEIGHTS, 5)
     liked, strengths = np.array([0, 3]), np.array([1.0, 0.5], np.float32)
     parts = found.contributions(liked, strengths, np.array([2, 4, 3]))
-    np.testing.assert_allclose(parts, [[0.5, 0.3], [0, 0], [0, 0]])
+    np.testing.assert_allclose(parts, np.array([[0.5, 0.3], [0, 0], [0, 0]]))
     np.testing.assert_allclose(found.scores(liked, strengths)[[2, 4, 3]], parts.sum(axis=1))
 
 

@@ -1,0 +1,137 @@
+"""One training: fit on TRAIN and evaluate, fit on everything and make everybody's lists.
+
+Each stage is measured, and ends in time: half of what is left is the first fit's, since the second
+takes as long.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from functions.train_als import als, capacity, list_choice, rating_model
+from functions.train_als.blend import Blend
+from functions.train_als.capacity import Limits, Size
+from functions.train_als.deadline import IterationWatch
+from functions.train_als.list_choice import Choice
+from movierec.model import list_assembly, offline_evaluation
+from movierec.model.artifact import Model
+from movierec.model.dataset import TRAIN, Dataset
+from movierec.model.encoding import Array
+from movierec.runtime.stage_usage import StageUsage
+
+# A fit on everything has a tenth more interactions than that on TRAIN, by default.
+_LONGER: Final = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What the models of TRAIN have shown."""
+
+    parameters: als.Parameters
+    """With as many iterations as there was time for."""
+    beside: list_choice.Parameters
+    choice: Choice
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What is published: the model, its optional files, and their part of the manifest."""
+
+    iterations: int
+    model: Model
+    optional_files: Mapping[str, bytes]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A training on a data set within limits."""
+
+    data: Dataset
+    usage: StageUsage
+    remaining_s: Callable[[], float]
+    memory_bytes: int
+    threads: int
+
+    @property
+    def size(self) -> Size:
+        """How much there is to train on."""
+        return Size.of(self.data)
+
+    def plan(self, given: Mapping[str, Any]) -> als.Parameters:
+        """Return the parameters to train with. Raises UsageError, CapacityError."""
+        return capacity.plan(self.size, given, self.limits)
+
+    @property
+    def limits(self) -> Limits:
+        """What is left of memory and time."""
+        return Limits(self.memory_bytes, self.remaining_s(), self.threads)
+
+    def evaluate(self, parameters: als.Parameters, beside: list_choice.Parameters) -> Evaluated:
+        """Fit on TRAIN, choose whose lists are better, and evaluate that one."""
+        no_room = list_choice.no_room(self.size, parameters, beside, self.limits)
+        lists_s = self._lists_s(parameters, None if no_room else beside)
+        reserve_s = lists_s + max(self.remaining_s() - lists_s, 0) / 2
+        kept = self.data.part == TRAIN
+        done, factors = self._fit("train", kept, parameters, reserve_s)
+        mixed = None if no_room else self._blended("train", kept, factors, beside)
+        with self.usage.stage("evaluation"):
+            if mixed is None:
+                choice = Choice.of_als(no_room)
+            else:
+                choice = list_choice.choose(self.data, mixed)
+            model = choice.model(factors, mixed)
+            metrics = offline_evaluation.evaluate(self.data, model)
+        with self.usage.stage("ratings"):
+            metrics["rating"] = rating_model.evaluated(
+                self.data,
+                model,
+                rating_model.Parameters(),
+                should_stop=lambda: self.remaining_s() < self._second_fit_s() + lists_s,
+            )
+        # What was evaluated is published: no more iterations than that had.
+        return Evaluated(replace(parameters, iterations=done), beside, choice, metrics)
+
+    def train(self, evaluated: Evaluated) -> Trained:
+        """Fit on all interactions, and assemble the model with its lists."""
+        parameters, choice = evaluated.parameters, evaluated.choice
+        beside = evaluated.beside if choice.compared else None
+        reserve_s = self._lists_s(parameters, beside)
+        everything = np.ones(len(self.data.movies), np.bool_)
+        done, factors = self._fit("all", everything, parameters, reserve_s)
+        mixed = self._blended("all", everything, factors, beside) if beside else None
+        with self.usage.stage("lists"):
+            model = list_assembly.assemble(self.data, choice.model(factors, mixed), factors.factors)
+            neighbours = list_choice.neighbours(mixed).pack() if mixed else {}
+        facts = {**choice.facts(evaluated.beside), "als_regularization": factors.regularization}
+        return Trained(done, model, neighbours, facts)
+
+    def _lists_s(self, parameters: als.Parameters, beside: list_choice.Parameters | None) -> float:
+        """Return how long everybody's lists take, and what is fitted for a blend's."""
+        found = capacity.lists_s(self.size, parameters.factors, self.threads)
+        return found + (list_choice.blend_s(self.size, beside.items) if beside else 0)
+
+    def _second_fit_s(self) -> float:
+        """Return how long the fit on everything takes: somewhat longer than that on TRAIN did."""
+        stages = (self.usage.stages.get(name) for name in ("fit_train", "fit_items_train"))
+        return _LONGER * sum(stage["seconds"] for stage in stages if stage)
+
+    def _fit(
+        self, on: str, keep: Array, parameters: als.Parameters, reserve_s: float
+    ) -> tuple[int, als.AlsModel]:
+        """Return the iterations done, and the model of the kept interactions."""
+        watch = IterationWatch(self.remaining_s, reserve_s)
+        with self.usage.stage(f"fit_{on}"):
+            factors = als.AlsModel.fit(
+                self.data, keep, parameters, threads=self.threads, go_on=watch
+            )
+        return watch.iterations, factors
+
+    def _blended(
+        self, on: str, keep: Array, factors: als.AlsModel, beside: list_choice.Parameters
+    ) -> Blend:
+        with self.usage.stage(f"fit_items_{on}"):
+            return list_choice.blended(self.data, keep, factors, beside)
