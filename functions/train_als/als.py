@@ -164,7 +164,7 @@ class AlsModel:
     factors: Factors
     threads: int
     regularization: float = math.nan
-    """lambda in absolute units."""
+    """lambda in absolute units, which folding users in needs."""
 
     @classmethod
     def fit(
@@ -191,7 +191,8 @@ class AlsModel:
     ) -> Self:
         """Return the model of (n_users, n_movies) confidences. Raises DatasetError, see `fit`."""
         strength = parameters.regularization * bai_yin_edge(confidence)
-        return cls(fit(confidence, parameters, threads=threads, go_on=go_on), threads, strength)
+        factors = fit(confidence, parameters, threads=threads, go_on=go_on)
+        return cls(factors, threads, strength)
 
     @property
     def fold_in(self) -> FoldIn:

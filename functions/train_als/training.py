@@ -5,7 +5,7 @@ takes as long.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,6 +26,11 @@ from movierec.runtime.stage_usage import StageUsage
 
 # A fit on everything has a tenth more interactions than that on TRAIN, by default.
 _LONGER: Final = 1.25
+
+_FIT: Final = "fit_train"
+_FIT_ITEMS: Final = "fit_items_train"
+_ITEM_TO_ITEM: Final = "item_to_item"
+_ITEM_KNN: Final = "item_knn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,12 @@ class Training:
 
     def plan(self, given: Mapping[str, Any]) -> als.Parameters:
         """Return the parameters to train with. Raises UsageError, CapacityError."""
-        limits = Limits(self.memory_bytes, self.remaining_s(), self.threads)
-        return capacity.plan(self.size, given, limits)
+        return capacity.plan(self.size, given, self.limits)
+
+    @property
+    def limits(self) -> Limits:
+        """What is left of memory and time."""
+        return Limits(self.memory_bytes, self.remaining_s(), self.threads)
 
     def evaluate(
         self,
@@ -78,24 +87,27 @@ class Training:
         production: Production | None,
     ) -> Evaluated:
         """Fit on TRAIN, choose whose lists are better, and compare all models."""
-        lists_s = capacity.lists_s(self.size, parameters.factors, self.threads)
+        no_room = list_choice.no_room(self.size, parameters, beside, self.limits)
+        lists_s = self._lists_s(parameters, None if no_room else beside)
         reserve_s = lists_s + max(self.remaining_s() - lists_s, 0) / 2
         kept = self.data.part == TRAIN
-        done, mixed = self._fit("train", kept, parameters, beside, reserve_s)
+        done, factors = self._fit("train", kept, parameters, reserve_s)
+        mixed = None if no_room else self._blended("train", kept, factors, beside)
         with self.usage.stage("choice"):
-            choice = list_choice.choose(self.data, mixed)
-        models: dict[str, FittedModel] = {
-            list_choice.ALS: mixed.als,
-            "item_to_item": mixed.items,
-            list_choice.BLEND: mixed,
-        }
+            if mixed is None:
+                choice = Choice.of_als(no_room)
+            else:
+                choice = list_choice.choose(self.data, mixed)
         late = functools.partial(self._is_late, lists_s)
-        if not late():
+        models: dict[str, FittedModel] = {list_choice.ALS: factors}
+        if mixed:
+            models |= {_ITEM_TO_ITEM: mixed.items, list_choice.BLEND: mixed}
+        if mixed and not late():
             with self.usage.stage("fit_item_knn"):
-                models["item_knn"] = item_knn.fit(self.data, kept)
+                models[_ITEM_KNN] = item_knn.fit(self.data, kept)
         with self.usage.stage("fit_ratings"):
             rating = rating_model.evaluated(
-                self.data, choice.model(mixed), rating_model.Parameters(), should_stop=late
+                self.data, models[choice.lists_from], rating_model.Parameters(), should_stop=late
             )
         with self.usage.stage("evaluation"):
             found = comparison.compare(
@@ -112,50 +124,64 @@ class Training:
 
     def train(self, evaluated: Evaluated) -> Trained:
         """Fit on all interactions, and assemble the model with its lists."""
-        parameters, beside, choice = evaluated.parameters, evaluated.beside, evaluated.choice
-        reserve_s = capacity.lists_s(self.size, parameters.factors, self.threads)
+        parameters, choice = evaluated.parameters, evaluated.choice
+        beside = evaluated.beside if choice.compared else None
+        reserve_s = self._lists_s(parameters, beside)
         everything = np.ones(len(self.data.movies), np.bool_)
-        done, mixed = self._fit("all", everything, parameters, beside, reserve_s)
+        done, factors = self._fit("all", everything, parameters, reserve_s)
+        mixed = self._blended("all", everything, factors, beside) if beside else None
         with self.usage.stage("lists"):
-            model = list_assembly.assemble(self.data, choice.model(mixed), mixed.als.factors)
-            neighbours = list_choice.neighbours(mixed).pack()
-        return Trained(done, model, neighbours, choice.facts(mixed, beside))
+            model = list_assembly.assemble(self.data, choice.model(factors, mixed), factors.factors)
+            neighbours = list_choice.neighbours(mixed).pack() if mixed else {}
+        facts = {**choice.facts(evaluated.beside), "als_regularization": factors.regularization}
+        return Trained(done, model, neighbours, facts)
+
+    def _lists_s(self, parameters: als.Parameters, beside: list_choice.Parameters | None) -> float:
+        """Return how long everybody's lists take, and what is fitted for a blend's."""
+        found = capacity.lists_s(self.size, parameters.factors, self.threads)
+        return found + (list_choice.blend_s(self.size, beside.items) if beside else 0)
 
     def _is_late(self, lists_s: float) -> bool:
         """Return whether what is left is needed for the fit on everything, and the lists."""
-        names = ("fit_train", "fit_items_train")
-        fit_s = _LONGER * sum(self.usage.stages[name]["seconds"] for name in names)
+        stages = (self.usage.stages.get(name) for name in (_FIT, _FIT_ITEMS))
+        fit_s = _LONGER * sum(stage["seconds"] for stage in stages if stage)
         return self.remaining_s() < fit_s + lists_s
 
     def _fits(self) -> dict[str, dict[str, float]]:
         """Return what each model's fit on TRAIN has cost."""
+        costs = {
+            list_choice.ALS: (_FIT,),
+            _ITEM_TO_ITEM: (_FIT_ITEMS,),
+            list_choice.BLEND: (_FIT, _FIT_ITEMS),
+            _ITEM_KNN: ("fit_item_knn",),
+            comparison.RATING_MODEL: ("fit_ratings",),
+        }
         stages = self.usage.stages
-        factors, items = stages["fit_train"], stages["fit_items_train"]
-        blend = {name: factors[name] + items[name] for name in ("seconds", "cpu_s")}
-        peak = max(factors["peak_memory_bytes"], items["peak_memory_bytes"])
-        knn = {"item_knn": stages["fit_item_knn"]} if "fit_item_knn" in stages else {}
         return {
-            list_choice.ALS: factors,
-            "item_to_item": items,
-            list_choice.BLEND: {**blend, "peak_memory_bytes": peak},
-            **knn,
-            comparison.RATING_MODEL: stages["fit_ratings"],
+            model: _together([stages[name] for name in names])
+            for model, names in costs.items()
+            if all(name in stages for name in names)
         }
 
     def _fit(
-        self,
-        on: str,
-        keep: Array,
-        parameters: als.Parameters,
-        beside: list_choice.Parameters,
-        reserve_s: float,
-    ) -> tuple[int, Blend]:
-        """Return the iterations done, and ALS and item-to-item weights of the kept interactions."""
+        self, on: str, keep: Array, parameters: als.Parameters, reserve_s: float
+    ) -> tuple[int, als.AlsModel]:
+        """Return the iterations done, and the model of the kept interactions."""
         watch = IterationWatch(self.remaining_s, reserve_s)
         with self.usage.stage(f"fit_{on}"):
             factors = als.AlsModel.fit(
                 self.data, keep, parameters, threads=self.threads, go_on=watch
             )
+        return watch.iterations, factors
+
+    def _blended(
+        self, on: str, keep: Array, factors: als.AlsModel, beside: list_choice.Parameters
+    ) -> Blend:
         with self.usage.stage(f"fit_items_{on}"):
-            mixed = list_choice.blended(self.data, keep, factors, beside)
-        return watch.iterations, mixed
+            return list_choice.blended(self.data, keep, factors, beside)
+
+
+def _together(stages: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the cost of stages that follow each other."""
+    total = {name: sum(stage[name] for stage in stages) for name in ("seconds", "cpu_s")}
+    return {**total, "peak_memory_bytes": max(stage["peak_memory_bytes"] for stage in stages)}

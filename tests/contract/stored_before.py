@@ -3,6 +3,7 @@
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -87,7 +88,8 @@ class _Lambda:
 
 def resolver(lake):
     """Return what traces the lake's recommendations through the artifacts and the function."""
-    return LineageResolver(lake, store(), FUNCTION, _Lambda())
+    aws: Any = _Lambda()
+    return LineageResolver(lake, store(), FUNCTION, aws)
 
 
 def releases(bucket):
