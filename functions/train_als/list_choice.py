@@ -71,29 +71,43 @@ class Choice:
     high: float
     users: int
 
-    def model(self, mixed: Blend) -> FittedModel:
-        """Return the chosen one of a blend and its factors."""
-        return mixed if self.lists_from == BLEND else mixed.als
+    lacking: str = ""
+    """What there was too little of to fit and compare the blend."""
 
-    def facts(self, mixed: Blend, parameters: Parameters) -> dict[str, Any]:
-        """Return the manifest's part; `mixed` is the blend of what is published."""
-        interval = f"{self.gain:+.4f} ({self.low:+.4f} to {self.high:+.4f}) on {self.users:,} users"
-        verdict = (
-            "is better than ALS alone beyond doubt"
-            if self.lists_from == BLEND
-            else "is not better than ALS alone beyond doubt"
-        )
+    def model(self, fitted: Blend | AlsModel) -> FittedModel:
+        """Return the chosen one of a blend and its factors."""
+        return fitted if self.lists_from == BLEND else _factors_of(fitted)
+
+    def facts(self, fitted: Blend | AlsModel, parameters: Parameters) -> dict[str, Any]:
+        """Return the manifest's part of what is published: a blend, or ALS without weights."""
+        items = asdict(parameters.items)
+        if isinstance(fitted, Blend):
+            items["movies_used"] = len(fitted.items.items.movies)
+        compared = {"ndcg": self.gain, "low": self.low, "high": self.high}
         return {
             "lists_from": self.lists_from,
-            "lists_reason": f"the blend {verdict}: NDCG@{LIST_LENGTH} {interval}",
-            "blend_gain": {"ndcg": self.gain, "low": self.low, "high": self.high},
+            "lists_reason": self._reason(),
+            "blend_gain": None if self.lacking else compared,
             "blend": asdict(parameters.blend),
-            "item_to_item": {
-                **asdict(parameters.items),
-                "movies_used": len(mixed.items.items.movies),
-            },
-            "als_regularization": mixed.als.regularization,
+            "item_to_item": items,
+            "als_regularization": _factors_of(fitted).regularization,
         }
+
+    def _reason(self) -> str:
+        if self.lacking:
+            return f"the blend was not fitted, for want of {self.lacking}"
+        interval = f"{self.gain:+.4f} ({self.low:+.4f} to {self.high:+.4f}) on {self.users:,} users"
+        verdict = "is better" if self.lists_from == BLEND else "is not better"
+        return f"the blend {verdict} than ALS alone beyond doubt: NDCG@{LIST_LENGTH} {interval}"
+
+
+def als_alone(lacking: str) -> Choice:
+    """Return the choice where there is too little of something for a blend."""
+    return Choice(ALS, 0.0, 0.0, 0.0, 0, lacking)
+
+
+def _factors_of(fitted: Blend | AlsModel) -> AlsModel:
+    return fitted.als if isinstance(fitted, Blend) else fitted
 
 
 def choose(dataset: Dataset, mixed: Blend, *, most_users: int = _MOST_TEST_USERS) -> Choice:

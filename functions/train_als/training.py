@@ -60,46 +60,70 @@ class Training:
 
     def plan(self, given: Mapping[str, Any]) -> als.Parameters:
         """Return the parameters to train with. Raises UsageError, CapacityError."""
-        limits = Limits(self.memory_bytes, self.remaining_s(), self.threads)
-        return capacity.plan(self.size, given, limits)
+        return capacity.plan(self.size, given, self._limits())
 
     def evaluate(self, parameters: als.Parameters, beside: list_choice.Parameters) -> Evaluated:
         """Fit on TRAIN, choose whose lists are better, and evaluate that one."""
-        lists_s = capacity.lists_s(self.size, parameters.factors, self.threads)
-        reserve_s = lists_s + max(self.remaining_s() - lists_s, 0) / 2
-        kept = self.data.part == TRAIN
-        done, mixed = self._fit("train", kept, parameters, beside, reserve_s)
+        kept, limits, items = self.data.part == TRAIN, self._limits(), beside.items.movies
+        lacking = capacity.lacks_for_blend(self.size, items, parameters, limits)
+        after_s = self._after_s(parameters, beside, blends=not lacking)
+        # Half of the time for fits: the other fit takes as long.
+        reserve_s = after_s + max(self.remaining_s() - after_s, 0) / 2
+        done, factors = self._fit_factors("train", kept, parameters, reserve_s)
+        mixed = None if lacking else self._fit_items("train", kept, factors, beside)
         with self.usage.stage("evaluation"):
-            choice = list_choice.choose(self.data, mixed)
-            metrics = offline_evaluation.evaluate(self.data, choice.model(mixed))
+            choice = (
+                list_choice.choose(self.data, mixed) if mixed else list_choice.als_alone(lacking)
+            )
+            metrics = offline_evaluation.evaluate(self.data, choice.model(mixed or factors))
         # What was evaluated is published: no more iterations than that had.
         return Evaluated(replace(parameters, iterations=done), beside, choice, metrics)
 
     def train(self, evaluated: Evaluated) -> Trained:
         """Fit on all interactions, and assemble the model with its lists."""
         parameters, beside, choice = evaluated.parameters, evaluated.beside, evaluated.choice
-        reserve_s = capacity.lists_s(self.size, parameters.factors, self.threads)
         everything = np.ones(len(self.data.movies), np.bool_)
-        done, mixed = self._fit("all", everything, parameters, beside, reserve_s)
+        blends = choice.lists_from == list_choice.BLEND
+        reserve_s = self._after_s(parameters, beside, blends=blends)
+        done, factors = self._fit_factors("all", everything, parameters, reserve_s)
+        lacking = capacity.lacks_for_weights(
+            self.size, beside.items.movies, parameters.factors, self._limits()
+        )
+        # A blend that was evaluated is what is published, whatever the estimate says by now.
+        fits = blends or not lacking
+        mixed = self._fit_items("all", everything, factors, beside) if fits else None
         with self.usage.stage("lists"):
-            model = list_assembly.assemble(self.data, choice.model(mixed), mixed.als.factors)
-            neighbours = list_choice.neighbours(mixed).pack()
-        return Trained(done, model, neighbours, choice.facts(mixed, beside))
+            fitted = choice.model(mixed or factors)
+            model = list_assembly.assemble(self.data, fitted, factors.factors)
+            neighbours = list_choice.neighbours(mixed).pack() if mixed else {}
+        return Trained(done, model, neighbours, choice.facts(mixed or factors, beside))
 
-    def _fit(
-        self,
-        on: str,
-        keep: Array,
-        parameters: als.Parameters,
-        beside: list_choice.Parameters,
-        reserve_s: float,
-    ) -> tuple[int, Blend]:
-        """Return the iterations done, and ALS and item-to-item weights of the kept interactions."""
+    def _limits(self) -> Limits:
+        return Limits(self.memory_bytes, self.remaining_s(), self.threads)
+
+    def _after_s(
+        self, parameters: als.Parameters, beside: list_choice.Parameters, *, blends: bool
+    ) -> float:
+        """Return what must be left after the last fit of factors."""
+        after_s = capacity.lists_s(self.size, parameters.factors, self.threads)
+        if blends:
+            movies = beside.items.movies
+            after_s += capacity.weights_s(self.size, movies) + capacity.blend_s(self.size, movies)
+        return after_s
+
+    def _fit_factors(
+        self, on: str, keep: Array, parameters: als.Parameters, reserve_s: float
+    ) -> tuple[int, als.AlsModel]:
+        """Return the iterations done, and their model of the kept interactions."""
         watch = IterationWatch(self.remaining_s, reserve_s)
         with self.usage.stage(f"fit_{on}"):
             factors = als.AlsModel.fit(
                 self.data, keep, parameters, threads=self.threads, go_on=watch
             )
+        return watch.iterations, factors
+
+    def _fit_items(
+        self, on: str, keep: Array, factors: als.AlsModel, beside: list_choice.Parameters
+    ) -> Blend:
         with self.usage.stage(f"fit_items_{on}"):
-            mixed = list_choice.blended(self.data, keep, factors, beside)
-        return watch.iterations, mixed
+            return list_choice.blended(self.data, keep, factors, beside)
