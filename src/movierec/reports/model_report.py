@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from movierec.reports import html
+from movierec.reports import html, rating_report
 
 _METRICS: Final = (
     "recall",
@@ -27,6 +27,7 @@ def render(facts: Mapping[str, Any]) -> bytes:
         {
             f"Held-out metrics of lists of {metrics['k']}": _overall(metrics),
             **{f"NDCG by {kind}": _groups(groups) for kind, groups in metrics["groups"].items()},
+            **rating_report.sections(metrics["rating"]),
             "How it was made": [html.table(["", ""], _made(facts))],
         },
     )

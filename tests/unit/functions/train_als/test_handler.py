@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.train_als import als, handler
+from functions.train_als import als, handler, rating_model
 from functions.train_als.handler import Dependencies
 from movierec import metrics
 from movierec.errors import (
@@ -92,7 +92,7 @@ def test_the_manifest_says_what_the_model_came_from(deps, store):
     assert facts["groups"] == list(GROUPS)
     assert facts["parameters"]["factors"] == 4
     assert facts["parameters"]["seed"] == als.Parameters().seed
-    assert set(facts["libraries"]) == {"numpy", "scipy", "implicit"}
+    assert set(facts["libraries"]) == {"numpy", "scipy", "implicit", "myfm"}
     assert facts["peak_memory_bytes"] == 123_000_000
     assert facts["counts"]["users"] == N_USERS
     assert facts["duration_s"] >= 0
@@ -115,6 +115,20 @@ def test_reports_are_published_for_machines_and_people(deps, store):
     assert set(report["groups"]) == {"gender", "age", "activity"}
     assert version in page
     assert "popular list" in page
+    assert report["rating"]["model"]["rmse"] > 0
+    assert report["rating"]["parameters"]["seed"] == rating_model.Parameters().seed
+    assert "RMSE" in page
+
+
+def test_a_model_of_a_site_without_ratings_is_published_all_the_same(deps):
+    files = datasets.pack(tasteful(0))
+    files[sealed_folder.MANIFEST_FILE] = sealed_folder.seal(files, {"groups": list(GROUPS)})
+    store = MemoryStore({datasets.key(DATASET_ID, name): body for name, body in files.items()})
+
+    version = handler.train_als(EVENT, replace(deps, store=store))["model_version"]
+
+    page = store.get(artifact.key(version, artifact.REPORT_PAGE_FILE)).decode()
+    assert "Nobody had rated a movie" in page
 
 
 def test_what_other_steps_put_into_the_event_is_passed_over(deps):
