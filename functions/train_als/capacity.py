@@ -6,7 +6,7 @@ the factors, through FACTORS. What an event gives is never changed: it fits, or 
 the training starts, with what would fit.
 
 The blend with item-to-item weights is left out where memory or time do not carry it: its lists take
-thirty times as long as ALS's. Without time for its lists the weights may still fit, for neighbours.
+several times as long as ALS's. Without time for them the weights may still fit, for neighbours.
 
 The estimates are sums of a few terms with constants that were measured (`make bench-scale`); they
 are upper bounds of what was measured rather than means. The time is watched besides
