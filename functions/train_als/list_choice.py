@@ -12,10 +12,9 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from functions.train_als import als, blend, capacity, edlae
+from functions.train_als import blend, edlae
 from functions.train_als.als import AlsModel
 from functions.train_als.blend import Blend
-from functions.train_als.capacity import Limits, Size
 from functions.train_als.edlae import ItemToItemModel
 from movierec.model import offline_metrics
 from movierec.model.dataset import TEST, TRAIN, Dataset
@@ -31,19 +30,6 @@ BLEND: Final = "blend"
 # The standard error of their paired difference is then below 0.001.
 _MOST_TEST_USERS: Final = 20_000
 _NORMAL_95: Final = 1.96
-
-# Bytes: see `edlae`, and a chunk's weights; the users' interactions as a matrix, whole and of the
-# movies with weights.
-_SQUARE_BYTES: Final = 16
-_INTERACTION_BYTES: Final = 20
-
-# Seconds, measured on one core, from above: LAPACK's inverse for each n^3; the Gram matrix for each
-# pair of a user's movies, where the busiest tenth have half of all; a score of the weights for each
-# interaction and movie; and the rest of a list for each movie.
-_CUBE_S: Final = 1.0e-10
-_PAIR_S: Final = 5.0e-8
-_WEIGHT_S: Final = 1.0e-9
-_SCORE_S: Final = 4.0e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +71,9 @@ class Choice:
     """The blend's `ndcg` less that of ALS, `low` and `high` of its interval; None: not compared."""
 
     @classmethod
-    def of_als(cls, reason: str) -> Self:
-        """Return the choice of ALS for want of a blend."""
-        return cls(ALS, reason)
+    def of_als(cls, lacking: str) -> Self:
+        """Return the choice of ALS for want of something that a blend takes."""
+        return cls(ALS, f"the blend was not fitted, for want of {lacking}")
 
     @property
     def compared(self) -> bool:
@@ -104,8 +90,8 @@ class Choice:
             "lists_from": self.lists_from,
             "lists_reason": self.reason,
             "blend_gain": self.gain,
-            "blend": asdict(parameters.blend) if self.compared else None,
-            "item_to_item": asdict(parameters.items) if self.compared else None,
+            "blend": asdict(parameters.blend),
+            "item_to_item": asdict(parameters.items),
         }
 
 
@@ -141,36 +127,3 @@ def neighbours(mixed: Blend) -> ItemNeighbours:
     """Return the item neighbours of the artifact."""
     items = mixed.items.items
     return ItemNeighbours.strongest(items.movies, items.weights, items.n_movies)
-
-
-def blend_bytes(size: Size, parameters: edlae.Parameters) -> int:
-    """Return the memory that the blend takes beside ALS, from above."""
-    n = min(parameters.movies, size.movies)
-    return _SQUARE_BYTES * n * n + _INTERACTION_BYTES * size.interactions
-
-
-def blend_s(size: Size, parameters: edlae.Parameters) -> float:
-    """Return the duration of both fits of the weights and of everybody's lists, beside ALS."""
-    n = min(parameters.movies, size.movies)
-    fit_s = _CUBE_S * n**3 + _PAIR_S * size.interactions**2 / max(size.users, 1)
-    lists_s = size.users * n * _SCORE_S + size.interactions * n * _WEIGHT_S
-    return 2 * fit_s + lists_s
-
-
-def no_room(size: Size, factors: als.Parameters, parameters: Parameters, limits: Limits) -> str:
-    """Return why a training has no room for the blend, empty if it has."""
-    needed = capacity.memory_bytes(size, factors.factors) + blend_bytes(size, parameters.items)
-    if needed > limits.memory_bytes:
-        return (
-            f"no memory for the blend: it takes about {needed / 1e9:.1f} GB in all, and the"
-            f" function has {limits.memory_bytes / 1e9:.1f}; lower movies of item_to_item"
-        )
-    alone_s = capacity.lists_s(size, factors.factors, limits.threads)
-    alone_s += 2 * factors.iterations * capacity.iteration_s(size, factors.factors, limits.threads)
-    needed_s = alone_s + blend_s(size, parameters.items)
-    if needed_s > limits.remaining_s:
-        return (
-            f"no time for the blend: it takes about {needed_s:.0f} s in all, and"
-            f" {limits.remaining_s:.0f} are left; lower movies of item_to_item"
-        )
-    return ""

@@ -87,18 +87,16 @@ class Training:
         production: Production | None,
     ) -> Evaluated:
         """Fit on TRAIN, choose whose lists are better, and compare all models."""
-        no_room = list_choice.no_room(self.size, parameters, beside, self.limits)
-        lists_s = self._lists_s(parameters, None if no_room else beside)
-        reserve_s = lists_s + max(self.remaining_s() - lists_s, 0) / 2
-        kept = self.data.part == TRAIN
+        kept, movies = self.data.part == TRAIN, beside.items.movies
+        lacking = capacity.lacks_for_blend(self.size, movies, parameters, self.limits)
+        after_s = self._after_s(parameters, beside, blends=not lacking)
+        # Half of the time for fits: the other fit takes as long.
+        reserve_s = after_s + max(self.remaining_s() - after_s, 0) / 2
         done, factors = self._fit("train", kept, parameters, reserve_s)
-        mixed = None if no_room else self._blended("train", kept, factors, beside)
+        mixed = None if lacking else self._blended("train", kept, factors, beside)
         with self.usage.stage("choice"):
-            if mixed is None:
-                choice = Choice.of_als(no_room)
-            else:
-                choice = list_choice.choose(self.data, mixed)
-        late = functools.partial(self._is_late, lists_s)
+            choice = list_choice.choose(self.data, mixed) if mixed else Choice.of_als(lacking)
+        late = functools.partial(self._is_late, after_s)
         models: dict[str, FittedModel] = {list_choice.ALS: factors}
         if mixed:
             models |= {_ITEM_TO_ITEM: mixed.items, list_choice.BLEND: mixed}
@@ -124,28 +122,38 @@ class Training:
 
     def train(self, evaluated: Evaluated) -> Trained:
         """Fit on all interactions, and assemble the model with its lists."""
-        parameters, choice = evaluated.parameters, evaluated.choice
-        beside = evaluated.beside if choice.compared else None
-        reserve_s = self._lists_s(parameters, beside)
+        parameters, beside, choice = evaluated.parameters, evaluated.beside, evaluated.choice
         everything = np.ones(len(self.data.movies), np.bool_)
+        blends = choice.lists_from == list_choice.BLEND
+        reserve_s = self._after_s(parameters, beside, blends=blends)
         done, factors = self._fit("all", everything, parameters, reserve_s)
-        mixed = self._blended("all", everything, factors, beside) if beside else None
+        lacking = capacity.lacks_for_weights(
+            self.size, beside.items.movies, parameters.factors, self.limits
+        )
+        # A blend that was evaluated is what is published, whatever the estimate says by now.
+        fits = blends or not lacking
+        mixed = self._blended("all", everything, factors, beside) if fits else None
         with self.usage.stage("lists"):
             model = list_assembly.assemble(self.data, choice.model(factors, mixed), factors.factors)
             neighbours = list_choice.neighbours(mixed).pack() if mixed else {}
-        facts = {**choice.facts(evaluated.beside), "als_regularization": factors.regularization}
+        facts = {**choice.facts(beside), "als_regularization": factors.regularization}
         return Trained(done, model, neighbours, facts)
 
-    def _lists_s(self, parameters: als.Parameters, beside: list_choice.Parameters | None) -> float:
-        """Return how long everybody's lists take, and what is fitted for a blend's."""
-        found = capacity.lists_s(self.size, parameters.factors, self.threads)
-        return found + (list_choice.blend_s(self.size, beside.items) if beside else 0)
+    def _after_s(
+        self, parameters: als.Parameters, beside: list_choice.Parameters, *, blends: bool
+    ) -> float:
+        """Return what must be left after the last fit of factors."""
+        after_s = capacity.lists_s(self.size, parameters.factors, self.threads)
+        if blends:
+            movies = beside.items.movies
+            after_s += capacity.weights_s(self.size, movies) + capacity.blend_s(self.size, movies)
+        return after_s
 
-    def _is_late(self, lists_s: float) -> bool:
-        """Return whether what is left is needed for the fit on everything, and the lists."""
+    def _is_late(self, after_s: float) -> bool:
+        """Return whether what is left is needed for the fit on everything, and what follows."""
         stages = (self.usage.stages.get(name) for name in (_FIT, _FIT_ITEMS))
         fit_s = _LONGER * sum(stage["seconds"] for stage in stages if stage)
-        return self.remaining_s() < fit_s + lists_s
+        return self.remaining_s() < fit_s + after_s
 
     def _fits(self) -> dict[str, dict[str, float]]:
         """Return what each model's fit on TRAIN has cost."""

@@ -201,13 +201,14 @@ def _pair(evidence: Evidence, scale: RatingScale) -> _Pairs:
     watched, rated = evidence.watched, evidence.rated
     users = np.concatenate((watched.user_ids, rated.user_ids))
     movies = np.concatenate((watched.movies, rated.movies))
-    # By two keys: their product, of ids from 3.4e14 on, overflows.
-    order = np.lexsort((movies, users))
+    order = _by_user_and_movie(users, movies, len(evidence.movie_ids))
     first = np.ones(len(order), np.bool_)
-    first[1:] = (np.diff(users[order]) != 0) | (np.diff(movies[order]) != 0)
-    slots = np.empty(len(order), np.int64)
-    slots[order] = np.cumsum(first) - 1
+    first[1:] = _changes(users[order])
+    first[1:] |= _changes(movies[order])
     n, split_at = int(first.sum()), len(watched.user_ids)
+    slots: Array = np.empty(len(order), np.int32 if n < np.iinfo(np.int32).max else np.int64)
+    slots[order] = np.cumsum(first, dtype=slots.dtype)
+    slots -= 1
     minutes = np.full(n, -1, np.int32)
     ratings = np.zeros(n, np.int8 if scale.is_native else np.float32)
     last_at = np.zeros(n, np.int64)
@@ -219,6 +220,18 @@ def _pair(evidence: Evidence, scale: RatingScale) -> _Pairs:
     last_at[rated_slots] = np.maximum(last_at[rated_slots], rated.last_at)
     kept = order[first]
     return _Pairs(users[kept], movies[kept], minutes, ratings, last_at)
+
+
+def _by_user_and_movie(users: Array, movies: Array, n_movies: int) -> Array:
+    """Return the order of rows by user, then movie."""
+    if len(users) and int(users.max()) < np.iinfo(np.int64).max // max(n_movies, 1):
+        return np.argsort(users.astype(np.int64) * n_movies + movies)
+    # Of larger ids (from 3.4e14 on) the product overflows.
+    return np.lexsort((movies, users))
+
+
+def _changes(values: Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(values[1:] != values[:-1])
 
 
 def _drop_rare(

@@ -7,7 +7,6 @@ import pytest
 
 from functions.train_als import als, blend, edlae, list_choice
 from functions.train_als.als import AlsModel
-from functions.train_als.capacity import Limits, Size
 from functions.train_als.list_choice import ALS, BLEND, Choice, Parameters
 from movierec.errors import UsageError
 from movierec.model.dataset import TRAIN
@@ -75,22 +74,8 @@ def test_parameters_come_from_the_event_by_name():
         Parameters.read({"blend": {"als_shar": 0.2}})
 
 
-SIZE = Size(1_000_000, 27_000, 50_000_000)
-
-
-def test_a_training_without_room_for_a_blend_says_what_it_lacks():
-    plan = als.Parameters()
-    assert list_choice.no_room(SIZE, plan, PARAMETERS, Limits()) == ""
-    lacking = list_choice.no_room(SIZE, plan, PARAMETERS, Limits(memory_bytes=4_000_000_000))
-    assert lacking.startswith("no memory for the blend")
-    late = list_choice.no_room(SIZE, plan, PARAMETERS, Limits(remaining_s=500, threads=6))
-    assert late.startswith("no time for the blend")
-    small = Size(20_000, 27_000, 1_000_000)
-    assert list_choice.no_room(small, plan, PARAMETERS, Limits(remaining_s=900, threads=1)) == ""
-
-
 def test_without_a_blend_the_manifest_says_why():
-    facts = Choice.of_als("no time").facts(PARAMETERS)
-    assert (facts["lists_from"], facts["lists_reason"]) == (ALS, "no time")
+    facts = Choice.of_als("time: about 9 s of 3").facts(PARAMETERS)
+    assert facts["lists_from"] == ALS
+    assert facts["lists_reason"].endswith("not fitted, for want of time: about 9 s of 3")
     assert facts["blend_gain"] is None
-    assert facts["item_to_item"] is None

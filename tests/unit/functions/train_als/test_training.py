@@ -1,11 +1,12 @@
 """Where a blend has no room, a model of ALS alone is trained, and says so."""
 
+import bisect
 import math
 
 import pytest
 
 from functions.train_als import als, capacity, list_choice
-from functions.train_als.capacity import Size
+from functions.train_als.capacity import Limits, Size
 from functions.train_als.training import Training
 from movierec.model import item_neighbours
 from movierec.runtime.stage_usage import StageUsage
@@ -14,8 +15,15 @@ from tests.unit.movierec.model.tastes import tasteful
 DATASET = tasteful(1)
 PLAN = als.Parameters(factors=4, iterations=3)
 BESIDE = list_choice.Parameters.read({})
-ALONE = capacity.memory_bytes(Size.of(DATASET), PLAN.factors)
-BOTH = ALONE + list_choice.blend_bytes(Size.of(DATASET), BESIDE.items)
+SIZE = Size.of(DATASET)
+
+
+def carries(memory_bytes):
+    return not capacity.lacks_for_blend(SIZE, BESIDE.items.movies, PLAN, Limits(memory_bytes))
+
+
+# The least memory that carries the blend, found by halving.
+BOTH = bisect.bisect_left(range(10**9), True, key=carries)
 
 
 def trained(memory_bytes):
@@ -27,7 +35,7 @@ def trained(memory_bytes):
 def test_without_memory_for_the_blend_als_is_published_alone():
     found, stages = trained(BOTH - 1)
     assert found.facts["lists_from"] == list_choice.ALS
-    assert "no memory for the blend" in found.facts["lists_reason"]
+    assert "for want of memory" in found.facts["lists_reason"]
     assert found.facts["blend_gain"] is None
     assert found.facts["als_regularization"] > 0
     assert not found.optional_files
