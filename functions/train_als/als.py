@@ -14,9 +14,10 @@ One set of inputs and seed gives the same bytes whatever the number of threads: 
 by one thread, and BLAS has one. Another CPU or another BLAS may differ in the last bits.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -31,6 +32,7 @@ from movierec.errors import DatasetError
 from movierec.model.dataset import Dataset
 from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, Factors, Float32
+from movierec.model.fold_in import FoldIn
 from movierec.model.sparse_rows import SparseRows
 from movierec.parameters import read_parameters, require
 
@@ -161,6 +163,8 @@ class AlsModel:
 
     factors: Factors
     threads: int
+    regularization: float = math.nan
+    """lambda in absolute units."""
 
     @classmethod
     def fit(
@@ -174,7 +178,36 @@ class AlsModel:
     ) -> Self:
         """Return the model of the kept interactions, (n,). Raises DatasetError, see `fit`."""
         confidence = confidences(dataset, keep, parameters.alpha)
-        return cls(fit(confidence, parameters, threads=threads, go_on=go_on), threads)
+        return cls.fit_matrix(confidence, parameters, threads=threads, go_on=go_on)
+
+    @classmethod
+    def fit_matrix(
+        cls,
+        confidence: csr_matrix,
+        parameters: Parameters,
+        *,
+        threads: int,
+        go_on: GoOn = _always,
+    ) -> Self:
+        """Return the model of (n_users, n_movies) confidences. Raises DatasetError, see `fit`."""
+        strength = parameters.regularization * bai_yin_edge(confidence)
+        return cls(fit(confidence, parameters, threads=threads, go_on=go_on), threads, strength)
+
+    @property
+    def fold_in(self) -> FoldIn:
+        """Return what gives factors to users who were not there."""
+        return FoldIn(self.factors.movies, self.regularization)
+
+    def of(self, confidence: csr_matrix) -> Self:
+        """Return the model of other users, with these confidences: (n, n_movies)."""
+        rows = SparseRows(confidence.indptr, confidence.indices)
+        users = self.fold_in.factors(rows, confidence.data)
+        return replace(self, factors=Factors(users, self.factors.movies))
+
+    def score_rows(self, users: Array) -> Float32:
+        """Return the scores of all movies for some users, (len(users), n_movies)."""
+        found: Float32 = self.factors.users[users] @ self.factors.movies.T
+        return found
 
     def top(self, users: Array, k: int, exclusions: Exclusions) -> npt.NDArray[np.int32]:
         """See `FittedModel.top`."""

@@ -4,6 +4,8 @@ Event:
 
     {"dataset_id": "<id>",
      "parameters": {"factors": 64, ...},     optional, see als.Parameters and capacity
+     "item_to_item": {"movies": 6000, ...},  optional, see edlae.Parameters
+     "blend": {"als_share": 0.6, ...},       optional, see blend.Parameters
      "tuned": true}                          optional: those of the newest `movierec tune`, or of
                                              "<data set>/<study>"; `parameters` come before them
 
@@ -24,7 +26,7 @@ written to /tmp. Past one Lambda, train with Spark on the same lake and write th
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 import implicit
@@ -32,9 +34,8 @@ import numpy as np
 import scipy
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.train_als import als, capacity
-from functions.train_als.capacity import Limits, Size
-from functions.train_als.deadline import IterationWatch
+from functions.train_als import als, list_choice
+from functions.train_als.training import Training
 from movierec import settings
 from movierec.aws.lambda_handler import Context, lambda_handler
 from movierec.aws.live_model import LiveModel
@@ -47,12 +48,9 @@ from movierec.metrics import (
     NAMESPACE,
     TRAINING_DURATION,
 )
-from movierec.model import comparison, list_assembly, production, publishing, tuning
 from movierec.model import dataset as datasets
-from movierec.model.artifact import Model
+from movierec.model import production, publishing, tuning
 from movierec.model.dataset import TEST, TRAIN
-from movierec.model.encoding import Array
-from movierec.model.offline_evaluation import Evaluated
 from movierec.model.offline_metrics import brief
 from movierec.model.production import Production
 from movierec.model.publishing import Origin
@@ -134,19 +132,19 @@ def train_als(
         data = datasets.load(deps.store, request.dataset_id)
     deps.logger.info("dataset_loaded", extra={"dataset_id": request.dataset_id})
     require_trainable(data)
-    training = _Training(data, deps, usage, remaining_s)
+    training = Training(data, usage, remaining_s, deps.memory_bytes, deps.threads)
     parameters = training.plan(given)
-    iterations, evaluated = training.evaluate(parameters)
+    evaluated = training.evaluate(parameters, request.beside, _production(data, deps))
     metrics = evaluated.metrics
     deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
-    # What was evaluated is published: no more iterations than that had.
-    done, model = training.publishable(replace(parameters, iterations=iterations))
+    trained = training.train(evaluated)
     facts = {
         **origin.facts(),
         "parameters": asdict(parameters),
         "tuning": chosen.facts if chosen else tuning.DEFAULTS,
-        "truncated": done < parameters.iterations,
-        "iterations_done": done,
+        "truncated": trained.iterations < parameters.iterations,
+        "iterations_done": trained.iterations,
+        **trained.facts,
         "metrics": metrics,
         "counts": asdict(training.size),
         "duration_s": (deps.clock.now() - started).total_seconds(),
@@ -154,7 +152,8 @@ def train_als(
         "stages": usage.stages,
         "threads": deps.threads,
     }
-    publishing.publish(deps.store, model, facts, model_report.render(facts), evaluated.files)
+    page = model_report.render(facts)
+    publishing.publish(deps.store, trained.model, facts, page, trained.optional_files)
     answer = {
         "model_version": facts["model_version"],
         "dataset_id": request.dataset_id,
@@ -166,12 +165,23 @@ def train_als(
     return answer
 
 
+def _production(data: datasets.Dataset, deps: Dependencies) -> Production | None:
+    """Return the model in production; training goes on without knowing it."""
+    try:
+        version = deps.in_production()
+    except MovierecError as exc:
+        deps.logger.warning("production_unknown", extra={"error": str(exc)})
+        return None
+    return production.load(deps.store, version, data) if version else None
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """The event, parsed."""
 
     dataset_id: str
     parameters: Mapping[str, Any]
+    beside: list_choice.Parameters
     tuned: bool | str
 
     @classmethod
@@ -186,7 +196,7 @@ class Request:
         if not isinstance(tuned, bool | str):
             raise UsageError(f"tuned is {tuned!r}: expected true, or <data set>/<study>")
         als.Parameters.read(parameters)
-        return cls(dataset_id, parameters, tuned)
+        return cls(dataset_id, parameters, list_choice.Parameters.read(event), tuned)
 
 
 def require_trainable(data: datasets.Dataset) -> None:
@@ -202,62 +212,6 @@ def require_trainable(data: datasets.Dataset) -> None:
         if not ((data.part == part) & (data.strength > 0)).any():
             raise DatasetError(f"the data set holds no positive interaction {name}: let the ingest"
                                " worker read more days, and build it anew")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Training:
-    data: datasets.Dataset
-    deps: Dependencies
-    usage: StageUsage
-    remaining_s: Callable[[], float]
-
-    @property
-    def size(self) -> Size:
-        return Size.of(self.data)
-
-    def plan(self, given: Mapping[str, Any]) -> als.Parameters:
-        limits = Limits(self.deps.memory_bytes, self.remaining_s(), self.deps.threads)
-        return capacity.plan(self.size, given, limits)
-
-    def evaluate(self, parameters: als.Parameters) -> tuple[int, Evaluated]:
-        """Return the iterations done on TRAIN, and how that model compares."""
-        lists_s = capacity.lists_s(self.size, parameters.factors, self.deps.threads)
-        # Half of the time for fits: the other fit takes as long.
-        reserve_s = lists_s + max(self.remaining_s() - lists_s, 0) / 2
-        kept = self.data.part == TRAIN
-        done, fitted = self._fit("fit_train", kept, parameters, reserve_s)
-        with self.usage.stage("evaluation"):
-            fits = {"als": self.usage.stages["fit_train"]}
-            return done, comparison.compare(
-                self.data, "als", {"als": fitted}, fits, self._production()
-            )
-
-    def _production(self) -> Production | None:
-        """Return the model in production; training goes on without knowing it."""
-        try:
-            version = self.deps.in_production()
-        except MovierecError as exc:
-            self.deps.logger.warning("production_unknown", extra={"error": str(exc)})
-            return None
-        return production.load(self.deps.store, version, self.data) if version else None
-
-    def publishable(self, parameters: als.Parameters) -> tuple[int, Model]:
-        """Return the iterations done on all interactions, and the model with its lists."""
-        reserve_s = capacity.lists_s(self.size, parameters.factors, self.deps.threads)
-        everything = np.ones(len(self.data.movies), np.bool_)
-        done, fitted = self._fit("fit_all", everything, parameters, reserve_s)
-        with self.usage.stage("lists"):
-            return done, list_assembly.assemble(self.data, fitted, fitted.factors)
-
-    def _fit(
-        self, stage: str, keep: Array, parameters: als.Parameters, reserve_s: float
-    ) -> tuple[int, als.AlsModel]:
-        watch = IterationWatch(self.remaining_s, reserve_s)
-        with self.usage.stage(stage):
-            fitted = als.AlsModel.fit(
-                self.data, keep, parameters, threads=self.deps.threads, go_on=watch
-            )
-        return watch.iterations, fitted
 
 
 def _report_metrics(deps: Dependencies, answer: Mapping[str, Any], duration_s: float) -> None:

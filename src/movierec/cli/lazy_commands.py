@@ -62,6 +62,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "provenance:provenance",
         "Show what a recommendation came from: model, code, dataset, lake versions, Kafka offsets.",
     ),
+    "explain": Command(
+        "explain:explain",
+        "Show which watched titles pulled each movie of a user's list, and by how much.",
+    ),
     "demo": Command("demo:demo", "Play the whole loop on this machine and print a summary."),
     "release": Command(
         "release:app",

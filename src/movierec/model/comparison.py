@@ -8,7 +8,7 @@ the costs of lists are measured here.
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -218,6 +218,15 @@ def _fit(found: Mapping[str, float]) -> dict[str, float | None]:
         "fit_cpu_s": found.get("cpu_s"),
         "fit_s": found.get("seconds"),
         "fit_peak_mb": None if peak is None else peak / 1e6,
+    }
+
+
+def total(stages: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the cost of a fit in several stages."""
+    return {
+        "seconds": sum(stage["seconds"] for stage in stages),
+        "cpu_s": sum(stage["cpu_s"] for stage in stages),
+        "peak_memory_bytes": max(stage["peak_memory_bytes"] for stage in stages),
     }
 
 

@@ -16,6 +16,7 @@ from movierec.errors import ArtifactError, CapacityError, DatasetError, UsageErr
 from movierec.model import artifact, sealed_folder, tuning
 from movierec.model import dataset as datasets
 from movierec.model.dataset import TEST, TRAIN, Dataset
+from movierec.model.fitted import Factors
 from movierec.model.segments import GROUPS
 from movierec.runtime.stage_usage import StageUsage
 from movierec.testing.memory import FakeClock, MemoryStore
@@ -23,6 +24,7 @@ from tests.unit.movierec.model.tastes import tasteful
 
 LARGE = Size(1_000_000, 27_000, 50_000_000)
 GB = 10**9
+NO_FACTORS = Factors(np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32))
 
 
 def published(data):
@@ -80,7 +82,16 @@ def test_in_time_nothing_is_truncated():
 def test_the_manifest_has_each_stages_cost():
     facts = trained(tasteful(1))[1]
     assert list(facts["stages"]) == sorted(facts["stages"])
-    assert set(facts["stages"]) == {"load", "fit_train", "evaluation", "fit_all", "lists"}
+    assert set(facts["stages"]) == {
+        "load",
+        "fit_train",
+        "fit_items_train",
+        "fit_item_knn",
+        "evaluation",
+        "fit_all",
+        "fit_items_all",
+        "lists",
+    }
     for used in facts["stages"].values():
         assert set(used) == {"seconds", "cpu_s", "peak_memory_bytes"}
 
@@ -88,7 +99,7 @@ def test_the_manifest_has_each_stages_cost():
 def test_a_watch_expects_the_next_iteration_to_take_as_long_as_the_longest():
     times = iter([100.0, 80.0, 70.0, 45.0])
     watch = IterationWatch(lambda: next(times), reserve_s=25)
-    assert [watch(i, None) for i in (1, 2, 3)] == [True, True, False]
+    assert [watch(i, NO_FACTORS) for i in (1, 2, 3)] == [True, True, False]
     assert watch.iterations == 3
 
 
@@ -191,7 +202,7 @@ def test_factors_that_were_asked_for_are_refused_with_what_would_fit():
     with pytest.raises(CapacityError, match="512 factors takes about") as refused:
         capacity.plan(LARGE, {"factors": 512}, Limits(4 * 2**30))
     message = str(refused.value)
-    fitting = int(re.search(r"what fits is (\d+) factors", message)[1])
+    fitting = int(re.findall(r"what fits is (\d+) factors", message)[0])
     assert capacity.memory_bytes(LARGE, fitting) <= 4 * 2**30
     assert "a function of" in message
     assert "Spark" in message
@@ -201,7 +212,7 @@ def test_what_a_data_set_is_to_be_cut_to_fits():
     limits = Limits(2 * 2**30)
     with pytest.raises(CapacityError) as refused:
         capacity.plan(LARGE, {"factors": 64}, limits)
-    newest = int(re.search(r"newest ([\d,]+) inter", str(refused.value))[1].replace(",", ""))
+    newest = int(re.findall(r"newest ([\d,]+) inter", str(refused.value))[0].replace(",", ""))
     fitting = replace(LARGE, interactions=newest)
     assert capacity.plan(fitting, {"factors": 64}, limits).factors == 64
 

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,7 +132,7 @@ def test_the_time_is_of_all_trials_also_of_those_before_a_resume():
 
 
 def test_progress_says_trial_score_and_best():
-    said = []
+    said: list[dict[str, Any]] = []
     tuner(MemoryStore(), 2, say=said.append).run()
     assert said[0]["trial"] == 1
     assert said[0]["of"] == 2

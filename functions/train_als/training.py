@@ -1,0 +1,153 @@
+"""One training: fit on TRAIN and evaluate, fit on everything and make everybody's lists.
+
+Each stage is measured, and ends in time: half of what is left is the first fit's, since the second
+takes as long.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from functions.train_als import als, capacity, item_knn, list_choice
+from functions.train_als.blend import Blend
+from functions.train_als.capacity import Limits, Size
+from functions.train_als.deadline import IterationWatch
+from functions.train_als.list_choice import Choice
+from movierec.model import comparison, list_assembly
+from movierec.model.artifact import Model
+from movierec.model.dataset import TRAIN, Dataset
+from movierec.model.encoding import Array
+from movierec.model.fitted import FittedModel
+from movierec.model.production import Production
+from movierec.runtime.stage_usage import StageUsage
+
+_ITEM_TO_ITEM: Final = "item_to_item"
+_ITEM_KNN: Final = "item_knn"
+
+# Its fit and its lists take a minute at the most; what is published comes first.
+_BASELINE_NEEDS_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What the models of TRAIN have shown."""
+
+    parameters: als.Parameters
+    """With as many iterations as there was time for."""
+    beside: list_choice.Parameters
+    choice: Choice
+    metrics: dict[str, Any]
+    files: Mapping[str, bytes]
+    """Of the artifact: the lists of the evaluation."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What is published: the model, its optional files, and their part of the manifest."""
+
+    iterations: int
+    model: Model
+    optional_files: Mapping[str, bytes]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A training on a data set within limits."""
+
+    data: Dataset
+    usage: StageUsage
+    remaining_s: Callable[[], float]
+    memory_bytes: int
+    threads: int
+
+    @property
+    def size(self) -> Size:
+        """How much there is to train on."""
+        return Size.of(self.data)
+
+    def plan(self, given: Mapping[str, Any]) -> als.Parameters:
+        """Return the parameters to train with. Raises UsageError, CapacityError."""
+        limits = Limits(self.memory_bytes, self.remaining_s(), self.threads)
+        return capacity.plan(self.size, given, limits)
+
+    def evaluate(
+        self,
+        parameters: als.Parameters,
+        beside: list_choice.Parameters,
+        production: Production | None = None,
+    ) -> Evaluated:
+        """Fit on TRAIN, choose whose lists are better, and compare that one with the others."""
+        lists_s = capacity.lists_s(self.size, parameters.factors, self.threads)
+        reserve_s = lists_s + max(self.remaining_s() - lists_s, 0) / 2
+        kept = self.data.part == TRAIN
+        done, mixed = self._fit("train", kept, parameters, beside, reserve_s)
+        with self.usage.stage("evaluation"):
+            choice = list_choice.choose(self.data, mixed)
+        models: dict[str, FittedModel] = {
+            list_choice.ALS: mixed.als,
+            _ITEM_TO_ITEM: mixed.items,
+            list_choice.BLEND: mixed,
+            **self._baseline(kept),
+        }
+        with self.usage.stage("evaluation"):
+            found = comparison.compare(
+                self.data, choice.lists_from, models, self._fits(), production
+            )
+        # What was evaluated is published: no more iterations than that had.
+        parameters = replace(parameters, iterations=done)
+        return Evaluated(parameters, beside, choice, found.metrics, found.files)
+
+    def _baseline(self, kept: Array) -> Mapping[str, FittedModel]:
+        """Return item k-NN of the kept interactions, nothing when time is short."""
+        if self.remaining_s() < _BASELINE_NEEDS_S:
+            return {}
+        with self.usage.stage("fit_item_knn"):
+            return {_ITEM_KNN: item_knn.fit(self.data, kept)}
+
+    def _fits(self) -> dict[str, Mapping[str, float]]:
+        """Return what the fits on TRAIN cost; the blend's is that of both."""
+        stages = self.usage.stages
+        parts = {
+            list_choice.ALS: ("fit_train",),
+            _ITEM_TO_ITEM: ("fit_items_train",),
+            list_choice.BLEND: ("fit_train", "fit_items_train"),
+            _ITEM_KNN: ("fit_item_knn",),
+        }
+        return {
+            model: comparison.total([stages[name] for name in names])
+            for model, names in parts.items()
+            if set(names) <= set(stages)
+        }
+
+    def train(self, evaluated: Evaluated) -> Trained:
+        """Fit on all interactions, and assemble the model with its lists."""
+        parameters, beside, choice = evaluated.parameters, evaluated.beside, evaluated.choice
+        reserve_s = capacity.lists_s(self.size, parameters.factors, self.threads)
+        everything = np.ones(len(self.data.movies), np.bool_)
+        done, mixed = self._fit("all", everything, parameters, beside, reserve_s)
+        with self.usage.stage("lists"):
+            model = list_assembly.assemble(self.data, choice.model(mixed), mixed.als.factors)
+            neighbours = list_choice.neighbours(mixed).pack()
+        files = {**neighbours, **evaluated.files}
+        return Trained(done, model, files, choice.facts(mixed, beside))
+
+    def _fit(
+        self,
+        on: str,
+        keep: Array,
+        parameters: als.Parameters,
+        beside: list_choice.Parameters,
+        reserve_s: float,
+    ) -> tuple[int, Blend]:
+        """Return the iterations done, and ALS and item-to-item weights of the kept interactions."""
+        watch = IterationWatch(self.remaining_s, reserve_s)
+        with self.usage.stage(f"fit_{on}"):
+            factors = als.AlsModel.fit(
+                self.data, keep, parameters, threads=self.threads, go_on=watch
+            )
+        with self.usage.stage(f"fit_items_{on}"):
+            mixed = list_choice.blended(self.data, keep, factors, beside)
+        return watch.iterations, mixed
