@@ -26,6 +26,7 @@ _LIBRARIES = (
     "deltalake",
     "implicit",
     "kafka-python",
+    "myfm",
     "numpy",
     "pandas",
     "polars",

@@ -30,7 +30,7 @@ class IterationWatch:
         """Return whether another iteration ends in time."""
         self.iterations = iterations
         left_s = self.remaining_s()
-        if math.isinf(left_s):
+        if left_s == math.inf:  # nor is any share of it a number to reckon with
             return True
         self._longest_s = max(self._longest_s, self._before_s - left_s)
         self._before_s = left_s

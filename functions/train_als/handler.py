@@ -30,6 +30,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 import implicit
+import myfm
 import numpy as np
 import scipy
 from aws_lambda_powertools import Logger, Metrics
@@ -61,7 +62,11 @@ from movierec.runtime.stage_usage import StageUsage
 
 SERVICE: Final = "movierec-train-als"
 
-_LIBRARIES: Final = {"scipy": scipy.__version__, "implicit": implicit.__version__}
+_LIBRARIES: Final = {
+    "scipy": scipy.__version__,
+    "implicit": implicit.__version__,
+    "myfm": myfm.__version__,
+}
 
 
 @dataclass(frozen=True, slots=True)

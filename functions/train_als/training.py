@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from functions.train_als import als, capacity, item_knn, list_choice
+from functions.train_als import als, capacity, item_knn, list_choice, rating_model
 from functions.train_als.blend import Blend
 from functions.train_als.capacity import Limits, Size
 from functions.train_als.deadline import IterationWatch
@@ -23,11 +23,22 @@ from movierec.model.fitted import FittedModel
 from movierec.model.production import Production
 from movierec.runtime.stage_usage import StageUsage
 
-_ITEM_TO_ITEM: Final = "item_to_item"
-_ITEM_KNN: Final = "item_knn"
+# A fit on everything has a tenth more interactions than that on TRAIN, by default.
+_LONGER: Final = 1.25
 
-# Its fit and its lists take a minute at the most; what is published comes first.
-_BASELINE_NEEDS_S: Final = 300.0
+# Item k-NN's fit and lists take a minute at the most; what is published comes first.
+_BASELINE_NEEDS_S: Final = 60.0
+
+ITEM_TO_ITEM: Final = "item_to_item"
+
+_FITS: Final[Mapping[str, tuple[str, ...]]] = {
+    list_choice.ALS: ("fit_train",),
+    ITEM_TO_ITEM: ("fit_items_train",),
+    list_choice.BLEND: ("fit_train", "fit_items_train"),
+    comparison.ITEM_KNN: ("fit_item_knn",),
+    comparison.RATING_MODEL: ("ratings",),
+}
+"""The stages of each model's fit; the rating model's is with its evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,39 +97,40 @@ class Training:
         done, mixed = self._fit("train", kept, parameters, beside, reserve_s)
         with self.usage.stage("evaluation"):
             choice = list_choice.choose(self.data, mixed)
-        models: dict[str, FittedModel] = {
-            list_choice.ALS: mixed.als,
-            _ITEM_TO_ITEM: mixed.items,
-            list_choice.BLEND: mixed,
-            **self._baseline(kept),
-        }
+        models = self._compared(mixed, lists_s)
         with self.usage.stage("evaluation"):
-            found = comparison.compare(
-                self.data, choice.lists_from, models, self._fits(), production
+            found = comparison.judge(self.data, choice.lists_from, models, production)
+        with self.usage.stage("ratings"):
+            rating = rating_model.evaluated(
+                self.data,
+                choice.model(mixed),
+                rating_model.Parameters(),
+                should_stop=lambda: self.remaining_s() < self._second_fit_s() + lists_s,
             )
+        metrics = {**found.evaluated.metrics, "rating": rating}
+        metrics["comparison"] = found.table(metrics, self._fits())
         # What was evaluated is published: no more iterations than that had.
         parameters = replace(parameters, iterations=done)
-        return Evaluated(parameters, beside, choice, found.metrics, found.files)
+        return Evaluated(parameters, beside, choice, metrics, found.evaluated.files)
 
-    def _baseline(self, kept: Array) -> Mapping[str, FittedModel]:
-        """Return item k-NN of the kept interactions, nothing when time is short."""
-        if self.remaining_s() < _BASELINE_NEEDS_S:
-            return {}
-        with self.usage.stage("fit_item_knn"):
-            return {_ITEM_KNN: item_knn.fit(self.data, kept)}
+    def _compared(self, mixed: Blend, lists_s: float) -> dict[str, FittedModel]:
+        """Return the models of TRAIN by name, with item k-NN unless time is short."""
+        models: dict[str, FittedModel] = {
+            list_choice.ALS: mixed.als,
+            ITEM_TO_ITEM: mixed.items,
+            list_choice.BLEND: mixed,
+        }
+        if self.remaining_s() >= self._second_fit_s() + lists_s + _BASELINE_NEEDS_S:
+            with self.usage.stage("fit_item_knn"):
+                models[comparison.ITEM_KNN] = item_knn.fit(self.data, self.data.part == TRAIN)
+        return models
 
     def _fits(self) -> dict[str, Mapping[str, float]]:
-        """Return what the fits on TRAIN cost; the blend's is that of both."""
+        """Return what the fits on TRAIN cost, by model; the blend's is that of both."""
         stages = self.usage.stages
-        parts = {
-            list_choice.ALS: ("fit_train",),
-            _ITEM_TO_ITEM: ("fit_items_train",),
-            list_choice.BLEND: ("fit_train", "fit_items_train"),
-            _ITEM_KNN: ("fit_item_knn",),
-        }
         return {
             model: comparison.total([stages[name] for name in names])
-            for model, names in parts.items()
+            for model, names in _FITS.items()
             if set(names) <= set(stages)
         }
 
@@ -133,6 +145,11 @@ class Training:
             neighbours = list_choice.neighbours(mixed).pack()
         files = {**neighbours, **evaluated.files}
         return Trained(done, model, files, choice.facts(mixed, beside))
+
+    def _second_fit_s(self) -> float:
+        """Return how long the fit on everything takes: somewhat longer than that on TRAIN did."""
+        names = ("fit_train", "fit_items_train")
+        return _LONGER * sum(self.usage.stages[name]["seconds"] for name in names)
 
     def _fit(
         self,

@@ -6,11 +6,12 @@ import gzip
 import numpy as np
 import pytest
 
-from functions.train_als import als
+from functions.train_als import als, rating_model
 from movierec.model import dataset as datasets
 from movierec.model import offline_evaluation, segments
 from movierec.model.dataset import TRAIN, Evidence, Rated, Watched
 from movierec.model.dataset_parameters import Parameters
+from movierec.model.popularity import Popularity
 
 pytestmark = pytest.mark.data
 NONE = np.zeros(0, np.int64)
@@ -63,3 +64,14 @@ def test_als_beats_the_popular_list(data_folder, load, ratio):
     assert ours["rating_concordance"] > max(theirs["rating_concordance"], 0.6)
     gain = found["gain"]["ndcg"]
     assert gain["mean"] > 2 * gain["stderr"]
+
+
+def test_predicted_ratings_are_nearer_than_the_biases(data_folder):
+    dataset = datasets.build(ml_100k(data_folder), Parameters())
+    trained = Popularity.overall(dataset, dataset.part == TRAIN)
+
+    found = rating_model.evaluated(dataset, trained, rating_model.Parameters())
+
+    assert found["model"]["rmse"] < found["baseline"]["rmse"] < found["mean"]["rmse"]
+    assert found["gain"]["mean"] > 2 * found["gain"]["stderr"]
+    assert abs(sum(found["lists"]["model"]["distribution"].values()) - 1) < 1e-9

@@ -6,12 +6,14 @@ The real ones come from build/packages, built here if they are not there: 20 s t
 import fcntl
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pytest
 
 from movierec.errors import ConfigError, UnavailableError
@@ -67,6 +69,7 @@ def test_there_is_a_package_for_every_function():
 def test_a_package_is_within_what_aws_allows(built):
     with zipfile.ZipFile(built.path) as archive:
         size_bytes = sum(entry.file_size for entry in archive.infolist())
+    print(f"{built.name}: {size_bytes:,} bytes unzipped")  # noqa: T201  pytest -rP shows it
 
     assert size_bytes == built.unzipped_bytes <= lambda_packages.LIMIT_BYTES == 262_144_000
 
@@ -91,6 +94,22 @@ def test_training_loads_the_openmp_runtime_that_is_in_the_package(built, unzippe
     assert done.returncode == 0, done.stderr
     loaded = {line.split()[-1] for line in done.stdout.splitlines() if "gomp" in line}
     assert loaded == {str(unzipped / "lib" / "libgomp.so.1")}
+
+
+def test_shared_libraries_are_stripped_and_the_originals_left_alone(built):
+    """e_shoff, e_shnum and e_shstrndx: a library without sections has none of them."""
+    with zipfile.ZipFile(built.path) as archive:
+        libraries = {
+            n: archive.read(n) for n in archive.namelist() if ".so" in PurePosixPath(n).name
+        }
+    headers = {n: struct.unpack_from("<QxxxxxxxxxxxxHH", b, 40) for n, b in libraries.items()}
+
+    assert {name for name, header in headers.items() if header != (0, 0, 0)} == set()
+    assert any(name.startswith("numpy.libs/") for name in libraries)
+    ours = Path(np.__file__).parent / "_core" / "_multiarray_umath.cpython-313-x86_64-linux-gnu.so"
+    assert struct.unpack_from("<Q", ours.read_bytes()[:64], 40) != (
+        0,
+    )  # uv links both to its cache
 
 
 def test_a_package_leaves_to_the_runtime_what_it_brings(built):

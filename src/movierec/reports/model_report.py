@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from movierec.reports import evaluation_report, html
+from movierec.reports import evaluation_report, html, rating_report
 
 
 def render(facts: Mapping[str, Any]) -> bytes:
@@ -15,6 +15,7 @@ def render(facts: Mapping[str, Any]) -> bytes:
         f" {counts['interactions']:,} interactions; data set {facts['dataset_id']}",
         {
             **evaluation_report.sections(metrics),
+            **rating_report.sections(metrics["rating"]),
             "How it was made": [html.table(["", ""], _made(facts))],
         },
     )

@@ -36,7 +36,7 @@ from typing import Final
 from movierec.errors import ConfigError, MovierecError, UnavailableError
 from movierec.stack import run_record
 from movierec.stack.layout import Project, find_project
-from movierec.stack.packaging import package_files
+from movierec.stack.packaging import elf, package_files
 from movierec.stack.packaging.package_files import Built, measured, recorded, write_down
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.spec import Spec, Stream, unsupervised
@@ -63,6 +63,7 @@ _LEFT_OUT: Final = re.compile(
     """,
     re.VERBOSE,
 )
+_SHARED_LIBRARY: Final = re.compile(r"\.so(\.[0-9.]+)?$")
 _LOCK: Final = re.compile(r"/requirements\.(in|txt)$")
 # numpy imports this one although it lies among its tests.
 _KEPT: Final = frozenset(
@@ -226,7 +227,8 @@ def _folder(project: Project) -> Path:
 
 def _digest(files: package_files.Files) -> str:
     """Return a hash of names and contents, and of this recipe."""
-    return package_files.digest({**files, "recipe": Path(__file__)})
+    recipe = {"recipe": Path(__file__), "elf": Path(elf.__file__)}
+    return package_files.digest({**files, **recipe})
 
 
 def locked(project: Project, name: str, operation: int) -> AbstractContextManager[None]:
@@ -294,7 +296,18 @@ def _installed(context: _BuildContext, lock: Path, site: Path) -> package_files.
     context.run("install", (*install, *_PLATFORM, *exactly), failed=failed)
     _compile(context, site)
     found = package_files.below(site)
-    return {place: path for name, path in found.items() if (place := placed(name))}
+    packed = {place: path for name, path in found.items() if (place := placed(name))}
+    for place, path in packed.items():
+        if _SHARED_LIBRARY.search(place):
+            _strip(path)
+    return packed
+
+
+def _strip(library: Path) -> None:
+    """Replace the file, not its content: uv links it to its cache."""
+    draft = library.with_name(f"{library.name}.stripped")
+    draft.write_bytes(elf.stripped(library.read_bytes()))
+    draft.replace(library)
 
 
 def find_uv(project: Project, env: Mapping[str, str]) -> str | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.train_als import als, handler
+from functions.train_als import als, handler, rating_model
 from functions.train_als.handler import Dependencies
 from movierec import metrics
 from movierec.errors import (
@@ -93,7 +93,7 @@ def test_the_manifest_says_what_the_model_came_from(deps, store):
     assert facts["groups"] == list(GROUPS)
     assert facts["parameters"]["factors"] == 4
     assert facts["parameters"]["seed"] == als.Parameters().seed
-    assert set(facts["libraries"]) == {"numpy", "scipy", "implicit"}
+    assert set(facts["libraries"]) == {"numpy", "scipy", "implicit", "myfm"}
     assert facts["peak_memory_bytes"] == 123_000_000
     assert facts["counts"]["users"] == N_USERS
     assert facts["duration_s"] >= 0
@@ -116,6 +116,20 @@ def test_reports_are_published_for_machines_and_people(deps, store):
     assert set(report["groups"]) == {"gender", "age", "activity", "tenure"}
     assert version in page
     assert "popular list" in page
+    assert report["rating"]["model"]["rmse"] > 0
+    assert report["rating"]["parameters"]["seed"] == rating_model.Parameters().seed
+    assert "RMSE" in page
+
+
+def test_a_model_of_a_site_without_ratings_is_published_all_the_same(deps):
+    files = datasets.pack(tasteful(0))
+    files[sealed_folder.MANIFEST_FILE] = sealed_folder.seal(files, {"groups": list(GROUPS)})
+    store = MemoryStore({datasets.key(DATASET_ID, name): body for name, body in files.items()})
+
+    version = handler.train_als(EVENT, replace(deps, store=store))["model_version"]
+
+    page = store.get(artifact.key(version, artifact.REPORT_PAGE_FILE)).decode()
+    assert "Nobody had rated a movie" in page
 
 
 def test_what_other_steps_put_into_the_event_is_passed_over(deps):
@@ -233,7 +247,7 @@ def test_the_report_compares_models_by_accuracy_and_cost(deps, store):
     version = handler.train_als(WELL_FITTED, deps)["model_version"]
     report = json.loads(store.get(artifact.key(version, artifact.REPORT_FILE)))
     rows = {row["model"]: row for row in report["comparison"]["rows"]}
-    assert set(rows) == {"als", "popularity", "item_to_item", "blend", "item_knn"}
+    assert set(rows) == {"als", "popularity", "item_to_item", "blend", "item_knn", "rating_model"}
     product = rows[report["comparison"]["product"]]
     assert product["ndcg"] == report["model"]["ndcg"]
     assert product["fit_peak_mb"] == 123
@@ -253,8 +267,8 @@ def test_a_model_is_compared_with_the_one_in_production(deps, store):
     assert found["production"]["model_version"] == first
     assert found["production"]["basis"] == "held out"
     assert found["differences"]["production"]["ndcg"]["mean"] == 0
-    assert found["comparison"]["rows"][-1]["model"] == "production"
-    assert found["comparison"]["rows"][-1]["size_mb"] > 0
+    rows = {row["model"]: row for row in found["comparison"]["rows"]}
+    assert rows["production"]["size_mb"] > 0
     assert quality_gate.faults(store, second["model_version"], first) == ()
 
 
