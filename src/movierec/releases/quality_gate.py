@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from movierec.errors import ArtifactError, ObjectNotFoundError
 from movierec.model import artifact, encoding, sealed_folder
-from movierec.model.offline_metrics import brief
+from movierec.model.offline_metrics import MIN_GROUP_USERS, brief
 from movierec.ports import ObjectStore
 
 Manifest = Mapping[str, Any]
@@ -54,9 +54,6 @@ MAX_GROUP_LOSS_TO_POPULARITY: Final = 0.5
 
 MAX_LOSS_TO_BASELINE: Final = 0.1
 """Share of item k-NN's NDCG: it is popularity that must be beaten; this one finds a broken fit."""
-
-MIN_GROUP_USERS: Final = 30
-"""The standard error of fewer users' mean is itself not known well."""
 
 _REFUSED_FLAGS: Final = frozenset({"leak", "implausible"})
 _BASELINES: Final = ("item_knn",)

@@ -6,6 +6,7 @@ import pytest
 
 from movierec.errors import UnavailableError
 from movierec.model import artifact, sealed_folder
+from movierec.model.offline_metrics import MIN_GROUP_USERS
 from movierec.releases import quality_gate
 from movierec.testing.memory import MemoryStore
 from tests.unit.movierec.releases.release_lab import M1, M2, M3, metrics, put_model
@@ -126,7 +127,7 @@ def test_a_model_that_falls_behind_may_not(changes: dict[str, Any], fault: str) 
         compared(differences={"item_knn": difference(-0.02, 0.01)}),
         compared(groups=group("production", -0.005)),
         compared(groups=group("production", -0.02, stderr=0.01)),
-        compared(groups=group("production", -0.1, users=quality_gate.MIN_GROUP_USERS - 1)),
+        compared(groups=group("production", -0.1, users=MIN_GROUP_USERS - 1)),
         compared(groups=group("popularity", -0.03)),
         compared(flags=[{"kind": "group", "text": "judged by its own rule"}]),
         compared(
