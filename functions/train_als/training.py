@@ -5,7 +5,7 @@ takes as long.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -30,7 +30,6 @@ _LONGER: Final = 1.25
 _FIT: Final = "fit_train"
 _FIT_ITEMS: Final = "fit_items_train"
 _ITEM_TO_ITEM: Final = "item_to_item"
-_ITEM_KNN: Final = "item_knn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +101,18 @@ class Training:
             models |= {_ITEM_TO_ITEM: mixed.items, list_choice.BLEND: mixed}
         if mixed and not late():
             with self.usage.stage("fit_item_knn"):
-                models[_ITEM_KNN] = item_knn.fit(self.data, kept)
+                models[comparison.ITEM_KNN] = item_knn.fit(self.data, kept)
+        with self.usage.stage("evaluation"):
+            found = comparison.judge(self.data, choice.lists_from, models, production)
         with self.usage.stage("fit_ratings"):
             rating = rating_model.evaluated(
                 self.data, models[choice.lists_from], rating_model.Parameters(), should_stop=late
             )
-        with self.usage.stage("evaluation"):
-            found = comparison.compare(
-                self.data,
-                choice.lists_from,
-                models,
-                self._fits(),
-                production=production,
-                rating=rating,
-            )
+        metrics = {**found.evaluated.metrics, "rating": rating}
+        metrics["comparison"] = found.table(metrics, self._fits())
         # What was evaluated is published: no more iterations than that had.
         parameters = replace(parameters, iterations=done)
-        return Evaluated(parameters, beside, choice, found.metrics, found.files)
+        return Evaluated(parameters, beside, choice, metrics, found.evaluated.files)
 
     def train(self, evaluated: Evaluated) -> Trained:
         """Fit on all interactions, and assemble the model with its lists."""
@@ -155,18 +149,18 @@ class Training:
         fit_s = _LONGER * sum(stage["seconds"] for stage in stages if stage)
         return self.remaining_s() < fit_s + after_s
 
-    def _fits(self) -> dict[str, dict[str, float]]:
+    def _fits(self) -> dict[str, Mapping[str, float]]:
         """Return what each model's fit on TRAIN has cost."""
         costs = {
             list_choice.ALS: (_FIT,),
             _ITEM_TO_ITEM: (_FIT_ITEMS,),
             list_choice.BLEND: (_FIT, _FIT_ITEMS),
-            _ITEM_KNN: ("fit_item_knn",),
+            comparison.ITEM_KNN: ("fit_item_knn",),
             comparison.RATING_MODEL: ("fit_ratings",),
         }
         stages = self.usage.stages
         return {
-            model: _together([stages[name] for name in names])
+            model: comparison.total([stages[name] for name in names])
             for model, names in costs.items()
             if all(name in stages for name in names)
         }
@@ -187,9 +181,3 @@ class Training:
     ) -> Blend:
         with self.usage.stage(f"fit_items_{on}"):
             return list_choice.blended(self.data, keep, factors, beside)
-
-
-def _together(stages: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the cost of stages that follow each other."""
-    total = {name: sum(stage[name] for stage in stages) for name in ("seconds", "cpu_s")}
-    return {**total, "peak_memory_bytes": max(stage["peak_memory_bytes"] for stage in stages)}

@@ -71,6 +71,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "release:app",
         "Release models and code: through a canary by themselves, or step by step by hand.",
     ),
+    "models": Command(
+        "models:app", "Trained models: what they are worth, and which were released."
+    ),
     "ingest": Command(
         "ingest:app",
         "Dumps of the site's log: check one, load one; read a part of Kafka again.",

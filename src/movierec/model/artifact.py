@@ -15,8 +15,9 @@ Everything lies under `models/<model_version>/`:
     item_neighbours.npy, item_weights.npy
                       optional, see `movierec.model.item_neighbours`
     held_out_user_ids.npy, held_out_topk.npy
-                      the lists of the model's evaluation, for later models to be compared with:
-                      as user_ids and topk, of the test users, by the fit that knows TRAIN alone
+                      optional: the lists of the model's evaluation, for later models to be
+                      compared with: as user_ids and topk, of the test users, by the fit that
+                      knows TRAIN alone
     report.json, report.html
     manifest.json     written last, and only if absent: a version without it does not exist
 

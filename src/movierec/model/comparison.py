@@ -8,13 +8,13 @@ the costs of lists are measured here.
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from movierec.model import offline_evaluation, rating_evaluation
+from movierec.model import offline_evaluation
 from movierec.model.dataset import TRAIN, Dataset
 from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, FittedModel
@@ -25,6 +25,7 @@ from movierec.model.production import Production
 from movierec.model.ranking import LIST_LENGTH
 
 PRODUCTION: Final = "production"
+ITEM_KNN: Final = "item_knn"
 RATING_MODEL: Final = "rating_model"
 
 # Lists of so many users at once: enough for a chunk of each engine.
@@ -45,6 +46,8 @@ class Column:
 
 _ON_TEST_USERS: Final = "mean over the users who liked a movie in the held-out time, lists of 20"
 
+_FIT: Final = "the fit on TRAIN; of the rating model, with its evaluation"
+
 COLUMNS: Final = (
     Column("ndcg", "", "higher", f"NDCG@20, gains 0 and 1: {_ON_TEST_USERS}"),
     Column("ndcg_low", "", "", "lower end of its 95% interval, bootstrap over users"),
@@ -54,7 +57,7 @@ COLUMNS: Final = (
     Column("coverage", "", "higher", "share of the catalog in at least one of these lists"),
     Column("rmse", "stars", "lower", "root mean squared error of the held-out ratings, 1 to 5"),
     Column("users", "", "", "users that it was judged on"),
-    Column("fit_cpu_s", "s", "lower", "CPU time of the fit on TRAIN, all threads of the process"),
+    Column("fit_cpu_s", "s", "lower", f"CPU time of all threads during {_FIT}"),
     Column("fit_s", "s", "lower", "its duration"),
     Column("fit_peak_mb", "MB", "lower", "peak resident memory of the process during the fit"),
     Column("list_ms", "ms", "lower", f"median time of one list alone, of {_ALONE} users"),
@@ -84,43 +87,52 @@ class Costs:
     """Bytes."""
 
 
-def compare(
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Models that were judged on the same users, with the costs of their lists."""
+
+    evaluated: Evaluated
+    product: str
+    costs: Costs
+
+    def table(
+        self, metrics: Mapping[str, Any], fits: Mapping[str, Mapping[str, float]]
+    ) -> dict[str, Any]:
+        """Return the table; `metrics` are the evaluation's with what came after it."""
+        return table(metrics, self.product, merged(Costs(fits), self.costs))
+
+
+def judge(
     dataset: Dataset,
     product: str,
     models: Mapping[str, FittedModel],
-    fits: Mapping[str, Mapping[str, float]],
-    *,
     production: Production | None = None,
-    rating: Mapping[str, Any] | None = None,
-) -> Evaluated:
-    """Return what `offline_evaluation.judge` finds of models by name, with the table added.
+) -> Judged:
+    """Judge models by name, and the popular list. All were fitted on TRAIN.
 
-    All were fitted on TRAIN; `product` is the one whose lists are to be published. `rating` is what
-    `rating_evaluation` found of the model of ratings.
+    `product` is the one whose lists are to be published.
     """
     others = {name: model for name, model in models.items() if name != product}
     found = offline_evaluation.judge(dataset, models[product], others=others, production=production)
     popularity = Popularity.overall(dataset, dataset.part == TRAIN)
-    costs = measured(dataset, {**models, "popularity": popularity}, fits)
+    costs = measured(dataset, {**models, offline_evaluation.POPULARITY: popularity})
     if production and production.manifest:
         costs = merged(costs, of_artifact(production.manifest))
-    metrics = {**found.metrics, "rating": rating or rating_evaluation.nothing_rated()}
-    return Evaluated({**metrics, "comparison": table(metrics, product, costs)}, found.files)
+    return Judged(found, product, costs)
 
 
 def measured(
     dataset: Dataset,
     models: Mapping[str, FittedModel],
-    fits: Mapping[str, Mapping[str, float]],
     clocks: Clocks | None = None,
 ) -> Costs:
-    """Return the costs of models that were fitted on TRAIN; lists are made for test users."""
+    """Return sizes and the costs of lists, which are made for test users."""
     test = HeldOut.of(dataset, _USERS)
     lists = {
         name: list_costs(model, test.users, test.exclusions, clocks or Clocks())
         for name, model in models.items()
     }
-    return Costs(fits, lists, {name: size_bytes(model) for name, model in models.items()})
+    return Costs({}, lists, {name: size_bytes(model) for name, model in models.items()})
 
 
 def list_costs(
@@ -220,6 +232,15 @@ def _fit(found: Mapping[str, float]) -> dict[str, float | None]:
         "fit_cpu_s": found.get("cpu_s"),
         "fit_s": found.get("seconds"),
         "fit_peak_mb": None if peak is None else peak / 1e6,
+    }
+
+
+def total(stages: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the cost of a fit in several stages."""
+    return {
+        "seconds": sum(stage["seconds"] for stage in stages),
+        "cpu_s": sum(stage["cpu_s"] for stage in stages),
+        "peak_memory_bytes": max(stage["peak_memory_bytes"] for stage in stages),
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from movierec.model.dataset import TEST, TRAIN, Dataset
+from movierec.model.offline_metrics import MIN_GROUP_USERS
 from movierec.model.sparse_rows import row_numbers
 
 MOST_PLAUSIBLE: Final = 0.9
@@ -55,7 +56,9 @@ def of_metrics(metrics: Mapping[str, Any]) -> list[Flag]:
     for kind, groups in metrics["groups"].items():
         for name, group in groups.items():
             gain = group["differences"].get("popularity", {}).get("recall")
-            if gain and gain["mean"] + _STDERRS * gain["stderr"] < 0:
+            if gain is None or gain["users"] < MIN_GROUP_USERS:
+                continue
+            if gain["mean"] + _STDERRS * gain["stderr"] < 0:
                 found.append(_flag("group", _worse(kind, name, group)))
     return found
 

@@ -9,6 +9,7 @@ Intervals are of 95%, by bootstrap over users (`movierec.model.bootstrap`); diff
 user by user.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -31,6 +32,9 @@ from movierec.model.ranking import LIST_LENGTH
 
 # NDCG of so many has a standard error below 0.001; a million more users would take minutes.
 _MOST_TEST_USERS: Final = 100_000
+
+# Of the other models: enough for a difference of 0.002.
+_MOST_COMPARED_USERS: Final = 20_000
 
 PRODUCT: Final = "model"
 POPULARITY: Final = "popularity"
@@ -83,8 +87,9 @@ def judge(
 ) -> Evaluated:
     """Return the metrics of a model, the popular list and `others`, overall and by subpopulation.
 
-    All but `production` know TRAIN alone. Metrics are plain values; their names are those of
-    `movierec.model.offline_metrics`. More than `most_users` test users are sampled evenly.
+    All but `production` know TRAIN alone; `others` are judged on an even sample of test users.
+    Metrics are plain values; their names are those of `movierec.model.offline_metrics`. More than
+    `most_users` test users are sampled evenly.
     """
     test, train = HeldOut.of(dataset, most_users), dataset.part == TRAIN
     models: dict[str, FittedModel] = {
@@ -95,7 +100,12 @@ def judge(
     if production and production.lists:
         models[PRODUCTION] = production.lists
     viewers = Viewers.of(dataset.indptr, dataset.movies, train, len(dataset.movie_ids))
-    judged = {name: _judge(dataset, test, model, viewers) for name, model in models.items()}
+    everybody = np.ones(len(test.users), np.bool_)
+    asked = {name: _sample(len(test.users)) for name in others or {}}
+    judged = {
+        name: _judge(dataset, test, model, viewers, asked.get(name, everybody))
+        for name, model in models.items()
+    }
     judged = {name: found for name, found in judged.items() if found.known.any()}
     differences = _compare(judged)
     metrics = {
@@ -128,26 +138,37 @@ def judge(
 _OF_THEIR_OWN: Final = (PRODUCT, POPULARITY)
 
 
-def _judge(dataset: Dataset, test: HeldOut, fitted: FittedModel, viewers: Viewers) -> _Judged:
+def _sample(users: int) -> npt.NDArray[np.bool_]:
+    """Return an even sample of at most _MOST_COMPARED_USERS, (users,)."""
+    step = max(1, math.ceil(users / _MOST_COMPARED_USERS))
+    return np.asarray(np.arange(users) % step == 0)
+
+
+def _judge(
+    dataset: Dataset, test: HeldOut, fitted: FittedModel, viewers: Viewers, asked: Array
+) -> _Judged:
+    """Return what a model's lists are worth, of those of the `asked` users whom it knows."""
     n_movies = len(dataset.movie_ids)
-    longer = fitted.top(test.users, TOP_K, test.exclusions)
-    lists = longer[:, :LIST_LENGTH]
     knows = getattr(fitted, "knows", None)
-    known = knows(test.users) if knows else np.ones(len(test.users), np.bool_)
+    known = asked & knows(test.users) if knows else asked
+    longer = np.full((len(test.users), TOP_K), -1, np.int32)
+    longer[known] = fitted.top(test.users[known], TOP_K, test.exclusions)
+    lists = longer[:, :LIST_LENGTH]
     bits = offline_metrics.surprise(viewers.all_counts, len(dataset.user_ids))
     found = offline_metrics.per_user(lists, test.liked_rows, test.liked, bits)
-    scores = fitted.pair_scores(test.users[test.rated_rows], test.rated)
+    rated = known[test.rated_rows]
+    rated_rows, rated_movies = test.rated_rows[rated], test.rated[rated]
+    ratings = test.ratings[rated]
+    scores = fitted.pair_scores(test.users[rated_rows], rated_movies)
     overall = {
         **offline_metrics.summarise(found, known),
         "coverage": offline_metrics.coverage(lists, n_movies),
         "gini": offline_metrics.gini(lists, n_movies),
         "diversity": _mean(viewers.diversities(lists[known])),
         "mean_hit_rating": offline_metrics.mean_hit_rating(
-            lists, test.rated_rows, test.rated, test.ratings, n_movies
+            lists, rated_rows, rated_movies, ratings, n_movies
         ),
-        "rating_concordance": offline_metrics.rating_concordance(
-            test.rated_rows, scores, test.ratings
-        )
+        "rating_concordance": offline_metrics.rating_concordance(rated_rows, scores, ratings)
         if np.isfinite(scores).all()
         else None,
     }

@@ -46,6 +46,9 @@ DEFINITIONS: Final[Mapping[str, str]] = {
     ),
 }
 
+MIN_GROUP_USERS: Final = 30
+"""The standard error of fewer users' mean is itself not known well: they are not judged."""
+
 RANKING_METRICS = ("recall", "ndcg", "map", "mrr", "hit_rate", "novelty")
 
 

@@ -133,15 +133,40 @@ def _new_movies(metrics: Mapping[str, Any]) -> list[str]:
     ]
 
 
+_ACCURACY: Final = ("ndcg", "recall", "hit_rate", "coverage", "rmse", "users")
+
+
 def _comparison(table: Mapping[str, Any]) -> list[str]:
-    columns = [column for column in table["columns"] if not column["name"].startswith("ndcg_")]
-    rows = [[_title(row["model"]), *(row[c["name"]] for c in columns)] for row in table["rows"]]
-    heads = [_title(c["name"]) + (f", {c['unit']}" if c["unit"] else "") for c in columns]
-    definitions: list[list[html.Cell]] = [
-        [_title(c["name"]), c["better"] or "-", c["definition"]] for c in table["columns"]
+    columns = {column["name"]: column for column in table["columns"]}
+    ends = ("ndcg_low", "ndcg_high")
+    costs = [name for name in columns if name not in (*_ACCURACY, *ends)]
+    accuracy: list[list[html.Cell]] = [
+        [
+            _title(row["model"]),
+            row["ndcg"],
+            _interval([row[end] for end in ends] if row["ndcg"] is not None else None),
+            *(row[name] for name in _ACCURACY[1:]),
+        ]
+        for row in table["rows"]
     ]
+    cost = [[_title(row["model"]), *(row[name] for name in costs)] for row in table["rows"]]
+    definitions: list[list[html.Cell]] = [
+        [_head(column), column["better"] or "-", column["definition"]]
+        for column in table["columns"]
+    ]
+    names = [_head(columns[name]) for name in _ACCURACY]
     return [
-        html.table(["", *heads], rows),
-        html.paragraph("Measured in this training run, on its machine"),
+        html.paragraph(f"The lists of this version are those of: {_title(table['product'])}"),
+        html.table(["", names[0], "95% interval", *names[1:]], accuracy),
+        html.table(["", *(_head(columns[name]) for name in costs)], cost),
+        html.paragraph("Costs were measured in this training run, on its machine"),
         html.table(["measure", "better", "definition"], definitions),
     ]
+
+
+def _head(column: Mapping[str, str]) -> str:
+    """Return a column's title: its unit, if the name ends in it, after a comma."""
+    name, _, last = column["name"].rpartition("_")
+    if name and last == column["unit"].lower():
+        return f"{_title(name)}, {column['unit']}"
+    return _title(column["name"])

@@ -73,10 +73,26 @@ def test_lists_are_timed_alone_and_together():
 
 
 def test_costs_of_several_models_are_measured():
-    found = comparison.measured(DATASET, {"noise": random(DATASET)}, {"noise": FIT})
+    found = comparison.measured(DATASET, {"noise": random(DATASET)})
     assert found.lists["noise"]["lists_per_s"] > 0
     assert found.sizes["noise"] == random(DATASET).scores.nbytes
-    assert found.fits["noise"] == FIT
+
+
+def test_models_are_judged_and_tabled_with_what_came_after():
+    models = {"good": popular(DATASET), "noise": random(DATASET)}
+    found = comparison.judge(DATASET, "good", models)
+    metrics = {**found.evaluated.metrics, "rating": {"model": {"rmse": 0.9}}}
+    table = found.table(metrics, {"noise": FIT})
+    assert table["product"] == "good"
+    assert row(table, "good")["ndcg"] == metrics["model"]["ndcg"]
+    assert row(table, "good")["lists_per_s"] > 0
+    assert row(table, "noise")["fit_s"] == 2
+    assert row(table, "rating_model")["rmse"] == 0.9
+
+
+def test_a_fit_in_stages_costs_their_sum_at_the_highest_peak():
+    found = comparison.total([FIT, {**FIT, "peak_memory_bytes": 9}])
+    assert found == {"seconds": 4, "cpu_s": 7, "peak_memory_bytes": 4_000_000}
 
 
 def test_the_size_of_a_model_is_that_of_its_arrays_each_once():

@@ -6,6 +6,8 @@ import numpy as np
 
 from movierec.model import offline_evaluation
 from movierec.model.dataset import TEST, TRAIN
+from movierec.model.occupations import Occupations
+from movierec.model.offline_metrics import MIN_GROUP_USERS
 from tests.unit.movierec.model.viewers import Scores, likes, popular, random, skewed
 
 DATASET = skewed()
@@ -26,6 +28,19 @@ def test_a_subpopulation_that_is_served_at_random_is_named():
     assert {flag["kind"] for flag in found} == {"group"}
     assert "gender F: recall is" in " ".join(flag["text"] for flag in found)
     assert "gender M" not in " ".join(flag["text"] for flag in found)
+
+
+def test_a_handful_of_users_is_not_judged():
+    """All of them were unlucky: their standard error of 0 says nothing."""
+    few = np.arange(len(DATASET.user_ids)) % 12 == 0
+    names = np.where(few, "actor", "artist")
+    dataset = dataclasses.replace(DATASET, occupations=Occupations.of(DATASET.user_ids, names))
+    scores = np.where(few[:, None], -popular(DATASET).scores, popular(DATASET).scores)
+    metrics = offline_evaluation.evaluate(dataset, Scores(scores))
+    gain = metrics["groups"]["occupation"]["actor"]["differences"]["popularity"]["recall"]
+    assert gain["mean"] + 3 * gain["stderr"] < 0
+    assert gain["users"] < MIN_GROUP_USERS
+    assert not any("actor" in flag["text"] for flag in metrics["flags"])
 
 
 def test_an_occupation_that_is_served_at_random_is_named():
