@@ -20,7 +20,7 @@ million users and 27,000 movies, 6 minutes and 4.2 GB. Nothing is written to /tm
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -44,6 +44,7 @@ from movierec.model.dataset import TEST, Dataset
 from movierec.model.dataset_parameters import Parameters
 from movierec.model.rating_scale import RatingScale
 from movierec.ports import ObjectStore
+from movierec.runtime.stage_usage import StageUsage
 
 SERVICE: Final = "movierec-build-dataset"
 
@@ -59,6 +60,7 @@ class Dependencies:
     metrics: Metrics
     scale: RatingScale = rating_scale.NATIVE
     plausible: PlausibleTimes = plausible_times.DEFAULT
+    usage: Callable[[], StageUsage] = StageUsage
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -122,14 +124,18 @@ def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any
     plausible = PlausibleTimes.parse(parameters.earliest_event_time)
     versions = pin(deps.lake, request.lake_versions)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions})
-    evidence = read_evidence(deps.lake, versions, parameters.since, plausible=plausible)
-    overview = read_overview(deps.lake, versions, parameters.since, plausible)
-    dataset = datasets.build(evidence, parameters)
-    files = datasets.pack(dataset)
+    usage = deps.usage()
+    with usage.stage("read"):
+        evidence = read_evidence(deps.lake, versions, parameters.since, plausible=plausible)
+        overview = read_overview(deps.lake, versions, parameters.since, plausible)
+    with usage.stage("build"):
+        dataset = datasets.build(evidence, parameters)
+        files = datasets.pack(dataset)
     dataset_id = datasets.dataset_id(files, parameters, versions)
     _expect(request.expected_dataset_id, dataset_id)
     known = data_quality.Catalog(MOVIES.name in versions, USERS.name in versions)
-    report = data_quality.assess(overview, evidence, dataset, known)
+    with usage.stage("assess"):
+        report = data_quality.assess(overview, evidence, dataset, known)
     facts = {
         "dataset_id": dataset_id,
         "builder_format": datasets.BUILDER_FORMAT,
@@ -137,6 +143,7 @@ def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any
         "code_version": deps.code_version,
         "quality": report,
         "lake": _lake_facts(versions, overview),
+        "stages": usage.stages,
         **_dataset_facts(dataset),
     }
     answer = {

@@ -14,9 +14,11 @@ One set of inputs and seed gives the same bytes whatever the number of threads: 
 by one thread, and BLAS has one. Another CPU or another BLAS may differ in the last bits.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final, Self
+import math
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +32,24 @@ from movierec.errors import DatasetError
 from movierec.model.dataset import Dataset
 from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, Factors, Float32
+from movierec.model.fold_in import FoldIn
 from movierec.model.sparse_rows import SparseRows
 from movierec.parameters import read_parameters, require
 
 # The lists' peak memory is this many rows of 50; larger chunks are no faster.
 _USERS_A_CHUNK: Final = 10_000
 _NOT_TO_BE_SHOWN: Final = np.finfo(np.float32).min
+
+GoOn = Callable[[int, Factors], bool]
+"""Given the iterations done and their factors: whether to do another."""
+
+
+class _StoppedError(Exception):
+    """A fit was ended between two iterations; its factors are good."""
+
+
+def _always(_iterations: int, _factors: Factors) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +85,7 @@ def matrix(dataset: Dataset, keep: npt.NDArray[np.bool_], values: Array) -> csr_
     shape = (len(dataset.user_ids), len(dataset.movie_ids))
     # The library takes no read-only array, as those of a data set that was loaded are.
     data = (
-        values[keep].astype(np.float32),
+        values[keep].astype(np.float32, copy=False),
         np.require(rows.columns, requirements="W"),
         rows.indptr,
     )
@@ -96,9 +110,16 @@ def bai_yin_edge(confidence: csr_matrix) -> float:
 
 
 def fit(
-    confidence: csr_matrix, parameters: Parameters, *, threads: int, exact: bool = False
+    confidence: csr_matrix,
+    parameters: Parameters,
+    *,
+    threads: int,
+    exact: bool = False,
+    go_on: GoOn = _always,
 ) -> Factors:
     """Return the factors of (n_users, n_movies) confidences.
+
+    `go_on` is asked after each iteration, and must not change the factors.
 
     Raises DatasetError if they are not finite: confidences are too large for float32, or
     `regularization` is too small for them.
@@ -112,8 +133,14 @@ def fit(
             use_cg=not exact,
             num_threads=threads,
         )
+
+        def after(iteration: int, _seconds: float, _loss: float | None) -> None:
+            if not go_on(iteration + 1, Factors(model.user_factors, model.item_factors)):
+                raise _StoppedError
+
         try:
-            model.fit(confidence, show_progress=False)
+            with suppress(_StoppedError):
+                model.fit(confidence, show_progress=False, callback=after)
         except ModelFitError as exc:
             raise DatasetError(_no_numbers(parameters)) from exc
     found = Factors(model.user_factors, model.item_factors)
@@ -136,6 +163,8 @@ class AlsModel:
 
     factors: Factors
     threads: int
+    regularization: float = math.nan
+    """lambda in absolute units."""
 
     @classmethod
     def fit(
@@ -145,10 +174,40 @@ class AlsModel:
         parameters: Parameters,
         *,
         threads: int,
+        go_on: GoOn = _always,
     ) -> Self:
         """Return the model of the kept interactions, (n,). Raises DatasetError, see `fit`."""
         confidence = confidences(dataset, keep, parameters.alpha)
-        return cls(fit(confidence, parameters, threads=threads), threads)
+        return cls.fit_matrix(confidence, parameters, threads=threads, go_on=go_on)
+
+    @classmethod
+    def fit_matrix(
+        cls,
+        confidence: csr_matrix,
+        parameters: Parameters,
+        *,
+        threads: int,
+        go_on: GoOn = _always,
+    ) -> Self:
+        """Return the model of (n_users, n_movies) confidences. Raises DatasetError, see `fit`."""
+        strength = parameters.regularization * bai_yin_edge(confidence)
+        return cls(fit(confidence, parameters, threads=threads, go_on=go_on), threads, strength)
+
+    @property
+    def fold_in(self) -> FoldIn:
+        """Return what gives factors to users who were not there."""
+        return FoldIn(self.factors.movies, self.regularization)
+
+    def of(self, confidence: csr_matrix) -> Self:
+        """Return the model of other users, with these confidences: (n, n_movies)."""
+        rows = SparseRows(confidence.indptr, confidence.indices)
+        users = self.fold_in.factors(rows, confidence.data)
+        return replace(self, factors=Factors(users, self.factors.movies))
+
+    def score_rows(self, users: Array) -> Float32:
+        """Return the scores of all movies for some users, (len(users), n_movies)."""
+        found: Float32 = self.factors.users[users] @ self.factors.movies.T
+        return found
 
     def top(self, users: Array, k: int, exclusions: Exclusions) -> npt.NDArray[np.int32]:
         """See `FittedModel.top`."""
@@ -162,7 +221,7 @@ class AlsModel:
                     movies,
                     np.ascontiguousarray(self.factors.users[chunk]),
                     min(k, len(movies)),
-                    filter_query_items=_matrix_of(exclusions.seen.take(chunk), len(movies)),
+                    filter_query_items=_RowsByNumber(exclusions.seen.take(chunk)),
                     filter_items=adult if len(adult) else None,
                     num_threads=self.threads,
                 )
@@ -177,9 +236,18 @@ class AlsModel:
         return found
 
 
-def _matrix_of(rows: SparseRows, n_columns: int) -> csr_matrix:
-    data = (np.ones(len(rows.columns), np.float32), rows.columns, rows.indptr)
-    return csr_matrix(data, shape=(len(rows), n_columns))
+class _Row(NamedTuple):
+    indices: Array
+
+
+class _RowsByNumber:
+    """As much of a csr_matrix as `topk` reads; scipy's own takes 50 us to make each row."""
+
+    def __init__(self, rows: SparseRows) -> None:
+        self._indptr, self._columns = rows.indptr.tolist(), rows.columns
+
+    def __getitem__(self, row: int) -> _Row:
+        return _Row(self._columns[self._indptr[row] : self._indptr[row + 1]])
 
 
 def _chunks(restricted: npt.NDArray[np.bool_]) -> Iterator[Array]:

@@ -2,7 +2,12 @@
 
 Event:
 
-    {"dataset_id": "<id>", "parameters": {"factors": 64, ...}}     see als.Parameters; optional
+    {"dataset_id": "<id>",
+     "parameters": {"factors": 64, ...},     optional, see als.Parameters and capacity
+     "item_to_item": {"movies": 6000, ...},  optional, see edlae.Parameters
+     "blend": {"als_share": 0.6, ...},       optional, see blend.Parameters
+     "tuned": true}                          optional: those of the newest `movierec tune`, or of
+                                             "<data set>/<study>"; `parameters` come before them
 
 Answer, flat enough for the state machine to compare numbers in:
 
@@ -13,16 +18,13 @@ It may be retried without deduplication: each run publishes a version of its own
 then the manifest by conditional put; none is served until the state machine releases the version
 in the answer. A crash leaves files without a manifest, which are no version.
 
-Memory: 47 million interactions of 1 million users and 27,000 movies peaked at 3.6 GB with 64
-factors. Time: the library alone takes 11 s an iteration and a minute for a million lists on 2 idle
-cores, so 15 iterations, trained twice, should end in 8 minutes; a Lambda of 10 GB has 6 cores and
-15 minutes. Nothing is written to /tmp. Past that, train with Spark on the same lake and write the
-same artifact.
+Memory and time are estimated before the training starts (`capacity`), and the deadline is watched:
+a fit that would end too late is ended early, and the manifest says `"truncated": true`. Nothing is
+written to /tmp. Past one Lambda, train with Spark on the same lake and write the same artifact.
 """
 
 import math
 import os
-import resource
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
@@ -30,15 +32,15 @@ from typing import Any, Final, Self
 import implicit
 import myfm
 import numpy as np
-import numpy.typing as npt
 import scipy
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.train_als import als, rating_model
+from functions.train_als import als, list_choice
+from functions.train_als.training import Training
 from movierec import settings
-from movierec.aws.lambda_handler import lambda_handler
+from movierec.aws.lambda_handler import Context, lambda_handler
 from movierec.aws.s3_store import S3Store
-from movierec.errors import UsageError
+from movierec.errors import DatasetError, UsageError
 from movierec.metrics import (
     MODEL_COVERAGE,
     MODEL_NDCG,
@@ -47,13 +49,14 @@ from movierec.metrics import (
     TRAINING_DURATION,
 )
 from movierec.model import dataset as datasets
-from movierec.model import list_assembly, offline_evaluation, publishing
-from movierec.model.dataset import TRAIN
+from movierec.model import publishing, tuning
+from movierec.model.dataset import TEST, TRAIN
 from movierec.model.offline_metrics import brief
 from movierec.model.publishing import Origin
 from movierec.ports import Clock, ObjectStore
 from movierec.reports import model_report
 from movierec.runtime.clock import SystemClock
+from movierec.runtime.stage_usage import StageUsage
 
 SERVICE: Final = "movierec-train-als"
 
@@ -72,7 +75,8 @@ class Dependencies:
     clock: Clock
     code_version: str
     threads: int
-    peak_memory_bytes: Callable[[], int]
+    memory_bytes: int
+    usage: Callable[[], StageUsage]
     logger: Logger
     metrics: Metrics
 
@@ -84,11 +88,14 @@ class Dependencies:
             clock=SystemClock(),
             code_version=settings.require(env, settings.CODE_VERSION),
             threads=threads(os.process_cpu_count() or 1, env),
-            peak_memory_bytes=peak_memory_bytes,
+            memory_bytes=memory_bytes(env),
+            usage=StageUsage,
             logger=Logger(service=SERVICE),
             metrics=Metrics(namespace=NAMESPACE, service=SERVICE),
         )
 
+
+_MEMORY_SIZE: Final = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 
 # One vCPU for each 1,769 MB (AWS Lambda Developer Guide, "Configure Lambda function memory"): a
 # small function still sees two CPUs, but gets a share of their time.
@@ -97,77 +104,104 @@ _MB_A_CPU: Final = 1769
 
 def threads(cpus: int, env: Mapping[str, str]) -> int:
     """Return the number of training threads: one for each vCPU of the Lambda's memory size."""
-    memory_mb = int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or cpus * _MB_A_CPU)
+    memory_mb = int(env.get(_MEMORY_SIZE) or cpus * _MB_A_CPU)
     return max(1, min(cpus, math.ceil(memory_mb / _MB_A_CPU)))
 
 
-def peak_memory_bytes() -> int:
-    """Return this process's peak resident memory; Linux reports KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def memory_bytes(env: Mapping[str, str]) -> int:
+    """Return the Lambda's memory, or the machine's."""
+    if memory_mb := env.get(_MEMORY_SIZE):
+        return int(memory_mb) * 2**20
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def train_als(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
+def train_als(
+    event: Mapping[str, Any],
+    deps: Dependencies,
+    remaining_s: Callable[[], float] = lambda: math.inf,
+) -> dict[str, Any]:
     """Train and publish; see the module's docstring.
 
-    Raises UsageError, ArtifactError, DatasetError.
+    Raises UsageError, ArtifactError, DatasetError, CapacityError.
     """
-    started, (dataset_id, parameters) = deps.clock.now(), read(event)
-    origin = Origin(started, deps.code_version, dataset_id, _LIBRARIES)
-    data = datasets.load(deps.store, dataset_id)
-    deps.logger.info("dataset_loaded", extra={"dataset_id": dataset_id})
-    trained = _fit(data, data.part == TRAIN, parameters, deps)
-    metrics = {
-        **offline_evaluation.evaluate(data, trained),
-        "rating": rating_model.evaluated(data, trained, rating_model.Parameters()),
-    }
+    started, request, usage = deps.clock.now(), Request.read(event), deps.usage()
+    origin = Origin(started, deps.code_version, request.dataset_id, _LIBRARIES)
+    chosen = tuning.chosen(deps.store, request.tuned) if request.tuned else None
+    given = {**(chosen.parameters if chosen else {}), **request.parameters}
+    with usage.stage("load"):
+        data = datasets.load(deps.store, request.dataset_id)
+    deps.logger.info("dataset_loaded", extra={"dataset_id": request.dataset_id})
+    require_trainable(data)
+    training = Training(data, usage, remaining_s, deps.memory_bytes, deps.threads)
+    parameters = training.plan(given)
+    evaluated = training.evaluate(parameters, request.beside)
+    metrics = evaluated.metrics
     deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
-    fitted = _fit(data, np.ones(len(data.movies), np.bool_), parameters, deps)
-    model = list_assembly.assemble(data, fitted, fitted.factors)
+    trained = training.train(evaluated)
     facts = {
         **origin.facts(),
         "parameters": asdict(parameters),
+        "tuning": chosen.facts if chosen else tuning.DEFAULTS,
+        "truncated": trained.iterations < parameters.iterations,
+        "iterations_done": trained.iterations,
+        **trained.facts,
         "metrics": metrics,
-        "counts": _counts(data),
+        "counts": asdict(training.size),
         "duration_s": (deps.clock.now() - started).total_seconds(),
-        "peak_memory_bytes": deps.peak_memory_bytes(),
+        "peak_memory_bytes": usage.peak_memory_bytes,
+        "stages": usage.stages,
         "threads": deps.threads,
     }
-    publishing.publish(deps.store, model, facts, model_report.render(facts))
+    page = model_report.render(facts)
+    publishing.publish(deps.store, trained.model, facts, page, trained.optional_files)
     answer = {
         "model_version": facts["model_version"],
-        "dataset_id": dataset_id,
+        "dataset_id": request.dataset_id,
         **facts["counts"],
+        "truncated": facts["truncated"],
         "metrics": brief(metrics),
     }
     _report_metrics(deps, answer, facts["duration_s"])
     return answer
 
 
-def read(event: Mapping[str, Any]) -> tuple[str, als.Parameters]:
-    """Return data set and parameters; keys of other steps are ignored. Raises UsageError."""
-    dataset_id, parameters = event.get("dataset_id"), event.get("parameters") or {}
-    if not isinstance(dataset_id, str) or not dataset_id:
-        raise UsageError(f"dataset_id is {dataset_id!r}: expected the id of a data set")
-    if not isinstance(parameters, dict):
-        raise UsageError(f"parameters is {parameters!r}: expected an object")
-    return dataset_id, als.Parameters.read(parameters)
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The event, parsed."""
+
+    dataset_id: str
+    parameters: Mapping[str, Any]
+    beside: list_choice.Parameters
+    tuned: bool | str
+
+    @classmethod
+    def read(cls, event: Mapping[str, Any]) -> Self:
+        """Return the request; keys of other steps are ignored. Raises UsageError."""
+        dataset_id, parameters = event.get("dataset_id"), event.get("parameters") or {}
+        tuned = event.get("tuned") or False
+        if not isinstance(dataset_id, str) or not dataset_id:
+            raise UsageError(f"dataset_id is {dataset_id!r}: expected the id of a data set")
+        if not isinstance(parameters, dict):
+            raise UsageError(f"parameters is {parameters!r}: expected an object")
+        if not isinstance(tuned, bool | str):
+            raise UsageError(f"tuned is {tuned!r}: expected true, or <data set>/<study>")
+        als.Parameters.read(parameters)
+        return cls(dataset_id, parameters, list_choice.Parameters.read(event), tuned)
 
 
-def _fit(
-    data: datasets.Dataset,
-    keep: npt.NDArray[np.bool_],
-    parameters: als.Parameters,
-    deps: Dependencies,
-) -> als.AlsModel:
-    return als.AlsModel.fit(data, keep, parameters, threads=deps.threads)
-
-
-def _counts(data: datasets.Dataset) -> dict[str, int]:
-    return {
-        "users": len(data.user_ids),
-        "movies": len(data.movie_ids),
-        "interactions": len(data.movies),
-    }
+def require_trainable(data: datasets.Dataset) -> None:
+    """Raise DatasetError for a data set that no model can be fitted to and evaluated on."""
+    if not len(data.movies):
+        raise DatasetError("the data set holds no interactions: build one from a lake with events")
+    if not (np.isfinite(data.strength).all() and (data.strength >= 0).all()):
+        raise DatasetError(
+            "the data set holds strengths that are no numbers of 0 or more: build it anew, and see"
+            " its quality report for values that no rating or minute has"
+        )
+    for part, name in ((TRAIN, "to train on"), (TEST, "to test on")):
+        if not ((data.part == part) & (data.strength > 0)).any():
+            raise DatasetError(f"the data set holds no positive interaction {name}: let the ingest"
+                               " worker read more days, and build it anew")  # fmt: skip
 
 
 def _report_metrics(deps: Dependencies, answer: Mapping[str, Any], duration_s: float) -> None:
@@ -183,4 +217,8 @@ def _report_metrics(deps: Dependencies, answer: Mapping[str, Any], duration_s: f
     deps.metrics.flush_metrics()
 
 
-handler = lambda_handler(Dependencies.from_env, lambda event, found, _: train_als(event, found))
+def _respond(event: Mapping[str, Any], deps: Dependencies, context: Context) -> dict[str, Any]:
+    return train_als(event, deps, lambda: context.get_remaining_time_in_millis() / 1000)
+
+
+handler = lambda_handler(Dependencies.from_env, _respond)

@@ -100,6 +100,10 @@ class DatasetError(MovierecError):
     """The lake holds too little to build a dataset from."""
 
 
+class CapacityError(MovierecError):
+    """Training takes more memory or time than there is."""
+
+
 class ReleaseError(MovierecError):
     """The present state does not allow a release step."""
 

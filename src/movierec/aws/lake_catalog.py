@@ -19,6 +19,9 @@ select movie_id, last_value(runtime_minutes order by loaded_at) as runtime_minut
 from movies group by movie_id
 """
 
+_TITLES: Final = """
+select movie_id, last_value(title order by loaded_at) as title from movies group by movie_id
+"""
 
 _SEEN_MOVIES: Final = f"""
 select distinct movie_id from events where length(movie_id) <= {LONGEST_MOVIE_ID}
@@ -62,6 +65,17 @@ class LakeCatalog:
         ids = rows.column("movie_id").to_pylist()
         runtimes = rows.column("runtime_minutes").to_pylist()
         return Catalog({i: runtime or 0 for i, runtime in zip(ids, runtimes, strict=True)})
+
+
+def titles(lake: DeltaLake, movie_ids: Sequence[str]) -> dict[str, str]:
+    """Return the titles of those of these movies that the catalog names."""
+    try:
+        rows = lake.query(_TITLES, {MOVIES.name: None})
+    except TableNotFoundError:
+        return {}
+    wanted = set(movie_ids)
+    pairs = zip(rows.column("movie_id").to_pylist(), rows.column("title").to_pylist(), strict=True)
+    return {movie_id: title for movie_id, title in pairs if movie_id in wanted and title}
 
 
 def missing(lake: DeltaLake) -> Missing:

@@ -3,19 +3,13 @@
 Each command runs the worker's code in a process of its own (`ingest_worker.command`).
 """
 
-import json
-import os
-import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from movierec.cli import context as contexts
-from movierec.cli import ingest_format, progress_display
-from movierec.errors import MovierecError
+from movierec.cli import ingest_format, progress_display, project_process
 from movierec.stack.layout import Project
 from movierec.stack.progress import Step
 
@@ -39,7 +33,7 @@ def check(
     """
     here = contexts.of(context)
     arguments = [*([f"--catalog={catalog}"] if catalog else []), "--", file]
-    report = execute(here.run.project, "check", arguments, f"reading {ingest_format.name(file)}")
+    report = _execute(here.run.project, "check", arguments, f"reading {ingest_format.name(file)}")
     _show(here, report, ingest_format.check(report))
 
 
@@ -61,7 +55,7 @@ def load(
     here = contexts.of(context)
     here.enter()
     arguments = [*([f"--topic={topic}"] if topic else []), "--", file]
-    report = execute(here.run.project, "load", arguments, f"loading {ingest_format.name(file)}")
+    report = _execute(here.run.project, "load", arguments, f"loading {ingest_format.name(file)}")
     _show(here, report, ingest_format.loaded(report))
 
 
@@ -97,7 +91,7 @@ def replay(
     arguments = [f"--into={into}", *(f"--partition={one}" for one in partition or ())]
     arguments += [f"{name}={value}" for name, value in given.items() if value not in {None, ""}]
     arguments += ["--overwrite"] if overwrite else []
-    report = execute(here.run.project, "replay", arguments, f"replaying into {into}")
+    report = _execute(here.run.project, "replay", arguments, f"replaying into {into}")
     _show(here, report, ingest_format.replayed(report))
 
 
@@ -111,52 +105,12 @@ def _show(
         progress_display.print_line(*line)
 
 
-class ProcessError(MovierecError):
-    """The worker's code failed, with its own message and exit code."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
-def execute(
+def _execute(
     project: Project, module: str, arguments: Sequence[str], name: str
 ) -> Mapping[str, Any]:
-    """Run a module of `ingest_worker` to its end and return its report. Raises MovierecError."""
-    # -P: the user's folder, in which the file is, must not be searched for modules.
-    command = [str(project.python), "-P", "-m", f"ingest_worker.{module}", *arguments]
-    env = {**os.environ, "PYTHONPATH": str(project.root)}
-    with progress_display.progress() as progress, progress.step(name) as step:
-        with _started(command, env) as process:
-            said = [_heard(step, json.loads(line)) for line in process.stdout or ()]
-        last = said[-1] if said else {}
-        if "error" in last:
-            raise ProcessError(last["error"], process.returncode)
-        if process.returncode or "report" not in last:
-            raise ProcessError(
-                f"{' '.join(command[3:])} ended with code {process.returncode} before its end",
-                max(process.returncode, 1),
-            )
-    found: Mapping[str, Any] = last["report"]
-    return found
+    return project_process.execute(project, f"ingest_worker.{module}", arguments, name, _show_lines)
 
 
-@contextmanager
-def _started(command: Sequence[str], env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Run a program during the block, and wait for its end after it."""
-    try:
-        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
-    except OSError as exc:
-        raise ProcessError(f"{Path(command[0])}: {exc.strerror}; run `make setup`", 1) from exc
-    with process:
-        yield process
-
-
-def _heard(step: Step, said: dict[str, Any]) -> dict[str, Any]:
-    """Show what the process says; return it if it is the end."""
-    if done := said.get("progress"):
-        total = done["total"]
-        step.update(done["done"] if total else None, total, f"{done['lines']:,} lines")
-    if note := said.get("note"):
-        progress_display.print_note(note)
-    return said
+def _show_lines(step: Step, done: Mapping[str, Any]) -> None:
+    total = done["total"]
+    step.update(done["done"] if total else None, total, f"{done['lines']:,} lines")

@@ -50,6 +50,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "retrain:retrain",
         "Build a dataset from the lake and train a model on it; follow the state machine.",
     ),
+    "tune": Command(
+        "tune:tune",
+        "Search for the best training parameters of a data set, never on its test part.",
+    ),
     "recommend": Command(
         "recommend:recommend",
         "Ask for a user's recommendations, as the site does, and show which model answered.",
@@ -57,6 +61,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "provenance": Command(
         "provenance:provenance",
         "Show what a recommendation came from: model, code, dataset, lake versions, Kafka offsets.",
+    ),
+    "explain": Command(
+        "explain:explain",
+        "Show which watched titles pulled each movie of a user's list, and by how much.",
     ),
     "demo": Command("demo:demo", "Play the whole loop on this machine and print a summary."),
     "release": Command(

@@ -38,6 +38,12 @@ def retrain(
     training: Annotated[
         list[str] | None, typer.Option("--train", help="Training parameter, as NAME=VALUE.")
     ] = None,
+    tuned: Annotated[
+        bool,
+        typer.Option(
+            "--tuned", help="With the newest result of `movierec tune`; --train comes before it."
+        ),
+    ] = False,
     wait: Annotated[
         bool,
         typer.Option(help="First wait until every line now in Kafka is in the lake."),
@@ -45,7 +51,8 @@ def retrain(
 ) -> None:
     """Build a dataset from the lake and train a model on it; follow the state machine."""
     here = contexts.of(context)
-    event = {"dataset": {"parameters": pairs(dataset)}, "model": {"parameters": pairs(training)}}
+    model = {"parameters": pairs(training), "tuned": tuned}
+    event = {"dataset": {"parameters": pairs(dataset)}, "model": model}
     here.enter()
     with progress_display.progress() as progress:
         if wait:

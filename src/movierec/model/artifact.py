@@ -12,6 +12,8 @@ Everything lies under `models/<model_version>/`:
                       user id; 0 is unknown
     user_factors.npy  (n_users, factors) float32
     item_factors.npy  (n_movies, factors) float32
+    item_neighbours.npy, item_weights.npy
+                      optional, see `movierec.model.item_neighbours`
     report.json, report.html
     manifest.json     written last, and only if absent: a version without it does not exist
 

@@ -1,5 +1,7 @@
 """Assemble an artifact: a list for every user, and the popular lists as fallback."""
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,9 @@ from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, Factors, FittedModel
 from movierec.model.popularity import Popularity, likes_by_group
 from movierec.model.segments import GROUPS, MINORS
+
+# All lists at once are int32, 200 MB for a million users, and what made them is as large.
+_USERS_A_CHUNK: Final = 50_000
 
 
 def assemble(dataset: Dataset, fitted: FittedModel, factors: Factors) -> Model:
@@ -35,14 +40,17 @@ def assemble(dataset: Dataset, fitted: FittedModel, factors: Factors) -> Model:
 def _lists(dataset: Dataset, fitted: FittedModel) -> Array:
     exclusions = Exclusions.of(dataset, np.ones(len(dataset.movies), np.bool_))
     likes = _likes_something(dataset)
-    lists = np.empty((len(likes), TOP_K), np.int32)
+    dtype = artifact.index_type(len(dataset.movie_ids))
+    lists = np.empty((len(likes), TOP_K), dtype)
     for model, rows in (
         (fitted, np.flatnonzero(likes)),
         (Popularity.by_group(dataset), np.flatnonzero(~likes)),
     ):
-        lists[rows] = model.top(rows, TOP_K, exclusions)
-    dtype = artifact.index_type(len(dataset.movie_ids))
-    return ranking.compact(lists, lists >= 0, k=TOP_K, dtype=dtype)
+        for start in range(0, len(rows), _USERS_A_CHUNK):
+            chunk = rows[start : start + _USERS_A_CHUNK]
+            # -1 wraps around to the type's largest value, which is the padding.
+            lists[chunk] = model.top(chunk, TOP_K, exclusions).astype(dtype)
+    return lists
 
 
 def _likes_something(dataset: Dataset) -> npt.NDArray[np.bool_]:

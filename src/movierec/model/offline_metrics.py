@@ -49,8 +49,17 @@ def hits(lists: Array, rows: Array, items: Array, n_items: int) -> npt.NDArray[n
     row in `lists` and the item, in any order.
     """
     users = np.arange(len(lists), dtype=np.int64)[:, None]
-    wanted = np.isin(users * n_items + lists, rows.astype(np.int64) * n_items + items)
+    wanted = _is_in(users * n_items + lists, rows.astype(np.int64) * n_items + items)
     return wanted & (lists >= 0)
+
+
+def _is_in(values: Array, wanted: Array) -> npt.NDArray[np.bool_]:
+    """Return np.isin of numbers that nearly ascend: a tenth of its time."""
+    if not len(wanted):
+        return np.zeros(values.shape, np.bool_)
+    ascending = np.sort(wanted)
+    places = np.searchsorted(ascending, values)
+    return np.asarray(ascending[np.minimum(places, len(ascending) - 1)] == values)
 
 
 def per_user(lists: Array, rows: Array, items: Array, surprise_bits: Array) -> PerUser:
@@ -125,7 +134,7 @@ def by_group(
 
 def coverage(lists: Array, n_items: int) -> float:
     """Return the share of the catalog that is in at least one list."""
-    return len(np.unique(lists[lists >= 0])) / n_items
+    return np.count_nonzero(np.bincount(lists[lists >= 0], minlength=n_items)) / n_items
 
 
 def mean_hit_rating(
@@ -137,7 +146,7 @@ def mean_hit_rating(
     """
     users = np.arange(len(lists), dtype=np.int64)[:, None]
     listed = (users * n_items + lists)[lists >= 0]
-    found = ratings[np.isin(rows.astype(np.int64) * n_items + items, listed)]
+    found = ratings[_is_in(rows.astype(np.int64) * n_items + items, listed)]
     return float(found.mean(dtype=np.float64)) if len(found) else None
 
 

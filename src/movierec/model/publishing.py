@@ -42,10 +42,17 @@ class Origin:
         }
 
 
-def publish(store: ObjectStore, model: Model, facts: Mapping[str, Any], report_page: bytes) -> None:
+def publish(
+    store: ObjectStore,
+    model: Model,
+    facts: Mapping[str, Any],
+    report_page: bytes,
+    optional: Mapping[str, bytes] | None = None,
+) -> None:
     """Write the model's files and reports, then its manifest, which holds the facts.
 
-    Raises ObjectExistsError for a version that is taken.
+    `optional` are further files of the artifact by name. Raises ObjectExistsError for a version
+    that is taken.
     """
     version = facts["model_version"]
     reports = {
@@ -54,5 +61,6 @@ def publish(store: ObjectStore, model: Model, facts: Mapping[str, Any], report_p
     }
     key = functools.partial(artifact.key, version)
     # Another run of the same second may be writing: one of the two succeeds.
-    if not sealed_folder.publish(store, key, {**artifact.pack(model), **reports}, facts):
+    files = {**artifact.pack(model), **(optional or {}), **reports}
+    if not sealed_folder.publish(store, key, files, facts):
         raise ObjectExistsError(f"model {version} was published meanwhile: train again")

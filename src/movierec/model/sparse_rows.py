@@ -1,12 +1,14 @@
 """Compressed sparse rows without values: which columns each row holds."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from movierec.model.encoding import Array
+
+_INT32: Final = np.iinfo(np.int32).max
 
 
 def row_numbers(indptr: Array) -> npt.NDArray[np.int32]:
@@ -30,8 +32,9 @@ class SparseRows:
         """Return the rows with the entries that `keep` (n,) names, themselves if it names all."""
         if keep.all():
             return self
-        kept = np.concatenate(([0], np.cumsum(keep)))
-        return type(self)(kept[self.indptr], self.columns[keep])
+        kept = np.zeros(len(keep) + 1, np.int32 if len(keep) < _INT32 else np.int64)
+        np.cumsum(keep, out=kept[1:])
+        return type(self)(kept[self.indptr].astype(np.int64), self.columns[keep])
 
     def take(self, rows: Array) -> Self:
         """Return some of the rows, in the order given."""

@@ -21,6 +21,7 @@ from movierec.errors import (
 from movierec.model import artifact, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.segments import GROUPS
+from movierec.runtime.stage_usage import StageUsage
 from movierec.testing.memory import MemoryStore
 
 N_USERS, N_MOVIES, ROWS = 20, 8, 100
@@ -142,6 +143,7 @@ def deps(store):
         code_version="abc",
         logger=Logger(service="test"),
         metrics=Metrics(namespace="movierec", service="test"),
+        usage=lambda: StageUsage(lambda: 123_000_000, lambda: None),
     )
 
 
@@ -158,6 +160,12 @@ def test_a_published_data_set_is_whole(deps, store):
         sealed_folder.verify(name, body, facts)
     assert set(files) == {*datasets.FILES, artifact.REPORT_FILE, artifact.REPORT_PAGE_FILE}
     assert len(datasets.unpack(files).user_ids) == answer["users"]
+
+
+def test_the_manifest_has_each_stages_cost(deps, store):
+    stages = manifest(store, handler.build_dataset({}, deps))["stages"]
+    assert set(stages) == {"read", "build", "assess"}
+    assert {used["peak_memory_bytes"] for used in stages.values()} == {123_000_000}
 
 
 def test_the_manifest_says_what_was_read(deps, store):

@@ -106,7 +106,9 @@ def top(factors, seen, restricted, k=4, adult=(0, 2)):
     exclusions = Exclusions(
         SparseRows(seen.indptr, seen.indices), np.array(restricted), np.array(adult, np.int32)
     )
-    return AlsModel(factors, threads=1).top(np.arange(len(restricted)), k, exclusions)
+    return AlsModel(factors, threads=1, regularization=1.0).top(
+        np.arange(len(restricted)), k, exclusions
+    )
 
 
 def test_lists_equal_a_full_sort_without_what_is_seen_or_forbidden():

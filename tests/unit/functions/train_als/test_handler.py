@@ -21,6 +21,7 @@ from movierec.model import artifact, encoding, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.ranking import Recommender
 from movierec.model.segments import GROUPS
+from movierec.runtime.stage_usage import StageUsage
 from movierec.testing.memory import FakeClock, MemoryStore
 from tests.unit.movierec.model.tastes import N_MOVIES, N_USERS, tasteful
 
@@ -43,7 +44,8 @@ def deps(store):
         clock=FakeClock(),
         code_version=f"{COMMIT}-dirty",
         threads=2,
-        peak_memory_bytes=lambda: 123_000_000,
+        memory_bytes=2_000_000_000,
+        usage=lambda: StageUsage(lambda: 123_000_000, lambda: None),
         logger=Logger(service="test"),
         metrics=Metrics(namespace="movierec", service="test"),
     )
@@ -212,8 +214,9 @@ def test_threads_are_the_cpus_that_memory_pays_for(cpus, memory_mb, expected):
     assert handler.threads(cpus, env) == expected
 
 
-def test_peak_memory_is_in_bytes():
-    assert 10_000_000 < handler.peak_memory_bytes() < 100_000_000_000
+def test_the_memory_is_the_lambdas_or_the_machines():
+    assert handler.memory_bytes({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024"}) == 2**30
+    assert handler.memory_bytes({}) > 10**9
 
 
 def test_missing_settings_are_named():

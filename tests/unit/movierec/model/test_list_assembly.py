@@ -8,6 +8,7 @@ import pytest
 from movierec.model import artifact, list_assembly, popularity, segments
 from movierec.model.artifact import TOP_K
 from movierec.model.dataset import Dataset
+from movierec.model.fitted import Factors
 from movierec.model.segments import GROUPS, MINORS
 from tests.unit.movierec.model.svd_model import SvdModel
 
@@ -112,3 +113,47 @@ def test_users_beyond_the_known_ids_are_of_unknown_age():
     built = assembled(replace(dataset, user_groups=np.zeros(0, np.uint8)))
     adult = set(np.flatnonzero(dataset.adult).tolist())
     assert all(adult.isdisjoint(found) for found in rows(built))
+
+
+def test_more_movies_than_16_bits_number_have_a_type_of_their_own():
+    dataset, _ = make(n_movies=66_000)
+    built = assembled(dataset)
+    assert built.topk.dtype == np.uint32
+    assert (built.topk[:-1] < 66_000).all()
+    assert (built.topk[-1] == np.iinfo(np.uint32).max).all()
+
+
+class _Ranked:
+    """Every user's movies in order of their number; counts the users of a call."""
+
+    def __init__(self):
+        self.calls = []
+
+    def top(self, users, k, exclusions):
+        self.calls.append(len(users))
+        lists = np.full((len(users), k), -1, np.int32)
+        lists[:, 0] = users % 7
+        return lists
+
+    def pair_scores(self, users, movies):
+        return np.zeros(len(users), np.float32)
+
+
+def test_lists_of_many_users_are_made_some_at_a_time():
+    n, fitted = 120_000, _Ranked()
+    one = np.ones(n, np.float32)
+    ids = np.arange(1, n + 1)
+    dataset = replace(
+        make()[0],
+        indptr=np.arange(n + 1),
+        movies=np.zeros(n, np.int32),
+        strength=one,
+        user_ids=ids,
+        user_groups=np.zeros(0, np.uint8),
+    )
+    factors = Factors(np.zeros((n, 1), np.float32), np.zeros((N_MOVIES, 1), np.float32))
+    built = list_assembly.assemble(dataset, fitted, factors)
+    assert max(fitted.calls) == 50_000
+    assert sum(fitted.calls) == n
+    assert (built.topk[:, 0] == np.arange(n) % 7).all()
+    assert (built.topk[:, 1:] == PAD).all()
