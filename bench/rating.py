@@ -29,7 +29,8 @@ from movierec.model.ratings import Biases, RatingPredictor, Ratings
 FOLDS: Final = 5
 PROCESSES: Final = 2
 RMSE_GOAL: Final = 0.850
-TIME_GOAL_S: Final = 210.0
+# A tenth of the rival's time. Both are of one thread: a busy machine does not count.
+CPU_GOAL_S: Final = 210.0
 
 RIVAL: Final = "Surprise SVD++, published"
 RIVAL_RMSE: Final = 0.862
@@ -67,15 +68,17 @@ def rows(data: Path = DATA, *, folds: int = FOLDS) -> list[Row]:
         product = list(pool.map(_product, *zip(*jobs, strict=True)))
         took_s = time.monotonic() - started_s
         others = list(pool.map(_others, *zip(*jobs, strict=True)))
-    return _table(_mean(product), _mean(others), took_s)
+    cpu_s = sum(seconds for _, seconds in product)
+    return _table(_mean([found for found, _ in product]), _mean(others), took_s, cpu_s)
 
 
-def _table(product: Errors, others: Errors, took_s: float) -> list[Row]:
+def _table(product: Errors, others: Errors, took_s: float, cpu_s: float) -> list[Row]:
     name, ours = "MovieLens 1M, random folds: ", product["product"]
     found = [
         Row(f"{name}RMSE", ours["rmse"], "", goal=RMSE_GOAL, rival=RIVAL, rival_value=RIVAL_RMSE),
         Row(f"{name}MAE", ours["mae"], "", rival=RIVAL, rival_value=RIVAL_MAE),
-        Row(f"{name}time", took_s, "s", goal=TIME_GOAL_S, rival=RIVAL, rival_value=RIVAL_S),
+        Row(f"{name}CPU time", cpu_s, "s", goal=CPU_GOAL_S, rival=RIVAL, rival_value=RIVAL_S),
+        Row(f"{name}time in {PROCESSES} processes", took_s, "s"),
     ]
     for label, theirs in others.items():
         for measure in ("rmse", "mae"):
@@ -91,9 +94,11 @@ def _mean(folds: Sequence[Errors]) -> Errors:
     }
 
 
-def _product(path: Path, number: int) -> Errors:
+def _product(path: Path, number: int) -> tuple[Errors, float]:
     train, test = _split(path, number)
-    return {"product": _errors(RatingModel.fit(train, Parameters()), test)}
+    started_s = time.process_time()
+    found = _errors(RatingModel.fit(train, Parameters()), test)
+    return {"product": found}, time.process_time() - started_s
 
 
 def _others(path: Path, number: int) -> Errors:

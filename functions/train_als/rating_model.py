@@ -13,9 +13,9 @@ precision are sampled too: nothing is to be tuned but the number of factors. The
 mean over the samples after `burn_in`. It is a product as well, of the samples' factors side by
 side, so the model keeps those and not the samples.
 
-Five random folds of MovieLens 1M, RMSE and CPU seconds a fold (k, iterations): 4, 60 0.855, 22;
-8, 50 0.841, 32; 8, 60 0.841, 37; 12, 60 0.836, 55; 16, 60 0.833, 75. Without the movie's implicit
-term 8, 60 has 0.845, with neither 0.866. Gender, age, occupation and genres change nothing (0.841).
+One of five random folds of MovieLens 1M has RMSE 0.841 with the defaults, in 32 CPU seconds; 0.855
+with 4 factors, 0.836 with 12, 0.833 with 16. Without the movie's implicit term it has 0.845, with
+neither 0.866. Gender, age, occupation and genres change nothing (docs/adr/0020).
 
 One thread; one seed gives the same bytes. Users and movies without a rating among those sampled
 get their biases.
@@ -23,7 +23,7 @@ get their biases.
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
@@ -40,9 +40,9 @@ from movierec.model.fitted import Exclusions, FittedModel, Float32, top_of
 from movierec.model.ratings import Biases, Float64, Ratings, on_scale
 from movierec.parameters import require
 
-# The kept samples of 300,000 users and 27,000 movies with 8 factors: 50 of them. Of more users
+# 40 samples of 8 factors of 200,000 users and 27,000 movies; twice that for a moment. Of more users
 # every second sample is kept, or every third, ...
-_MOST_SAMPLES_BYTES: Final = 600_000_000
+_MOST_SAMPLES_BYTES: Final = 300_000_000
 _PAIRS_A_CHUNK: Final = 65_536
 
 
@@ -55,7 +55,7 @@ class Parameters:
     burn_in: int = 10
     """Iterations before the first sample that counts."""
     most_ratings: int = 1_000_000
-    """The newest ones are used: 40 s of one core and 0.5 GB, both linear in it."""
+    """The newest ones are used: a minute of one core and 0.6 GB, and both are linear in it."""
     seed: int = 20_101_213
     implicit_terms: bool = True
 
@@ -194,15 +194,23 @@ class _Sampled:
 
     def factors(self) -> tuple[Float32, Float32]:
         """Return factors of users and movies whose product is the mean of the samples' scores."""
-        n = len(self.constants)
-        user_biases = np.mean([biases for biases, _ in self.user_samples], axis=0)
-        movie_biases = np.mean([biases for biases, _ in self.movie_samples], axis=0)
-        users = [factors / np.float32(n) for _, factors in self.user_samples]
-        movies = [factors for _, factors in self.movie_samples]
+        share = 1 / len(self.constants)
         return (
-            np.column_stack((user_biases, np.ones(len(user_biases)), *users)).astype(np.float32),
-            np.column_stack((np.ones(len(movie_biases)), movie_biases, *movies)).astype(np.float32),
+            _side_by_side(self.user_samples, share, bias_column=0),
+            _side_by_side(self.movie_samples, 1, bias_column=1),
         )
+
+
+def _side_by_side(
+    samples: Sequence[tuple[Float64, Float32]], share: float, *, bias_column: int
+) -> Float32:
+    """Return the mean bias, 1 for the other side's, and the factors of all samples, (n, ...)."""
+    rows, k = samples[0][1].shape
+    found = np.ones((rows, 2 + k * len(samples)), np.float32)
+    found[:, bias_column] = np.mean([biases for biases, _ in samples], axis=0)
+    for i, (_, factors) in enumerate(samples):
+        found[:, 2 + i * k : 2 + (i + 1) * k] = share * factors
+    return found
 
 
 def _of_rows(block: csr_matrix, weights: Float64, factors: Float64) -> tuple[Float64, Float32]:

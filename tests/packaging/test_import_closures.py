@@ -33,7 +33,7 @@ MOST_MB = {
     "notify": 60,
     "rollback": 60,
     "rollout": 60,
-    "train_als": 182,
+    "train_als": 217,
     "vendor": 60,
 }
 
@@ -45,7 +45,7 @@ MOST_KB = {
     "notify": 340,
     "rollback": 410,
     "rollout": 550,
-    "train_als": 354,
+    "train_als": 445,
     "vendor": 160,
 }
 

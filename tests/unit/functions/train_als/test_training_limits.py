@@ -75,9 +75,18 @@ def test_out_of_time_the_iterations_done_are_kept_and_the_manifest_says_so():
     assert answer["metrics"]["ndcg"] > answer["metrics"]["popularity_ndcg"]
 
 
+def test_out_of_time_ratings_are_predicted_from_the_samples_so_far():
+    _, facts = trained(tasteful(1), Timer(60))
+    rating = facts["metrics"]["rating"]
+    assert rating["truncated"] is True
+    assert 1 <= rating["iterations"] < rating["parameters"]["iterations"]
+    assert rating["model"]["rmse"] > 0
+
+
 def test_in_time_nothing_is_truncated():
     answer, facts = trained(tasteful(1), Timer(10_000))
     assert answer["truncated"] is facts["truncated"] is False
+    assert facts["metrics"]["rating"]["truncated"] is False
     assert facts["iterations_done"] == facts["parameters"]["iterations"] == 15
 
 
