@@ -1,7 +1,4 @@
-"""The worker's source on confluent-kafka, which is librdkafka: several times kafka-python's speed.
-
-Its extra, `confluent`, is not installed by default.
-"""
+"""The worker's source on confluent-kafka, which is librdkafka; an extra, `confluent`."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,7 +39,7 @@ _OPTIONS: Final = {
     "ssl_password": "ssl.key.password",
 }
 
-# Having read 100,000 records ahead, librdkafka waits a second before it looks whether to go on.
+# Having read far enough ahead, librdkafka waits a second before it looks whether to go on.
 READING_ON: Final[Mapping[str, Any]] = {"fetch.queue.backoff.ms": 5}
 
 _CONSUMER: Final[Mapping[str, Any]] = {
