@@ -45,7 +45,7 @@ MOST_KB = {
     "notify": 340,
     "rollback": 410,
     "rollout": 550,
-    "train_als": 445,
+    "train_als": 600,
     "vendor": 160,
 }
 
