@@ -14,6 +14,9 @@ from movierec.model.dataset import LATER, TEST, TRAIN, Dataset, Evidence
 from movierec.model.rating_scale import RatingScale
 from movierec.reports import html
 
+REPORT_FORMAT: Final = 2
+"""Of the report, named in the manifest as `report_format`; those of format 1 do not."""
+
 _NO_NUMBERS: Final = pd.DataFrame({"reason": [], "n": []})
 
 # The site loses or corrupts about one line in a thousand.
@@ -40,7 +43,7 @@ def assess(
         "ratings": _counts(overview.ratings, "rating"),
         "answers": _counts(overview.answers, "status"),
         "quarantine": quarantine,
-        "interactions": _interactions(dataset),
+        "interactions": _interactions(evidence, dataset),
         "users": _users(dataset, catalog),
         "movies": _movies(evidence, dataset, catalog),
     }
@@ -78,7 +81,7 @@ def _quarantine(overview: Overview) -> dict[str, Any]:
     return {"rows": rows, "share": rows / (rows + good), "by_reason": reasons}
 
 
-def _interactions(dataset: Dataset) -> dict[str, Any]:
+def _interactions(evidence: Evidence, dataset: Dataset) -> dict[str, Any]:
     strength = pd.Series(dataset.strength)
     positive = strength[strength > 0]
     parts = {"train": TRAIN, "test": TEST, "later": LATER}
@@ -86,6 +89,7 @@ def _interactions(dataset: Dataset) -> dict[str, Any]:
         "all": len(strength),
         "positive": len(positive),
         "rated": int((dataset.ratings > 0).sum()),
+        "older": evidence.older,
         "parts": {name: int((dataset.part == part).sum()) for name, part in parts.items()},
         "strength_quartiles": [float(q) for q in positive.quantile([0.25, 0.5, 0.75])],
     }
@@ -124,7 +128,7 @@ def _movies(evidence: Evidence, dataset: Dataset, catalog: Catalog) -> dict[str,
 def _warnings(report: Mapping[str, Any]) -> list[str]:
     quarantine, users, movies = report["quarantine"], report["users"], report["movies"]
     impossible, past_groups = report["rows"]["at_impossible_times"], users["past_groups"]
-    assumed = report["rows"]["on_assumed_clock"]
+    assumed, older = report["rows"]["on_assumed_clock"], report["interactions"]["older"]
     checks = {
         f"{quarantine['share']:.1%} of all lines are in quarantine, more than"
         f" {_QUARANTINE_LIMIT:.0%}: check the reasons": quarantine["share"] > _QUARANTINE_LIMIT,
@@ -138,6 +142,7 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
         ),
         f"{impossible:,} events are of impossible times and were left out: the clock of the site"
         f" was wrong, or {settings.EARLIEST_EVENT_TIME} is too late": impossible > 0,
+        f"{older:,} older interactions are left out: max_interactions are newer": older > 0,
         f"{assumed:,} events are on an assumed clock: set the site's time zone and read them again"
         " with `movierec ingest replay`": assumed > 0,
         f"{past_groups:,} users have ids above {segments.LARGEST_USER_ID:,}: age and gender of"

@@ -6,6 +6,8 @@ Event, all of it optional:
      "lake_versions": {"events": 41, "users": 3},     read these instead of the newest
      "expected_dataset_id": "<id>"}                   fail for any other: a check of provenance
 
+or {"rebuild": "<id>"}: build that one again and publish nothing, see `rebuilding`.
+
 Answer:
 
     {"dataset_id": ..., "created": true, "users": n, "movies": n, "interactions": n, "test": n,
@@ -26,8 +28,9 @@ from typing import Any, Final, Self
 
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.build_dataset import data_quality
-from functions.build_dataset.lake_reader import Overview, pin, read_evidence, read_overview
+from functions.build_dataset.assembly import assemble
+from functions.build_dataset.lake_reader import pin
+from functions.build_dataset.rebuilding import rebuild
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lambda_handler import lambda_handler
@@ -36,11 +39,10 @@ from movierec.errors import DatasetError, UsageError
 from movierec.lake import plausible_times
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
-from movierec.lake.schema import EVENTS, MOVIES, USERS
+from movierec.lake.schema import EVENTS
 from movierec.metrics import DATASET_INTERACTIONS, DATASET_MOVIES, DATASET_USERS, NAMESPACE
-from movierec.model import artifact, encoding, rating_scale, sealed_folder, segments
 from movierec.model import dataset as datasets
-from movierec.model.dataset import TEST, Dataset
+from movierec.model import rating_scale, sealed_folder
 from movierec.model.dataset_parameters import Parameters
 from movierec.model.rating_scale import RatingScale
 from movierec.ports import ObjectStore
@@ -117,51 +119,28 @@ def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Build and publish; see the module's docstring. Raises DatasetError, UsageError, LakeError."""
+    if event.get("rebuild"):
+        return rebuild(str(event["rebuild"]), deps.lake, deps.store, deps.code_version)
     request = Request.read(event, deps)
-    parameters = request.parameters
-    plausible = PlausibleTimes.parse(parameters.earliest_event_time)
     versions = pin(deps.lake, request.lake_versions)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions})
-    evidence = read_evidence(deps.lake, versions, parameters.since, plausible=plausible)
-    overview = read_overview(deps.lake, versions, parameters.since, plausible)
-    dataset = datasets.build(evidence, parameters)
-    files = datasets.pack(dataset)
-    dataset_id = datasets.dataset_id(files, parameters, versions)
-    _expect(request.expected_dataset_id, dataset_id)
-    known = data_quality.Catalog(MOVIES.name in versions, USERS.name in versions)
-    report = data_quality.assess(overview, evidence, dataset, known)
-    facts = {
-        "dataset_id": dataset_id,
-        "builder_format": datasets.BUILDER_FORMAT,
-        "parameters": parameters.to_json(),
-        "code_version": deps.code_version,
-        "quality": report,
-        "lake": _lake_facts(versions, overview),
-        **_dataset_facts(dataset),
-    }
+    found = assemble(deps.lake, versions, request.parameters, deps.code_version)
+    _expect(request.expected_dataset_id, found.dataset_id)
     answer = {
-        "dataset_id": dataset_id,
+        "dataset_id": found.dataset_id,
         "created": sealed_folder.publish(
             deps.store,
-            functools.partial(datasets.key, dataset_id),
-            {**files, **_reports(report, dataset_id, parameters.scale)},
-            facts,
+            functools.partial(datasets.key, found.dataset_id),
+            found.files,
+            found.facts,
             overwrite=True,  # the id is the content's hash: a crash left the same bytes
         ),
-        **facts["counts"],
+        **found.facts["counts"],
         "lake_versions": versions,
-        "warnings": report["warnings"],
+        "warnings": found.warnings,
     }
     _report_metrics(deps, answer)
     return answer
-
-
-def _reports(report: Mapping[str, Any], dataset_id: str, scale: RatingScale) -> dict[str, bytes]:
-    page = data_quality.render(report, dataset_id=dataset_id, scale=scale)
-    return {
-        artifact.REPORT_FILE: encoding.dump_json(report),
-        artifact.REPORT_PAGE_FILE: page,
-    }
 
 
 def _expect(expected: str, found: str) -> None:
@@ -170,38 +149,6 @@ def _expect(expected: str, found: str) -> None:
             f"these lake versions and parameters give data set {found}, not {expected}: the"
             " parameters differ, or rows have been deleted from the lake since"
         )
-
-
-def _lake_facts(versions: Mapping[str, int], overview: Overview) -> dict[str, Any]:
-    by_day, offsets = overview.plausible_days(), overview.offsets
-    columns = (offsets[name].tolist() for name in ("kafka_partition", "first", "last", "n"))
-    ranges = zip(*columns, strict=True)
-    return {
-        "versions": dict(versions),
-        "offsets": {
-            str(partition): {"first": first, "last": last, "rows": rows}
-            for partition, first, last, rows in ranges
-        },
-        "event_time_us": {
-            "first": int(by_day["first_us"].min()),
-            "last": int(by_day["last_us"].max()),
-        },
-    }
-
-
-def _dataset_facts(dataset: Dataset) -> dict[str, Any]:
-    test = dataset.part == TEST
-    return {
-        "groups": list(segments.GROUPS),
-        "split": {"held_out_from_s": int(dataset.last_at[test].min())},
-        "counts": {
-            "users": len(dataset.user_ids),
-            "movies": len(dataset.movie_ids),
-            "interactions": len(dataset.movies),
-            "positive": int((dataset.strength > 0).sum()),
-            "test": int(test.sum()),
-        },
-    }
 
 
 def _report_metrics(deps: Dependencies, answer: Mapping[str, Any]) -> None:

@@ -355,3 +355,41 @@ def test_users_past_the_array_of_groups_are_named_in_the_report(lake, deps):
 def test_a_version_that_never_was_is_refused(lake, filled, deps):
     with pytest.raises(LakeError, match="version 99"):
         handler.build_dataset({"lake_versions": {"events": 99}}, deps)
+
+
+# The newest interactions -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_events", [10_000_000, 400])
+def test_only_the_newest_interactions_are_read_if_there_are_more(lake, filled, batch_events):
+    found = lake_reader.read_evidence(
+        lake, {"events": 1}, "", max_interactions=100, batch_events=batch_events
+    )
+    watched, rated = summed(filled)
+    last = {
+        pair: max(each[pair][1] for each in (watched, rated) if pair in each)
+        for pair in watched | rated
+    }
+    kept = set(sorted(last, key=lambda pair: (-last[pair], pair))[:100])
+    assert pairs(found, found.watched, "minutes") == {k: v for k, v in watched.items() if k in kept}
+    assert pairs(found, found.rated, "ratings") == {k: v for k, v in rated.items() if k in kept}
+    assert found.older == len(last) - 100
+
+
+def test_below_the_cap_the_data_set_is_the_one_without_a_cap(lake, filled, deps):
+    """Its id too: the parameter is no part of it at its default."""
+    free = handler.build_dataset({}, deps)
+    exact = handler.build_dataset({"parameters": {"max_interactions": 50_000_000}}, deps)
+    assert exact == {**free, "created": False}
+    wide = handler.build_dataset({"parameters": {"max_interactions": 1500}}, deps)
+    for name in datasets.FILES:
+        assert published(deps, wide, name) == published(deps, free, name)
+    assert "max_interactions" not in manifest(deps, free)["parameters"]
+
+
+def test_what_the_cap_leaves_out_is_in_the_report(lake, filled, deps):
+    answer = handler.build_dataset({"parameters": {"max_interactions": 200}}, deps)
+    assert answer["interactions"] <= 200
+    older = manifest(deps, answer)["quality"]["interactions"]["older"]
+    assert older > 0
+    assert any(text.startswith(f"{older} older interactions") for text in answer["warnings"])

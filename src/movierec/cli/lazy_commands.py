@@ -50,6 +50,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "retrain:retrain",
         "Build a dataset from the lake and train a model on it; follow the state machine.",
     ),
+    "dataset": Command(
+        "dataset:app",
+        "Data sets: build one again from the lake, and prove that it is the same.",
+    ),
     "recommend": Command(
         "recommend:recommend",
         "Ask for a user's recommendations, as the site does, and show which model answered.",

@@ -116,6 +116,8 @@ class Evidence:
     """(n_movies,) bool: not to be shown to minors."""
     user_groups: Array
     """By user id, see `segments.groups_by_id`."""
+    older: int = 0
+    """Interactions left out, as there are enough newer ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
