@@ -1,23 +1,29 @@
 """Data quality report of a data set's input: counts, then warnings."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from functions.build_dataset import quality_sections
 from functions.build_dataset.lake_reader import Overview
 from movierec import settings
 from movierec.model import segments
 from movierec.model.dataset import LATER, TEST, TRAIN, Dataset, Evidence
 from movierec.model.rating_scale import RatingScale
+from movierec.quality import rules, schema
+from movierec.quality.rules import Judgement
 from movierec.reports import html
 
 REPORT_FORMAT: Final = 2
 """Of the report, named in the manifest as `report_format`; those of format 1 do not."""
 
 _NO_NUMBERS: Final = pd.DataFrame({"reason": [], "n": []})
+
+_ID: Final = re.compile(schema.MOVIE_ID)
 
 # The site loses or corrupts about one line in a thousand.
 _QUARANTINE_LIMIT: Final = 0.02
@@ -34,9 +40,16 @@ class Catalog:
 
 
 def assess(
-    overview: Overview, evidence: Evidence, dataset: Dataset, catalog: Catalog
+    overview: Overview,
+    evidence: Evidence,
+    dataset: Dataset,
+    catalog: Catalog,
+    checked: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the report as plain values for JSON."""
+    """Return the report as plain values for JSON.
+
+    `checked` has the parts of values and distributions, see `functions.build_dataset.assembly`.
+    """
     quarantine = _quarantine(overview)
     report = {
         "rows": _rows(overview),
@@ -46,8 +59,23 @@ def assess(
         "interactions": _interactions(evidence, dataset),
         "users": _users(dataset, catalog),
         "movies": _movies(evidence, dataset, catalog),
+        **checked,
     }
     return {**report, "warnings": _warnings(report)}
+
+
+def judge(
+    report: Mapping[str, Any], movie_ids: Sequence[str], judgement: Judgement
+) -> dict[str, Any]:
+    """Return the report with its drift since the released data set, and what follows from it."""
+    compared = rules.compare(report["profile"], movie_ids, judgement.released)
+    broken = rules.broken(report, compared, judgement)
+    return {
+        **report,
+        "drift": compared.to_json(),
+        "broken": broken,
+        "warnings": [*report["warnings"], *rules.warnings(report, compared)],
+    }
 
 
 def _rows(overview: Overview) -> dict[str, Any]:
@@ -117,6 +145,7 @@ def _movies(evidence: Evidence, dataset: Dataset, catalog: Catalog) -> dict[str,
     return {
         "in_events": len(evidence.movie_ids),
         "kept": len(dataset.movie_ids),
+        "of_malformed_id": sum(not _ID.fullmatch(each) for each in evidence.movie_ids),
         "too_rare": len(evidence.movie_ids) - len(dataset.movie_ids),
         "catalog_loaded": catalog.movies_known,
         "of_unknown_runtime": int((np.asarray(evidence.runtimes_minutes) <= 0).sum()),
@@ -158,11 +187,13 @@ def render(report: Mapping[str, Any], *, dataset_id: str, scale: RatingScale) ->
     days = [[day, *(n.get(k, 0) for k in kinds)] for day, n in rows["by_day"].items()]
     interactions, quarantine = report["interactions"], report["quarantine"]
     warnings = [html.paragraph(f"⚠ {text}") for text in report["warnings"]]
+    broken = [html.paragraph(f"✗ {text}") for text in report["broken"]]
     return html.page(
         f"Data set {dataset_id}",
         f"{interactions['all']:,} interactions of {users['all']:,} users with"
         f" {movies['kept']:,} movies, from {rows['all']:,} events",
         {
+            **({"Broken rules": broken} if broken else {}),
             "Warnings": warnings or [html.paragraph("Nothing unusual.")],
             "Events by day and kind": [html.table(["day", *kinds], days)],
             "Ratings": [
@@ -175,6 +206,7 @@ def render(report: Mapping[str, Any], *, dataset_id: str, scale: RatingScale) ->
             "Interactions": [_facts(interactions["parts"] | _scalars(interactions))],
             "Users": [_facts(_scalars(users)), html.bars(users["by_group"])],
             "Movies": [_facts(_scalars(movies)), html.bars(movies["most_seen"])],
+            **quality_sections.sections(report),
         },
     )
 

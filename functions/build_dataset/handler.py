@@ -4,7 +4,10 @@ Event, all of it optional:
 
     {"parameters": {"min_movie_users": 3, ...},       see movierec.model.dataset_parameters
      "lake_versions": {"events": 41, "users": 3},     read these instead of the newest
-     "expected_dataset_id": "<id>"}                   fail for any other: a check of provenance
+     "expected_dataset_id": "<id>",                   fail for any other: a check of provenance
+
+     "accept_drift": true,                            publish although it has drifted
+     "limits": {"duplicate_share": 0.2, ...}}         see movierec.quality.limits
 
 or {"rebuild": "<id>"}: build that one again and publish nothing, see `rebuilding`.
 
@@ -12,6 +15,9 @@ Answer:
 
     {"dataset_id": ..., "created": true, "users": n, "movies": n, "interactions": n, "test": n,
      "lake_versions": {...}, "warnings": [...]}
+
+A data set that breaks a hard rule of `movierec.quality` is not published: DataQualityError names
+the rules, and the reports are under `datasets/<id>/refused/`.
 
 It is idempotent: a data set's name is a hash of its content, and its manifest is put last, by
 conditional put. A retry finds it and gives the same answer; a crash leaves files without a
@@ -28,24 +34,31 @@ from typing import Any, Final, Self
 
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.build_dataset.assembly import assemble
+from functions.build_dataset.assembly import Assembled, assemble
 from functions.build_dataset.lake_reader import pin
 from functions.build_dataset.rebuilding import rebuild
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.lambda_function import LambdaFunction
 from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.s3_store import S3Store
-from movierec.errors import DatasetError, UsageError
+from movierec.errors import DataQualityError, DatasetError, UsageError
 from movierec.lake import plausible_times
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
 from movierec.lake.schema import EVENTS
 from movierec.metrics import DATASET_INTERACTIONS, DATASET_MOVIES, DATASET_USERS, NAMESPACE
+from movierec.model import artifact, rating_scale, sealed_folder
 from movierec.model import dataset as datasets
-from movierec.model import rating_scale, sealed_folder
 from movierec.model.dataset_parameters import Parameters
 from movierec.model.rating_scale import RatingScale
+from movierec.parameters import require
 from movierec.ports import ObjectStore
+from movierec.quality import reference
+from movierec.quality.limits import Limits
+from movierec.quality.reference import ReleasedModel
+from movierec.quality.rules import Judgement
+from movierec.releases.released_model import released_model
 
 SERVICE: Final = "movierec-build-dataset"
 
@@ -61,18 +74,22 @@ class Dependencies:
     metrics: Metrics
     scale: RatingScale = rating_scale.NATIVE
     plausible: PlausibleTimes = plausible_times.DEFAULT
+    released_model: ReleasedModel = lambda: None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Return the dependencies on AWS. Raises ConfigError."""
+        lake = DeltaLake.from_env(env)
+        function = LambdaFunction(settings.require(env, settings.API_FUNCTION))
         return cls(
-            lake=DeltaLake.from_env(env),
+            lake=lake,
             store=S3Store.from_env(env, settings.ARTIFACTS_BUCKET),
             code_version=settings.require(env, settings.CODE_VERSION),
             logger=Logger(service=SERVICE),
             metrics=Metrics(namespace=NAMESPACE, service=SERVICE),
             scale=RatingScale.from_env(env),
             plausible=PlausibleTimes.from_env(env),
+            released_model=functools.partial(released_model, function),
         )
 
     def parameters(self, given: Mapping[str, Any]) -> Parameters:
@@ -92,6 +109,8 @@ class Request:
     parameters: Parameters
     lake_versions: Mapping[str, int]
     expected_dataset_id: str
+    limits: Limits
+    accept_drift: bool
 
     @classmethod
     def read(cls, event: Mapping[str, Any], deps: Dependencies) -> Self:
@@ -103,7 +122,15 @@ class Request:
                 f" {EVENTS.name} among them"
             )
         expected = event.get("expected_dataset_id") or ""
-        return cls(deps.parameters(_mapping(event, "parameters")), versions, str(expected))
+        accept_drift = event.get("accept_drift", False)
+        require(isinstance(accept_drift, bool), "accept_drift", accept_drift, "true or false")
+        return cls(
+            deps.parameters(_mapping(event, "parameters")),
+            versions,
+            str(expected),
+            Limits.read(_mapping(event, "limits")),
+            accept_drift,
+        )
 
 
 def _are_versions(versions: Mapping[str, Any]) -> bool:
@@ -124,8 +151,14 @@ def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any
     request = Request.read(event, deps)
     versions = pin(deps.lake, request.lake_versions)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions})
-    found = assemble(deps.lake, versions, request.parameters, deps.code_version)
+    judgement = Judgement(
+        reference.released(deps.store, deps.released_model()),
+        request.limits,
+        request.accept_drift,
+    )
+    found = assemble(deps.lake, versions, request.parameters, deps.code_version, judgement)
     _expect(request.expected_dataset_id, found.dataset_id)
+    _refuse_broken(found, deps.store)
     answer = {
         "dataset_id": found.dataset_id,
         "created": sealed_folder.publish(
@@ -149,6 +182,20 @@ def _expect(expected: str, found: str) -> None:
             f"these lake versions and parameters give data set {found}, not {expected}: the"
             " parameters differ, or rows have been deleted from the lake since"
         )
+
+
+def _refuse_broken(found: Assembled, store: ObjectStore) -> None:
+    if not found.broken:
+        return
+    for name in (artifact.REPORT_FILE, artifact.REPORT_PAGE_FILE):
+        store.put(datasets.key(found.dataset_id, f"refused/{name}"), found.files[name])
+    page = datasets.key(found.dataset_id, f"refused/{artifact.REPORT_PAGE_FILE}")
+    drift = any(text.startswith("drift of ") for text in found.broken)
+    wanted = "; a wanted drift: `movierec retrain --accept-drift`" if drift else ""
+    raise DataQualityError(
+        f"data set {found.dataset_id} is not published: {'; '.join(found.broken)}{wanted}; its"
+        f" report is {page} in the artifacts bucket"
+    )
 
 
 def _report_metrics(deps: Dependencies, answer: Mapping[str, Any]) -> None:

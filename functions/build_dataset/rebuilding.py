@@ -21,6 +21,9 @@ from movierec.model import sealed_folder
 from movierec.model.dataset_parameters import Parameters
 from movierec.ports import ObjectStore
 from movierec.provenance.checks import Check, check_files, check_rows, rows_by_kind
+from movierec.quality import reference
+from movierec.quality.limits import Limits
+from movierec.quality.rules import Judgement
 
 
 def rebuild(
@@ -34,10 +37,25 @@ def rebuild(
     parameters = Parameters.read(manifest["parameters"])
     versions = manifest["lake"]["versions"]
     try:
-        again = assemble(lake, versions, parameters, code_version)
+        again = assemble(lake, versions, parameters, code_version, _judged_by(manifest, store))
     except VersionNotFoundError as exc:
         return _answer(dataset_id, "", (), gone=str(exc))
     return _answer(dataset_id, again.dataset_id, checks(dataset_id, manifest, again))
+
+
+def _judged_by(manifest: Mapping[str, Any], store: ObjectStore) -> Judgement:
+    """Return what the data set was judged by: its report is made of that as well."""
+    known = manifest.get("judged_by")
+    if known is None:
+        return Judgement("built by code that compared with no other data set")
+    then = known["released"]
+    return Judgement(
+        then
+        if isinstance(then, str)
+        else reference.read(store, then["model_version"], then["dataset_id"]),
+        Limits.read(known["limits"]),
+        accept_drift=known["accept_drift"],
+    )
 
 
 def _answer(

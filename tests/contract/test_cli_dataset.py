@@ -3,6 +3,7 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -31,8 +32,8 @@ def answer(*checks, gone=""):
 @pytest.fixture
 def function(up, monkeypatch):
     """Return a list for the function's answers: (body, name of the error's header or none)."""
-    answers: list[tuple] = []
-    asked: list[tuple] = []
+    answers: list[Any] = []
+    asked: list[Any] = []
 
     class Lambda(BaseHTTPRequestHandler):
         def do_POST(self):

@@ -42,7 +42,9 @@ def edit(deps, dataset_id, change):
 
 
 def test_every_file_is_the_same_after_more_was_written(lake, filled, catalog, deps):
-    made = handler.build_dataset({"parameters": {"max_interactions": 300}}, deps)
+    made = handler.build_dataset(
+        {"parameters": {"max_interactions": 300}, "limits": {"unknown_movie_share": 0.9}}, deps
+    )
     lake.append("events", batches(events(seed=2, first_offset=750)), transactions={})
     answer = rebuilt(deps, made["dataset_id"])
     assert answer["same"]

@@ -38,6 +38,12 @@ def retrain(
     training: Annotated[
         list[str] | None, typer.Option("--train", help="Training parameter, as NAME=VALUE.")
     ] = None,
+    accept_drift: Annotated[
+        bool,
+        typer.Option(
+            "--accept-drift", help="Go on although the data has drifted since the last release."
+        ),
+    ] = False,
     wait: Annotated[
         bool,
         typer.Option(help="First wait until every line now in Kafka is in the lake."),
@@ -45,7 +51,7 @@ def retrain(
 ) -> None:
     """Build a dataset from the lake and train a model on it; follow the state machine."""
     here = contexts.of(context)
-    event = {"dataset": {"parameters": pairs(dataset)}, "model": {"parameters": pairs(training)}}
+    event = event_of(dataset, training, accept_drift=accept_drift)
     here.enter()
     with progress_display.progress() as progress:
         if wait:
@@ -59,6 +65,17 @@ def retrain(
         progress_display.print_line(
             f"  {name} {value:.4f}" if isinstance(value, float) else f"  {name} {value}"
         )
+
+
+def event_of(
+    dataset: list[str] | None, training: list[str] | None, *, accept_drift: bool
+) -> dict[str, Any]:
+    """Return the state machine's input. Raises UsageError."""
+    drift = {"accept_drift": True} if accept_drift else {}
+    return {
+        "dataset": {"parameters": pairs(dataset), **drift},
+        "model": {"parameters": pairs(training)},
+    }
 
 
 def _await_ingest(progress: Progress, run: Run) -> None:

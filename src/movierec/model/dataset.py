@@ -284,9 +284,9 @@ _ARRAYS: Final[Mapping[str, str | None]] = {
     "adult": "bool",
     "user_groups": "uint8",
 }
-_MOVIE_IDS_FILE: Final = "movie_ids.json"
+MOVIE_IDS_FILE: Final = "movie_ids.json"
 
-FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), _MOVIE_IDS_FILE)
+FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), MOVIE_IDS_FILE)
 """The files that make a data set, without reports and manifest."""
 
 
@@ -296,7 +296,7 @@ def pack(dataset: Dataset) -> dict[str, bytes]:
         f"{name}.npy": encoding.dump_npy(np.asarray(getattr(dataset, name), dtype))
         for name, dtype in _ARRAYS.items()
     }
-    return {**arrays, _MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids))}
+    return {**arrays, MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids))}
 
 
 def unpack(files: Mapping[str, bytes]) -> Dataset:
@@ -305,7 +305,7 @@ def unpack(files: Mapping[str, bytes]) -> Dataset:
     if missing:
         raise ArtifactError(f"the data set lacks {', '.join(missing)}: build it anew")
     arrays = {name: encoding.load_npy(f"{name}.npy", files[f"{name}.npy"]) for name in _ARRAYS}
-    movie_ids = encoding.load_json(_MOVIE_IDS_FILE, files[_MOVIE_IDS_FILE])
+    movie_ids = encoding.load_json(MOVIE_IDS_FILE, files[MOVIE_IDS_FILE])
     return Dataset(**arrays, movie_ids=tuple(movie_ids))
 
 
