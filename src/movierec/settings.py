@@ -99,6 +99,9 @@ RELEASE_POLICY: Final = "MOVIEREC_RELEASE_POLICY"
 STATE_MACHINE: Final = "MOVIEREC_STATE_MACHINE"
 """ARN of the retraining state machine."""
 
+BUILD_FUNCTION: Final = "MOVIEREC_BUILD_FUNCTION"
+"""Name of the Lambda function that builds data sets."""
+
 RELEASE_MACHINE: Final = "MOVIEREC_RELEASE_MACHINE"
 """ARN of the release state machine."""
 

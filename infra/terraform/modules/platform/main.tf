@@ -70,8 +70,15 @@ locals {
   functions = {
     build_dataset = {
       description = "Builds a dataset from the lake."
-      environment = var.site
+      environment = merge(var.site, { MOVIEREC_API_FUNCTION = local.api_name })
       statements = [
+        # The released model, whose data set the new one is compared with.
+        {
+          sid       = "ReadReleased"
+          actions   = ["lambda:GetFunctionConfiguration"]
+          resources = ["${local.api_arn}:*"]
+        },
+        { sid = "ReadModels", actions = ["s3:GetObject"], resources = ["${local.s3.artifacts}/models/*"] },
         { sid = "ReadLake", actions = ["s3:GetObject"], resources = ["${local.s3.lake}/*"] },
         { sid = "ListLake", actions = ["s3:ListBucket"], resources = [local.s3.lake] },
         { sid = "WriteDatasets", actions = local.write, resources = ["${local.s3.artifacts}/datasets/*"] },
@@ -79,7 +86,7 @@ locals {
           sid       = "ListDatasets"
           actions   = ["s3:ListBucket"]
           resources = [local.s3.artifacts]
-          prefixes  = ["datasets/*"]
+          prefixes  = ["datasets/*", "models/*"]
         },
       ]
     }
