@@ -19,6 +19,7 @@ PACKAGES = {
     "evaluate_online": RELEASING - {"api_contract"} | {"lake"},
     "lake_maintenance": GROUND - {"model"} | {"lake", "runtime"},
     "notify": RELEASING,
+    "refresh": RELEASING - {"api_contract"} | {"lake"},
     "rollback": RELEASING,
     "rollout": RELEASING | {"reports"},
     "train_als": GROUND | {"parameters", "reports", "runtime"},
@@ -31,6 +32,7 @@ MOST_MB = {
     "evaluate_online": 255,
     "lake_maintenance": 220,
     "notify": 60,
+    "refresh": 220,
     "rollback": 60,
     "rollout": 60,
     "train_als": 217,
@@ -43,10 +45,11 @@ MOST_KB = {
     "evaluate_online": 400,
     "lake_maintenance": 180,
     "notify": 340,
+    "refresh": 530,
     "rollback": 410,
     "rollout": 550,
     "train_als": 600,
-    "vendor": 160,
+    "vendor": 194,
 }
 
 

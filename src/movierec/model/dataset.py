@@ -274,12 +274,18 @@ def _estimated(minutes: Array, movies: Array, runtimes_minutes: Array) -> Array:
 
 def strengths(watched: Array, ratings: Array, parameters: Parameters) -> npt.NDArray[np.float32]:
     """Return strength by the formula in the module's docstring; all arrays are (n,)."""
-    least, most = parameters.min_positive_rating, parameters.max_rating
-    liking = np.clip((ratings.astype(np.float32) - least + 1) / (most - least + 1), 0, 1)
-    rated, seen = ratings > 0, watched > 0
+    liked, rated, seen = liking(ratings, parameters), ratings > 0, watched > 0
     long_enough = np.where(watched >= parameters.min_watched_share, watched, 0)
-    found = np.where(rated, np.where(seen, (watched + liking) / 2, liking), long_enough)
-    return np.where(rated & (ratings < least), 0, found).astype(np.float32)
+    found = np.where(rated, np.where(seen, (watched + liked) / 2, liked), long_enough)
+    negative = rated & (ratings < parameters.min_positive_rating)
+    return np.where(negative, 0, found).astype(np.float32)
+
+
+def liking(ratings: Array, parameters: Parameters) -> Array:
+    """Return `liking` by the formula in the module's docstring, (n,) float32."""
+    least, most = parameters.min_positive_rating, parameters.max_rating
+    found: Array = np.clip((ratings.astype(np.float32) - least + 1) / (most - least + 1), 0, 1)
+    return found
 
 
 def split(

@@ -125,6 +125,31 @@ locals {
         },
       ]
     }
+    refresh = {
+      description = "Refreshes lists between trainings, by what users did since."
+      environment = merge(var.site, { MOVIEREC_API_FUNCTION = local.api_name })
+      statements = [
+        { sid = "ReadLake", actions = ["s3:GetObject"], resources = ["${local.s3.lake}/*"] },
+        { sid = "ListLake", actions = ["s3:ListBucket"], resources = [local.s3.lake] },
+        {
+          sid       = "ReadModels"
+          actions   = ["s3:GetObject"]
+          resources = ["${local.s3.artifacts}/datasets/*", "${local.s3.artifacts}/models/*"]
+        },
+        { sid = "WriteOverlays", actions = local.write, resources = ["${local.s3.artifacts}/overlays/*"] },
+        {
+          sid       = "ListOverlays"
+          actions   = ["s3:ListBucket"]
+          resources = [local.s3.artifacts]
+          prefixes  = ["datasets/*", "models/*", "overlays/*"]
+        },
+        {
+          sid       = "SeeServed"
+          actions   = ["lambda:GetAlias", "lambda:GetFunctionConfiguration"]
+          resources = [local.api_arn, "${local.api_arn}:*"]
+        },
+      ]
+    }
     rollout = {
       description = "Carries out the actions of a release."
       environment = local.releasing_environment
@@ -296,6 +321,18 @@ module "upkeep_schedule" {
   enabled       = var.upkeep_enabled
   target_arn    = local.function_arn.lake_maintenance
   function_name = module.function["lake_maintenance"].name
+  account_id    = var.account_id
+}
+
+module "refresh_schedule" {
+  source = "../schedule"
+
+  name          = "${local.name}-refresh"
+  description   = "Starts the refresh of lists between trainings."
+  schedule      = var.refresh_schedule
+  enabled       = true
+  target_arn    = local.function_arn.refresh
+  function_name = module.function["refresh"].name
   account_id    = var.account_id
 }
 

@@ -95,6 +95,7 @@ def expected_outputs() -> dict[str, Any]:
         "releases_topic_arn": f"arn:aws:sns:{here}:movierec-releases",
         "state_machine_arn": f"arn:aws:states:{here}:stateMachine:movierec-retrain",
         "api_role_arn": f"arn:aws:iam::{ACCOUNT}:role/movierec-api",
+        "refresh_function": "movierec-refresh",
     }
 
 
