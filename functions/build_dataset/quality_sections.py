@@ -43,7 +43,7 @@ def _facts(report: Mapping[str, Any]) -> str:
     profile, duplicates = report["profile"], report["duplicates"]
     rows: list[list[html.Cell]] = [
         ["events that are there twice, share", duplicates["share"]],
-        [f"of the events of one user in {duplicates['users_one_in']}", duplicates["of"]],
+        [f"events compared, those of {_users(duplicates['users_one_in'])}", duplicates["of"]],
     ]
     for side, known in profile["references"].items():
         rows.append([f"interactions of {side} without a row, share", known["share"]])
@@ -51,6 +51,10 @@ def _facts(report: Mapping[str, Any]) -> str:
     rows += [[f"distinct {name}", n] for name, n in profile["distinct"].items()]
     rows += [[f"without {name}", n] for name, n in profile["missing"].items()]
     return html.table(["", ""], rows)
+
+
+def _users(one_in: int) -> str:
+    return "all users" if one_in == 1 else f"one user in {one_in}"
 
 
 def _drift(drift: Mapping[str, Any]) -> list[str]:

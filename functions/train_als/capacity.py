@@ -212,7 +212,9 @@ def _what_fits(size: Size, factors: int, limits: Limits) -> str:
         ways.append(f"a function of {math.ceil(needed / 2**20):,} MB")
     if rest > 0:
         most = int(rest / _INTERACTION_BYTES)
-        ways.append(f"a data set of the newest {most:,} interactions")
+        ways.append(
+            f"a data set of the newest {most:,} interactions (its parameter max_interactions)"
+        )
     return f"what fits is {_or([way for way in ways if way])}, or training with Spark"
 
 
