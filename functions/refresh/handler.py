@@ -10,7 +10,7 @@ been released begins with what is newer than its data. Where nothing has changed
 
 It may be retried and may crash anywhere: an overlay without a manifest is none, and one that nobody
 was told of is made again from the same events. One run at a time is a matter of cost alone: of two
-at once the later one's number is taken, and it stops.
+at once the later one finds its number taken, and leaves what it has read to the next.
 """
 
 import functools
@@ -31,6 +31,7 @@ from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lambda_function import LambdaFunction
 from movierec.aws.lambda_handler import lambda_handler
 from movierec.aws.s3_store import S3Store
+from movierec.errors import ObjectExistsError
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
 from movierec.metrics import NAMESPACE, REFRESH_DURATION, REFRESHED_USERS
@@ -119,7 +120,12 @@ def _refresh(deps: Dependencies, model_version: str) -> dict[str, Any]:
         "offsets": dict(newer.reached),
         "counts": {"users": len(state.overlay.user_ids), "changed_users": len(changes.users)},
     }
-    number = overlay_store.publish(deps.store, model_version, state, facts)
+    try:
+        number = overlay_store.publish(deps.store, model_version, state, facts)
+    except ObjectExistsError as exc:
+        # The other run has read the same events; should it fail, the next one reads them again.
+        deps.logger.info("refreshed_by_another", extra={"error": str(exc)})
+        return {"number": before.number, "changed_users": 0, "written": False}
     deps.logger.info("overlay_published", extra={"number": number, **facts})
     return {"number": number, "changed_users": len(changes.users), "written": True}
 
