@@ -22,15 +22,13 @@ from movierec.model import fitted
 from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, Float32
 from movierec.model.sparse_rows import SparseRows
+from movierec.model.standard_scores import discount_of, standardised
 from movierec.parameters import read_parameters, require
 
 UNRANKED: Final = np.float32(-100)
 """In standard deviations: below all that is ranked."""
 
 _USERS_AT_ONCE: Final = 4096
-
-# A user whose scores are all alike: nothing to tell apart.
-_LEAST_DEVIATION = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +48,6 @@ class Parameters:
     def read(cls, values: dict[str, Any]) -> Self:
         """Return the parameters that an event gives, defaults for the rest. Raises UsageError."""
         return read_parameters(cls, values)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scale:
-    """A user's scores to their standardised ones: (score x discount - mean) / deviation."""
-
-    mean: npt.NDArray[np.float32]
-    deviation: npt.NDArray[np.float32]
-    """(n_users,) both."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,10 +75,9 @@ class Blend:
         `likes` (n_movies,) is how many users like each movie among those that both were fitted on.
         """
         movies = items.items.movies
-        discount = np.maximum(likes[movies], 1) ** -parameters.popularity_exponent
+        discount = discount_of(likes[movies], parameters.popularity_exponent)
         factors = np.ascontiguousarray(als.factors.movies[movies])
-        normal = np.asarray(discount / discount.mean(), np.float32)
-        return cls(als, items, factors, normal, parameters.als_share)
+        return cls(als, items, factors, discount, parameters.als_share)
 
     def top(self, users: Array, k: int, exclusions: Exclusions) -> npt.NDArray[np.int32]:
         """See `FittedModel.top`."""
@@ -120,17 +108,9 @@ class Blend:
         own = SparseRows(liked.indptr, liked.indices)
         by_factors = self.als.factors.users[users] @ self.factors.T
         by_items: Float32 = liked @ self.items.items.weights
-        blended = self._standardised(by_factors, own, self.als_share)
-        blended += self._standardised(by_items, own, 1 - self.als_share)
+        blended = standardised(by_factors, self.discount, own, self.als_share)
+        blended += standardised(by_items, self.discount, own, 1 - self.als_share)
         return blended
-
-    def _standardised(self, scores: Float32, own: SparseRows, share: float) -> Float32:
-        """Return `share` of the discounted, standardised scores; overwrites its argument."""
-        scores *= self.discount
-        scale = scale_of(scores, own)
-        scores -= scale.mean[:, None]
-        scores *= share / scale.deviation[:, None]
-        return scores
 
 
 def _narrow(exclusions: Exclusions, users: Array, column_of: Array) -> Exclusions:
@@ -142,16 +122,3 @@ def _narrow(exclusions: Exclusions, users: Array, column_of: Array) -> Exclusion
         exclusions.restricted[users],
         adult[adult >= 0],
     )
-
-
-def scale_of(scores: Float32, liked: SparseRows) -> Scale:
-    """Return mean and deviation of each row without what it likes, (n, n_movies) scores."""
-    rows = liked.row_numbers()
-    known = scores[rows, liked.columns].astype(np.float64)
-    count = np.maximum(scores.shape[1] - np.diff(liked.indptr), 1)
-    total = scores.sum(axis=1, dtype=np.float64) - np.bincount(rows, known, len(scores))
-    squares = np.einsum("ij,ij->i", scores, scores, dtype=np.float64)
-    squares -= np.bincount(rows, known**2, len(scores))
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, _LEAST_DEVIATION))
-    return Scale(mean.astype(np.float32), deviation.astype(np.float32))

@@ -47,8 +47,8 @@ _FACTOR_BYTES: Final = 9
 
 # CPU seconds of one core: of an iteration for each interaction, and for its factors; of a list for
 # each movie, and for its factors; of evaluation and publishing besides.
-_INTERACTION_S: Final = 0.16e-6
-_INTERACTION_FACTOR_S: Final = 0.0043e-6
+_INTERACTION_S: Final = 0.2e-6
+_INTERACTION_FACTOR_S: Final = 0.0052e-6
 _SCORE_S: Final = 2.3e-9
 _SCORE_FACTOR_S: Final = 0.024e-9
 # Of the item-to-item weights for N^3 and an interaction; of a blended list, and each movie in it.
@@ -212,7 +212,9 @@ def _what_fits(size: Size, factors: int, limits: Limits) -> str:
         ways.append(f"a function of {math.ceil(needed / 2**20):,} MB")
     if rest > 0:
         most = int(rest / _INTERACTION_BYTES)
-        ways.append(f"a data set of the newest {most:,} interactions")
+        ways.append(
+            f"a data set of the newest {most:,} interactions (its parameter max_interactions)"
+        )
     return f"what fits is {_or([way for way in ways if way])}, or training with Spark"
 
 

@@ -93,11 +93,18 @@ REST_API: Final = "MOVIEREC_REST_API"
 ROLLOUT_FUNCTION: Final = "MOVIEREC_ROLLOUT_FUNCTION"
 """Name of the Lambda function that executes releases and publishes their reports."""
 
+REFRESH_FUNCTION: Final = "MOVIEREC_REFRESH_FUNCTION"
+"""Name of the Lambda function that the ingest worker invokes when it has learned of new accounts;
+unset: their lists come with the next refresh on schedule."""
+
 RELEASE_POLICY: Final = "MOVIEREC_RELEASE_POLICY"
 """JSON object of overrides of `movierec.releases.policy.Policy`; none if unset."""
 
 STATE_MACHINE: Final = "MOVIEREC_STATE_MACHINE"
 """ARN of the retraining state machine."""
+
+BUILD_FUNCTION: Final = "MOVIEREC_BUILD_FUNCTION"
+"""Name of the Lambda function that builds data sets."""
 
 RELEASE_MACHINE: Final = "MOVIEREC_RELEASE_MACHINE"
 """ARN of the release state machine."""

@@ -139,6 +139,10 @@ def test_a_recommendation_is_traced_to_data_that_still_holds(movierec):
     assert "recommendation_detail" not in asked
     assert chain["checks"]
     assert all(check["expected"] == check["found"] for check in chain["checks"])
+    assert chain["dataset"]["judged_by"]["released"]
+    rebuilt = movierec("--json", "dataset", "rebuild", chain["dataset"]["dataset_id"])
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert json.loads(rebuilt.stdout)["same"] is True
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "tune:tune",
         "Search for the best training parameters of a data set, never on its test part.",
     ),
+    "dataset": Command(
+        "dataset:app",
+        "Data sets: build one again from the lake, and prove that it is the same.",
+    ),
     "recommend": Command(
         "recommend:recommend",
         "Ask for a user's recommendations, as the site does, and show which model answered.",

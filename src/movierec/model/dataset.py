@@ -123,6 +123,8 @@ class Evidence:
     user_groups: Array
     """By user id, see `segments.groups_by_id`."""
     occupations: Occupations | None = None
+    older: int = 0
+    """Interactions left out, as there are enough newer ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -272,12 +274,18 @@ def _estimated(minutes: Array, movies: Array, runtimes_minutes: Array) -> Array:
 
 def strengths(watched: Array, ratings: Array, parameters: Parameters) -> npt.NDArray[np.float32]:
     """Return strength by the formula in the module's docstring; all arrays are (n,)."""
-    least, most = parameters.min_positive_rating, parameters.max_rating
-    liking = np.clip((ratings.astype(np.float32) - least + 1) / (most - least + 1), 0, 1)
-    rated, seen = ratings > 0, watched > 0
+    liked, rated, seen = liking(ratings, parameters), ratings > 0, watched > 0
     long_enough = np.where(watched >= parameters.min_watched_share, watched, 0)
-    found = np.where(rated, np.where(seen, (watched + liking) / 2, liking), long_enough)
-    return np.where(rated & (ratings < least), 0, found).astype(np.float32)
+    found = np.where(rated, np.where(seen, (watched + liked) / 2, liked), long_enough)
+    negative = rated & (ratings < parameters.min_positive_rating)
+    return np.where(negative, 0, found).astype(np.float32)
+
+
+def liking(ratings: Array, parameters: Parameters) -> Array:
+    """Return `liking` by the formula in the module's docstring, (n,) float32."""
+    least, most = parameters.min_positive_rating, parameters.max_rating
+    found: Array = np.clip((ratings.astype(np.float32) - least + 1) / (most - least + 1), 0, 1)
+    return found
 
 
 def split(
@@ -304,9 +312,9 @@ _ARRAYS: Final[Mapping[str, str | None]] = {
     "adult": "bool",
     "user_groups": "uint8",
 }
-_MOVIE_IDS_FILE: Final = "movie_ids.json"
+MOVIE_IDS_FILE: Final = "movie_ids.json"
 
-FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), _MOVIE_IDS_FILE)
+FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), MOVIE_IDS_FILE)
 """The files that make a data set and its id, without optional ones, reports and manifest."""
 
 
@@ -317,7 +325,7 @@ def pack(dataset: Dataset) -> dict[str, bytes]:
         for name, dtype in _ARRAYS.items()
     }
     optional = dataset.occupations.pack() if dataset.occupations else {}
-    return {**arrays, _MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids)), **optional}
+    return {**arrays, MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids)), **optional}
 
 
 def unpack(files: Mapping[str, bytes]) -> Dataset:
@@ -326,7 +334,7 @@ def unpack(files: Mapping[str, bytes]) -> Dataset:
     if missing:
         raise ArtifactError(f"the data set lacks {', '.join(missing)}: build it anew")
     arrays = {name: encoding.load_npy(f"{name}.npy", files[f"{name}.npy"]) for name in _ARRAYS}
-    movie_ids = encoding.load_json(_MOVIE_IDS_FILE, files[_MOVIE_IDS_FILE])
+    movie_ids = encoding.load_json(MOVIE_IDS_FILE, files[MOVIE_IDS_FILE])
     return Dataset(**arrays, movie_ids=tuple(movie_ids), occupations=occupations.unpack(files))
 
 

@@ -41,7 +41,7 @@ STDERRS: Final = 3.0
 """One standard error is exceeded by chance in one run of six; three in one of seven hundred."""
 
 MIN_VALUES: Final = {"recall": 0.01, "hit_rate": 0.02}
-"""Popular lists have ten times as much on MovieLens; random ones of 27,000 movies a tenth."""
+"""Far below what popular lists reach, far above random ones: a decision, for broken models."""
 
 MAX_LOSS: Final = 0.02
 """Share of the stable model's NDCG that a new one may lose; why, see docs/adr/0021."""

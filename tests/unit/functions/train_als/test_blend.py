@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from functions.train_als import blend
 from functions.train_als.als import AlsModel
 from functions.train_als.blend import Blend, Parameters
 from functions.train_als.edlae import ItemToItemModel, ItemWeights
 from movierec.errors import UsageError
+from movierec.model import standard_scores
 from movierec.model.fitted import Exclusions, Factors
 from movierec.model.sparse_rows import SparseRows
 
@@ -78,7 +78,7 @@ def test_lists_of_movies_that_are_apart_name_the_right_ones():
 
 
 def test_scores_that_are_all_alike_say_nothing():
-    scale = blend.scale_of(
+    scale = standard_scores.scale_of(
         np.full((1, 4), 2.0, np.float32), SparseRows(np.array([0, 0]), X.indices[:0])
     )
     assert scale.mean[0] == pytest.approx(2.0)
