@@ -130,13 +130,13 @@ bench-ingest: setup ## Measure ingest: parsing beside polars, Kafka to the lake 
 bench-journal: setup ## Measure the proxy's journal beside SQLite
 	$(VENV)/python -m bench.journal
 
-.PHONY: bench-rating
-bench-rating: setup ## Measure predicted ratings on MovieLens 1M beside Surprise's SVD++
-	$(VENV)/python -m bench.rating
-
 .PHONY: bench-scale
 bench-scale: setup ## Measure training up to 50 million interactions beside implicit; SIZES=1,5 for less
 	$(VENV)/python -m bench.scale $(if $(SIZES),--sizes $(SIZES))
+
+.PHONY: bench-rating
+bench-rating: setup ## Measure predicted ratings on MovieLens 1M beside Surprise's SVD++
+	$(VENV)/python -m bench.rating
 
 .PHONY: bench-releases
 bench-releases: setup ## Play releases: the verdict's error rates and speed; SEED=2 for others

@@ -1,5 +1,6 @@
 """Ends a fit in time: the factors of the iterations done are kept, and how many there were."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ class IterationWatch:
         """Return whether another iteration ends in time."""
         self.iterations = iterations
         left_s = self.remaining_s()
+        if left_s == math.inf:  # nor is any share of it a number to reckon with
+            return True
         self._longest_s = max(self._longest_s, self._before_s - left_s)
         self._before_s = left_s
         return left_s - self.reserve_s >= self._longest_s

@@ -91,16 +91,8 @@ def test_in_time_nothing_is_truncated():
 def test_the_manifest_has_each_stages_cost():
     facts = trained(tasteful(1))[1]
     assert list(facts["stages"]) == sorted(facts["stages"])
-    assert set(facts["stages"]) == {
-        "load",
-        "fit_train",
-        "fit_items_train",
-        "evaluation",
-        "ratings",
-        "fit_all",
-        "fit_items_all",
-        "lists",
-    }
+    fits = {"fit_train", "fit_items_train", "fit_all", "fit_items_all"}
+    assert set(facts["stages"]) == {"load", *fits, "evaluation", "ratings", "lists"}
     for used in facts["stages"].values():
         assert set(used) == {"seconds", "cpu_s", "peak_memory_bytes"}
 
@@ -110,6 +102,12 @@ def test_a_watch_expects_the_next_iteration_to_take_as_long_as_the_longest():
     watch = IterationWatch(lambda: next(times), reserve_s=25)
     assert [watch(i, NO_FACTORS) for i in (1, 2, 3)] == [True, True, False]
     assert watch.iterations == 3
+
+
+def test_without_a_deadline_every_iteration_is_done():
+    facts = trained(tasteful(1))[1]
+    assert facts["iterations_done"] == facts["parameters"]["iterations"] > 1
+    assert facts["truncated"] is False
 
 
 # Data that no model comes from ----------------------------------------------------------------
