@@ -130,6 +130,10 @@ bench-ingest: setup ## Measure ingest: parsing beside polars, Kafka to the lake 
 bench-journal: setup ## Measure the proxy's journal beside SQLite
 	$(VENV)/python -m bench.journal
 
+.PHONY: bench-quality
+bench-quality: setup ## Measure the quality of recommendations beside published models; any split: ARGS='--train F --test F'
+	$(VENV)/python -m bench.quality $(ARGS)
+
 .PHONY: bench-scale
 bench-scale: setup ## Measure training up to 50 million interactions beside implicit; SIZES=1,5 for less
 	$(VENV)/python -m bench.scale $(if $(SIZES),--sizes $(SIZES))

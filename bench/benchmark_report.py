@@ -118,7 +118,10 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004  three digits
+    # Three digits; of shares, four: models differ by thousandths.
+    if abs(value) >= 100:  # noqa: PLR2004
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if 0.1 <= abs(value) < 1 else f"{value:.3g}"  # noqa: PLR2004
 
 
 def _plain(row: Row) -> dict[str, Any]:

@@ -18,16 +18,17 @@ from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
 from functions.build_dataset import handler as build_dataset
-from functions.train_als import als
+from functions.train_als import als, list_choice
 from movierec.aws.delta_lake import DeltaLake
 from movierec.errors import ObjectExistsError, ObjectNotFoundError
 from movierec.model import artifact, encoding, list_assembly, offline_evaluation
 from movierec.model import dataset as datasets
 from movierec.model.dataset import TRAIN, Dataset
-from movierec.model.fitted import Factors
+from movierec.model.fitted import Exclusions, Factors
 from movierec.runtime.stage_usage import StageUsage
 
 THREADS: Final = 2
+BLENDED_USERS: Final = 10_000
 _DATASET: Final = "dataset_id"
 
 
@@ -102,6 +103,7 @@ class _Stage:
         factors = fitted.factors
         np.save(self.folder / f"{name}_users.npy", factors.users)
         np.save(self.folder / f"{name}_movies.npy", factors.movies)
+        np.save(self.folder / f"{name}_regularization.npy", fitted.regularization)
 
     def evaluation(self) -> None:
         """Evaluate the model of TRAIN as the function does."""
@@ -116,6 +118,19 @@ class _Stage:
         with self.usage.stage("lists"):
             files = artifact.pack(list_assembly.assemble(dataset, fitted, fitted.factors))
         (self.folder / "topk.npy").write_bytes(files["topk.npy"])
+
+    def blend(self) -> None:
+        """Fit item-to-item weights, and make the blended lists of some users."""
+        dataset, factors = self._load(), self._fitted("fit_all")
+        everything = np.ones(len(dataset.movies), np.bool_)
+        with self.usage.stage("blend_weights"):
+            mixed = list_choice.blended(
+                dataset, everything, factors, list_choice.Parameters.read({})
+            )
+        exclusions = Exclusions.of(dataset, everything)
+        users = np.arange(min(BLENDED_USERS, len(dataset.user_ids)))
+        with self.usage.stage("blend_lists"):
+            mixed.top(users, artifact.TOP_K, exclusions)
 
     def implicit(self) -> None:
         """Fit and recommend as the library's users do, on the same confidences."""
@@ -145,7 +160,8 @@ class _Stage:
     def _fitted(self, name: str) -> als.AlsModel:
         users = np.load(self.folder / f"{name}_users.npy")
         movies = np.load(self.folder / f"{name}_movies.npy")
-        return als.AlsModel(Factors(users, movies), THREADS)
+        regularization = float(np.load(self.folder / f"{name}_regularization.npy"))
+        return als.AlsModel(Factors(users, movies), THREADS, regularization)
 
 
 STAGES: Final[Mapping[str, Callable[[_Stage], None]]] = {
@@ -155,6 +171,7 @@ STAGES: Final[Mapping[str, Callable[[_Stage], None]]] = {
     "fit_all": _Stage.fit_all,
     "lists": _Stage.lists,
     "implicit": _Stage.implicit,
+    "blend": _Stage.blend,
 }
 """In the order in which they run."""
 

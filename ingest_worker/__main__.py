@@ -3,11 +3,12 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ingest_worker import health_server, line_settings
 from ingest_worker.catalog_growth import EVERY_S, CatalogGrowth
-from ingest_worker.kafka_source import SESSION_TIMEOUT_S, KafkaSource
+from ingest_worker.kafka_client import GroupMember, source_from_env
+from ingest_worker.kafka_source import SESSION_TIMEOUT_S
 from ingest_worker.line_rules import limits_from_env
 from ingest_worker.meter import Meter, publish_periodically
 from ingest_worker.worker import FlushPolicy, Worker
@@ -16,6 +17,7 @@ from movierec.aws.cloudwatch_metrics import CloudWatchSink
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.delta_quarantine_lake import DeltaQuarantineLake
 from movierec.aws.lake_catalog import LakeCatalog
+from movierec.aws.lambda_async_invoker import LambdaAsyncInvoker
 from movierec.aws.s3_store import S3Store
 from movierec.runtime import entrypoint
 from movierec.runtime.clock import SystemClock
@@ -67,16 +69,13 @@ def _on_topic(
     env: Mapping[str, str],
     meter: Meter,
     stop: threading.Event,
-) -> tuple[KafkaSource, Worker]:
+) -> tuple[GroupMember, Worker]:
     """Return a topic's consumer, which has joined the group, and the worker on it."""
     lake, clock = DeltaLake.from_env(env), SystemClock()
     # A poll never returns more than a flush may hold.
     poll_lines = min(args.max_lines, _POLL_LINES)
-    source = KafkaSource(
-        settings.kafka_options(env),
-        topic,
-        poll_lines=poll_lines,
-        session_timeout_s=args.session_timeout_s,
+    source = source_from_env(
+        env, topic, poll_lines=poll_lines, session_timeout_s=args.session_timeout_s
     )
     worker = Worker(
         source,
@@ -111,6 +110,7 @@ def _grow_catalog(
         topics=topics,
         site=SiteClient(url, clock) if url else None,
         unknown_ids=lambda: UnknownIds(S3Store.from_env(env, settings.LAKE_BUCKET), url),
+        refresh=_refresh(env.get(settings.REFRESH_FUNCTION, "")),
         stopping=stop.is_set,
     )
     thread = threading.Thread(
@@ -118,6 +118,14 @@ def _grow_catalog(
     )
     thread.start()
     return thread
+
+
+def _refresh(function: str) -> Callable[[], None]:
+    """Return what asks for lists of new accounts; without a function they come on schedule."""
+    if not function:
+        return lambda: None
+    invoker = LambdaAsyncInvoker(function)
+    return lambda: invoker.invoke({})
 
 
 def _publish(meter: Meter, every_s: float, stop: threading.Event) -> None:

@@ -47,9 +47,26 @@ class Records:
         stop = int(np.searchsorted(self.offsets, offset, side="right"))
         return self._slice(0, stop)
 
+    def split(self, count: int) -> "tuple[Records, Records | None]":
+        """Return the first records, and those that are left, None if none are."""
+        if count >= len(self.offsets):
+            return self, None
+        return self._slice(0, count), self._slice(count, len(self.offsets))
+
     def _slice(self, start: int, stop: int) -> "Records":
         part = slice(start, stop)
         return Records(self.offsets[part], self.lines[part], self.written_ms[part])
+
+
+def concat(parts: Sequence[Records]) -> Records:
+    """Return records of one partition that follow each other as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Records(
+        np.concatenate([part.offsets for part in parts]),
+        pl.concat([binary(part.lines) for part in parts]),
+        np.concatenate([part.written_ms for part in parts]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

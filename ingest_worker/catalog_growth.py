@@ -5,6 +5,9 @@ that came to wait since the last one, and at all that wait when the catalog has 
 changed it. With a site, it asks for their movies and for users who have no row, stores the answers
 and admits what is known now.
 
+When it has stored who has opened an account, lists are refreshed: `refresh` asks for it, once a
+round.
+
 All state is in the lake: a round that is cut off anywhere is done again by the next process. Of
 several workers that ask at once one stores its answers; the others find them there. Without an
 answer from the site nothing happens but one line in the log, and a request a minute.
@@ -58,6 +61,7 @@ class CatalogGrowth:
         topics: Iterable[str],
         site: Site | None,
         unknown_ids: Callable[[], UnknownIds],
+        refresh: Callable[[], None] = lambda: None,
         stopping: Callable[[], bool] = bool,
     ) -> None:
         self._lake = lake
@@ -67,6 +71,8 @@ class CatalogGrowth:
         self._topics = tuple(topics)
         self._site = site
         self._load_unknown = unknown_ids
+        self._refresh = refresh
+        self._accounts_stored = False
         self._stopping = stopping
         self._unknown: UnknownIds | None = None
         self._movies_version: int | None = None
@@ -91,6 +97,9 @@ class CatalogGrowth:
         self._admit()
         if self._site is not None and not self._stopping() and self._ask(self._site):
             self._admit()
+        if self._accounts_stored:
+            self._refresh()
+            self._accounts_stored = False
 
     def _admit(self) -> None:
         version = self._version()
@@ -162,6 +171,7 @@ class CatalogGrowth:
             denied: set[str] = set(fetched.unknown_movies)
         else:
             denied = set(map(str, fetched.unknown_users))
+            self._accounts_stored |= self._users.any_created(map(int, known))
             self._users.drop(map(int, known | denied))
         unknown.note(kind, asked=known | denied, unknown=denied, now=self._clock.now())
         self._meter.asked(kind, known=len(known), unknown=len(denied))
@@ -221,6 +231,10 @@ class _Users:
     def first(self, most: int) -> list[int]:
         """Return those to ask for next."""
         return [*self._created, *self._others][:most]
+
+    def any_created(self, users: Iterable[int]) -> bool:
+        """Return whether some of these are new accounts that were to be asked for."""
+        return any(user in self._created for user in users)
 
     def drop(self, users: Iterable[int]) -> None:
         """Take users out who were answered for, or need not be asked for."""

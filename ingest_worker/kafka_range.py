@@ -4,16 +4,17 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from ingest_worker.batcher import Records
-from ingest_worker.kafka_source import FETCH_BYTES, as_records, kafka_errors
+from ingest_worker.kafka_source import kafka_errors
+from ingest_worker.record_batches import ColumnConsumer
 from movierec.errors import ConfigError, UnavailableError, UsageError
 from movierec.kafka.connectivity import reachable
 
 _CONNECTED_WITHIN_S: Final = 5.0
 _BOOTSTRAP_TIMEOUT_MS: Final = 10_000
-_POLL_MS: Final = 1_000
+_POLL_S: Final = 1.0
 # So many polls without a record or a step are a broker that does not answer.
 _EMPTY_POLLS: Final = 30
 
@@ -47,13 +48,13 @@ class KafkaRange:
         self._topic = topic
         self._options = options
         with kafka_errors(options, topic, "asked for"):
-            self._consumer = KafkaConsumer(
+            self._consumer = ColumnConsumer(
+                poll_lines=_POLL_LINES,
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 isolation_level="read_committed",
                 bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
-                max_partition_fetch_bytes=FETCH_BYTES,
                 **options,
             )
 
@@ -115,7 +116,7 @@ class KafkaRange:
         position, empty = begin, 0
         while position < end:
             with kafka_errors(self._options, self._topic, "read"):
-                polled = self._consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
+                polled = self._consumer.poll_columns(_POLL_S)
                 moved = self._consumer.position(place)
             empty = 0 if moved > position else empty + 1
             position = moved
@@ -125,9 +126,9 @@ class KafkaRange:
                     f"{UnavailableError.next_step}"
                 )
             for found in polled.values():
-                records = as_records(found).until(end - 1)
+                records = found.until(end - 1)
                 if len(records.offsets):
                     yield records
 
 
-_POLL_RECORDS: Final = 200_000
+_POLL_LINES: Final = 200_000

@@ -1,13 +1,11 @@
 """The worker's source on kafka-python."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
-import numpy as np
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.consumer.fetcher import ConsumerRecord
+from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.errors import (
     KafkaError,
     LogTruncationError,
@@ -17,6 +15,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from ingest_worker.batcher import Records
+from ingest_worker.record_batches import ColumnConsumer
 from movierec.errors import ConfigError, UnavailableError
 from movierec.kafka import topics
 from movierec.runtime import entrypoint
@@ -27,24 +26,17 @@ GROUP = "movierec-ingest"
 
 # A flush that waits for a lake that is down keeps the partitions for ten minutes; a worker that
 # takes longer is fenced off by its transactions.
-_MAX_POLL_INTERVAL_MS = 600_000
+MAX_POLL_INTERVAL_MS = 600_000
 # Failover time of a killed worker's partitions; Kafka's default is 45 s. A slow worker that is
 # declared dead is fenced off by its transactions too.
 SESSION_TIMEOUT_S = 10.0
 # Startup fails after this time without a broker.
 _BOOTSTRAP_TIMEOUT_MS = 10_000
 # kafka-python waits ever longer for a broker that is down, up to 30 s: lines would wait as long.
-_RECONNECT_BACKOFF_MAX_MS = 1_000
+RECONNECT_BACKOFF_MAX_MS = 1_000
 # New partitions, and a topic whose creation has not reached the broker that was asked, are noticed
 # after this time; Kafka's default is five minutes.
-_METADATA_MAX_AGE_MS = 10_000
-
-NO_TIMESTAMP = -1
-"""The time of a record that has none: of message format 0, or of a producer that set none."""
-
-
-# 8 MB a partition and fetch: Kafka's default of 1 MB halves the throughput.
-FETCH_BYTES: Final = 8 << 20
+METADATA_MAX_AGE_MS = 10_000
 
 
 @contextmanager
@@ -107,26 +99,25 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> None:
         self.topic = topic
         self._options = options
-        self._poll_lines = poll_lines
         self._new: list[TopicPartition] | None = None
         self._failed: BaseException | None = None
         self._rejoin = False
         self._owner: RebalanceListener
         with self._errors("joined"):
-            self._consumer = KafkaConsumer(
+            self._consumer = ColumnConsumer(
+                poll_lines=poll_lines,
                 group_id=GROUP,
                 enable_auto_commit=False,
                 # The owner says where to read; an offset that is not there is the owner's matter.
                 auto_offset_reset="none",
                 # Records of a transaction that was aborted are no lines of the site.
                 isolation_level="read_committed",
-                metadata_max_age_ms=_METADATA_MAX_AGE_MS,
-                max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
+                metadata_max_age_ms=METADATA_MAX_AGE_MS,
+                max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
                 session_timeout_ms=int(session_timeout_s * 1000),
                 heartbeat_interval_ms=int(session_timeout_s * 1000 / 3),
                 bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
-                reconnect_backoff_max_ms=_RECONNECT_BACKOFF_MAX_MS,
-                max_partition_fetch_bytes=FETCH_BYTES,
+                reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
                 **options,
             )
 
@@ -147,18 +138,15 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         polled = self._polled(timeout_s)
         self._raise_failure()
         self._carry_out_assignment()
-        return {tp.partition: as_records(records) for tp, records in polled.items()}
+        return {place.partition: records for place, records in polled.items()}
 
-    def _polled(self, timeout_s: float) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
+    def _polled(self, timeout_s: float) -> Mapping[TopicPartition, Records]:
         try:
             with self._errors("polled"):
-                found: Mapping[TopicPartition, Sequence[ConsumerRecord]] = self._consumer.poll(
-                    timeout_ms=int(timeout_s * 1000), max_records=self._poll_lines
-                )
+                return self._consumer.poll_columns(timeout_s)
         except _OffsetsGoneError as exc:
             self._take_over_again(exc.partitions)
             return {}
-        return found
 
     def _take_over_again(self, partitions: list[TopicPartition]) -> None:
         """Have the owner see what retention has deleted, or another topic of the same name."""
@@ -268,13 +256,3 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         # Also of none: with more workers than partitions this one is a standby.
         log.info("partitions_taken", extra={"topic": self.topic, "partitions": partitions})
         entrypoint.notify_ready()  # from here on, lines reach the lake
-
-
-def as_records(records: Sequence[ConsumerRecord]) -> Records:
-    """Return records as columns; one without a value is an empty line."""
-    times = (NO_TIMESTAMP if r.timestamp is None else r.timestamp for r in records)
-    return Records(
-        np.fromiter((record.offset for record in records), np.int64, len(records)),
-        [record.value or b"" for record in records],
-        np.fromiter(times, np.int64, len(records)),
-    )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
-_Words = npt.NDArray[np.uint64]
+Words = npt.NDArray[np.uint64]
 
 _DAY_US: Final = 86_400_000_000
 _MINUTE_US: Final = 60_000_000
@@ -29,12 +29,12 @@ def numbers_from(joined: Bytes, start: Ints) -> tuple[Ints, Ints]:
     value, end = np.zeros(len(start), np.int64), start.copy()
     reading: Any = slice(None)
     while len(end[reading]):
-        word = _words(joined, end[reading])
-        digits = _trailing_zeros(_no_digits(word)) // 8
+        word = words_at(joined, end[reading])
+        digits = trailing_zeros(_no_digits(word)) // 8
         more = _decimal(word << (64 - 8 * digits))
         value[reading] = value[reading] * _POWERS[digits] + more
         end[reading] += digits.astype(np.int64)
-        reading = np.arange(len(start))[reading][digits == _WORD]
+        reading = np.arange(len(start))[reading][digits == WORD]
     return value, end
 
 
@@ -44,43 +44,44 @@ def numbers_before(joined: Bytes, end: Ints) -> tuple[Ints, Ints]:
     reading: Any = slice(None)
     power = 1
     while len(start[reading]):
-        word = _words(joined, start[reading] - _WORD)
-        digits = _trailing_zeros(_no_digits(word).byteswap()) // 8
+        word = words_at(joined, start[reading] - WORD)
+        digits = trailing_zeros(_no_digits(word).byteswap()) // 8
         others = 64 - 8 * digits
         value[reading] += _decimal(word >> others << others) * power
         start[reading] -= digits.astype(np.int64)
-        reading = np.arange(len(end))[reading][digits == _WORD]
-        power *= 10**_WORD
+        reading = np.arange(len(end))[reading][digits == WORD]
+        power *= 10**WORD
     return value, start
 
 
-_WORD: Final = 8
-_POWERS: Final = 10 ** np.arange(_WORD + 1)
+WORD: Final = 8
+_POWERS: Final = 10 ** np.arange(WORD + 1)
 
 
 def _bytes(value: int) -> np.uint64:
-    return np.uint64(int.from_bytes([value] * _WORD))
+    return np.uint64(int.from_bytes([value] * WORD))
 
 
-def _words(joined: Bytes, places: Ints, count: int = 1) -> _Words:
+def words_at(joined: Bytes, places: Ints, count: int = 1) -> Words:
     """Return the words at places, shape (n,) or (n, count)."""
-    size = count * _WORD
+    size = count * WORD
     every = np.ndarray((max(len(joined) - size + 1, 0),), f"V{size}", joined, strides=(1,))
     words = every[places].view("<u8")
     return words if count == 1 else words.reshape(len(places), count)
 
 
-def _no_digits(word: _Words) -> _Words:
+def _no_digits(word: Words) -> Words:
     """Return words whose bytes have their highest bit set where there is no digit."""
     byte = word ^ _bytes(ord("0"))
     return (((byte & _bytes(0x7F)) + _bytes(0x80 - 10)) | byte) & _bytes(0x80)
 
 
-def _trailing_zeros(word: _Words) -> _Words:
+def trailing_zeros(word: Words) -> Words:
+    """Return how many of each word's lowest bits are 0."""
     return np.bitwise_count(~word & (word - np.uint64(1))).astype(np.uint64)
 
 
-def _decimal(word: _Words) -> Ints:
+def _decimal(word: Words) -> Ints:
     """Return the number of eight digits each; a byte of zero is a leading zero."""
     pairs = (word & _bytes(0x0F)) * np.uint64(2561) >> np.uint64(8)
     fours = (pairs & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601) >> np.uint64(16)
@@ -94,7 +95,7 @@ def times_at(joined: Bytes, start: Ints) -> tuple[Ints, Ints, Mask]:
     Also the places after them, and which of them are dates of the calendar. Nanoseconds are
     truncated.
     """
-    date, clock, rest = np.ascontiguousarray(_words(joined, start, 3).T)
+    date, clock, rest = np.ascontiguousarray(words_at(joined, start, 3).T)
     days, on_calendar = _days(_pairs(date), _pairs(clock))
     local = days * _DAY_US
     local += _two(_pairs(clock), 3) * (60 * _MINUTE_US) + _two(_pairs(clock), 6) * _MINUTE_US
@@ -110,21 +111,21 @@ def times_at(joined: Bytes, start: Ints) -> tuple[Ints, Ints, Mask]:
     return local, start + width, on_calendar
 
 
-def _at(words: _Words, place: int) -> Bytes:
-    return words.view(np.uint8)[place::_WORD]
+def _at(words: Words, place: int) -> Bytes:
+    return words.view(np.uint8)[place::WORD]
 
 
-def _pairs(words: _Words) -> _Words:
+def _pairs(words: Words) -> Words:
     """Return words whose bytes hold the number of two digits, at the place of the first."""
     digits = words & _bytes(0x0F)
     return digits * np.uint64(10) + (digits >> np.uint64(8))
 
 
-def _two(pairs: _Words, place: int) -> Ints:
+def _two(pairs: Words, place: int) -> Ints:
     return _at(pairs, place).astype(np.int64)
 
 
-def _days(date: _Words, clock: _Words) -> tuple[Ints, Mask]:
+def _days(date: Words, clock: Words) -> tuple[Ints, Mask]:
     """Return days since 1970, and which are days of the calendar: 30 February is not."""
     first_days = _first_days()
     year = _two(date, 0) * 100 + _two(date, 2)

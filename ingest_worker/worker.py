@@ -12,11 +12,11 @@ carry `(topic-partition, last offset)`. The events commit is authoritative:
 - A failed commit may have succeeded, and only its answer was lost. So nothing is retried from
   memory: after any failure the worker drops what it has read, waits, and resumes from the lake's
   transactions.
-- Taking over partitions begins with a fence: one commit to events that increments the partitions'
-  epoch, which every later commit of this worker repeats. A worker that lost its partition unawares,
-  even between its two commits, finds a newer epoch in the table, or is refused by Delta's conflict
-  check: it relinquishes the partition and rejoins the group. (A fencing token: Kleppmann,
-  "Designing Data-Intensive Applications", 2017, chapter 8.)
+- Taking over partitions begins with a fence: a commit to events that increments the partitions'
+  epoch, and one to quarantine with the same epoch, which every later commit of this worker repeats.
+  A worker that lost its partition unawares, even between its two commits, finds a newer epoch in
+  the table, or is refused by Delta's conflict check: it relinquishes the partition and rejoins the
+  group. (A fencing token: Kleppmann, "Designing Data-Intensive Applications", 2017, chapter 8.)
 """
 
 import logging
@@ -24,9 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from ingest_worker.batcher import Batch, Records, expired_row, prepare
+from ingest_worker.batcher import Batch, Records, concat, expired_row, prepare
 from ingest_worker.duplicate_filter import WINDOW_OFFSETS, RecentLines
 from ingest_worker.meter import Meter
 from ingest_worker.ports import Source
@@ -203,7 +201,14 @@ class Worker:
         fence = {epoch_of(name): epochs[p] for p, name in names.items()}
         if fence:
             self._lake.append(EVENTS.name, [], transactions=fence)
+            self._fence_quarantine(fence)
         return epochs
+
+    def _fence_quarantine(self, fence: Mapping[str, int]) -> None:
+        for name, epoch in fence.items():
+            if _or_nothing(self._lake.transaction(QUARANTINE.name, name)) >= epoch:
+                raise ConflictError(f"{name}: another worker has taken over at the same time")
+        self._lake.append(QUARANTINE.name, [], transactions=fence)
 
     def _resume(self, partition: int, name: str, epoch: int) -> None:
         in_events = _or_nothing(self._lake.transaction(EVENTS.name, name))
@@ -297,31 +302,34 @@ class Worker:
 
     def _flush_once(self) -> None:
         moved = self._moved()
-        pending = {p: _joined(owned.pending) for p, owned in moved.items() if owned.pending}
+        batch = self._prepared(moved)
+        if moved:
+            self._commit(batch)
+
+    def _prepared(self, moved: Mapping[int, _Partition]) -> Batch:
+        """Return the rows of all that is pending, which is kept no longer."""
+        pending = {p: concat(owned.pending) for p, owned in moved.items() if owned.pending}
         for owned in self._owned.values():
             owned.pending = []
         self._pending_lines, self._pending_bytes, self._first_pending_at = 0, 0, None
-        if not moved:
-            return
-        recent = {p: self._owned[p].recent for p in pending}
         batch = prepare(
             self._source.topic,
             pending,
-            recent,
+            {p: moved[p].recent for p in pending},
             limits=self._limits,
-            catalog=self._catalog(),
+            catalog=self._catalog() if pending else None,
             now=self._clock.now(),
             site_clock=self._site_clock,
         )
         self._site_clock_watch.check(self._clock.now())
-        batch = batch.without({p: self._owned[p].quarantined for p in pending})
+        batch = batch.without({p: moved[p].quarantined for p in pending})
         last = {p: max(o.reached, batch.last_offsets.get(p, o.in_events)) for p, o in moved.items()}
-        self._commit(replace(batch, last_offsets=last))
+        return replace(batch, last_offsets=last)
 
     def _commit(self, batch: Batch) -> None:
-        quarantined = self._commit_quarantine(batch)
-        transactions = {self._owned[p].name: last for p, last in batch.last_offsets.items()}
         epochs = {epoch_of(self._owned[p].name): self._owned[p].epoch for p in batch.last_offsets}
+        quarantined = self._commit_quarantine(batch, epochs)
+        transactions = {self._owned[p].name: last for p, last in batch.last_offsets.items()}
         version = self._lake.append(EVENTS.name, batch.events, transactions=transactions | epochs)
         for partition, last in batch.last_offsets.items():
             self._owned[partition].in_events = last
@@ -340,7 +348,7 @@ class Worker:
             },
         )
 
-    def _commit_quarantine(self, batch: Batch) -> Counter[str]:
+    def _commit_quarantine(self, batch: Batch, epochs: dict[str, int]) -> Counter[str]:
         """Append the quarantined lines, and return how many by reason.
 
         Also when there are none: the commit conflicts if another worker, with another catalog, has
@@ -352,7 +360,7 @@ class Worker:
         }
         transactions = {self._owned[p].name: last for p, last in reached.items()}
         rows = [batch.quarantined, *self._expired_rows(batch.last_offsets)]
-        self._lake.append(QUARANTINE.name, rows, transactions=transactions)
+        self._lake.append(QUARANTINE.name, rows, transactions=transactions | epochs)
         for partition, last in reached.items():
             self._owned[partition].in_quarantine = last
             self._owned[partition].expired = None
@@ -389,11 +397,3 @@ _LAST_RETRY_S = 30.0
 
 def _or_nothing(offset: int | None) -> int:
     return NOTHING_YET if offset is None else offset
-
-
-def _joined(parts: list[Records]) -> Records:
-    if len(parts) == 1:
-        return parts[0]
-    offsets = np.concatenate([part.offsets for part in parts])
-    written_ms = np.concatenate([part.written_ms for part in parts])
-    return Records(offsets, [line for part in parts for line in part.lines], written_ms)

@@ -9,6 +9,7 @@ _FUNCTIONS = (
     "evaluate_online",
     "lake_maintenance",
     "notify",
+    "refresh",
     "rollback",
     "rollout",
     "train_als",

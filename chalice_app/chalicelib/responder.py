@@ -4,6 +4,7 @@ Clients get an error as one line; its traceback goes to the log.
 """
 
 import functools
+import logging
 import math
 import os
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Response
 from chalicelib import model_cache
+from chalicelib.overlay_watch import OverlayWatch, in_thread
 from chalicelib.service import Answer, OpenModel, Service
 from chalicelib.telemetry import Request, Telemetry
 
@@ -24,6 +26,8 @@ from movierec.errors import ConfigError, MovierecError, UsageError
 from movierec.model import artifact
 from movierec.model.ranking import Recommender
 from movierec.ports import ObjectStore
+
+log = logging.getLogger(__name__)
 
 View = Callable[[Service], Answer]
 
@@ -139,7 +143,14 @@ def _refuse(why: ConfigError) -> OpenModel:
 def open_model(store: ObjectStore, pinned: str | None, folder: Path) -> OpenModel:
     """Fetch and open the pinned model, by default the newest. Raises MovierecError."""
     version = pinned or artifact.newest(store)
-    return OpenModel(version, Recommender.open(model_cache.fetch(store, version, folder)))
+    recommender = Recommender.open(model_cache.fetch(store, version, folder))
+    n_movies = len(recommender.movie_ids)
+    watch = OverlayWatch(store, version, n_movies, clock_s=time.monotonic, start=in_thread)
+    try:
+        watch.check()
+    except MovierecError:
+        log.exception("overlay_not_read", extra={"model_version": version})
+    return OpenModel(version, recommender, watch.newest)
 
 
 def _open_model(env: Mapping[str, str]) -> OpenModel:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from chalicelib.overlay_watch import NONE, Numbered
+
 from movierec.api_contract import JSON, RECOMMEND_PATH, TEXT
 from movierec.errors import ArtifactError, MovierecError, UsageError
 from movierec.model.ranking import Ranked, Recommender, Source
@@ -19,10 +21,11 @@ _LIBRARIES: Final = ("aws_lambda_powertools", "boto3", "botocore", "chalice", "n
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """An opened model, and its version."""
+    """An opened model, its version, and what came since: `overlay` gives the newest there is."""
 
     version: str
     recommender: Recommender
+    overlay: Callable[[], Numbered] = field(default=lambda: NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,16 @@ class Service:
         if user is None:
             raise UsageError(f"user id: expected a positive integer, as in {RECOMMEND_PATH}12345")
         model = self.open_model()
-        return _listed(model, model.recommender.recommend(user), user)
+        newest = model.overlay()
+        ranked = model.recommender.recommend(user, overlay=newest.overlay)
+        return _listed(model, ranked, user, newest.number)
 
     def popular(self) -> Answer:
         """Return popular movies without adult ones, fit for minors."""
         model = self.open_model()
-        return _listed(model, model.recommender.popular(), None)
+        newest = model.overlay()
+        ranked = model.recommender.popular(overlay=newest.overlay)
+        return _listed(model, ranked, None, newest.number)
 
     def version(self) -> Answer:
         """Return the versions of function, model, code, Python and libraries.
@@ -93,7 +100,7 @@ class Service:
         return Answer(200, "ok", model_version=self.open_model().version)
 
 
-def _listed(model: OpenModel, ranked: Ranked, user_id: int | None) -> Answer:
+def _listed(model: OpenModel, ranked: Ranked, user_id: int | None, refresh: int) -> Answer:
     """Return a list as an answer. Raises ArtifactError for an empty list."""
     if not ranked.movie_ids:
         raise ArtifactError(
@@ -106,12 +113,16 @@ def _listed(model: OpenModel, ranked: Ranked, user_id: int | None) -> Answer:
         user_id=user_id,
         source=ranked.source,
         model_version=model.version,
-        detail=None if user_id is None else _detail(ranked),
+        detail=None if user_id is None else _detail(ranked, refresh),
     )
 
 
-def _detail(ranked: Ranked) -> Mapping[str, object]:
+def _detail(ranked: Ranked, refresh: int) -> Mapping[str, object]:
     facts: dict[str, object] = {"known_user": ranked.known_user}
+    if refresh:
+        facts["refresh"] = refresh
+    if ranked.reason is not None:
+        facts["reason"] = ranked.reason
     if ranked.popular_group is not None:
         facts["popular_group"] = ranked.popular_group
     return facts

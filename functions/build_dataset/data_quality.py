@@ -1,20 +1,29 @@
 """Data quality report of a data set's input: counts, then warnings."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from functions.build_dataset import quality_sections
 from functions.build_dataset.lake_reader import Overview
 from movierec import settings
 from movierec.model import segments
 from movierec.model.dataset import LATER, TEST, TRAIN, Dataset, Evidence
 from movierec.model.rating_scale import RatingScale
+from movierec.quality import rules, schema
+from movierec.quality.rules import Judgement
 from movierec.reports import html
 
+REPORT_FORMAT: Final = 2
+"""Of the report, named in the manifest as `report_format`; those of format 1 do not."""
+
 _NO_NUMBERS: Final = pd.DataFrame({"reason": [], "n": []})
+
+_ID: Final = re.compile(schema.MOVIE_ID)
 
 # The site loses or corrupts about one line in a thousand.
 _QUARANTINE_LIMIT: Final = 0.02
@@ -31,20 +40,42 @@ class Catalog:
 
 
 def assess(
-    overview: Overview, evidence: Evidence, dataset: Dataset, catalog: Catalog
+    overview: Overview,
+    evidence: Evidence,
+    dataset: Dataset,
+    catalog: Catalog,
+    checked: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the report as plain values for JSON."""
+    """Return the report as plain values for JSON.
+
+    `checked` has the parts of values and distributions, see `functions.build_dataset.assembly`.
+    """
     quarantine = _quarantine(overview)
     report = {
         "rows": _rows(overview),
         "ratings": _counts(overview.ratings, "rating"),
         "answers": _counts(overview.answers, "status"),
         "quarantine": quarantine,
-        "interactions": _interactions(dataset),
+        "interactions": _interactions(evidence, dataset),
         "users": _users(dataset, catalog),
         "movies": _movies(evidence, dataset, catalog),
+        **checked,
     }
     return {**report, "warnings": _warnings(report)}
+
+
+def judge(
+    report: Mapping[str, Any], movie_ids: Sequence[str], judgement: Judgement
+) -> dict[str, Any]:
+    """Return the report with its drift since the released data set, and what follows from it."""
+    compared = rules.compare(report["profile"], movie_ids, judgement.released)
+    broken = rules.broken(report, compared, judgement)
+    return {
+        **report,
+        "drift": compared.to_json(),
+        "broken": broken,
+        "warnings": [*report["warnings"], *rules.warnings(report, compared)],
+    }
 
 
 def _rows(overview: Overview) -> dict[str, Any]:
@@ -78,7 +109,7 @@ def _quarantine(overview: Overview) -> dict[str, Any]:
     return {"rows": rows, "share": rows / (rows + good), "by_reason": reasons}
 
 
-def _interactions(dataset: Dataset) -> dict[str, Any]:
+def _interactions(evidence: Evidence, dataset: Dataset) -> dict[str, Any]:
     strength = pd.Series(dataset.strength)
     positive = strength[strength > 0]
     parts = {"train": TRAIN, "test": TEST, "later": LATER}
@@ -86,6 +117,7 @@ def _interactions(dataset: Dataset) -> dict[str, Any]:
         "all": len(strength),
         "positive": len(positive),
         "rated": int((dataset.ratings > 0).sum()),
+        "older": evidence.older,
         "parts": {name: int((dataset.part == part).sum()) for name, part in parts.items()},
         "strength_quartiles": [float(q) for q in positive.quantile([0.25, 0.5, 0.75])],
     }
@@ -113,6 +145,7 @@ def _movies(evidence: Evidence, dataset: Dataset, catalog: Catalog) -> dict[str,
     return {
         "in_events": len(evidence.movie_ids),
         "kept": len(dataset.movie_ids),
+        "of_malformed_id": sum(not _ID.fullmatch(each) for each in evidence.movie_ids),
         "too_rare": len(evidence.movie_ids) - len(dataset.movie_ids),
         "catalog_loaded": catalog.movies_known,
         "of_unknown_runtime": int((np.asarray(evidence.runtimes_minutes) <= 0).sum()),
@@ -124,7 +157,7 @@ def _movies(evidence: Evidence, dataset: Dataset, catalog: Catalog) -> dict[str,
 def _warnings(report: Mapping[str, Any]) -> list[str]:
     quarantine, users, movies = report["quarantine"], report["users"], report["movies"]
     impossible, past_groups = report["rows"]["at_impossible_times"], users["past_groups"]
-    assumed = report["rows"]["on_assumed_clock"]
+    assumed, older = report["rows"]["on_assumed_clock"], report["interactions"]["older"]
     checks = {
         f"{quarantine['share']:.1%} of all lines are in quarantine, more than"
         f" {_QUARANTINE_LIMIT:.0%}: check the reasons": quarantine["share"] > _QUARANTINE_LIMIT,
@@ -138,6 +171,7 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
         ),
         f"{impossible:,} events are of impossible times and were left out: the clock of the site"
         f" was wrong, or {settings.EARLIEST_EVENT_TIME} is too late": impossible > 0,
+        f"{older:,} older interactions are left out: max_interactions are newer": older > 0,
         f"{assumed:,} events are on an assumed clock: set the site's time zone and read them again"
         " with `movierec ingest replay`": assumed > 0,
         f"{past_groups:,} users have ids above {segments.LARGEST_USER_ID:,}: age and gender of"
@@ -153,11 +187,13 @@ def render(report: Mapping[str, Any], *, dataset_id: str, scale: RatingScale) ->
     days = [[day, *(n.get(k, 0) for k in kinds)] for day, n in rows["by_day"].items()]
     interactions, quarantine = report["interactions"], report["quarantine"]
     warnings = [html.paragraph(f"⚠ {text}") for text in report["warnings"]]
+    broken = [html.paragraph(f"✗ {text}") for text in report["broken"]]
     return html.page(
         f"Data set {dataset_id}",
         f"{interactions['all']:,} interactions of {users['all']:,} users with"
         f" {movies['kept']:,} movies, from {rows['all']:,} events",
         {
+            **({"Broken rules": broken} if broken else {}),
             "Warnings": warnings or [html.paragraph("Nothing unusual.")],
             "Events by day and kind": [html.table(["day", *kinds], days)],
             "Ratings": [
@@ -170,6 +206,7 @@ def render(report: Mapping[str, Any], *, dataset_id: str, scale: RatingScale) ->
             "Interactions": [_facts(interactions["parts"] | _scalars(interactions))],
             "Users": [_facts(_scalars(users)), html.bars(users["by_group"])],
             "Movies": [_facts(_scalars(movies)), html.bars(movies["most_seen"])],
+            **quality_sections.sections(report),
         },
     )
 

@@ -4,12 +4,20 @@ Event, all of it optional:
 
     {"parameters": {"min_movie_users": 3, ...},       see movierec.model.dataset_parameters
      "lake_versions": {"events": 41, "users": 3},     read these instead of the newest
-     "expected_dataset_id": "<id>"}                   fail for any other: a check of provenance
+     "expected_dataset_id": "<id>",                   fail for any other: a check of provenance
+
+     "accept_drift": true,                            publish although it has drifted
+     "limits": {"duplicate_share": 0.2, ...}}         see movierec.quality.limits
+
+or {"rebuild": "<id>"}: build that one again and publish nothing, see `rebuilding`.
 
 Answer:
 
     {"dataset_id": ..., "created": true, "users": n, "movies": n, "interactions": n, "test": n,
      "lake_versions": {...}, "warnings": [...]}
+
+A data set that breaks a hard rule of `movierec.quality` is not published: DataQualityError names
+the rules, and the reports are under `datasets/<id>/refused/`.
 
 It is idempotent: a data set's name is a hash of its content, and its manifest is put last, by
 conditional put. A retry finds it and gives the same answer; a crash leaves files without a
@@ -26,24 +34,30 @@ from typing import Any, Final, Self
 
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.build_dataset import data_quality
-from functions.build_dataset.lake_reader import Overview, pin, read_evidence, read_overview
+from functions.build_dataset.assembly import Assembled, assemble
+from functions.build_dataset.lake_reader import pin
+from functions.build_dataset.rebuilding import rebuild
 from movierec import settings
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lambda_handler import lambda_handler
+from movierec.aws.live_model import LiveModel
 from movierec.aws.s3_store import S3Store
-from movierec.errors import DatasetError, UsageError
+from movierec.errors import DataQualityError, DatasetError, UsageError
 from movierec.lake import plausible_times
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
-from movierec.lake.schema import EVENTS, MOVIES, USERS
+from movierec.lake.schema import EVENTS
 from movierec.metrics import DATASET_INTERACTIONS, DATASET_MOVIES, DATASET_USERS, NAMESPACE
-from movierec.model import artifact, encoding, rating_scale, sealed_folder, segments
+from movierec.model import artifact, rating_scale, sealed_folder
 from movierec.model import dataset as datasets
-from movierec.model.dataset import TEST, Dataset
 from movierec.model.dataset_parameters import Parameters
 from movierec.model.rating_scale import RatingScale
+from movierec.parameters import require
 from movierec.ports import ObjectStore
+from movierec.quality import reference
+from movierec.quality.limits import Limits
+from movierec.quality.reference import ReleasedModel
+from movierec.quality.rules import Judgement
 from movierec.runtime.stage_usage import StageUsage
 
 SERVICE: Final = "movierec-build-dataset"
@@ -61,18 +75,21 @@ class Dependencies:
     scale: RatingScale = rating_scale.NATIVE
     plausible: PlausibleTimes = plausible_times.DEFAULT
     usage: Callable[[], StageUsage] = StageUsage
+    released_model: ReleasedModel = lambda: None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Return the dependencies on AWS. Raises ConfigError."""
+        lake = DeltaLake.from_env(env)
         return cls(
-            lake=DeltaLake.from_env(env),
+            lake=lake,
             store=S3Store.from_env(env, settings.ARTIFACTS_BUCKET),
             code_version=settings.require(env, settings.CODE_VERSION),
             logger=Logger(service=SERVICE),
             metrics=Metrics(namespace=NAMESPACE, service=SERVICE),
             scale=RatingScale.from_env(env),
             plausible=PlausibleTimes.from_env(env),
+            released_model=LiveModel(settings.require(env, settings.API_FUNCTION)),
         )
 
     def parameters(self, given: Mapping[str, Any]) -> Parameters:
@@ -92,6 +109,8 @@ class Request:
     parameters: Parameters
     lake_versions: Mapping[str, int]
     expected_dataset_id: str
+    limits: Limits
+    accept_drift: bool
 
     @classmethod
     def read(cls, event: Mapping[str, Any], deps: Dependencies) -> Self:
@@ -103,7 +122,15 @@ class Request:
                 f" {EVENTS.name} among them"
             )
         expected = event.get("expected_dataset_id") or ""
-        return cls(deps.parameters(_mapping(event, "parameters")), versions, str(expected))
+        accept_drift = event.get("accept_drift", False)
+        require(isinstance(accept_drift, bool), "accept_drift", accept_drift, "true or false")
+        return cls(
+            deps.parameters(_mapping(event, "parameters")),
+            versions,
+            str(expected),
+            Limits.read(_mapping(event, "limits")),
+            accept_drift,
+        )
 
 
 def _are_versions(versions: Mapping[str, Any]) -> bool:
@@ -119,56 +146,36 @@ def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def build_dataset(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Build and publish; see the module's docstring. Raises DatasetError, UsageError, LakeError."""
+    if event.get("rebuild"):
+        return rebuild(str(event["rebuild"]), deps.lake, deps.store, deps.code_version)
     request = Request.read(event, deps)
-    parameters = request.parameters
-    plausible = PlausibleTimes.parse(parameters.earliest_event_time)
     versions = pin(deps.lake, request.lake_versions)
     deps.logger.info("lake_pinned", extra={"lake_versions": versions})
-    usage = deps.usage()
-    with usage.stage("read"):
-        evidence = read_evidence(deps.lake, versions, parameters.since, plausible=plausible)
-        overview = read_overview(deps.lake, versions, parameters.since, plausible)
-    with usage.stage("build"):
-        dataset = datasets.build(evidence, parameters)
-        files = datasets.pack(dataset)
-    dataset_id = datasets.dataset_id(files, parameters, versions)
-    _expect(request.expected_dataset_id, dataset_id)
-    known = data_quality.Catalog(MOVIES.name in versions, USERS.name in versions)
-    with usage.stage("assess"):
-        report = data_quality.assess(overview, evidence, dataset, known)
-    facts = {
-        "dataset_id": dataset_id,
-        "builder_format": datasets.BUILDER_FORMAT,
-        "parameters": parameters.to_json(),
-        "code_version": deps.code_version,
-        "quality": report,
-        "lake": _lake_facts(versions, overview),
-        "stages": usage.stages,
-        **_dataset_facts(dataset),
-    }
+    judgement = Judgement(
+        reference.released(deps.store, deps.released_model()),
+        request.limits,
+        request.accept_drift,
+    )
+    found = assemble(
+        deps.lake, versions, request.parameters, deps.code_version, judgement, usage=deps.usage()
+    )
+    _expect(request.expected_dataset_id, found.dataset_id)
+    _refuse_broken(found, deps.store)
     answer = {
-        "dataset_id": dataset_id,
+        "dataset_id": found.dataset_id,
         "created": sealed_folder.publish(
             deps.store,
-            functools.partial(datasets.key, dataset_id),
-            {**files, **_reports(report, dataset_id, parameters.scale)},
-            facts,
+            functools.partial(datasets.key, found.dataset_id),
+            found.files,
+            found.facts,
             overwrite=True,  # the id is the content's hash: a crash left the same bytes
         ),
-        **facts["counts"],
+        **found.facts["counts"],
         "lake_versions": versions,
-        "warnings": report["warnings"],
+        "warnings": found.warnings,
     }
     _report_metrics(deps, answer)
     return answer
-
-
-def _reports(report: Mapping[str, Any], dataset_id: str, scale: RatingScale) -> dict[str, bytes]:
-    page = data_quality.render(report, dataset_id=dataset_id, scale=scale)
-    return {
-        artifact.REPORT_FILE: encoding.dump_json(report),
-        artifact.REPORT_PAGE_FILE: page,
-    }
 
 
 def _expect(expected: str, found: str) -> None:
@@ -179,36 +186,18 @@ def _expect(expected: str, found: str) -> None:
         )
 
 
-def _lake_facts(versions: Mapping[str, int], overview: Overview) -> dict[str, Any]:
-    by_day, offsets = overview.plausible_days(), overview.offsets
-    columns = (offsets[name].tolist() for name in ("kafka_partition", "first", "last", "n"))
-    ranges = zip(*columns, strict=True)
-    return {
-        "versions": dict(versions),
-        "offsets": {
-            str(partition): {"first": first, "last": last, "rows": rows}
-            for partition, first, last, rows in ranges
-        },
-        "event_time_us": {
-            "first": int(by_day["first_us"].min()),
-            "last": int(by_day["last_us"].max()),
-        },
-    }
-
-
-def _dataset_facts(dataset: Dataset) -> dict[str, Any]:
-    test = dataset.part == TEST
-    return {
-        "groups": list(segments.GROUPS),
-        "split": {"held_out_from_s": int(dataset.last_at[test].min())},
-        "counts": {
-            "users": len(dataset.user_ids),
-            "movies": len(dataset.movie_ids),
-            "interactions": len(dataset.movies),
-            "positive": int((dataset.strength > 0).sum()),
-            "test": int(test.sum()),
-        },
-    }
+def _refuse_broken(found: Assembled, store: ObjectStore) -> None:
+    if not found.broken:
+        return
+    for name in (artifact.REPORT_FILE, artifact.REPORT_PAGE_FILE):
+        store.put(datasets.key(found.dataset_id, f"refused/{name}"), found.files[name])
+    page = datasets.key(found.dataset_id, f"refused/{artifact.REPORT_PAGE_FILE}")
+    drift = any(text.startswith("drift of ") for text in found.broken)
+    wanted = "; a wanted drift: `movierec retrain --accept-drift`" if drift else ""
+    raise DataQualityError(
+        f"data set {found.dataset_id} is not published: {'; '.join(found.broken)}{wanted}; its"
+        f" report is {page} in the artifacts bucket"
+    )
 
 
 def _report_metrics(deps: Dependencies, answer: Mapping[str, Any]) -> None:

@@ -7,20 +7,23 @@ fit in memory.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from functions.build_dataset.newest import NewestInteractions
 from movierec.errors import DatasetError
 from movierec.lake import plausible_times
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
-from movierec.lake.queries import ASSUMED_CLOCK, columns, present_versions
+from movierec.lake.queries import ASSUMED_CLOCK, NAMED_PARTITION, columns, present_versions
 from movierec.lake.schema import EVENTS, MOVIES, QUARANTINE, USERS
 from movierec.model import segments
 from movierec.model.dataset import Evidence, Rated, Watched
+from movierec.model.dataset_parameters import MAX_INTERACTIONS
 from movierec.model.encoding import Array
+from movierec.model.occupations import Occupations
 
 Versions = Mapping[str, int]
 
@@ -32,7 +35,7 @@ class Overview:
     rows_by_day: Mapping[str, Array]
     """kind, day (text), n, first_us, last_us (microseconds since 1970)."""
     offsets: Mapping[str, Array]
-    """kafka_partition, first, last, n: of events."""
+    """name (see `NAMED_PARTITION`), first, last, n: of events."""
     ratings: Mapping[str, Array]
     """rating, n."""
     answers: Mapping[str, Array]
@@ -77,36 +80,34 @@ def read_evidence(
     since: str,
     *,
     plausible: PlausibleTimes = plausible_times.DEFAULT,
+    max_interactions: int = MAX_INTERACTIONS,
     batch_events: int = _BATCH_EVENTS,
 ) -> Evidence:
     """Return aggregated events, catalog and users at these versions of the lake.
 
-    Events of implausible times, which earlier code has let in, are left out.
+    Events of implausible times, which earlier code has let in, are left out, and all but the
+    newest `max_interactions`.
     """
     events = {EVENTS.name: versions[EVENTS.name]}
     fill = {"since": f"{_since(since)} and {plausible.condition()}"}
     movie_ids = columns(lake, _MOVIE_IDS.format_map(fill), events)["movie_id"].tolist()
     rows = int(columns(lake, _ROWS.format_map(fill), events)["n"][0])
     batches = 1 + rows // batch_events
+    newest = NewestInteractions(max_interactions, rows > max_interactions, batch_events)
+    for batch in range(batches):
+        part = {**fill, "batches": str(batches), "batch": str(batch)}
+        newest.add(*(columns(lake, sql.format_map(part), events) for sql in (_WATCHED, _RATED)))
+    watched, rated = newest.kept()
     runtimes, adult = _catalog(lake, versions, movie_ids)
     return Evidence(
         movie_ids=movie_ids,
-        watched=Watched(**_in_batches(lake, _WATCHED, fill, events, batches)),
-        rated=Rated(**_in_batches(lake, _RATED, fill, events, batches)),
+        watched=Watched(**watched),
+        rated=Rated(**rated),
         runtimes_minutes=runtimes,
         adult=adult,
-        user_groups=_user_groups(lake, versions),
+        **_users(lake, versions),
+        older=newest.older,
     )
-
-
-def _in_batches(
-    lake: LakeReader, sql: str, fill: Mapping[str, str], versions: Versions, batches: int
-) -> dict[str, Array]:
-    parts = [
-        columns(lake, sql.format(**fill, batches=batches, batch=batch), versions)
-        for batch in range(batches)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def read_overview(
@@ -155,12 +156,16 @@ def _catalog(
     return runtimes, adult
 
 
-def _user_groups(lake: LakeReader, versions: Versions) -> npt.NDArray[np.uint8]:
+def _users(lake: LakeReader, versions: Versions) -> dict[str, Any]:
+    """Return `user_groups` and `occupations`."""
     if USERS.name not in versions:
-        return np.zeros(0, np.uint8)
+        return {"user_groups": np.zeros(0, np.uint8)}
     found = columns(lake, _USERS, {USERS.name: versions[USERS.name]})
     groups = segments.group_of(found["age"], found["gender"].tolist())
-    return segments.groups_by_id(found["user_ids"], groups)
+    return {
+        "user_groups": segments.groups_by_id(found["user_ids"], groups),
+        "occupations": Occupations.of(found["user_ids"], found["occupation"].tolist()),
+    }
 
 
 _MOVIE_IDS: Final = """
@@ -212,7 +217,8 @@ from movies where movie_id is not null group by movie_id
 
 _USERS: Final = """
 select user_id user_ids, last_value(coalesce(age, -1) order by loaded_at) age,
-       last_value(coalesce(gender, '') order by loaded_at) gender
+       last_value(coalesce(gender, '') order by loaded_at) gender,
+       last_value(coalesce(occupation, '') order by loaded_at) occupation
 from users where user_id is not null group by user_id
 """
 
@@ -222,10 +228,10 @@ select kind, cast(event_date as varchar) as day, count(*) n,
 from events where true {since} group by 1, 2 order by 1, 2
 """
 
-_OFFSETS: Final = """
-select kafka_partition, min(kafka_offset) as first, max(kafka_offset) as last, count(*) n
-from events where kafka_partition is not null {since} group by 1 order by 1
-"""
+_OFFSETS: Final = f"""
+select {NAMED_PARTITION} as name, min(kafka_offset) as first, max(kafka_offset) as last, count(*) n
+from events where kafka_partition is not null {{since}} group by 1 order by 1
+"""  # noqa: S608  ours
 
 _RATINGS: Final = """
 select rating, count(*) n from events

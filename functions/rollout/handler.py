@@ -6,7 +6,8 @@ Event:
                | "publish_page",
      "release_id": "<id>",          "" at "begin": named after `started_at`
      "started_at": "<ISO 8601>",
-     "request": {"model_version": "", "code": false, "again": false},   at "begin"
+     "request": {"model_version": "", "code": false, "again": false,   at "begin"
+                 "allow_truncated": false},
      "policy": {"on_busy": "replace"},          at "begin": what differs from the function's own
      "evaluation": {...} | null,    at "advance": what functions/evaluate_online answered
      "reason": ""}                  at "abort"

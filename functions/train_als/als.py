@@ -29,6 +29,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
 from movierec.errors import DatasetError
+from movierec.model import fold_in
 from movierec.model.dataset import Dataset
 from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, Factors, Float32
@@ -98,15 +99,8 @@ def confidences(dataset: Dataset, keep: npt.NDArray[np.bool_], alpha: float) -> 
 
 
 def bai_yin_edge(confidence: csr_matrix) -> float:
-    """Return sqrt(n / users) + sqrt(n / movies) for n positive interactions.
-
-    With all c = 1, the problem's solution is the singular value decomposition of p, its singular
-    values soft-thresholded by lambda (Srebro, Rennie & Jaakkola 2004, on the trace norm). A random
-    p of this density has its singular values below this edge (Bai & Yin 1988): those under it
-    cannot be distinguished from noise.
-    """
-    users, movies = confidence.shape
-    return float(np.sqrt(confidence.nnz / users) + np.sqrt(confidence.nnz / movies))
+    """Return the edge below which singular values of so many positives are noise; see `fold_in`."""
+    return fold_in.bai_yin_edge(confidence.nnz, *confidence.shape)
 
 
 def fit(
@@ -164,7 +158,7 @@ class AlsModel:
     factors: Factors
     threads: int
     regularization: float = math.nan
-    """lambda in absolute units."""
+    """lambda in absolute units, which folding users in needs."""
 
     @classmethod
     def fit(
@@ -191,7 +185,8 @@ class AlsModel:
     ) -> Self:
         """Return the model of (n_users, n_movies) confidences. Raises DatasetError, see `fit`."""
         strength = parameters.regularization * bai_yin_edge(confidence)
-        return cls(fit(confidence, parameters, threads=threads, go_on=go_on), threads, strength)
+        factors = fit(confidence, parameters, threads=threads, go_on=go_on)
+        return cls(factors, threads, strength)
 
     @property
     def fold_in(self) -> FoldIn:

@@ -5,15 +5,16 @@
 A score is first divided by the movie's number of likes to the power `popularity_exponent`: both
 models lean to popular movies, more so than the two together should. Standardised (mean 0, standard
 deviation 1) over the movies that the user has no positive interaction with: those that it has are
-scored far higher, and would make the rest alike.
+scored far higher, and would make the rest alike. Only movies with item-to-item weights are ranked:
+of a large catalog the most watched, see `edlae.Parameters`.
 """
 
+import functools
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
 from functions.train_als.als import AlsModel
 from functions.train_als.edlae import ItemToItemModel, pair_scores_of
@@ -21,10 +22,13 @@ from movierec.model import fitted
 from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, Float32
 from movierec.model.sparse_rows import SparseRows
+from movierec.model.standard_scores import discount_of, standardised
 from movierec.parameters import read_parameters, require
 
-# A user whose scores are all alike: nothing to tell apart.
-_LEAST_DEVIATION = 1e-12
+UNRANKED: Final = np.float32(-100)
+"""In standard deviations: below all that is ranked."""
+
+_USERS_AT_ONCE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +51,15 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scale:
-    """A user's scores to their standardised ones: (score x discount - mean) / deviation."""
-
-    mean: npt.NDArray[np.float32]
-    deviation: npt.NDArray[np.float32]
-    """(n_users,) both."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Blend:
     """Ranks movies by both: a `FittedModel`."""
 
     als: AlsModel
     items: ItemToItemModel
-    liked: SparseRows
-    """What each user has a positive interaction with."""
+    factors: Float32
+    """(N, k), the movies' of those with weights."""
     discount: Float32
-    """(n_movies,), likes to the power -popularity_exponent, 1 in the mean."""
+    """(N,), likes to the power -popularity_exponent, 1 in the mean."""
     als_share: float
 
     @classmethod
@@ -72,50 +67,58 @@ class Blend:
         cls,
         als: AlsModel,
         items: ItemToItemModel,
-        histories: csr_matrix,
         likes: Array,
         parameters: Parameters,
     ) -> Self:
         """Return the blend of two models of the same users.
 
-        `histories` (n_users, n_movies) stores what each has a positive interaction with, `likes`
-        (n_movies,) how many users like each movie among those that the models were fitted on.
+        `likes` (n_movies,) is how many users like each movie among those that both were fitted on.
         """
-        discount = np.maximum(likes, 1) ** -parameters.popularity_exponent
-        liked = SparseRows(histories.indptr, histories.indices)
-        normal = np.asarray(discount / discount.mean(), np.float32)
-        return cls(als, items, liked, normal, parameters.als_share)
+        movies = items.items.movies
+        discount = discount_of(likes[movies], parameters.popularity_exponent)
+        factors = np.ascontiguousarray(als.factors.movies[movies])
+        return cls(als, items, factors, discount, parameters.als_share)
 
     def top(self, users: Array, k: int, exclusions: Exclusions) -> npt.NDArray[np.int32]:
         """See `FittedModel.top`."""
-        return fitted.top_of(self.score_rows, users, k, exclusions)
+        movies, lists = self.items.items.movies, np.empty((len(users), k), np.int32)
+        column_of = np.full(self.items.items.n_movies, -1, np.int32)
+        column_of[movies] = np.arange(len(movies))
+        for start in range(0, len(users), _USERS_AT_ONCE):
+            chunk = users[start : start + _USERS_AT_ONCE]
+            rows = functools.partial(self._scores_of, chunk)
+            narrow = _narrow(exclusions, chunk, column_of)
+            found = fitted.top_of(rows, np.arange(len(chunk)), k, narrow)
+            lists[start : start + len(chunk)] = np.where(found >= 0, movies[found], -1)
+        return lists
 
     def pair_scores(self, users: Array, movies: Array) -> Float32:
-        """See `FittedModel.pair_scores`."""
-        return pair_scores_of(self.score_rows, users, movies)
+        """See `FittedModel.pair_scores`; UNRANKED for a movie that is not ranked."""
+        ranked = self.items.items.movies
+        columns = np.minimum(np.searchsorted(ranked, movies), len(ranked) - 1)
+        found = pair_scores_of(self.score_rows, users, columns)
+        return np.where(ranked[columns] == movies, found, UNRANKED)
+
+    def _scores_of(self, users: Array, rows: Array) -> Float32:
+        return self.score_rows(users[rows])
 
     def score_rows(self, users: Array) -> Float32:
-        """Return the blended scores of all movies for some users, (len(users), n_movies)."""
-        liked = self.liked.take(users)
-        blended = np.zeros((len(users), len(self.discount)), np.float32)
-        for share, model in ((self.als_share, self.als), (1 - self.als_share, self.items)):
-            scores = model.score_rows(users)
-            scores *= self.discount
-            scale = scale_of(scores, liked)
-            scores -= scale.mean[:, None]
-            scores *= share / scale.deviation[:, None]
-            blended += scores
+        """Return the blended scores of the N movies for some users, (len(users), N)."""
+        liked = self.items.histories[users]
+        own = SparseRows(liked.indptr, liked.indices)
+        by_factors = self.als.factors.users[users] @ self.factors.T
+        by_items: Float32 = liked @ self.items.items.weights
+        blended = standardised(by_factors, self.discount, own, self.als_share)
+        blended += standardised(by_items, self.discount, own, 1 - self.als_share)
         return blended
 
 
-def scale_of(scores: Float32, liked: SparseRows) -> Scale:
-    """Return mean and deviation of each row without what it likes, (n, n_movies) scores."""
-    rows = liked.row_numbers()
-    known = scores[rows, liked.columns].astype(np.float64)
-    count = np.maximum(scores.shape[1] - np.diff(liked.indptr), 1)
-    total = scores.sum(axis=1, dtype=np.float64) - np.bincount(rows, known, len(scores))
-    squares = np.einsum("ij,ij->i", scores, scores, dtype=np.float64)
-    squares -= np.bincount(rows, known**2, len(scores))
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, _LEAST_DEVIATION))
-    return Scale(mean.astype(np.float32), deviation.astype(np.float32))
+def _narrow(exclusions: Exclusions, users: Array, column_of: Array) -> Exclusions:
+    """Return the exclusions of some users among the movies that have a column."""
+    seen = exclusions.seen.take(users)
+    columns, adult = column_of[seen.columns], column_of[exclusions.adult]
+    return Exclusions(
+        SparseRows(seen.indptr, columns).where(columns >= 0),
+        exclusions.restricted[users],
+        adult[adult >= 0],
+    )

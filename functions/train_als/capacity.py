@@ -5,6 +5,9 @@ The one rule for factors and iterations. Where an event gives neither, they are 
 the factors, through FACTORS. What an event gives is never changed: it fits, or is refused before
 the training starts, with what would fit.
 
+The blend with item-to-item weights is left out where memory or time do not carry it: its lists take
+several times as long as ALS's. Without time for them the weights may still fit, for neighbours.
+
 The estimates are sums of a few terms with constants that were measured (`make bench-scale`); they
 are upper bounds of what was measured rather than means. The time is watched besides
 (`functions.train_als.deadline`).
@@ -23,7 +26,7 @@ FACTORS: Final = (1024, 512, 256, 192, 128, 96, 64, 48, 32, 16, 8)
 """Numbers of factors to choose from."""
 
 LEAST_ITERATIONS: Final = 5
-"""On MovieLens 1M five reach 98% of the NDCG of fifteen; fewer are no model."""
+"""On MovieLens 1M five reach 93% of the NDCG@20 of fifteen; fewer are no model."""
 
 LAMBDA_MEMORY_BYTES: Final = 10_240 * 2**20
 """AWS's largest function."""
@@ -36,15 +39,24 @@ LAMBDA_S: Final = 900.0
 _BASE_BYTES: Final = 200_000_000
 _INTERACTION_BYTES: Final = 42
 _USER_BYTES: Final = 600
+# The item-to-item weights for N^2, and of their interactions.
+_WEIGHT_BYTES: Final = 14
+_WEIGHT_INTERACTION_BYTES: Final = 20
 # Factors of float32, their check for finite values, and their file.
 _FACTOR_BYTES: Final = 9
 
 # CPU seconds of one core: of an iteration for each interaction, and for its factors; of a list for
 # each movie, and for its factors; of evaluation and publishing besides.
-_INTERACTION_S: Final = 0.16e-6
-_INTERACTION_FACTOR_S: Final = 0.0043e-6
+_INTERACTION_S: Final = 0.2e-6
+_INTERACTION_FACTOR_S: Final = 0.0052e-6
 _SCORE_S: Final = 2.3e-9
 _SCORE_FACTOR_S: Final = 0.024e-9
+# Of the item-to-item weights for N^3 and an interaction; of a blended list, and each movie in it.
+_WEIGHTS_S: Final = 3.5e-11
+_WEIGHTS_INTERACTION_S: Final = 0.5e-6
+_BLENDED_LIST_S: Final = 300e-6
+_BLENDED_SCORE_S: Final = 15e-9
+_BLENDED_TESTS: Final = 20_000
 _RESERVE_S: Final = 20.0
 _RESERVE_INTERACTION_S: Final = 1.2e-6
 
@@ -106,6 +118,44 @@ def iterations(size: Size, factors: int, limits: Limits) -> int:
     return int(min(max(found, 0), 1000))
 
 
+def lacks_for_weights(size: Size, movies: int, factors: int, limits: Limits) -> str:
+    """Return what is missing for item-to-item weights of so many movies, nothing if they fit."""
+    n = min(movies, size.movies)
+    needed = memory_bytes(size, factors) + _WEIGHT_BYTES * n**2
+    needed += _WEIGHT_INTERACTION_BYTES * size.interactions
+    if needed > limits.memory_bytes:
+        return f"memory: about {needed / 1e9:.1f} GB of {limits.memory_bytes / 1e9:.1f}"
+    needed_s = lists_s(size, factors, limits.threads) + weights_s(size, movies)
+    return _lacking_s(needed_s, limits)
+
+
+def lacks_for_blend(size: Size, movies: int, parameters: Parameters, limits: Limits) -> str:
+    """Return what is missing for blended lists beside a whole training, nothing if they fit."""
+    if lacking := lacks_for_weights(size, movies, parameters.factors, limits):
+        return lacking
+    fits_s = 2 * parameters.iterations * iteration_s(size, parameters.factors, limits.threads)
+    rest_s = lists_s(size, parameters.factors, limits.threads) + weights_s(size, movies)
+    return _lacking_s(fits_s + rest_s + blend_s(size, movies), limits)
+
+
+def weights_s(size: Size, movies: int) -> float:
+    """Return the duration of one fit of item-to-item weights."""
+    return _WEIGHTS_S * min(movies, size.movies) ** 3 + _WEIGHTS_INTERACTION_S * size.interactions
+
+
+def blend_s(size: Size, movies: int) -> float:
+    """Return what choosing the blend, and its lists, take beside ALS's and the weights for them."""
+    lists = size.users + min(size.users, _BLENDED_TESTS)
+    a_list_s = _BLENDED_LIST_S + _BLENDED_SCORE_S * size.movies
+    return weights_s(size, movies) + lists * a_list_s
+
+
+def _lacking_s(needed_s: float, limits: Limits) -> str:
+    if needed_s <= limits.remaining_s:
+        return ""
+    return f"time: about {needed_s:.0f} s of {limits.remaining_s:.0f}"
+
+
 def require_memory(size: Size, factors: int, limits: Limits) -> None:
     """Raise CapacityError if so many factors do not fit, saying what does."""
     if (needed := memory_bytes(size, factors)) > limits.memory_bytes:
@@ -162,7 +212,9 @@ def _what_fits(size: Size, factors: int, limits: Limits) -> str:
         ways.append(f"a function of {math.ceil(needed / 2**20):,} MB")
     if rest > 0:
         most = int(rest / _INTERACTION_BYTES)
-        ways.append(f"a data set of the newest {most:,} interactions")
+        ways.append(
+            f"a data set of the newest {most:,} interactions (its parameter max_interactions)"
+        )
     return f"what fits is {_or([way for way in ways if way])}, or training with Spark"
 
 

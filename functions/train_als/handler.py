@@ -39,8 +39,9 @@ from functions.train_als import als, list_choice
 from functions.train_als.training import Training
 from movierec import settings
 from movierec.aws.lambda_handler import Context, lambda_handler
+from movierec.aws.live_model import LiveModel
 from movierec.aws.s3_store import S3Store
-from movierec.errors import DatasetError, UsageError
+from movierec.errors import DatasetError, MovierecError, UsageError
 from movierec.metrics import (
     MODEL_COVERAGE,
     MODEL_NDCG,
@@ -49,9 +50,10 @@ from movierec.metrics import (
     TRAINING_DURATION,
 )
 from movierec.model import dataset as datasets
-from movierec.model import publishing, tuning
+from movierec.model import production, publishing, tuning
 from movierec.model.dataset import TEST, TRAIN
 from movierec.model.offline_metrics import brief
+from movierec.model.production import Production
 from movierec.model.publishing import Origin
 from movierec.ports import Clock, ObjectStore
 from movierec.reports import model_report
@@ -79,6 +81,8 @@ class Dependencies:
     usage: Callable[[], StageUsage]
     logger: Logger
     metrics: Metrics
+    in_production: Callable[[], str | None] = lambda: None
+    """The model in production, None before the first release."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -92,6 +96,7 @@ class Dependencies:
             usage=StageUsage,
             logger=Logger(service=SERVICE),
             metrics=Metrics(namespace=NAMESPACE, service=SERVICE),
+            in_production=LiveModel(env.get(settings.API_FUNCTION, "")),
         )
 
 
@@ -134,7 +139,7 @@ def train_als(
     require_trainable(data)
     training = Training(data, usage, remaining_s, deps.memory_bytes, deps.threads)
     parameters = training.plan(given)
-    evaluated = training.evaluate(parameters, request.beside)
+    evaluated = training.evaluate(parameters, request.beside, _production(deps, data))
     metrics = evaluated.metrics
     deps.logger.info("model_evaluated", extra={"metrics": brief(metrics)})
     trained = training.train(evaluated)
@@ -152,8 +157,8 @@ def train_als(
         "stages": usage.stages,
         "threads": deps.threads,
     }
-    page = model_report.render(facts)
-    publishing.publish(deps.store, trained.model, facts, page, trained.optional_files)
+    optional = {**evaluated.files, **trained.optional_files}
+    publishing.publish(deps.store, trained.model, facts, model_report.render(facts), optional)
     answer = {
         "model_version": facts["model_version"],
         "dataset_id": request.dataset_id,
@@ -163,6 +168,16 @@ def train_als(
     }
     _report_metrics(deps, answer, facts["duration_s"])
     return answer
+
+
+def _production(deps: Dependencies, data: datasets.Dataset) -> Production | None:
+    """Return the model in production; training goes on without knowing it."""
+    try:
+        version = deps.in_production()
+    except MovierecError as exc:
+        deps.logger.warning("production_unknown", extra={"error": str(exc)})
+        return None
+    return production.load(deps.store, version, data) if version else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ def fit(dataset: Dataset, keep: npt.NDArray[np.bool_]) -> ItemToItemModel:
 def weights(x: csr_matrix, most_movies: int, neighbours: int = NEIGHBOURS) -> ItemWeights:
     """Return each movie's cosines with its nearest ones, 0 with the others."""
     movies = edlae.most_watched(x, most_movies)
-    cosine = edlae.gram_of(x[:, movies]).astype(np.float32)
+    # In C's order: scipy would copy the whole matrix for each list otherwise.
+    cosine = edlae.gram_of(x[:, movies]).astype(np.float32, order="C")
     norms = np.sqrt(np.maximum(np.diag(cosine), 1))
     cosine /= norms
     cosine /= norms[:, None]

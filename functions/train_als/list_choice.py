@@ -7,7 +7,7 @@ under the rules of serving.
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -58,41 +58,40 @@ def blended(
     x = edlae.interactions(dataset, keep, parameters.items)
     items = ItemToItemModel.of(edlae.fit(x, parameters.items), x)
     likes = np.bincount(x.indices, minlength=x.shape[1])
-    return Blend.of(factors, items, x, likes, parameters.blend)
+    return Blend.of(factors, items, likes, parameters.blend)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whose lists are published, and the blend's gain in NDCG with its interval of 95%."""
+    """Whose lists are published, and why."""
 
     lists_from: str
-    gain: float
-    low: float
-    high: float
-    users: int
+    reason: str
+    gain: Mapping[str, float] | None = None
+    """The blend's `ndcg` less that of ALS, `low` and `high` of its interval; None: not compared."""
 
-    def model(self, mixed: Blend) -> FittedModel:
-        """Return the chosen one of a blend and its factors."""
-        return mixed if self.lists_from == BLEND else mixed.als
+    @classmethod
+    def of_als(cls, lacking: str) -> Self:
+        """Return the choice of ALS for want of something that a blend takes."""
+        return cls(ALS, f"the blend was not fitted, for want of {lacking}")
 
-    def facts(self, mixed: Blend, parameters: Parameters) -> dict[str, Any]:
-        """Return the manifest's part; `mixed` is the blend of what is published."""
-        interval = f"{self.gain:+.4f} ({self.low:+.4f} to {self.high:+.4f}) on {self.users:,} users"
-        verdict = (
-            "is better than ALS alone beyond doubt"
-            if self.lists_from == BLEND
-            else "is not better than ALS alone beyond doubt"
-        )
+    @property
+    def compared(self) -> bool:
+        """Whether there is a blend."""
+        return self.gain is not None
+
+    def model(self, factors: AlsModel, mixed: Blend | None) -> FittedModel:
+        """Return the chosen one of ALS and the blend with it."""
+        return mixed if mixed and self.lists_from == BLEND else factors
+
+    def facts(self, parameters: Parameters) -> dict[str, Any]:
+        """Return the manifest's part."""
         return {
             "lists_from": self.lists_from,
-            "lists_reason": f"the blend {verdict}: NDCG@{LIST_LENGTH} {interval}",
-            "blend_gain": {"ndcg": self.gain, "low": self.low, "high": self.high},
+            "lists_reason": self.reason,
+            "blend_gain": self.gain,
             "blend": asdict(parameters.blend),
-            "item_to_item": {
-                **asdict(parameters.items),
-                "movies_used": len(mixed.items.items.movies),
-            },
-            "als_regularization": mixed.als.regularization,
+            "item_to_item": asdict(parameters.items),
         }
 
 
@@ -113,8 +112,15 @@ def choose(dataset: Dataset, mixed: Blend, *, most_users: int = _MOST_TEST_USERS
 
     found = offline_metrics.difference(judged(mixed), judged(mixed.als), "ndcg")
     gain, margin = found["mean"], _NORMAL_95 * found["stderr"]
-    better = gain - margin > 0
-    return Choice(BLEND if better else ALS, gain, gain - margin, gain + margin, len(users))
+    low, high = gain - margin, gain + margin
+    verdict = "is better" if low > 0 else "is not better"
+    reason = (
+        f"the blend {verdict} than ALS alone beyond doubt: NDCG@{LIST_LENGTH} {gain:+.4f}"
+        f" ({low:+.4f} to {high:+.4f}) on {len(users):,} users"
+    )
+    lists_from = BLEND if low > 0 else ALS
+    interval = {"ndcg": gain, "low": low, "high": high}
+    return Choice(lists_from, reason, interval)
 
 
 def neighbours(mixed: Blend) -> ItemNeighbours:

@@ -4,25 +4,32 @@ Each stage is measured, and ends in time: half of what is left is the first fit'
 takes as long.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-from functions.train_als import als, capacity, list_choice, rating_model
+from functions.train_als import als, capacity, item_knn, list_choice, rating_model
 from functions.train_als.blend import Blend
 from functions.train_als.capacity import Limits, Size
 from functions.train_als.deadline import IterationWatch
 from functions.train_als.list_choice import Choice
-from movierec.model import list_assembly, offline_evaluation
+from movierec.model import comparison, list_assembly
 from movierec.model.artifact import Model
 from movierec.model.dataset import TRAIN, Dataset
 from movierec.model.encoding import Array
+from movierec.model.fitted import FittedModel
+from movierec.model.production import Production
 from movierec.runtime.stage_usage import StageUsage
 
 # A fit on everything has a tenth more interactions than that on TRAIN, by default.
 _LONGER: Final = 1.25
+
+_FIT: Final = "fit_train"
+_FIT_ITEMS: Final = "fit_items_train"
+_ITEM_TO_ITEM: Final = "item_to_item"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,8 @@ class Evaluated:
     beside: list_choice.Parameters
     choice: Choice
     metrics: dict[str, Any]
+    files: Mapping[str, bytes]
+    """Of the artifact: what later models are compared with."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,58 +72,112 @@ class Training:
 
     def plan(self, given: Mapping[str, Any]) -> als.Parameters:
         """Return the parameters to train with. Raises UsageError, CapacityError."""
-        limits = Limits(self.memory_bytes, self.remaining_s(), self.threads)
-        return capacity.plan(self.size, given, limits)
+        return capacity.plan(self.size, given, self.limits)
 
-    def evaluate(self, parameters: als.Parameters, beside: list_choice.Parameters) -> Evaluated:
-        """Fit on TRAIN, choose whose lists are better, and evaluate that one."""
-        lists_s = capacity.lists_s(self.size, parameters.factors, self.threads)
-        reserve_s = lists_s + max(self.remaining_s() - lists_s, 0) / 2
-        kept = self.data.part == TRAIN
-        done, mixed = self._fit("train", kept, parameters, beside, reserve_s)
+    @property
+    def limits(self) -> Limits:
+        """What is left of memory and time."""
+        return Limits(self.memory_bytes, self.remaining_s(), self.threads)
+
+    def evaluate(
+        self,
+        parameters: als.Parameters,
+        beside: list_choice.Parameters,
+        production: Production | None,
+    ) -> Evaluated:
+        """Fit on TRAIN, choose whose lists are better, and compare all models."""
+        kept, movies = self.data.part == TRAIN, beside.items.movies
+        lacking = capacity.lacks_for_blend(self.size, movies, parameters, self.limits)
+        after_s = self._after_s(parameters, beside, blends=not lacking)
+        # Half of the time for fits: the other fit takes as long.
+        reserve_s = after_s + max(self.remaining_s() - after_s, 0) / 2
+        done, factors = self._fit("train", kept, parameters, reserve_s)
+        mixed = None if lacking else self._blended("train", kept, factors, beside)
+        with self.usage.stage("choice"):
+            choice = list_choice.choose(self.data, mixed) if mixed else Choice.of_als(lacking)
+        late = functools.partial(self._is_late, after_s)
+        models: dict[str, FittedModel] = {list_choice.ALS: factors}
+        if mixed:
+            models |= {_ITEM_TO_ITEM: mixed.items, list_choice.BLEND: mixed}
+        if mixed and not late():
+            with self.usage.stage("fit_item_knn"):
+                models[comparison.ITEM_KNN] = item_knn.fit(self.data, kept)
         with self.usage.stage("evaluation"):
-            choice = list_choice.choose(self.data, mixed)
-            metrics = offline_evaluation.evaluate(self.data, choice.model(mixed))
-        with self.usage.stage("ratings"):
-            metrics["rating"] = rating_model.evaluated(
-                self.data,
-                choice.model(mixed),
-                rating_model.Parameters(),
-                should_stop=lambda: self.remaining_s() < self._second_fit_s() + lists_s,
+            found = comparison.judge(self.data, choice.lists_from, models, production)
+        with self.usage.stage("fit_ratings"):
+            rating = rating_model.evaluated(
+                self.data, models[choice.lists_from], rating_model.Parameters(), should_stop=late
             )
+        metrics = {**found.evaluated.metrics, "rating": rating}
+        metrics["comparison"] = found.table(metrics, self._fits())
         # What was evaluated is published: no more iterations than that had.
-        return Evaluated(replace(parameters, iterations=done), beside, choice, metrics)
+        parameters = replace(parameters, iterations=done)
+        return Evaluated(parameters, beside, choice, metrics, found.evaluated.files)
 
     def train(self, evaluated: Evaluated) -> Trained:
         """Fit on all interactions, and assemble the model with its lists."""
         parameters, beside, choice = evaluated.parameters, evaluated.beside, evaluated.choice
-        reserve_s = capacity.lists_s(self.size, parameters.factors, self.threads)
         everything = np.ones(len(self.data.movies), np.bool_)
-        done, mixed = self._fit("all", everything, parameters, beside, reserve_s)
+        blends = choice.lists_from == list_choice.BLEND
+        reserve_s = self._after_s(parameters, beside, blends=blends)
+        done, factors = self._fit("all", everything, parameters, reserve_s)
+        lacking = capacity.lacks_for_weights(
+            self.size, beside.items.movies, parameters.factors, self.limits
+        )
+        # A blend that was evaluated is what is published, whatever the estimate says by now.
+        fits = blends or not lacking
+        mixed = self._blended("all", everything, factors, beside) if fits else None
         with self.usage.stage("lists"):
-            model = list_assembly.assemble(self.data, choice.model(mixed), mixed.als.factors)
-            neighbours = list_choice.neighbours(mixed).pack()
-        return Trained(done, model, neighbours, choice.facts(mixed, beside))
+            model = list_assembly.assemble(self.data, choice.model(factors, mixed), factors.factors)
+            neighbours = list_choice.neighbours(mixed).pack() if mixed else {}
+        facts = {**choice.facts(beside), "als_regularization": factors.regularization}
+        return Trained(done, model, neighbours, facts)
 
-    def _second_fit_s(self) -> float:
-        """Return how long the fit on everything takes: somewhat longer than that on TRAIN did."""
-        names = ("fit_train", "fit_items_train")
-        return _LONGER * sum(self.usage.stages[name]["seconds"] for name in names)
+    def _after_s(
+        self, parameters: als.Parameters, beside: list_choice.Parameters, *, blends: bool
+    ) -> float:
+        """Return what must be left after the last fit of factors."""
+        after_s = capacity.lists_s(self.size, parameters.factors, self.threads)
+        if blends:
+            movies = beside.items.movies
+            after_s += capacity.weights_s(self.size, movies) + capacity.blend_s(self.size, movies)
+        return after_s
+
+    def _is_late(self, after_s: float) -> bool:
+        """Return whether what is left is needed for the fit on everything, and what follows."""
+        stages = (self.usage.stages.get(name) for name in (_FIT, _FIT_ITEMS))
+        fit_s = _LONGER * sum(stage["seconds"] for stage in stages if stage)
+        return self.remaining_s() < fit_s + after_s
+
+    def _fits(self) -> dict[str, Mapping[str, float]]:
+        """Return what each model's fit on TRAIN has cost."""
+        costs = {
+            list_choice.ALS: (_FIT,),
+            _ITEM_TO_ITEM: (_FIT_ITEMS,),
+            list_choice.BLEND: (_FIT, _FIT_ITEMS),
+            comparison.ITEM_KNN: ("fit_item_knn",),
+            comparison.RATING_MODEL: ("fit_ratings",),
+        }
+        stages = self.usage.stages
+        return {
+            model: comparison.total([stages[name] for name in names])
+            for model, names in costs.items()
+            if all(name in stages for name in names)
+        }
 
     def _fit(
-        self,
-        on: str,
-        keep: Array,
-        parameters: als.Parameters,
-        beside: list_choice.Parameters,
-        reserve_s: float,
-    ) -> tuple[int, Blend]:
-        """Return the iterations done, and ALS and item-to-item weights of the kept interactions."""
+        self, on: str, keep: Array, parameters: als.Parameters, reserve_s: float
+    ) -> tuple[int, als.AlsModel]:
+        """Return the iterations done, and the model of the kept interactions."""
         watch = IterationWatch(self.remaining_s, reserve_s)
         with self.usage.stage(f"fit_{on}"):
             factors = als.AlsModel.fit(
                 self.data, keep, parameters, threads=self.threads, go_on=watch
             )
+        return watch.iterations, factors
+
+    def _blended(
+        self, on: str, keep: Array, factors: als.AlsModel, beside: list_choice.Parameters
+    ) -> Blend:
         with self.usage.stage(f"fit_items_{on}"):
-            mixed = list_choice.blended(self.data, keep, factors, beside)
-        return watch.iterations, mixed
+            return list_choice.blended(self.data, keep, factors, beside)

@@ -17,6 +17,8 @@
     ├── ArtifactError         an artifact's bytes are not what its manifest says
     ├── TrainingError         a run of the training state machine failed
     ├── DatasetError          the lake holds too little to build a dataset from
+    │   └── DataQualityError  a hard rule of data quality is broken
+    ├── CapacityError         training takes more memory or time than there is
     ├── DemoError             the demo ran, but a check in its summary failed
     └── ReleaseError          the present state does not allow a release step
         ├── ReleaseNotFoundError  no such function, version, alias or API
@@ -98,6 +100,10 @@ class ArtifactError(MovierecError):
 
 class DatasetError(MovierecError):
     """The lake holds too little to build a dataset from."""
+
+
+class DataQualityError(DatasetError):
+    """A hard rule of data quality is broken."""
 
 
 class CapacityError(MovierecError):

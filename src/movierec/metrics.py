@@ -75,6 +75,12 @@ RETRAINING_METRICS: Final = (
 )
 """Of build_dataset and train_als: once a run, by dimension `service`."""
 
+REFRESHED_USERS: Final = Metric("RefreshedUsers", "Count")
+REFRESH_DURATION: Final = Metric("RefreshDuration", "Seconds")
+
+REFRESH_METRICS: Final = (REFRESHED_USERS, REFRESH_DURATION)
+"""Of refresh: once a run, over all models that are served, by dimension `service`."""
+
 LAKE_ROWS_DELETED: Final = Metric("LakeRowsDeleted", "Count")
 LAKE_FILES_COMPACTED: Final = Metric("LakeFilesCompacted", "Count")
 LAKE_FILES_VACUUMED: Final = Metric("LakeFilesVacuumed", "Count")

@@ -45,6 +45,9 @@ KAFKA_SSL_KEYFILE: Final = "MOVIEREC_KAFKA_SSL_KEYFILE"
 KAFKA_SSL_PASSWORD: Final = "MOVIEREC_KAFKA_SSL_PASSWORD"  # noqa: S105  # a name
 """Password of the key file."""
 
+KAFKA_CLIENT: Final = "MOVIEREC_KAFKA_CLIENT"
+"""What the ingest worker reads Kafka with: `kafka-python`, the default, or `confluent`."""
+
 TOPIC: Final = "MOVIEREC_TOPIC"
 """The site's topic, `movielog<N>`; several with commas, of which the first is the site's own.
 
@@ -78,6 +81,9 @@ LISTEN: Final = "MOVIEREC_LISTEN"
 API_URL: Final = "MOVIEREC_API_URL"
 """URL of API Gateway stage `live`, without a trailing slash."""
 
+LIVE_ALIAS: Final = "live"
+"""Of the API's function: what serves the site."""
+
 API_FUNCTION: Final = "MOVIEREC_API_FUNCTION"
 """Name of the API's Lambda function, the one with the alias `live`."""
 
@@ -87,11 +93,18 @@ REST_API: Final = "MOVIEREC_REST_API"
 ROLLOUT_FUNCTION: Final = "MOVIEREC_ROLLOUT_FUNCTION"
 """Name of the Lambda function that executes releases and publishes their reports."""
 
+REFRESH_FUNCTION: Final = "MOVIEREC_REFRESH_FUNCTION"
+"""Name of the Lambda function that the ingest worker invokes when it has learned of new accounts;
+unset: their lists come with the next refresh on schedule."""
+
 RELEASE_POLICY: Final = "MOVIEREC_RELEASE_POLICY"
 """JSON object of overrides of `movierec.releases.policy.Policy`; none if unset."""
 
 STATE_MACHINE: Final = "MOVIEREC_STATE_MACHINE"
 """ARN of the retraining state machine."""
+
+BUILD_FUNCTION: Final = "MOVIEREC_BUILD_FUNCTION"
+"""Name of the Lambda function that builds data sets."""
 
 RELEASE_MACHINE: Final = "MOVIEREC_RELEASE_MACHINE"
 """ARN of the release state machine."""

@@ -174,7 +174,7 @@ def test_the_overview_counts_rows_offsets_and_times(lake, filled):
     times = [seconds(row) * 1_000_000 for row in filled]
     assert found.rows_by_day["first_us"].min() == min(times)
     assert found.rows_by_day["last_us"].max() == max(times)
-    assert found.offsets["kafka_partition"].tolist() == [0, 1]
+    assert found.offsets["name"].tolist() == ["0", "1"]
     assert found.offsets["first"].tolist() == [0, 0]
     assert found.offsets["last"].tolist() == [749, 749]
     assert found.quarantine == {}
@@ -207,9 +207,28 @@ def test_the_same_lake_version_gives_the_same_bytes_after_more_was_written(lake,
         elsewhere,
     )
     assert again == first
-    for name in (*datasets.FILES, artifact.REPORT_FILE, sealed_folder.MANIFEST_FILE):
+    for name in (*datasets.FILES, artifact.REPORT_FILE):
         key = datasets.key(first["dataset_id"], name)
         assert elsewhere.store.get(key) == deps.store.get(key)
+    manifests = [manifest_of(each.store, first) for each in (deps, elsewhere)]
+    for each in manifests:
+        del each["stages"]  # what the run cost
+    assert manifests[0] == manifests[1]
+
+
+def manifest_of(store, answer):
+    key = datasets.key(answer["dataset_id"], sealed_folder.MANIFEST_FILE)
+    return sealed_folder.open_manifest(store.get(key))
+
+
+def test_a_manifest_names_the_offsets_of_each_topic(lake, filled, deps):
+    """Rows of before the column have none: theirs are of the partition alone."""
+    other = [{**row, "topic": "movielog2"} for row in events(200, seed=3)]
+    lake.append("events", batches(other), transactions={"movielog2-0": 99})
+    found = manifest_of(deps.store, handler.build_dataset({}, deps))["lake"]["offsets"]
+    assert set(found) == {"0", "1", "movielog2-0", "movielog2-1"}
+    assert found["0"] == {"first": 0, "last": 749, "rows": 750}
+    assert found["movielog2-1"] == {"first": 0, "last": 99, "rows": 100}
 
 
 # What earlier code has let into a lake ------------------------------------------------------
@@ -355,3 +374,41 @@ def test_users_past_the_array_of_groups_are_named_in_the_report(lake, deps):
 def test_a_version_that_never_was_is_refused(lake, filled, deps):
     with pytest.raises(LakeError, match="version 99"):
         handler.build_dataset({"lake_versions": {"events": 99}}, deps)
+
+
+# The newest interactions -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_events", [10_000_000, 400])
+def test_only_the_newest_interactions_are_read_if_there_are_more(lake, filled, batch_events):
+    found = lake_reader.read_evidence(
+        lake, {"events": 1}, "", max_interactions=100, batch_events=batch_events
+    )
+    watched, rated = summed(filled)
+    last = {
+        pair: max(each[pair][1] for each in (watched, rated) if pair in each)
+        for pair in watched | rated
+    }
+    kept = set(sorted(last, key=lambda pair: (-last[pair], pair))[:100])
+    assert pairs(found, found.watched, "minutes") == {k: v for k, v in watched.items() if k in kept}
+    assert pairs(found, found.rated, "ratings") == {k: v for k, v in rated.items() if k in kept}
+    assert found.older == len(last) - 100
+
+
+def test_below_the_cap_the_data_set_is_the_one_without_a_cap(lake, filled, deps):
+    """Its id too: the parameter is no part of it at its default."""
+    free = handler.build_dataset({}, deps)
+    exact = handler.build_dataset({"parameters": {"max_interactions": 50_000_000}}, deps)
+    assert exact == {**free, "created": False}
+    wide = handler.build_dataset({"parameters": {"max_interactions": 1500}}, deps)
+    for name in datasets.FILES:
+        assert published(deps, wide, name) == published(deps, free, name)
+    assert "max_interactions" not in manifest(deps, free)["parameters"]
+
+
+def test_what_the_cap_leaves_out_is_in_the_report(lake, filled, deps):
+    answer = handler.build_dataset({"parameters": {"max_interactions": 200}}, deps)
+    assert answer["interactions"] <= 200
+    older = manifest(deps, answer)["quality"]["interactions"]["older"]
+    assert older > 0
+    assert any(text.startswith(f"{older} older interactions") for text in answer["warnings"])

@@ -2,8 +2,8 @@
 
 Workers are killed and stopped, the connections to S3 delayed, dropped and reset, the broker killed.
 Six schedules run by default; all fifty, and one on three brokers, in `make chaos` or with
-MOVIEREC_FAULT_SCHEDULES=50. MOVIEREC_FAULT_SEED varies what and when. One alone:
-`-k "schedule[3]"`.
+MOVIEREC_FAULT_SCHEDULES=50. MOVIEREC_FAULT_SEED varies what and when, MOVIEREC_KAFKA_CLIENT is the
+workers' client. One alone: `-k "schedule[3]"`.
 """
 
 import gc
@@ -267,6 +267,7 @@ def environment(emulated_aws, bucket):
         "PATH": os.environ["PATH"],
         settings.LAKE_BUCKET: bucket,
         settings.SITE_TIMEZONE: "UTC",
+        settings.KAFKA_CLIENT: os.environ.get(settings.KAFKA_CLIENT, ""),
     }
 
 

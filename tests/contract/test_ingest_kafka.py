@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from confluent_kafka import KafkaError
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.errors import LogTruncationError
 
+from ingest_worker.confluent_source import ConfluentSource
 from ingest_worker.kafka_source import KafkaSource
 from ingest_worker.meter import Meter
 from ingest_worker.worker import FlushPolicy, Worker
 from movierec import settings
-from movierec.errors import ConfigError
+from movierec.errors import ConfigError, UnavailableError
 from movierec.kafka import offsets, topics
 from movierec.lake.log_lines import Limits
 from movierec.lake.schema import Columns
@@ -74,10 +76,11 @@ def write(options, topic, lines, **more):
 class Ingest:
     """A worker in this process, on a real topic and a lake in memory."""
 
-    def __init__(self, options, topic, lake, policy=None):
+    def __init__(self, client, options, topic, lake, policy=None):
+        self._closed = False
         self.meter = Meter()
         self.lake = lake
-        self.source = KafkaSource(options, topic, poll_lines=1000)
+        self.source = client(options, topic, poll_lines=1000)
         self.worker = Worker(
             self.source,
             lake.rival(),
@@ -102,22 +105,35 @@ class Ingest:
     def until_rows(self, count):
         self.until(lambda: len(self.rows()) >= count)
 
+    def close(self):
+        if not self._closed:
+            self._closed = True
+            self.source.close()
+
+    def partitions(self):
+        return set(self.worker._owned)
+
     def rows(self, table="events"):
         return self.lake.rows(table)
 
 
+@pytest.fixture(params=[KafkaSource, ConfluentSource])
+def client(request):
+    return request.param
+
+
 @pytest.fixture
-def ingest(options, topic):
+def ingest(client, options, topic):
     """Return a function that starts a worker on the topic; all are closed at the end."""
     started = []
 
     def start(lake, **more):
-        started.append(Ingest(options, topic, lake, **more))
+        started.append(Ingest(client, options, topic, lake, **more))
         return started[-1]
 
     yield start
     for each in started:
-        each.source.close()
+        each.close()
 
 
 def test_lines_of_an_aborted_transaction_are_none(options, topic, ingest):
@@ -135,7 +151,7 @@ def test_lines_of_an_aborted_transaction_are_none(options, topic, ingest):
     worker.until(lambda: not offsets.missing_lines(lake, written))
     assert [row["user_id"] for row in worker.rows()] == [*range(1, 11), *range(21, 31)]
     assert worker.rows("quarantine") == []
-    worker.source.close()
+    worker.close()
     # Transactions' markers have offsets of their own: the next worker goes on behind them.
     again = ingest(lake)
     write(options, topic, [line(99)])
@@ -197,7 +213,7 @@ def test_a_topic_made_again_is_refused_though_it_is_longer_than_what_is_stored(
     write(options, topic, map(line, range(5)))
     first = ingest(lake)
     first.until_rows(5)
-    first.source.close()
+    first.close()
     made_again(options, admin, topic)
     write(options, topic, map(line, range(100, 108)))
     second = ingest(lake)
@@ -211,7 +227,7 @@ def test_lines_that_retention_deleted_are_told_and_the_rest_is_read(options, top
     write(options, topic, map(line, range(5)))
     first = ingest(lake)
     first.until_rows(5)
-    first.source.close()
+    first.close()
     write(options, topic, map(line, range(5, 20)))
     admin.delete_records({TopicPartition(topic, 0): 12})
     second = ingest(lake)
@@ -235,6 +251,7 @@ def test_a_worker_that_retention_passes_while_it_reads_goes_on(options, topic, i
     assert [r["reason"] for r in worker.rows("quarantine")] == ["offsets_expired"]
 
 
+@pytest.mark.parametrize("client", [KafkaSource], indirect=True)
 def test_a_log_that_was_cut_is_taken_over_again(options, topic, ingest):
     write(options, topic, map(line, range(5)))
     worker = ingest(MemoryLake())
@@ -247,6 +264,47 @@ def test_a_log_that_was_cut_is_taken_over_again(options, topic, ingest):
     assert [row["kafka_offset"] for row in worker.rows()] == [*range(6)]
 
 
+class Failed:
+    """A message of librdkafka that says what went wrong with a partition."""
+
+    def __init__(self, code):
+        self._error = KafkaError(code)
+
+    def error(self):
+        return self._error
+
+    def partition(self):
+        return 0
+
+    def offset(self):
+        return None
+
+
+@pytest.mark.parametrize("client", [ConfluentSource], indirect=True)
+def test_a_log_that_librdkafka_finds_cut_is_taken_over_again(options, topic, ingest):
+    write(options, topic, map(line, range(5)))
+    worker = ingest(MemoryLake())
+    worker.until_rows(5)
+    fenced = worker.lake.transaction("events", f"{topic}-0:term")
+    assert worker.source._accepted([Failed(KafkaError._LOG_TRUNCATION)]) == {}
+    assert worker.lake.transaction("events", f"{topic}-0:term") == fenced + 1
+    write(options, topic, [line(5)])
+    worker.until_rows(6)
+    assert [row["kafka_offset"] for row in worker.rows()] == [*range(6)]
+
+
+@pytest.mark.parametrize("client", [ConfluentSource], indirect=True)
+def test_librdkafkas_errors_are_passing_or_end_the_worker(topic, ingest):
+    source = ingest(MemoryLake()).source
+    for passing in (KafkaError._UNKNOWN_TOPIC, KafkaError._MAX_POLL_EXCEEDED):
+        assert source._accepted([Failed(passing)]) == {}
+    with pytest.raises(ConfigError, match=f"topic {topic} holds records that cannot be unpacked"):
+        source._accepted([Failed(KafkaError._NOT_IMPLEMENTED)])
+    with pytest.raises(UnavailableError, match="TOPIC_AUTHORIZATION_FAILED"):
+        source._accepted([Failed(KafkaError.TOPIC_AUTHORIZATION_FAILED)])
+
+
+@pytest.mark.parametrize("client", [KafkaSource], indirect=True)
 def test_a_partition_that_is_revoked_before_it_is_taken_over_is_not_taken(options, topic, ingest):
     write(options, topic, [line(0)])
     worker = ingest(MemoryLake())
@@ -267,7 +325,7 @@ def test_partitions_that_are_added_are_read(options, topic, ingest, admin):
     lake = MemoryLake()
     first = ingest(lake)
     first.until_rows(1)
-    first.source.close()
+    first.close()
     admin.create_partitions({topic: 3})
     with producer(options) as sender:
         for partition in (1, 2):
@@ -275,6 +333,42 @@ def test_partitions_that_are_added_are_read(options, topic, ingest, admin):
     second = ingest(lake)
     second.until_rows(3)
     assert sorted(r["kafka_partition"] for r in second.rows()) == [0, 1, 2]
+
+
+def test_workers_share_the_partitions_and_each_line_is_written_once(options, topic, ingest, admin):
+    admin.create_partitions({topic: 2})
+    lake = MemoryLake()
+    first = ingest(lake)
+    first.until(lambda: first.partitions() == {0, 1})
+    second = ingest(lake)
+    sent = 0
+
+    def send():
+        nonlocal sent
+        with producer(options) as sender:
+            for partition in (0, 1):
+                sender.send(topic, line(sent), partition=partition)
+                sent += 1
+
+    def step_both_until(done):
+        def both():
+            second.worker.step(0.2)
+            return done()
+
+        first.until(both)
+
+    send()
+    step_both_until(lambda: len(first.partitions()) == len(second.partitions()) == 1)
+    send()
+    step_both_until(lambda: len(lake.rows("events")) == sent)
+    # As a worker does that finds a newer epoch: it leaves the group, and joins it again.
+    first.source.relinquish([0, 1])
+    send()
+    step_both_until(lambda: len(lake.rows("events")) == sent)
+    second.close()
+    send()
+    first.until(lambda: len(lake.rows("events")) == sent)
+    assert sorted(row["user_id"] for row in lake.rows("events")) == [*range(1, sent + 1)]
 
 
 def test_a_second_topic_on_the_same_lake_has_rows_of_its_own(options, topic, ingest):

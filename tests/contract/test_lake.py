@@ -112,6 +112,20 @@ def test_a_writer_whose_successor_wrote_is_refused(lakes):
     assert lakes().count("served") == {"": 2}
 
 
+def test_a_writer_goes_on_after_others_commits_until_its_successor_wrote(lakes):
+    stale, other, owner = lakes(), lakes(), lakes()
+    for number in range(3):
+        assert other.transaction("served", "q") == (number - 1 if number else None)
+        other.append("served", [served(2)], transactions={"q": number})
+        stale.append("served", [served(1)], transactions={"p": number, "p:term": 1})
+    assert (owner.transaction("served", "p:term"), owner.transaction("served", "p")) == (1, 2)
+    owner.append("served", [], transactions={"p:term": 2})
+    other.append("served", [served(2)], transactions={"q": 3})
+    with pytest.raises(ConflictError):
+        stale.append("served", [served(1)], transactions={"p": 3, "p:term": 1})
+    assert owner.count("served")[""] == 11
+
+
 def test_writers_of_different_names_do_not_disturb_each_other(lakes):
     one, other = lakes(), lakes()
     one.append("served", [served(1)], transactions={"p": 1})

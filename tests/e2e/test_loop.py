@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import psutil
@@ -24,10 +25,12 @@ from movierec.stack import loopback_ports, run_environment, run_record
 from movierec.stack.deploy import terraform
 from movierec.stack.processes import child_environment
 from movierec.stack.processes.client import Client
+from simulator.kafka_producer import BulkProducer
 from tests.contract.children import of_run
 from tests.terraform_facts import plan_is_empty
 
 WITHIN_S = 60
+TOPIC = settings.DEFAULT_TOPIC
 
 
 def until(condition, meanwhile=lambda: None):
@@ -139,6 +142,37 @@ def test_a_recommendation_is_traced_to_data_that_still_holds(movierec):
     assert "recommendation_detail" not in asked
     assert chain["checks"]
     assert all(check["expected"] == check["found"] for check in chain["checks"])
+    assert chain["dataset"]["judged_by"]["released"]
+    rebuilt = movierec("--json", "dataset", "rebuild", chain["dataset"]["dataset_id"])
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert json.loads(rebuilt.stdout)["same"] is True
+
+
+def test_what_is_watched_leaves_its_users_list_at_the_next_refresh(movierec, variables):
+    """A line in Kafka, the worker, the lake, a refresh, its overlay, the API."""
+    url, movie = variables[settings.PROXY_URL], listed(variables)[0]
+    line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S},42,GET /data/m/{movie}/30.mpg"
+    with contextlib.closing(BulkProducer(settings.kafka_options(variables), TOPIC)) as producer:
+        producer.confirm(producer.send([line.encode()], [b""], [0]))
+
+    def refresh():
+        client("lambda").invoke(FunctionName=variables[settings.REFRESH_FUNCTION])
+
+    until(lambda: movie not in listed(variables), refresh)
+    _, headers, _ = get(url, "/recommend/42")
+
+    def detail():
+        asked = movierec("--json", "provenance", headers["X-Recommendation-Id"])
+        return json.loads(asked.stdout)["served"]["detail"] if asked.returncode == 0 else {}
+
+    until(detail)
+    assert detail()["reason"] == "fold_in"
+    assert detail()["refresh"] >= 1
+
+
+def listed(variables):
+    """Return the movies that user 42 is recommended."""
+    return get(variables[settings.PROXY_URL], "/recommend/42")[2].split(",")
 
 
 @pytest.mark.parametrize(
@@ -332,8 +366,7 @@ def assert_the_lake_has_the_whole_topic(movierec):
     lines = facts["events"]["total"] + facts["quarantined"]
     consumer = KafkaConsumer(bootstrap_servers=status["endpoints"]["kafka"])
     with contextlib.closing(consumer):
-        topic = settings.DEFAULT_TOPIC
-        partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]
+        partitions = [TopicPartition(TOPIC, n) for n in consumer.partitions_for_topic(TOPIC)]
         assert lines == sum(consumer.end_offsets(partitions).values()) > 0
 
 

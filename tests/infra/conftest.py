@@ -24,6 +24,7 @@ FUNCTIONS = (
     "evaluate_online",
     "lake_maintenance",
     "notify",
+    "refresh",
     "rollback",
     "rollout",
     "train_als",

@@ -135,7 +135,7 @@ def test_no_role_may_do_everything_or_to_everything(of):
             assert not [action for action in actions if "*" in action], address
 
 
-def test_only_who_builds_datasets_reads_the_lake_and_only_upkeep_changes_it(of):
+def test_who_reads_events_reads_the_lake_and_only_upkeep_changes_it(of):
     may = {
         address: set(statement["Action"]) if isinstance(statement["Action"], list) else set()
         for address, values in of("aws_iam_role_policy").items()
@@ -148,6 +148,7 @@ def test_only_who_builds_datasets_reads_the_lake_and_only_upkeep_changes_it(of):
         role_policy("build_dataset"): {"s3:GetObject"},
         role_policy("evaluate_online"): {"s3:GetObject"},
         role_policy("lake_maintenance"): write,
+        role_policy("refresh"): {"s3:GetObject"},
     }
 
 
@@ -296,6 +297,23 @@ def test_the_lake_is_kept_every_five_minutes_by_a_function_that_lets_the_schedul
     assert permission["action"] == "lambda:InvokeFunction"
 
 
+def test_lists_are_refreshed_every_five_minutes_by_a_function_that_may_see_who_is_served(of):
+    rule = of("aws_cloudwatch_event_rule")[
+        "module.platform.module.refresh_schedule.aws_cloudwatch_event_rule.this"
+    ]
+    target = of("aws_cloudwatch_event_target")[
+        "module.platform.module.refresh_schedule.aws_cloudwatch_event_target.this"
+    ]
+    assert (rule["schedule_expression"], rule["state"]) == ("rate(5 minutes)", "ENABLED")
+    assert target["arn"] == EXPECTED["function_arns"]["refresh"]
+
+    may = json.loads(of("aws_iam_role_policy")[role_policy("refresh")]["policy"])["Statement"]
+    written = {name for one in may if "s3:PutObject" in one["Action"] for name in one["Resource"]}
+    assert written == {"arn:aws:s3:::movierec-artifacts/overlays/*"}
+    [seen] = [one for one in may if "lambda:GetAlias" in one["Action"]]
+    assert set(seen["Action"]) == {"lambda:GetAlias", "lambda:GetFunctionConfiguration"}
+
+
 def test_upkeep_is_told_by_the_names_that_the_code_reads(of):
     functions = {values["function_name"]: values for values in of("aws_lambda_function").values()}
     (environment,) = functions[EXPECTED["function_names"]["lake_maintenance"]]["environment"]
@@ -306,7 +324,7 @@ def test_upkeep_is_told_by_the_names_that_the_code_reads(of):
     assert told == Policy()
 
 
-@pytest.mark.parametrize("function", ["build_dataset", "evaluate_online"])
+@pytest.mark.parametrize("function", ["build_dataset", "evaluate_online", "refresh"])
 def test_who_reads_the_sites_events_has_the_sites_settings(of, function):
     functions = {values["function_name"]: values for values in of("aws_lambda_function").values()}
     (environment,) = functions[EXPECTED["function_names"][function]]["environment"]

@@ -18,7 +18,21 @@ MAINTENANCE = f'{PLATFORM}.function["lake_maintenance"]'
 ROLLBACK = f'{PLATFORM}.function["rollback"]'
 ALARM = f'{PLATFORM}.alerts.aws_cloudwatch_metric_alarm.this["movierec-{{}}-failed"]'
 
-LATER = {f'{PLATFORM}.alerts.aws_cloudwatch_metric_alarm.this["ingest-expired"]'}
+REFRESH = f'{PLATFORM}.function["refresh"]'
+REFRESH_SCHEDULE = f"{PLATFORM}.refresh_schedule"
+
+LATER = {
+    f'{PLATFORM}.alerts.aws_cloudwatch_metric_alarm.this["ingest-expired"]',
+    ALARM.format("refresh"),
+    f"{REFRESH}.aws_cloudwatch_log_group.this",
+    f"{REFRESH}.aws_iam_role.this",
+    f"{REFRESH}.aws_iam_role_policy.this",
+    f"{REFRESH}.aws_lambda_function.this",
+    f"{REFRESH}.aws_s3_object.package",
+    f"{REFRESH_SCHEDULE}.aws_cloudwatch_event_rule.this",
+    f"{REFRESH_SCHEDULE}.aws_cloudwatch_event_target.this",
+    f"{REFRESH_SCHEDULE}.aws_lambda_permission.this[0]",
+}
 """What the platform did not have yet."""
 
 
@@ -60,6 +74,8 @@ def test_the_schedule_gets_its_target_and_the_rollback_what_it_invokes(changes):
         f"{PLATFORM}.upkeep_schedule.aws_cloudwatch_event_target.this",
         f"{ROLLBACK}.aws_lambda_function.this",
         f"{ROLLBACK}.aws_iam_role_policy.this",
+        # It reads overlays too.
+        f"{PLATFORM}.api.aws_iam_role_policy.this",
     }
 
 

@@ -15,10 +15,11 @@ RELEASING = GROUND | {"api_contract", "parameters", "releases", "runtime"}
 # What each Lambda ships of the library: packages and top modules. What grows here is shipped,
 # started and, of the API, a new release identity at each of its changes.
 PACKAGES = {
-    "build_dataset": GROUND | {"lake", "parameters", "reports"},
+    "build_dataset": RELEASING | {"lake", "provenance", "quality", "reports"},
     "evaluate_online": RELEASING - {"api_contract"} | {"lake"},
     "lake_maintenance": GROUND - {"model"} | {"lake", "runtime"},
     "notify": RELEASING,
+    "refresh": RELEASING - {"api_contract"} | {"lake"},
     "rollback": RELEASING,
     "rollout": RELEASING | {"reports"},
     "train_als": GROUND | {"parameters", "reports", "runtime"},
@@ -31,6 +32,7 @@ MOST_MB = {
     "evaluate_online": 255,
     "lake_maintenance": 220,
     "notify": 60,
+    "refresh": 220,
     "rollback": 60,
     "rollout": 60,
     "train_als": 217,
@@ -39,14 +41,15 @@ MOST_MB = {
 
 # The library's share, in kB with its bytecode: measured, and a fifth more.
 MOST_KB = {
-    "build_dataset": 285,
+    "build_dataset": 600,
     "evaluate_online": 400,
     "lake_maintenance": 180,
     "notify": 340,
+    "refresh": 530,
     "rollback": 410,
     "rollout": 550,
-    "train_als": 445,
-    "vendor": 160,
+    "train_als": 600,
+    "vendor": 194,
 }
 
 

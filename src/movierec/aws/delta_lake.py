@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final, Self
 
 from arro3.core import RecordBatch, RecordBatchReader
@@ -28,6 +29,17 @@ _TABLE_CONFIG: Final = retention_properties(DEFAULT_VACUUM_RETENTION_HOURS)
 _TRIES: Final = 4
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A transaction's sequence number, None without one, at a version of the table."""
+
+    sequence: int | None
+    version: int | None
+
+
+_NEVER: Final = _Seen(None, None)
+
+
 class DeltaLake:
     """`movierec.lake.ports.Lake` on Delta tables below one folder or `s3://bucket`."""
 
@@ -36,7 +48,7 @@ class DeltaLake:
         self._storage_options = dict(storage_options or {})
         self._tables = dict(TABLES)
         self._open: dict[str, DeltaTable] = {}
-        self._seen: dict[tuple[str, str], int | None] = {}
+        self._seen: dict[tuple[str, str], _Seen] = {}
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -74,7 +86,6 @@ class DeltaLake:
         delta = self._table(spec)
         with delta_errors(f"append to {self._uri(table)}"):
             self._commit(delta, spec, rows, transactions)
-        self._seen.update({(table, name): seq for name, seq in transactions.items()})
         return int(delta.version())
 
     def transaction(self, table: str, name: str) -> int | None:
@@ -82,11 +93,11 @@ class DeltaLake:
         try:
             delta = self._existing(table)
         except errors.TableNotFoundError:
-            seen = None
+            seen = _NEVER
         else:
-            seen = delta.transaction_version(name)
+            seen = _Seen(delta.transaction_version(name), delta.version())
         self._seen[table, name] = seen
-        return seen
+        return seen.sequence
 
     def version(self, table: str) -> int:
         """Return the table's present version. Raises TableNotFoundError."""
@@ -205,6 +216,7 @@ class DeltaLake:
         carried = [Transaction(name, sequence) for name, sequence in transactions.items()]
         for tries_left in reversed(range(_TRIES)):
             delta.update_incremental()
+            before = delta.version()
             self._refuse_stale(delta, spec.name, transactions)
             try:
                 write_deltalake(
@@ -218,11 +230,18 @@ class DeltaLake:
                 if not tries_left or not self._retry_is_safe(spec.name, transactions):
                     raise
             else:
+                # After a version that another writer made meanwhile they are read again.
+                at = delta.version() if delta.version() == before + 1 else None
+                for name, sequence in transactions.items():
+                    self._seen[spec.name, name] = _Seen(sequence, at)
                 return
 
     def _retry_is_safe(self, table: str, transactions: Mapping[str, int]) -> bool:
         """Return whether the table would show a commit of these that succeeded unnoticed."""
-        return any(self._seen.get((table, name)) != seq for name, seq in transactions.items())
+        return any(
+            self._seen.get((table, name), _NEVER).sequence != sequence
+            for name, sequence in transactions.items()
+        )
 
     def _refuse_vacuumed(self, versions: Mapping[str, int | None], failed: Exception) -> None:
         """Raise VersionNotFoundError if a query failed for a file that only old versions have."""
@@ -242,13 +261,18 @@ class DeltaLake:
 
     def _refuse_stale(self, delta: DeltaTable, table: str, transactions: Mapping[str, int]) -> None:
         for name in transactions:
+            seen = self._seen.get((table, name), _NEVER)
+            # delta-rs reads every commit since the last checkpoint for it, up to a hundred files.
+            if seen.version == delta.version():
+                continue
             now = delta.transaction_version(name)
-            if now != self._seen.get((table, name)):
+            if now != seen.sequence:
                 raise errors.ConflictError(
                     f"append to {self._uri(table)}: {name} stands at {now}, "
-                    f"this writer last saw {self._seen.get((table, name))}: "
+                    f"this writer last saw {seen.sequence}: "
                     "another writer has taken over, this one must stop"
                 )
+            self._seen[table, name] = _Seen(now, delta.version())
 
     def _uri(self, table: str) -> str:
         return f"{self._root}/{table}"

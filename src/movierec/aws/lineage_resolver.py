@@ -23,6 +23,7 @@ from movierec.errors import (
 )
 from movierec.lake import served
 from movierec.lake.ports import LakeReader
+from movierec.lake.queries import NAMED_PARTITION
 from movierec.lake.schema import EVENTS, SERVED, as_rows
 from movierec.lake.served import Served
 from movierec.model import artifact, dataset, sealed_folder
@@ -205,13 +206,15 @@ class LineageResolver:
         try:
             kinds = self._rows(_BY_KIND.format(condition=condition), EVENTS.name, version)
             # Kinds are counted from the log alone, even if the files are gone; this opens them.
-            parts = self._rows(_BY_PARTITION.format(condition=condition), EVENTS.name, version)
+            name = _name_in(manifest)
+            sql = _BY_PARTITION.format(name=name, condition=condition)
+            parts = self._rows(sql, EVENTS.name, version)
         except VersionNotFoundError as exc:
             yield check_is_gone(EVENTS.name, version, str(exc))
             return
         counted = {row["kind"]: int(row["n"]) for row in kinds}
         yield from check_rows(manifest, counted)
-        offsets = {str(row.pop("kafka_partition")): row for row in parts}
+        offsets = {row.pop("name"): row for row in parts}
         yield from check_offsets(manifest, offsets)
 
     def _rows(self, sql: str, table: str, version: int | None = None) -> _Rows:
@@ -233,9 +236,16 @@ def _steps(log: ReleaseLog, release: str) -> tuple[Mapping[str, Any], ...]:
 _BY_KIND: Final = "select kind, count(*) n from events where {condition} group by 1"
 
 _BY_PARTITION: Final = """
-select kafka_partition, min(kafka_offset) as first, max(kafka_offset) as last, count(*) as rows
+select {name} as name, min(kafka_offset) as first, max(kafka_offset) as last, count(*) as rows
 from events where kafka_partition is not null and {condition} group by 1
 """
+
+
+def _name_in(manifest: Mapping[str, Any]) -> str:
+    """Return how a manifest names partitions, in SQL: those of before know no topics."""
+    names = manifest.get("lake", {}).get("offsets", {})
+    alone = all(name.isdecimal() for name in names)
+    return "cast(kafka_partition as varchar)" if alone else NAMED_PARTITION
 
 
 def _text(value: str) -> str:

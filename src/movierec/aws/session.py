@@ -58,9 +58,13 @@ class _Clients(Protocol):
 
 @functools.cache
 def _client(service: str) -> Any:  # noqa: ANN401  typed by _Clients
+    return _made(service, _CONFIG)
+
+
+def _made(service: str, config: Config) -> Any:  # noqa: ANN401  a client of any service
     session: Any = boto3.session.Session()
     try:
-        return session.client(service, config=_CONFIG)
+        return session.client(service, config=config)
     except (BotoCoreError, ValueError) as exc:  # no region; an endpoint that is no URL
         raise ConfigError(f"{service}: {exc}; check the AWS_ variables, or unset them") from exc
 
@@ -71,6 +75,20 @@ client: Final = cast("_Clients", _client)
 Region, credentials and `AWS_ENDPOINT_URL` come from the environment, as boto3 reads them. Raises
 ConfigError when they are invalid.
 """
+
+
+def patient_lambda(within_s: float) -> "LambdaClient":
+    """Return a client for synchronous calls that last, each sent once.
+
+    A network forgets a connection that is silent for minutes, unless it is kept alive. Raises
+    ConfigError.
+    """
+    made: LambdaClient = _made("lambda", _CONFIG.merge(_patience(within_s)))
+    return made
+
+
+def _patience(within_s: float) -> Config:
+    return Config(read_timeout=within_s, retries={"total_max_attempts": 1}, tcp_keepalive=True)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -10,11 +10,13 @@ import typer
 from movierec import settings
 from movierec.aws import lake_catalog as catalogs
 from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.lambda_async_invoker import LambdaAsyncInvoker
 from movierec.aws.s3_store import S3Store
 from movierec.cli import catalog_sync, exports, progress_display
 from movierec.cli import context as contexts
 from movierec.errors import UsageError
 from movierec.lake.catalog import Loaded, parse_movies, parse_users
+from movierec.model import withdrawn
 from movierec.runtime.clock import SystemClock
 from movierec.site.api_client import SiteClient
 from movierec.site.unknown_ids import UnknownIds
@@ -63,6 +65,38 @@ def sync(
     with progress_display.progress() as progress:
         report = ask_for_missing(progress, url)
     _show(here, report)
+
+
+@app.command()
+def withdraw(
+    context: typer.Context,
+    movie_ids: Annotated[list[str], typer.Argument(help="Ids of titles.", metavar="MOVIE_ID...")],
+    *,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Allow these titles in lists again.")
+    ] = False,
+) -> None:
+    """Keep titles out of every list, whatever the model; users' lists follow within a minute."""
+    here = contexts.of(context)
+    here.enter()
+    store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
+    before = withdrawn.load(store)
+    if restore and (unknown := sorted(set(movie_ids) - before)):
+        raise UsageError(f"{', '.join(unknown)}: not withdrawn; withdrawn are {_ids(before)}")
+    after = before - set(movie_ids) if restore else before | set(movie_ids)
+    withdrawn.save(store, after)
+    refresh = LambdaAsyncInvoker(settings.require(os.environ, settings.REFRESH_FUNCTION))
+    refresh.invoke({})
+    if here.as_json:
+        progress_display.print_json({"withdrawn": sorted(after)})
+    else:
+        progress_display.print_line(
+            f"withdrawn: {_ids(after)}; lists follow with the refresh under way"
+        )
+
+
+def _ids(movie_ids: Collection[str]) -> str:
+    return ", ".join(sorted(movie_ids)) or "none"
 
 
 def load_exports(progress: Progress, *, movies: str, users: str) -> Mapping[str, Any]:

@@ -54,6 +54,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "tune:tune",
         "Search for the best training parameters of a data set, never on its test part.",
     ),
+    "dataset": Command(
+        "dataset:app",
+        "Data sets: build one again from the lake, and prove that it is the same.",
+    ),
     "recommend": Command(
         "recommend:recommend",
         "Ask for a user's recommendations, as the site does, and show which model answered.",
@@ -70,6 +74,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "release": Command(
         "release:app",
         "Release models and code: through a canary by themselves, or step by step by hand.",
+    ),
+    "models": Command(
+        "models:app", "Trained models: what they are worth, and which were released."
     ),
     "ingest": Command(
         "ingest:app",

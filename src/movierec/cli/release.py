@@ -47,6 +47,10 @@ def start(
     again: Annotated[
         bool, typer.Option("--again", help="Even though it was rolled back before.")
     ] = False,
+    allow_truncated: Annotated[
+        bool,
+        typer.Option("--allow-truncated", help="Even though its training was cut short."),
+    ] = False,
     watch: Annotated[bool, typer.Option(help="Follow it until it ends.")] = True,
     on_busy: Annotated[
         Literal["wait", "replace"] | None,
@@ -60,7 +64,7 @@ def start(
     releases = _open(here)
     release_id = log.release_id(releases.clock.now())
     policy = {"on_busy": on_busy} if on_busy else {}
-    request = asdict(Request(model, code, again))
+    request = Request(model, code, again, allow_truncated).to_json()
     release_execution.begin(
         release_id, {"release_id": release_id, "request": request, "policy": policy}
     )

@@ -44,6 +44,12 @@ def retrain(
             "--tuned", help="With the newest result of `movierec tune`; --train comes before it."
         ),
     ] = False,
+    accept_drift: Annotated[
+        bool,
+        typer.Option(
+            "--accept-drift", help="Go on although the data has drifted since the last release."
+        ),
+    ] = False,
     wait: Annotated[
         bool,
         typer.Option(help="First wait until every line now in Kafka is in the lake."),
@@ -51,8 +57,7 @@ def retrain(
 ) -> None:
     """Build a dataset from the lake and train a model on it; follow the state machine."""
     here = contexts.of(context)
-    model = {"parameters": pairs(training), "tuned": tuned}
-    event = {"dataset": {"parameters": pairs(dataset)}, "model": model}
+    event = event_of(dataset, training, tuned=tuned, accept_drift=accept_drift)
     here.enter()
     with progress_display.progress() as progress:
         if wait:
@@ -66,6 +71,17 @@ def retrain(
         progress_display.print_line(
             f"  {name} {value:.4f}" if isinstance(value, float) else f"  {name} {value}"
         )
+
+
+def event_of(
+    dataset: list[str] | None, training: list[str] | None, *, tuned: bool, accept_drift: bool
+) -> dict[str, Any]:
+    """Return the state machine's input. Raises UsageError."""
+    drift = {"accept_drift": True} if accept_drift else {}
+    return {
+        "dataset": {"parameters": pairs(dataset), **drift},
+        "model": {"parameters": pairs(training), "tuned": tuned},
+    }
 
 
 def _await_ingest(progress: Progress, run: Run) -> None:

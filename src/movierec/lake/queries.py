@@ -15,6 +15,12 @@ Array = npt.NDArray[Any]
 ASSUMED_CLOCK: Final = "coalesce(time_basis = 'assumed', false)"
 """The condition, in SQL, of events whose time is of a clock that nobody knows."""
 
+NAMED_PARTITION: Final = """
+    case when topic is null then cast(kafka_partition as varchar)
+         else concat(topic, '-', cast(kafka_partition as varchar)) end
+"""
+"""An event's `topic-partition`, in SQL; `partition` alone in rows of before the topic."""
+
 
 def present_versions(lake: LakeReader, tables: Iterable[Table]) -> dict[str, int]:
     """Return the present version of each table that exists, by name.

@@ -14,6 +14,10 @@ Everything lies under `models/<model_version>/`:
     item_factors.npy  (n_movies, factors) float32
     item_neighbours.npy, item_weights.npy
                       optional, see `movierec.model.item_neighbours`
+    held_out_user_ids.npy, held_out_topk.npy
+                      optional: the lists of the model's evaluation, for later models to be
+                      compared with: as user_ids and topk, of the test users, by the fit that
+                      knows TRAIN alone
     report.json, report.html
     manifest.json     written last, and only if absent: a version without it does not exist
 
@@ -45,6 +49,8 @@ POPULAR_FILE: Final = "popular.json"
 USER_GROUPS_FILE: Final = "user_groups.npy"
 USER_FACTORS_FILE: Final = "user_factors.npy"
 ITEM_FACTORS_FILE: Final = "item_factors.npy"
+HELD_OUT_USERS_FILE: Final = "held_out_user_ids.npy"
+HELD_OUT_TOPK_FILE: Final = "held_out_topk.npy"
 REPORT_FILE: Final = "report.json"
 REPORT_PAGE_FILE: Final = "report.html"
 

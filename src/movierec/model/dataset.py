@@ -14,6 +14,8 @@ user, one entry for each movie that the user has watched or rated.
     movie_ids.json   [movie id, ...] ascending
     adult.npy        (n_movies,) bool, not to be shown to minors
     user_groups.npy  (largest known user id + 1,) uint8, index into segments.GROUPS by user id
+    user_occupations.npy, occupations.json
+                     optional, see `movierec.model.occupations`
     report.json, report.html   the quality of the data
     manifest.json    written last, and only if absent
 
@@ -45,9 +47,10 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError, DatasetError, ObjectNotFoundError
-from movierec.model import encoding, sealed_folder
+from movierec.model import encoding, occupations, sealed_folder
 from movierec.model.dataset_parameters import Parameters
 from movierec.model.encoding import Array
+from movierec.model.occupations import Occupations
 from movierec.model.rating_scale import RatingScale
 from movierec.model.segments import GROUPS
 from movierec.ports import ObjectStore
@@ -119,6 +122,9 @@ class Evidence:
     """(n_movies,) bool: not to be shown to minors."""
     user_groups: Array
     """By user id, see `segments.groups_by_id`."""
+    occupations: Occupations | None = None
+    older: int = 0
+    """Interactions left out, as there are enough newer ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +141,7 @@ class Dataset:
     movie_ids: Sequence[str]
     adult: Array
     user_groups: Array
+    occupations: Occupations | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,6 +186,7 @@ def build(evidence: Evidence, parameters: Parameters) -> Dataset:
         movie_ids=tuple(evidence.movie_ids[i] for i in movie_codes.tolist()),
         adult=evidence.adult[movie_codes].astype(np.bool_),
         user_groups=evidence.user_groups,
+        occupations=evidence.occupations,
     )
 
 
@@ -195,13 +203,14 @@ def _pair(evidence: Evidence, scale: RatingScale) -> _Pairs:
     watched, rated = evidence.watched, evidence.rated
     users = np.concatenate((watched.user_ids, rated.user_ids))
     movies = np.concatenate((watched.movies, rated.movies))
-    # By two keys: their product, of ids from 3.4e14 on, overflows.
-    order = np.lexsort((movies, users))
+    order = _by_user_and_movie(users, movies, len(evidence.movie_ids))
     first = np.ones(len(order), np.bool_)
-    first[1:] = (np.diff(users[order]) != 0) | (np.diff(movies[order]) != 0)
-    slots = np.empty(len(order), np.int64)
-    slots[order] = np.cumsum(first) - 1
+    first[1:] = _changes(users[order])
+    first[1:] |= _changes(movies[order])
     n, split_at = int(first.sum()), len(watched.user_ids)
+    slots: Array = np.empty(len(order), np.int32 if n < np.iinfo(np.int32).max else np.int64)
+    slots[order] = np.cumsum(first, dtype=slots.dtype)
+    slots -= 1
     minutes = np.full(n, -1, np.int32)
     ratings = np.zeros(n, np.int8 if scale.is_native else np.float32)
     last_at = np.zeros(n, np.int64)
@@ -213,6 +222,18 @@ def _pair(evidence: Evidence, scale: RatingScale) -> _Pairs:
     last_at[rated_slots] = np.maximum(last_at[rated_slots], rated.last_at)
     kept = order[first]
     return _Pairs(users[kept], movies[kept], minutes, ratings, last_at)
+
+
+def _by_user_and_movie(users: Array, movies: Array, n_movies: int) -> Array:
+    """Return the order of rows by user, then movie."""
+    if len(users) and int(users.max()) < np.iinfo(np.int64).max // max(n_movies, 1):
+        return np.argsort(users.astype(np.int64) * n_movies + movies)
+    # Of larger ids (from 3.4e14 on) the product overflows.
+    return np.lexsort((movies, users))
+
+
+def _changes(values: Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(values[1:] != values[:-1])
 
 
 def _drop_rare(
@@ -253,12 +274,18 @@ def _estimated(minutes: Array, movies: Array, runtimes_minutes: Array) -> Array:
 
 def strengths(watched: Array, ratings: Array, parameters: Parameters) -> npt.NDArray[np.float32]:
     """Return strength by the formula in the module's docstring; all arrays are (n,)."""
-    least, most = parameters.min_positive_rating, parameters.max_rating
-    liking = np.clip((ratings.astype(np.float32) - least + 1) / (most - least + 1), 0, 1)
-    rated, seen = ratings > 0, watched > 0
+    liked, rated, seen = liking(ratings, parameters), ratings > 0, watched > 0
     long_enough = np.where(watched >= parameters.min_watched_share, watched, 0)
-    found = np.where(rated, np.where(seen, (watched + liking) / 2, liking), long_enough)
-    return np.where(rated & (ratings < least), 0, found).astype(np.float32)
+    found = np.where(rated, np.where(seen, (watched + liked) / 2, liked), long_enough)
+    negative = rated & (ratings < parameters.min_positive_rating)
+    return np.where(negative, 0, found).astype(np.float32)
+
+
+def liking(ratings: Array, parameters: Parameters) -> Array:
+    """Return `liking` by the formula in the module's docstring, (n,) float32."""
+    least, most = parameters.min_positive_rating, parameters.max_rating
+    found: Array = np.clip((ratings.astype(np.float32) - least + 1) / (most - least + 1), 0, 1)
+    return found
 
 
 def split(
@@ -285,10 +312,10 @@ _ARRAYS: Final[Mapping[str, str | None]] = {
     "adult": "bool",
     "user_groups": "uint8",
 }
-_MOVIE_IDS_FILE: Final = "movie_ids.json"
+MOVIE_IDS_FILE: Final = "movie_ids.json"
 
-FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), _MOVIE_IDS_FILE)
-"""The files that make a data set, without reports and manifest."""
+FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), MOVIE_IDS_FILE)
+"""The files that make a data set and its id, without optional ones, reports and manifest."""
 
 
 def pack(dataset: Dataset) -> dict[str, bytes]:
@@ -297,7 +324,8 @@ def pack(dataset: Dataset) -> dict[str, bytes]:
         f"{name}.npy": encoding.dump_npy(np.asarray(getattr(dataset, name), dtype))
         for name, dtype in _ARRAYS.items()
     }
-    return {**arrays, _MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids))}
+    optional = dataset.occupations.pack() if dataset.occupations else {}
+    return {**arrays, MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids)), **optional}
 
 
 def unpack(files: Mapping[str, bytes]) -> Dataset:
@@ -306,8 +334,8 @@ def unpack(files: Mapping[str, bytes]) -> Dataset:
     if missing:
         raise ArtifactError(f"the data set lacks {', '.join(missing)}: build it anew")
     arrays = {name: encoding.load_npy(f"{name}.npy", files[f"{name}.npy"]) for name in _ARRAYS}
-    movie_ids = encoding.load_json(_MOVIE_IDS_FILE, files[_MOVIE_IDS_FILE])
-    return Dataset(**arrays, movie_ids=tuple(movie_ids))
+    movie_ids = encoding.load_json(MOVIE_IDS_FILE, files[MOVIE_IDS_FILE])
+    return Dataset(**arrays, movie_ids=tuple(movie_ids), occupations=occupations.unpack(files))
 
 
 def load(store: ObjectStore, dataset_id: str) -> Dataset:
@@ -324,7 +352,8 @@ def load(store: ObjectStore, dataset_id: str) -> Dataset:
         raise ArtifactError(
             f"data set {dataset_id} has other user segments than this code: build it anew"
         )
-    return unpack(sealed_folder.load(store, folder, FILES, manifest))
+    optional = [name for name in occupations.FILES if name in manifest["files"]]
+    return unpack(sealed_folder.load(store, folder, (*FILES, *optional), manifest))
 
 
 def dataset_id(

@@ -105,10 +105,9 @@ class _Source:
     parts: Float32
     """(list, liked)."""
 
-    def standardised(self, listed: Array, liked: Array, discount: Array) -> Float32:
-        """Return the parts in standard deviations of the scores without those of liked movies."""
-        others = np.delete(self.scores * discount, liked)
-        deviation = float(others.std()) or 1.0
+    def standardised(self, listed: Array, others: Array, discount: Array) -> Float32:
+        """Return the parts in standard deviations of the scores of `others`, (n_movies,) bool."""
+        deviation = float((self.scores * discount)[others].std()) or 1.0
         return np.asarray(self.parts * (discount[listed] / deviation)[:, None], np.float32)
 
 
@@ -177,9 +176,11 @@ def _parts(
         return by_factors.parts
     share = manifest["blend"]["als_share"]
     discount = np.maximum(history.likes, 1) ** -manifest["blend"]["popularity_exponent"]
-    items = _by_items(store, manifest, history, listed)
-    first = by_factors.standardised(listed, history.liked, discount)
-    second = items.standardised(listed, history.liked, discount)
+    neighbours = _neighbours(store, manifest)
+    others = neighbours.weights[:, 0] > 0
+    others[history.liked] = False
+    first = by_factors.standardised(listed, others, discount)
+    second = _by_items(neighbours, manifest, history, listed).standardised(listed, others, discount)
     found: Float32 = share * first + (1 - share) * second
     return found
 
@@ -194,12 +195,14 @@ def _by_factors(
     return _Source(parts.sum(axis=1), parts[listed])
 
 
-def _by_items(
-    store: ObjectStore, manifest: Mapping[str, Any], history: _History, listed: Array
-) -> _Source:
+def _neighbours(store: ObjectStore, manifest: Mapping[str, Any]) -> ItemNeighbours:
     folder = functools.partial(artifact.key, manifest["model_version"])
-    files = sealed_folder.load(store, folder, item_neighbours.FILES, manifest)
-    neighbours = ItemNeighbours.unpack(files)
+    return ItemNeighbours.unpack(sealed_folder.load(store, folder, item_neighbours.FILES, manifest))
+
+
+def _by_items(
+    neighbours: ItemNeighbours, manifest: Mapping[str, Any], history: _History, listed: Array
+) -> _Source:
     share = manifest["item_to_item"]["strength_share"]
     strengths = 1 - share + share * history.strengths
     return _Source(

@@ -22,6 +22,10 @@ Float32 = npt.NDArray[np.float32]
 # Scores of so many users at once: 55 MB for 27,000 movies; larger chunks are no faster.
 _USERS_A_CHUNK: Final = 512
 
+# Columns to a block: more of them leave more to search, fewer more maxima to choose from.
+_BLOCK: Final = 64
+_FEW_BLOCKS: Final = 2
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exclusions:
@@ -43,6 +47,12 @@ class Exclusions:
             restricted=np.asarray(MINORS)[groups],
             adult=np.flatnonzero(dataset.adult).astype(np.int32),
         )
+
+    def shut(self, scores: Float32, users: Array) -> None:
+        """Set the scores (len(users), n_movies) of what the users' lists must not hold to -inf."""
+        seen = self.seen.take(users)
+        scores[seen.row_numbers(), seen.columns] = -np.inf
+        scores[np.ix_(self.restricted[users], self.adult)] = -np.inf
 
     def mask(self, users: Array, n_movies: int) -> npt.NDArray[np.bool_]:
         """Return what the users' lists must not hold, (len(users), n_movies)."""
@@ -80,20 +90,42 @@ def top_of(
 ) -> npt.NDArray[np.int32]:
     """Return lists as `FittedModel.top`; `score_rows` gives some users' scores, (n, n_movies).
 
+    The scores are overwritten.
     Of equal scores the movie of the lower index comes first, but for those at the list's end.
     """
     lists = np.full((len(users), k), -1, np.int32)
     for start in range(0, len(users), _USERS_A_CHUNK):
         chunk = users[start : start + _USERS_A_CHUNK]
         scores = score_rows(chunk)
-        scores = np.where(exclusions.mask(chunk, scores.shape[1]), -np.inf, scores)
+        exclusions.shut(scores, chunk)
         found = _best(scores, min(k, scores.shape[1]))
         lists[start : start + len(chunk), : found.shape[1]] = found
     return lists
 
 
 def _best(scores: Float32, k: int) -> npt.NDArray[np.int32]:
-    """Return the columns of each row's `k` best scores, best first, -1 for those of -inf."""
+    """Return the columns of each row's `k` best scores, best first, -1 for those of -inf.
+
+    All of them are in the k blocks of columns with the largest maxima: of many columns only those
+    blocks are searched.
+    """
+    n_blocks = scores.shape[1] // _BLOCK
+    if n_blocks <= _FEW_BLOCKS * k:
+        return _best_of(scores, k)
+    whole = n_blocks * _BLOCK
+    # Every n_blocks-th column is one block: maxima of neighbouring columns are found at once.
+    maxima = scores[:, :whole].reshape(len(scores), _BLOCK, n_blocks).max(axis=1)
+    blocks = np.argpartition(-maxima, k - 1, axis=1)[:, :k]
+    columns = (np.arange(_BLOCK)[:, None] * n_blocks + blocks[:, None]).reshape(len(scores), -1)
+    rest = np.broadcast_to(
+        np.arange(whole, scores.shape[1]), (len(scores), scores.shape[1] - whole)
+    )
+    columns = np.concatenate((columns, rest), axis=1)
+    found = _best_of(np.take_along_axis(scores, columns, axis=1), k)
+    return np.where(found < 0, -1, np.take_along_axis(columns, found, axis=1)).astype(np.int32)
+
+
+def _best_of(scores: Float32, k: int) -> npt.NDArray[np.int32]:
     columns = np.argpartition(-scores, k - 1, axis=1)[:, :k]
     columns.sort(axis=1)  # so that the sort by score, which is stable, keeps equals in this order
     chosen = np.take_along_axis(scores, columns, axis=1)

@@ -25,8 +25,9 @@ NEIGHBOURS_FILE: Final = "item_neighbours.npy"
 WEIGHTS_FILE: Final = "item_weights.npy"
 FILES: Final = (NEIGHBOURS_FILE, WEIGHTS_FILE)
 
-NEIGHBOURS: Final = 100
-"""Beyond so many, a movie's neighbours add a few percent to its scores; 16 MB for 27,000 movies."""
+NEIGHBOURS: Final = 200
+"""On MovieLens 1M they hold 99.7% of the three strongest pulls of a list's movies, and three
+quarters of all that pulls; 32 MB for 27,000 movies."""
 
 _MOVIES_AT_ONCE: Final = 512
 

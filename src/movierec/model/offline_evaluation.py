@@ -1,152 +1,283 @@
-"""Evaluate a model on held-out interactions, compared with the popular list.
+"""Evaluate models on held-out interactions, all on the same users.
 
-Both are fitted on TRAIN alone and recommend LIST_LENGTH movies to users who liked a movie in TEST,
-all or an even sample, under the rules of serving: no movie seen in TRAIN, no adult movie for minors
-and unknown ages.
+Each is fitted on TRAIN alone and recommends LIST_LENGTH movies to users who liked a movie in TEST,
+all or an even sample (`movierec.model.held_out`), under the rules of serving: no movie seen in
+TRAIN, no adult movie for minors and unknown ages. The model in production is compared on those of
+them whom it knows (`movierec.model.production`).
+
+Intervals are of 95%, by bootstrap over users (`movierec.model.bootstrap`); differences are paired:
+user by user.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from movierec.model import offline_metrics, segments
-from movierec.model.dataset import TEST, TRAIN, Dataset
-from movierec.model.encoding import Array
-from movierec.model.fitted import Exclusions, FittedModel
-from movierec.model.offline_metrics import PerUser
+from movierec.model import artifact, bootstrap, evaluation_flags, offline_metrics
+from movierec.model.artifact import HELD_OUT_TOPK_FILE, HELD_OUT_USERS_FILE, TOP_K
+from movierec.model.bootstrap import Resampled
+from movierec.model.dataset import TRAIN, Dataset
+from movierec.model.encoding import Array, dump_npy
+from movierec.model.fitted import FittedModel
+from movierec.model.held_out import HeldOut
+from movierec.model.list_diversity import Viewers
+from movierec.model.offline_metrics import RANKING_METRICS, PerUser
 from movierec.model.popularity import Popularity
+from movierec.model.production import Production, held_out_from
 from movierec.model.ranking import LIST_LENGTH
-from movierec.model.segments import GROUPS
-from movierec.model.sparse_rows import row_numbers
 
 # NDCG of so many has a standard error below 0.001; a million more users would take minutes.
 _MOST_TEST_USERS: Final = 100_000
 
-# On MovieLens the popular list is hard to beat up to about 10 interactions.
-_ACTIVITY_LIMITS: Final = (10, 50)
-_ACTIVITIES: Final = ("1-9 seen", "10-49 seen", "50+ seen")
+# Of the other models: enough for a difference of 0.002.
+_MOST_COMPARED_USERS: Final = 20_000
+
+PRODUCT: Final = "model"
+POPULARITY: Final = "popularity"
+PRODUCTION: Final = "production"
+
+COMPARED: Final = ("recall", "ndcg", "map", "mrr", "hit_rate")
+"""The metrics whose differences are reported; of subpopulations the first two."""
+_COMPARED_BY_GROUP: Final = COMPARED[:2]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Test:
-    """The users who liked a movie in TEST, and their interactions there."""
+class Evaluated:
+    """The metrics, and the lists of the model under test: what a later model is compared with."""
 
-    users: Array
-    """Rows in the data set."""
-    liked_rows: Array
-    """Index into `users`, as are `rated_rows`."""
-    liked: Array
-    rated_rows: Array
-    rated: Array
-    ratings: Array
-    train_counts: Array
-    """Interactions in TRAIN of each of `users`."""
-    exclusions: Exclusions
-    groups: Array
-
-    @classmethod
-    def of(cls, dataset: Dataset, most_users: int) -> Self:
-        rows, test = row_numbers(dataset.indptr), dataset.part == TEST
-        likes = test & (dataset.strength > 0)
-        users = np.unique(rows[likes])
-        # Every second, third, ... by id: the same ones each time.
-        users = users[:: math.ceil(len(users) / most_users)]
-        place = np.full(len(dataset.user_ids), -1)
-        place[users] = np.arange(len(users))
-        tested = place[rows] >= 0
-        likes, rates = likes & tested, test & tested & (dataset.ratings > 0)
-        train = dataset.part == TRAIN
-        return cls(
-            users=users,
-            liked_rows=place[rows[likes]],
-            liked=dataset.movies[likes],
-            rated_rows=place[rows[rates]],
-            rated=dataset.movies[rates],
-            ratings=dataset.ratings[rates],
-            train_counts=np.bincount(rows[train], minlength=len(dataset.user_ids))[users],
-            exclusions=Exclusions.of(dataset, train),
-            groups=segments.groups_of(dataset.user_ids, dataset.user_groups)[users],
-        )
+    metrics: dict[str, Any]
+    files: dict[str, bytes]
+    """HELD_OUT_USERS_FILE and HELD_OUT_TOPK_FILE of an artifact."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
     per_user: PerUser
     overall: dict[str, Any]
+    lists: Array
+    known: npt.NDArray[np.bool_]
+    """Which test users it was judged on."""
 
 
 def evaluate(
-    dataset: Dataset, fitted: FittedModel, *, most_users: int = _MOST_TEST_USERS
+    dataset: Dataset,
+    fitted: FittedModel,
+    *,
+    others: Mapping[str, FittedModel] | None = None,
+    production: Production | None = None,
+    most_users: int = _MOST_TEST_USERS,
 ) -> dict[str, Any]:
-    """Return the metrics of model and popular list, overall and by group; plain values.
+    """Return the metrics of `judge`."""
+    return judge(
+        dataset, fitted, others=others, production=production, most_users=most_users
+    ).metrics
 
-    `fitted` knows TRAIN alone. Names are those of `movierec.model.offline_metrics`. More than
+
+def judge(
+    dataset: Dataset,
+    fitted: FittedModel,
+    *,
+    others: Mapping[str, FittedModel] | None = None,
+    production: Production | None = None,
+    most_users: int = _MOST_TEST_USERS,
+) -> Evaluated:
+    """Return the metrics of a model, the popular list and `others`, overall and by subpopulation.
+
+    All but `production` know TRAIN alone; `others` are judged on an even sample of test users.
+    Metrics are plain values; their names are those of `movierec.model.offline_metrics`. More than
     `most_users` test users are sampled evenly.
     """
-    test = _Test.of(dataset, most_users)
-    ours = _judge(dataset, test, fitted)
-    theirs = _judge(dataset, test, Popularity.overall(dataset, dataset.part == TRAIN))
-    return {
+    test, train = HeldOut.of(dataset, most_users), dataset.part == TRAIN
+    models: dict[str, FittedModel] = {
+        PRODUCT: fitted,
+        POPULARITY: Popularity.overall(dataset, train),
+        **(others or {}),
+    }
+    if production and production.lists:
+        models[PRODUCTION] = production.lists
+    viewers = Viewers.of(dataset.indptr, dataset.movies, train, len(dataset.movie_ids))
+    everybody = np.ones(len(test.users), np.bool_)
+    asked = {name: _sample(len(test.users)) for name in others or {}}
+    judged = {
+        name: _judge(dataset, test, model, viewers, asked.get(name, everybody))
+        for name, model in models.items()
+    }
+    judged = {name: found for name, found in judged.items() if found.known.any()}
+    differences = _compare(judged)
+    metrics = {
         "k": LIST_LENGTH,
         "test_users": len(test.users),
         "test_interactions": len(test.liked),
-        "model": ours.overall,
-        "popularity": theirs.overall,
+        "held_out_from_s": held_out_from(dataset),
+        "model": judged[PRODUCT].overall,
+        "popularity": judged[POPULARITY].overall,
+        "others": {n: found.overall for n, found in judged.items() if n not in _OF_THEIR_OWN},
         "gain": {
-            name: offline_metrics.difference(ours.per_user, theirs.per_user, name)
-            for name in ("recall", "ndcg", "map")
+            name: {
+                **offline_metrics.difference(
+                    judged[PRODUCT].per_user, judged[POPULARITY].per_user, name
+                ),
+                "low": differences[POPULARITY][name]["low"],
+                "high": differences[POPULARITY][name]["high"],
+            }
+            for name in COMPARED
         },
-        "groups": _by_group(test, ours.per_user, theirs.per_user),
+        "differences": differences,
+        "production": production.facts() if production else None,
+        "groups": _by_group(test, judged),
+        "new_movies": {name: _of_new_movies(test, found) for name, found in judged.items()},
     }
+    flags = evaluation_flags.of_dataset(dataset) + evaluation_flags.of_metrics(metrics)
+    return Evaluated({**metrics, "flags": flags}, _files(dataset, test, judged[PRODUCT]))
 
 
-def _judge(dataset: Dataset, test: _Test, fitted: FittedModel) -> _Judged:
+_OF_THEIR_OWN: Final = (PRODUCT, POPULARITY)
+
+
+def _sample(users: int) -> npt.NDArray[np.bool_]:
+    """Return an even sample of at most _MOST_COMPARED_USERS, (users,)."""
+    step = max(1, math.ceil(users / _MOST_COMPARED_USERS))
+    return np.asarray(np.arange(users) % step == 0)
+
+
+def _judge(
+    dataset: Dataset, test: HeldOut, fitted: FittedModel, viewers: Viewers, asked: Array
+) -> _Judged:
+    """Return what a model's lists are worth, of those of the `asked` users whom it knows."""
     n_movies = len(dataset.movie_ids)
-    lists = fitted.top(test.users, LIST_LENGTH, test.exclusions)
-    trained = dataset.movies[dataset.part == TRAIN]
-    bits = offline_metrics.surprise(np.bincount(trained, minlength=n_movies), len(dataset.user_ids))
+    knows = getattr(fitted, "knows", None)
+    known = asked & knows(test.users) if knows else asked
+    longer = np.full((len(test.users), TOP_K), -1, np.int32)
+    longer[known] = fitted.top(test.users[known], TOP_K, test.exclusions)
+    lists = longer[:, :LIST_LENGTH]
+    bits = offline_metrics.surprise(viewers.all_counts, len(dataset.user_ids))
     found = offline_metrics.per_user(lists, test.liked_rows, test.liked, bits)
-    scores = fitted.pair_scores(test.users[test.rated_rows], test.rated)
+    rated = known[test.rated_rows]
+    rated_rows, rated_movies = test.rated_rows[rated], test.rated[rated]
+    ratings = test.ratings[rated]
+    scores = fitted.pair_scores(test.users[rated_rows], rated_movies)
     overall = {
-        **offline_metrics.summarise(found),
+        **offline_metrics.summarise(found, known),
         "coverage": offline_metrics.coverage(lists, n_movies),
+        "gini": offline_metrics.gini(lists, n_movies),
+        "diversity": _mean(viewers.diversities(lists[known])),
         "mean_hit_rating": offline_metrics.mean_hit_rating(
-            lists, test.rated_rows, test.rated, test.ratings, n_movies
+            lists, rated_rows, rated_movies, ratings, n_movies
         ),
-        "rating_concordance": offline_metrics.rating_concordance(
-            test.rated_rows, scores, test.ratings
-        ),
+        "rating_concordance": offline_metrics.rating_concordance(rated_rows, scores, ratings)
+        if np.isfinite(scores).all()
+        else None,
     }
-    return _Judged(found, overall)
+    return _Judged(found, overall, longer, known)
 
 
-def _by_group(test: _Test, ours: PerUser, theirs: PerUser) -> dict[str, Any]:
-    return {
-        kind: {
-            name: {"model": model, "popularity": popularity}
-            for (name, model), popularity in zip(
-                offline_metrics.by_group(ours, masks).items(),
-                offline_metrics.by_group(theirs, masks).values(),
-                strict=True,
-            )
-            if model["users"]
+def _mean(values: Array) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Samples:
+    """Resampled means of all ranking metrics of several models, on the same users."""
+
+    models: tuple[str, ...]
+    resampled: Resampled
+
+    @classmethod
+    def of(cls, judged: Mapping[str, _Judged], where: Array) -> Self:
+        columns = [
+            getattr(found.per_user, name)[where]
+            for found in judged.values()
+            for name in RANKING_METRICS
+        ]
+        values = np.column_stack(columns).astype(np.float64)
+        return cls(tuple(judged), bootstrap.resample(values))
+
+    def _column(self, model: str, metric: str) -> int:
+        return self.models.index(model) * len(RANKING_METRICS) + RANKING_METRICS.index(metric)
+
+    def intervals(self, model: str) -> dict[str, list[float]]:
+        found = {m: self.resampled.interval(self._column(model, m)) for m in RANKING_METRICS}
+        return {metric: [each.low, each.high] for metric, each in found.items()}
+
+    def differences(self, other: str, metrics: tuple[str, ...]) -> dict[str, Any]:
+        """Return the product's metrics minus another model's."""
+        found = {
+            m: self.resampled.difference(self._column(PRODUCT, m), self._column(other, m))
+            for m in metrics
         }
-        for kind, masks in _masks(test).items()
+        return {metric: each.to_json() for metric, each in found.items()}
+
+
+def _on_same_users(
+    judged: Mapping[str, _Judged], where: Array
+) -> Iterator[tuple[Array, Mapping[str, _Judged]]]:
+    """Yield the models that know all of the users, then each other with the product on its own."""
+    all_of_them = {n: found for n, found in judged.items() if found.known[where].all()}
+    yield where, all_of_them
+    for name, found in judged.items():
+        both = where & found.known
+        if name not in all_of_them and both.any():
+            yield both, {PRODUCT: judged[PRODUCT], name: found}
+
+
+def _compare(judged: Mapping[str, _Judged]) -> dict[str, Any]:
+    """Put intervals into each model's `overall`; return the differences with the product's."""
+    differences: dict[str, Any] = {}
+    everybody = np.ones(len(judged[PRODUCT].known), np.bool_)
+    for where, models in _on_same_users(judged, everybody):
+        samples = _Samples.of(models, where)
+        for name, found in models.items():
+            found.overall.setdefault("intervals", samples.intervals(name))
+            if name != PRODUCT:
+                differences[name] = samples.differences(name, COMPARED)
+    return differences
+
+
+def _by_group(test: HeldOut, judged: Mapping[str, _Judged]) -> dict[str, Any]:
+    return {
+        kind: {name: _of_group(judged, where) for name, where in masks.items() if bool(where.any())}
+        for kind, masks in test.subpopulations.items()
     }
 
 
-def _masks(test: _Test) -> Mapping[str, Mapping[str, npt.NDArray[np.bool_]]]:
-    genders = np.array([name.partition(":")[0] for name in GROUPS])[test.groups]
-    ages = np.array([name.partition(":")[2] or name for name in GROUPS])[test.groups]
-    activity = np.array(_ACTIVITIES)[
-        np.searchsorted(_ACTIVITY_LIMITS, test.train_counts, side="right")
-    ]
+def _of_group(judged: Mapping[str, _Judged], where: Array) -> dict[str, Any]:
+    """Return a subpopulation's metrics of the product, the popular list and production."""
+    wanted = {n: judged[n] for n in (PRODUCT, POPULARITY, PRODUCTION) if n in judged}
+    found: dict[str, Any] = {"differences": {}}
+    for both, models in _on_same_users(wanted, where):
+        samples = _Samples.of(models, both)
+        for name, model in models.items():
+            found.setdefault(name, offline_metrics.summarise(model.per_user, both))
+            if name != PRODUCT:
+                found["differences"][name] = samples.differences(name, _COMPARED_BY_GROUP)
+            else:
+                found[name].setdefault("intervals", samples.intervals(name))
+    return found
+
+
+def _of_new_movies(test: HeldOut, judged: _Judged) -> dict[str, Any]:
+    """Return the mean recall of liked new movies, over the users who liked one."""
+    new = test.new_movies[test.liked] & judged.known[test.liked_rows]
+    users, rows = np.unique(test.liked_rows[new], return_inverse=True)
+    if not len(users):
+        return {"users": 0}
+    lists = judged.lists[users, :LIST_LENGTH]
+    hit = offline_metrics.hits(lists, rows, test.liked[new], len(test.new_movies)).sum(axis=1)
+    recall = (hit / np.bincount(rows))[:, None]
+    found = bootstrap.resample(recall).interval(0)
+    return {"recall": found.mean, "intervals": {"recall": [found.low, found.high]}} | {
+        "users": found.users
+    }
+
+
+def _files(dataset: Dataset, test: HeldOut, judged: _Judged) -> dict[str, bytes]:
+    dtype = artifact.index_type(len(dataset.movie_ids))
+    lists = np.where(judged.lists >= 0, judged.lists, np.iinfo(dtype).max).astype(dtype)
     return {
-        "gender": {name: genders == name for name in np.unique(genders).tolist()},
-        "age": {name: ages == name for name in np.unique(ages).tolist()},
-        "activity": {name: activity == name for name in _ACTIVITIES},
+        HELD_OUT_USERS_FILE: dump_npy(dataset.user_ids[test.users]),
+        HELD_OUT_TOPK_FILE: dump_npy(lists),
     }

@@ -1,43 +1,65 @@
 """Offline metrics of recommendations, from what users did in the held-out time.
 
-Ranking metrics compare lists with the movies that each user then liked:
-
-    recall       share of the user's liked movies that are in the list
-    ndcg         discounted cumulative gain over the best one possible, gains 0 and 1, discount
-                 1 / log2(rank + 1) (Järvelin & Kekäläinen 2002)
-    map          mean over users of average precision, cut at the list's length
-    hit_rate     share of users with at least one liked movie in the list
-    novelty      mean of -log2(share of users who have seen the movie), bits a recommended movie
-                 (Zhou et al. 2010)
-    coverage     share of the catalog that is in at least one list
-
-Rating metrics use the movies that were rated:
-
-    mean_hit_rating    mean held-out rating of movies that were in the list
-    rating_concordance share of a user's pairs of held-out movies with different ratings that the
-                       scores order the same way, ties a half; 0.5 is chance
+Ranking metrics compare a list of k movies with the movies that its user then liked; rating metrics
+use the movies that were rated. DEFINITIONS has each one's formula.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-RANKING_METRICS = ("recall", "ndcg", "map", "hit_rate", "novelty")
+DEFINITIONS: Final[Mapping[str, str]] = {
+    "recall": "mean over users of the share of the user's liked movies that are in the list",
+    "ndcg": (
+        "mean over users of the discounted cumulative gain over the best one possible; gains 0 and"
+        " 1, discount 1 / log2(rank + 1) (Järvelin & Kekäläinen 2002)"
+    ),
+    "map": (
+        "mean over users of average precision: the sum of hits so far / rank over the ranks of"
+        " hits, divided by min(liked movies, k)"
+    ),
+    "mrr": "mean over users of 1 / rank of the first liked movie, 0 where the list has none",
+    "hit_rate": "share of users whose list has a liked movie",
+    "novelty": (
+        "mean over users and movies of the list of -log2(share of users who have seen the movie),"
+        " in bits (Zhou et al. 2010)"
+    ),
+    "coverage": "share of the catalog that is in at least one list",
+    "gini": (
+        "Gini coefficient of the number of lists that each movie of the catalog is in: 0 where all"
+        " are in equally many, towards 1 where few have all places"
+    ),
+    "diversity": (
+        "mean over lists of 1 - mean cosine of its pairs of movies, each a vector of who has seen"
+        " it in TRAIN (Ziegler et al. 2005); samples: see movierec.model.list_diversity"
+    ),
+    "mean_hit_rating": "mean held-out rating of movies that were in the list",
+    "rating_concordance": (
+        "share of a user's pairs of held-out movies with different ratings that the scores order"
+        " the same way, ties a half; 0.5 is chance"
+    ),
+}
+
+MIN_GROUP_USERS: Final = 30
+"""The standard error of fewer users' mean is itself not known well: they are not judged."""
+
+RANKING_METRICS = ("recall", "ndcg", "map", "mrr", "hit_rate", "novelty")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PerUser:
-    """Ranking metrics of each user, each (n_users,) float64; see the module's docstring."""
+    """Ranking metrics of each user, each (n_users,) float64; see DEFINITIONS."""
 
     recall: Array
     ndcg: Array
     map: Array
+    mrr: Array
     hit_rate: Array
     novelty: Array
 
@@ -79,6 +101,7 @@ def per_user(lists: Array, rows: Array, items: Array, surprise_bits: Array) -> P
         recall=hit.sum(axis=1) / relevant,
         ndcg=(hit @ discounts) / np.cumsum(discounts)[possible - 1],
         map=(precision * hit).sum(axis=1) / possible,
+        mrr=(hit / ranks).max(axis=1, initial=0.0),
         hit_rate=hit.any(axis=1).astype(np.float64),
         novelty=bits / np.maximum(listed.sum(axis=1), 1),
     )
@@ -135,6 +158,16 @@ def by_group(
 def coverage(lists: Array, n_items: int) -> float:
     """Return the share of the catalog that is in at least one list."""
     return np.count_nonzero(np.bincount(lists[lists >= 0], minlength=n_items)) / n_items
+
+
+def gini(lists: Array, n_items: int) -> float:
+    """Return the Gini coefficient of the number of lists that each of `n_items` is in.
+
+    With x ascending, sum of (2 i - n - 1) x_i over n sum of x_i; 0 without any place to share.
+    """
+    exposure = np.sort(np.bincount(lists[lists >= 0], minlength=n_items)).astype(np.float64)
+    weights = 2 * np.arange(1, n_items + 1) - n_items - 1
+    return float(weights @ exposure / (n_items * max(exposure.sum(), 1.0)))
 
 
 def mean_hit_rating(

@@ -16,6 +16,9 @@ import numpy.typing as npt
 from movierec.errors import ArtifactError
 from movierec.model import artifact, encoding, sealed_folder
 from movierec.model.artifact import Popular
+from movierec.model.encoding import Array
+from movierec.model.overlay import REASONS, Overlay, Reason
+from movierec.model.user_id import row_of
 
 Source = Literal["model", "popular"]
 
@@ -24,19 +27,23 @@ LIST_LENGTH: Final = 20
 
 KIDS: Final = "kids"
 
+_NO_OVERLAY: Final = Overlay.empty()
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
     """Distinct movie ids, best first, and where they come from.
 
     `known_user`: the model was trained with this user. `popular_group`: the group whose popular
-    list it is, KIDS for the list without adult movies. Neither makes two lists differ.
+    list it is, KIDS for the list without adult movies. `reason`: what an overlay made the list
+    from. None of them makes two lists differ.
     """
 
     movie_ids: tuple[str, ...]
     source: Source
     known_user: bool = field(default=False, compare=False)
     popular_group: str | None = field(default=None, compare=False)
+    reason: Reason | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,8 +97,12 @@ class Recommender:
             topk=topk,
         )
 
-    def recommend(self, user_id: int, count: int = LIST_LENGTH) -> Ranked:
-        """Return up to `count` movies for a user, `source` "model" if they are the model's.
+    def recommend(
+        self, user_id: int, count: int = LIST_LENGTH, overlay: Overlay = _NO_OVERLAY
+    ) -> Ranked:
+        """Return up to `count` movies for a user, `source` "model" if they are the user's own.
+
+        A list in the overlay takes the place of the model's, and withdrawn titles are left out.
 
         Any integer is a user id: an unknown one gets the popular list of the user's group, and
         the list without adult movies if no age is known.
@@ -101,38 +112,54 @@ class Recommender:
         left, the user gets the group's popular list, although it is watched: a poor
         recommendation over none.
         """
-        row = self._row(user_id)
-        movie_ids = () if row is None else self._unseen(row, count)
+        row, newer = row_of(self.user_ids, user_id), overlay.row_of(user_id)
+        known, withdrawn = row is not None, overlay.withdrawn
+        if newer is not None:
+            reason = REASONS[overlay.reasons[newer]]
+            movie_ids = self._names(overlay.topk[newer], count, overlay)
+        else:
+            reason = None
+            movie_ids = () if row is None else self._names(self.topk[row], count, overlay)
         if movie_ids:
-            return Ranked(movie_ids, "model", known_user=True)
-        group, popular = self._popular_for(user_id)
-        return Ranked(popular[:count], "popular", row is not None, group)
+            return Ranked(
+                movie_ids, "popular" if reason == "group" else "model", known, reason=reason
+            )
+        group = self._group_of(user_id) if newer is None else int(overlay.groups[newer])
+        name, popular = self._popular_for(group)
+        return Ranked(_without(popular, withdrawn, count), "popular", known, name, reason)
 
-    def popular(self, count: int = LIST_LENGTH) -> Ranked:
-        """Return up to `count` popular movies without adult ones, fit for minors."""
-        return Ranked(self.kids[:count], "popular", popular_group=KIDS)
+    def popular(self, count: int = LIST_LENGTH, overlay: Overlay = _NO_OVERLAY) -> Ranked:
+        """Return popular movies without adult ones, fit for minors, nor withdrawn ones."""
+        movie_ids = _without(self.kids, overlay.withdrawn, count)
+        return Ranked(movie_ids, "popular", popular_group=KIDS)
 
-    def _unseen(self, row: int, count: int) -> tuple[str, ...]:
+    def _names(self, indices: Array, count: int, overlay: Overlay) -> tuple[str, ...]:
         # Padding is the type's largest value, never a movie's index: rows end where it starts.
-        n_movies, movie_ids = len(self.movie_ids), self.movie_ids
-        return tuple([movie_ids[i] for i in self.topk[row, :count].tolist() if i < n_movies])
+        n_model, newer, withdrawn = len(self.movie_ids), overlay.movie_ids, overlay.withdrawn
+        found = indices[: None if withdrawn else count].tolist()
+        if newer:
+            padding = n_model + len(newer)
+            names = [
+                self.movie_ids[i] if i < n_model else newer[i - n_model]
+                for i in found
+                if i < padding
+            ]
+        else:
+            names = [self.movie_ids[i] for i in found if i < n_model]
+        return _without(names, withdrawn, count)
 
-    def _row(self, user_id: int) -> int | None:
-        if not 0 <= user_id <= _LARGEST_ID:
-            return None
-        # With a Python int numpy would convert the whole array: 421 us instead of 0.5.
-        row = int(self.user_ids.searchsorted(np.int64(user_id)))
-        return row if row < len(self.user_ids) and self.user_ids[row] == user_id else None
+    def _group_of(self, user_id: int) -> int:
+        return int(self.user_groups[user_id]) if 0 <= user_id < len(self.user_groups) else 0
 
-    def _popular_for(self, user_id: int) -> tuple[str, tuple[str, ...]]:
-        """Return the user's group and its list; without a list the one for minors, as it may be."""
-        known = 0 <= user_id < len(self.user_groups)
-        group = int(self.user_groups[user_id]) if known else 0
+    def _popular_for(self, group: int) -> tuple[str, tuple[str, ...]]:
+        """Return a group's name and list; without a list the one for minors, as it may be."""
         found = self.popular_by_group[group] if group < len(self.popular_by_group) else ()
         return (self.groups[group], found) if found else (KIDS, self.kids)
 
 
-_LARGEST_ID = np.iinfo(np.int64).max
+def _without(movie_ids: Sequence[str], withdrawn: frozenset[str], count: int) -> tuple[str, ...]:
+    kept = [one for one in movie_ids if one not in withdrawn] if withdrawn else movie_ids
+    return tuple(kept[:count])
 
 
 def _read(path: Path) -> bytes:

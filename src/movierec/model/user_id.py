@@ -1,11 +1,14 @@
-"""Parse and validate user ids."""
+"""Parse and validate user ids, and find them."""
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+
 from movierec import settings
 from movierec.errors import ConfigError
+from movierec.model.encoding import Array
 
 LARGEST_USER_ID: Final = 2**63 - 1
 """The largest int64, the type of the lake's columns and the model's arrays."""
@@ -36,3 +39,12 @@ def max_user_id(env: Mapping[str, str]) -> int:
     if not 1 <= found <= LARGEST_MAX_USER_ID:
         raise ConfigError(f"{settings.MAX_USER_ID} is {found}: expected 1 to {LARGEST_MAX_USER_ID}")
     return found
+
+
+def row_of(user_ids: Array, user_id: int) -> int | None:
+    """Return where a user stands in ascending ids (n,) int64, None if it does not."""
+    if not 0 <= user_id <= LARGEST_USER_ID:
+        return None
+    # With a Python int numpy would convert the whole array: 421 us instead of 0.5.
+    row = int(user_ids.searchsorted(np.int64(user_id)))
+    return row if row < len(user_ids) and user_ids[row] == user_id else None

@@ -47,7 +47,7 @@ class Orchestrator:
         if release_id in self.releases.log.releases():
             found = self.releases.state_of(release_id)
         else:
-            facts = {"policy": asdict(policy), "request": asdict(request)}
+            facts = {"policy": asdict(policy), "request": request.to_json()}
             started = self.releases.write_ahead.write(release_id, "start", alias, facts=facts)
             found = state_machine.state_of((started,))
         if found.closed:
@@ -62,17 +62,19 @@ class Orchestrator:
         return "now"
 
     def check(self, release_id: str) -> ReleaseState:
-        """Apply the quality gate to the release's model."""
+        """Apply the quality gate to the release's model, and mark the model with its verdict."""
         found, alias = self.releases.state_of(release_id), self.releases.function.alias()
         if found.state != "start":
             return found
         stable = self.releases.function.model_of(alias.split.stable) if alias else None
         model = found.request.model(self.releases.store, stable)
-        faults = quality_gate.faults(self.releases.store, model, stable)
-        name: StepName = "abort" if faults else "gate"
-        reason = "; ".join(faults) or "loads, covers the users, beats popularity"
+        store, allowed = self.releases.store, found.request.allow_truncated
+        verdict = quality_gate.judge(store, model, stable, allow_truncated=allowed)
+        at = release_log.stamp(self.releases.log.now())
+        quality_gate.record(store, model, verdict, release_id=release_id, stable=stable, at=at)
+        name: StepName = "abort" if verdict.faults else "gate"
         step = self.releases.write_ahead.write(
-            release_id, name, alias, model_version=model, reason=reason
+            release_id, name, alias, model_version=model, reason=verdict.reason
         )
         return state_machine.after_step(found, step)
 

@@ -1,8 +1,8 @@
 """A release request, and the model that it selects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
 
 from movierec.errors import ObjectNotFoundError, ReleaseError
 from movierec.model import artifact, sealed_folder
@@ -18,11 +18,21 @@ class Request:
     code: bool = False
     again: bool = False
     """Release a version even though it was rolled back before."""
+    allow_truncated: bool = False
+    """Let the gate pass a model whose training was cut short by the deadline."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
         """Return a request from JSON. Raises UsageError."""
         return read_parameters(cls, values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the request as `read` takes it.
+
+        Without `allow_truncated` unless it is set: earlier code does not know it.
+        """
+        values = asdict(self)
+        return values if self.allow_truncated else {k: values[k] for k in _KNOWN_BEFORE}
 
     def model(self, store: ObjectStore, stable: str | None) -> str:
         """Return the model to release; `stable` is the stable version's.
@@ -32,6 +42,9 @@ class Request:
         if self.model_version:
             return self.model_version
         return stable if self.code and stable else artifact.newest(store)
+
+
+_KNOWN_BEFORE: Final = ("model_version", "code", "again")
 
 
 def require_model(store: ObjectStore, model_version: str) -> None:

@@ -7,9 +7,10 @@ from Lambda's alias. A step that the state does not allow raises ReleaseError.
 from dataclasses import dataclass
 from typing import Final
 
+from movierec import settings
 from movierec.errors import ReleaseError
 
-ALIAS: Final = "live"
+ALIAS: Final = settings.LIVE_ALIAS
 """Name of the Lambda alias, and of the API Gateway stage in front of it."""
 
 ALL_PERCENT: Final = 100.0

@@ -69,8 +69,10 @@ def variables(run: Run, inherited: Mapping[str, str], options: Options) -> dict[
         settings.LAKE_BUCKET: outputs["bucket_names"]["lake"],
         settings.ARTIFACTS_BUCKET: outputs["bucket_names"]["artifacts"],
         settings.STATE_MACHINE: outputs["state_machine_arn"],
+        settings.BUILD_FUNCTION: outputs["function_names"]["build_dataset"],
         settings.RELEASE_MACHINE: outputs["release_machine_arn"],
         settings.RELEASES_TOPIC: outputs["releases_topic_arn"],
+        settings.REFRESH_FUNCTION: outputs["refresh_function"],
         settings.CODE_VERSION: code_version(run.project.root),
     }
 

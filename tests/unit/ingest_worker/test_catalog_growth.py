@@ -9,7 +9,7 @@ import pytest
 from ingest_worker.catalog_growth import CatalogGrowth
 from ingest_worker.meter import Meter
 from ingest_worker.quarantine_replay import QuarantineReplay
-from movierec.errors import UsageError
+from movierec.errors import UnavailableError, UsageError
 from movierec.lake.log_lines import Catalog, Limits
 from movierec.lake.site_clock import FoundClock
 from movierec.site.api_client import Fetched
@@ -86,7 +86,7 @@ def store():
     return MemoryStore()
 
 
-def growth(lake, site, store, clock=None, meter=None):
+def growth(lake, site, store, *, clock=None, meter=None, refresh=lambda: None):
     """Return the rounds of a worker that has just started."""
     mine = lake.rival()
     replay = QuarantineReplay(
@@ -104,6 +104,7 @@ def growth(lake, site, store, clock=None, meter=None):
         topics=["movielog1"],
         site=site,
         unknown_ids=lambda: UnknownIds(store, "http://site"),
+        refresh=refresh,
     )
 
 
@@ -138,10 +139,10 @@ def test_a_line_that_comes_later_waits_no_longer_than_a_round(lake, store):
 def test_what_the_site_does_not_know_stays_and_is_not_asked_for_each_time(lake, store):
     wait(lake, [watch("no+film")])
     site, clock = Site(), FakeClock(NOW)
-    one = growth(lake, site, store, clock)
+    one = growth(lake, site, store, clock=clock)
     one.round()
     one.round()
-    growth(lake, site, store, clock).round()
+    growth(lake, site, store, clock=clock).round()
     assert site.asked == [["no+film"]]
     assert len(lake.rows("quarantine")) == 1
     site.movies.add("no+film")
@@ -177,6 +178,54 @@ def test_new_accounts_are_asked_for_before_others(lake, store):
     assert sorted(ids(lake, "users", "user_id")) == [5, 9]
 
 
+def accounts(lake, *users, first=0):
+    """Have users open accounts, one an offset."""
+    n = len(users)
+    events = {
+        "kind": ["create_account"] * n,
+        "user_id": list(users),
+        "topic": ["movielog1"] * n,
+        "kafka_partition": [0] * n,
+        "kafka_offset": list(range(first, first + n)),
+    }
+    lake.append("events", [events], transactions={"movielog1-0": first + n - 1})
+
+
+def test_lists_are_refreshed_once_a_round_that_has_learned_of_new_accounts(lake, store):
+    asked: list[int] = []
+    site = Site(users=[9, 10, 5])
+    one = growth(lake, site, store, refresh=lambda: asked.append(len(lake.rows("users"))))
+    one.round()
+    assert asked == []
+    accounts(lake, 9, 10)
+    one.round()
+    assert asked == [2]
+    one.round()
+    assert asked == [2]
+    wait(lake, [watch(FIRST, user=5)], first=2)
+    one.round()
+    assert asked == [2]
+
+
+def test_a_refresh_that_cannot_be_asked_for_is_asked_for_in_the_next_round(lake, store):
+    answers = iter([UnavailableError("lambda"), None])
+    asked = []
+
+    def refresh():
+        answer = next(answers)
+        asked.append(answer)
+        if answer:
+            raise answer
+
+    accounts(lake, 9)
+    one = growth(lake, Site(users=[9]), store, refresh=refresh)
+    with pytest.raises(UnavailableError):
+        one.round()
+    one.round()
+    one.round()
+    assert len(asked) == 2
+
+
 def test_an_unknown_user_is_left_and_holds_no_line(lake, store):
     wait(lake, [watch(FIRST, user=77)])
     site = Site()
@@ -190,7 +239,7 @@ def test_an_unknown_user_is_left_and_holds_no_line(lake, store):
 def test_a_site_that_does_not_answer_is_logged_once_and_asked_once_a_minute(lake, store, caplog):
     wait(lake, [watch()])
     site, clock, meter = Site([SECOND], failure="no answer"), FakeClock(NOW), Meter()
-    one = growth(lake, site, store, clock, meter)
+    one = growth(lake, site, store, clock=clock, meter=meter)
     with caplog.at_level(logging.INFO, logger="ingest_worker.catalog_growth"):
         for _ in range(9):
             one.round()

@@ -41,6 +41,7 @@ module "platform" {
   log_retention_days     = var.log_retention_days
   noncurrent_days        = var.noncurrent_days
   retrain_schedule       = var.retrain_schedule
+  refresh_schedule       = var.refresh_schedule
   upkeep_schedule        = var.upkeep_schedule
   upkeep_enabled         = var.upkeep_enabled
   site                   = var.site

@@ -33,6 +33,11 @@ output "api_role_arn" {
   value       = module.platform.api_role_arn
 }
 
+output "refresh_function" {
+  description = "Name of the function that refreshes lists, for the ingest worker."
+  value       = module.platform.refresh_function
+}
+
 output "topic_arn" {
   description = "ARN of the topic of alarms."
   value       = module.platform.topic_arn

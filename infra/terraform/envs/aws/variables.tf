@@ -16,6 +16,7 @@ variable "package_paths" {
     build_dataset    = "../../../../build/packages/build_dataset.zip"
     train_als        = "../../../../build/packages/train_als.zip"
     lake_maintenance = "../../../../build/packages/lake_maintenance.zip"
+    refresh          = "../../../../build/packages/refresh.zip"
     rollout          = "../../../../build/packages/rollout.zip"
     rollback         = "../../../../build/packages/rollback.zip"
     evaluate_online  = "../../../../build/packages/evaluate_online.zip"
@@ -39,6 +40,7 @@ variable "sizes" {
     build_dataset    = { memory_mb = 10240, ephemeral_mb = 4096 }
     train_als        = { memory_mb = 10240, ephemeral_mb = 4096 }
     lake_maintenance = { memory_mb = 3072 }
+    refresh          = { memory_mb = 4096, timeout_s = 300 }
     rollout          = { memory_mb = 3008, timeout_s = 300 }
     rollback         = { memory_mb = 1769, timeout_s = 60 }
     evaluate_online  = { memory_mb = 10240, timeout_s = 900 }
@@ -68,6 +70,12 @@ variable "retrain_schedule" {
   type        = string
   description = "Schedule of the retraining, as an EventBridge expression."
   default     = "rate(3 days)"
+}
+
+variable "refresh_schedule" {
+  type        = string
+  description = "Schedule of the refresh of lists between trainings, as an EventBridge expression."
+  default     = "rate(5 minutes)"
 }
 
 variable "upkeep_schedule" {

@@ -45,6 +45,7 @@ module "platform" {
   sizes         = var.sizes
 
   retrain_schedule       = var.retrain_schedule
+  refresh_schedule       = var.refresh_schedule
   upkeep_schedule        = var.upkeep_schedule
   upkeep_enabled         = var.upkeep_enabled
   site                   = var.site

@@ -19,6 +19,7 @@ variable "sizes" {
     build_dataset    = { memory_mb = 4096, ephemeral_mb = 2048 }
     train_als        = { memory_mb = 4096, ephemeral_mb = 2048 }
     lake_maintenance = { memory_mb = 2048 }
+    refresh          = { memory_mb = 2048, timeout_s = 300 }
     rollout          = { memory_mb = 2048, timeout_s = 300 }
     rollback         = { memory_mb = 512, timeout_s = 60 }
     evaluate_online  = { memory_mb = 3008, timeout_s = 300 }
@@ -30,6 +31,12 @@ variable "retrain_schedule" {
   type        = string
   description = "Schedule of the retraining, as an EventBridge expression."
   default     = "rate(3 days)"
+}
+
+variable "refresh_schedule" {
+  type        = string
+  description = "Schedule of the refresh of lists between trainings, as an EventBridge expression."
+  default     = "rate(5 minutes)"
 }
 
 variable "upkeep_schedule" {

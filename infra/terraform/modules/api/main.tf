@@ -26,18 +26,21 @@ resource "aws_iam_role_policy" "this" {
         Resource = ["arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/lambda/${var.name}:*"]
       },
       {
-        Sid      = "ReadModels"
-        Effect   = "Allow"
-        Action   = "s3:GetObject"
-        Resource = ["arn:aws:s3:::${var.artifacts_bucket}/models/*"]
+        Sid    = "ReadModels"
+        Effect = "Allow"
+        Action = "s3:GetObject"
+        Resource = [
+          "arn:aws:s3:::${var.artifacts_bucket}/models/*",
+          "arn:aws:s3:::${var.artifacts_bucket}/overlays/*",
+        ]
       },
       {
-        # Without it, S3 answers 403 and not 404 for a model that does not exist.
+        # Without it, S3 answers 403 and not 404 for a model or an overlay that does not exist.
         Sid       = "ListModels"
         Effect    = "Allow"
         Action    = "s3:ListBucket"
         Resource  = ["arn:aws:s3:::${var.artifacts_bucket}"]
-        Condition = { StringLike = { "s3:prefix" = ["models/*"] } }
+        Condition = { StringLike = { "s3:prefix" = ["models/*", "overlays/*"] } }
       },
     ]
   })

@@ -70,8 +70,15 @@ locals {
   functions = {
     build_dataset = {
       description = "Builds a dataset from the lake."
-      environment = var.site
+      environment = merge(var.site, { MOVIEREC_API_FUNCTION = local.api_name })
       statements = [
+        # The released model, whose data set the new one is compared with.
+        {
+          sid       = "ReadReleased"
+          actions   = ["lambda:GetFunctionConfiguration"]
+          resources = ["${local.api_arn}:*"]
+        },
+        { sid = "ReadModels", actions = ["s3:GetObject"], resources = ["${local.s3.artifacts}/models/*"] },
         { sid = "ReadLake", actions = ["s3:GetObject"], resources = ["${local.s3.lake}/*"] },
         { sid = "ListLake", actions = ["s3:ListBucket"], resources = [local.s3.lake] },
         { sid = "WriteDatasets", actions = local.write, resources = ["${local.s3.artifacts}/datasets/*"] },
@@ -79,7 +86,7 @@ locals {
           sid       = "ListDatasets"
           actions   = ["s3:ListBucket"]
           resources = [local.s3.artifacts]
-          prefixes  = ["datasets/*"]
+          prefixes  = ["datasets/*", "models/*"]
         },
       ]
     }
@@ -97,7 +104,10 @@ locals {
     train_als = {
       description = "Trains a model on a dataset."
       # implicit has its own threads; BLAS threads below them would oversubscribe the CPUs.
-      environment = { OPENBLAS_NUM_THREADS = "1" }
+      environment = {
+        OPENBLAS_NUM_THREADS  = "1"
+        MOVIEREC_API_FUNCTION = local.api_name
+      }
       statements = [
         { sid = "ReadDatasets", actions = ["s3:GetObject"], resources = ["${local.s3.artifacts}/datasets/*"] },
         { sid = "WriteModels", actions = local.write, resources = ["${local.s3.artifacts}/models/*"] },
@@ -106,6 +116,37 @@ locals {
           actions   = ["s3:ListBucket"]
           resources = [local.s3.artifacts]
           prefixes  = ["datasets/*", "models/*"]
+        },
+        # A new model is compared with the one in production.
+        {
+          sid       = "KnowProduction"
+          actions   = ["lambda:GetFunctionConfiguration"]
+          resources = ["${local.api_arn}:*"]
+        },
+      ]
+    }
+    refresh = {
+      description = "Refreshes lists between trainings, by what users did since."
+      environment = merge(var.site, { MOVIEREC_API_FUNCTION = local.api_name })
+      statements = [
+        { sid = "ReadLake", actions = ["s3:GetObject"], resources = ["${local.s3.lake}/*"] },
+        { sid = "ListLake", actions = ["s3:ListBucket"], resources = [local.s3.lake] },
+        {
+          sid       = "ReadModels"
+          actions   = ["s3:GetObject"]
+          resources = ["${local.s3.artifacts}/datasets/*", "${local.s3.artifacts}/models/*"]
+        },
+        { sid = "WriteOverlays", actions = local.write, resources = ["${local.s3.artifacts}/overlays/*"] },
+        {
+          sid       = "ListOverlays"
+          actions   = ["s3:ListBucket"]
+          resources = [local.s3.artifacts]
+          prefixes  = ["datasets/*", "models/*", "overlays/*"]
+        },
+        {
+          sid       = "SeeServed"
+          actions   = ["lambda:GetAlias", "lambda:GetFunctionConfiguration"]
+          resources = [local.api_arn, "${local.api_arn}:*"]
         },
       ]
     }
@@ -124,6 +165,7 @@ locals {
           ]
           resources = [local.api_arn, "${local.api_arn}:*"]
         },
+        { sid = "MarkModels", actions = local.write, resources = ["${local.s3.artifacts}/gates/*"] },
         # UpdateFunctionConfiguration passes the function's role.
         { sid = "PassRole", actions = ["iam:PassRole"], resources = [local.api_role_arn] },
       ])
@@ -279,6 +321,18 @@ module "upkeep_schedule" {
   enabled       = var.upkeep_enabled
   target_arn    = local.function_arn.lake_maintenance
   function_name = module.function["lake_maintenance"].name
+  account_id    = var.account_id
+}
+
+module "refresh_schedule" {
+  source = "../schedule"
+
+  name          = "${local.name}-refresh"
+  description   = "Starts the refresh of lists between trainings."
+  schedule      = var.refresh_schedule
+  enabled       = true
+  target_arn    = local.function_arn.refresh
+  function_name = module.function["refresh"].name
   account_id    = var.account_id
 }
 

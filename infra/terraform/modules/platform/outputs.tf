@@ -33,6 +33,11 @@ output "api_role_arn" {
   value       = module.api.role_arn
 }
 
+output "refresh_function" {
+  description = "Name of the function that refreshes lists, for the ingest worker."
+  value       = module.function["refresh"].name
+}
+
 output "topic_arn" {
   description = "ARN of the topic of alarms."
   value       = module.alerts.topic_arn

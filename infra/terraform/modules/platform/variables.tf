@@ -73,6 +73,12 @@ variable "retrain_enabled" {
   default     = true
 }
 
+variable "refresh_schedule" {
+  type        = string
+  description = "Schedule of the refresh of lists between trainings, as an EventBridge expression."
+  default     = "rate(5 minutes)"
+}
+
 variable "upkeep_schedule" {
   type        = string
   description = "Schedule of lake maintenance, as an EventBridge expression."

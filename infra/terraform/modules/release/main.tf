@@ -3,7 +3,8 @@
 # with the same release_id and continues.
 #
 # Input, all of it optional:
-#   {"release_id": "", "request": {"model_version": "", "code": false, "again": false}, "policy": {}}
+#   {"release_id": "", "policy": {}, "request":
+#     {"model_version": "", "code": false, "again": false, "allow_truncated": false}}
 
 module "machine" {
   source = "../machine"

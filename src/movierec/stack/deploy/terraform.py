@@ -90,10 +90,12 @@ def expected_outputs() -> dict[str, Any]:
     here = f"{REGION}:{ACCOUNT}"
     return {
         "bucket_names": {use: f"movierec-{use}" for use in ("lake", "artifacts", "packages")},
+        "function_names": {"build_dataset": "movierec-build-dataset"},
         "release_machine_arn": f"arn:aws:states:{here}:stateMachine:movierec-release",
         "releases_topic_arn": f"arn:aws:sns:{here}:movierec-releases",
         "state_machine_arn": f"arn:aws:states:{here}:stateMachine:movierec-retrain",
         "api_role_arn": f"arn:aws:iam::{ACCOUNT}:role/movierec-api",
+        "refresh_function": "movierec-refresh",
     }
 
 

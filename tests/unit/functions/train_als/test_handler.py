@@ -21,6 +21,7 @@ from movierec.model import artifact, encoding, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.ranking import Recommender
 from movierec.model.segments import GROUPS
+from movierec.releases import quality_gate
 from movierec.runtime.stage_usage import StageUsage
 from movierec.testing.memory import FakeClock, MemoryStore
 from tests.unit.movierec.model.tastes import N_MOVIES, N_USERS, tasteful
@@ -112,7 +113,7 @@ def test_reports_are_published_for_machines_and_people(deps, store):
     version = handler.train_als(EVENT, deps)["model_version"]
     report = json.loads(store.get(artifact.key(version, artifact.REPORT_FILE)))
     page = store.get(artifact.key(version, artifact.REPORT_PAGE_FILE)).decode()
-    assert set(report["groups"]) == {"gender", "age", "activity"}
+    assert set(report["groups"]) == {"gender", "age", "activity", "tenure"}
     assert version in page
     assert "popular list" in page
     assert report["rating"]["model"]["rmse"] > 0
@@ -168,8 +169,14 @@ def test_two_runs_on_one_data_set_give_the_same_model(deps, store):
     first = manifest(store, handler.train_als(EVENT, deps))["files"]
     deps.clock.advance(60)
     second = manifest(store, handler.train_als(EVENT, deps))["files"]
-    same = set(first) - {artifact.REPORT_PAGE_FILE}
+    same = set(first) - {artifact.REPORT_PAGE_FILE, artifact.REPORT_FILE}
     assert {name: first[name] for name in same} == {name: second[name] for name in same}
+    reports = [
+        json.loads(store.get(key)) for key in store.keys("models/") if key.endswith("/report.json")
+    ]
+    for report in reports:
+        del report["comparison"]  # the costs are measured
+    assert reports[0] == reports[1]
 
 
 def test_a_damaged_data_set_is_refused(deps, store):
@@ -231,3 +238,58 @@ def test_the_declared_metrics_are_emitted(deps, capsys):
     assert declared["Namespace"] == metrics.NAMESPACE
     emitted = {(metric["Name"], metric["Unit"]) for metric in declared["Metrics"]}
     assert emitted == {(m.name, m.unit) for m in metrics.RETRAINING_METRICS[3:]}
+
+
+WELL_FITTED = {"dataset_id": DATASET_ID, "parameters": {"factors": 8, "iterations": 10}}
+
+
+def test_the_report_compares_models_by_accuracy_and_cost(deps, store):
+    version = handler.train_als(WELL_FITTED, deps)["model_version"]
+    report = json.loads(store.get(artifact.key(version, artifact.REPORT_FILE)))
+    rows = {row["model"]: row for row in report["comparison"]["rows"]}
+    assert set(rows) == {"als", "popularity", "item_to_item", "blend", "item_knn", "rating_model"}
+    product = rows[report["comparison"]["product"]]
+    assert product["ndcg"] == report["model"]["ndcg"]
+    assert product["fit_peak_mb"] == 123
+    assert rows["blend"]["fit_cpu_s"] == pytest.approx(
+        rows["als"]["fit_cpu_s"] + rows["item_to_item"]["fit_cpu_s"]
+    )
+    assert product["lists_per_s"] > 0
+    page = store.get(artifact.key(version, artifact.REPORT_PAGE_FILE)).decode()
+    assert all(column["definition"] in page for column in report["comparison"]["columns"])
+
+
+def test_a_model_is_compared_with_the_one_in_production(deps, store):
+    first = handler.train_als(WELL_FITTED, deps)["model_version"]
+    deps.clock.advance(60)
+    second = handler.train_als(WELL_FITTED, replace(deps, in_production=lambda: first))
+    found = manifest(store, second)["metrics"]
+    assert found["production"]["model_version"] == first
+    assert found["production"]["basis"] == "held out"
+    assert found["differences"]["production"]["ndcg"]["mean"] == 0
+    rows = {row["model"]: row for row in found["comparison"]["rows"]}
+    assert rows["production"]["size_mb"] > 0
+    assert quality_gate.faults(store, second["model_version"], first) == ()
+
+
+def test_a_worse_model_than_production_is_refused_by_the_gate(deps, store):
+    first = handler.train_als(WELL_FITTED, deps)["model_version"]
+    deps.clock.advance(60)
+    poor = {
+        "dataset_id": DATASET_ID,
+        "parameters": {"factors": 1, "iterations": 1, "regularization": 90.0},
+        "item_to_item": {"movies": 1},
+    }
+    second = handler.train_als(poor, replace(deps, in_production=lambda: first))
+    faults = quality_gate.faults(store, second["model_version"], first)
+    assert any("worse than the stable model" in fault for fault in faults)
+
+
+def test_training_does_not_need_to_know_production(deps, store):
+    def unknown():
+        raise UnavailableError("Lambda does not answer")
+
+    for in_production in (unknown, lambda: "20260101T000000Z-gone-gone"):
+        deps.clock.advance(60)
+        answer = handler.train_als(WELL_FITTED, replace(deps, in_production=in_production))
+        assert "production" not in manifest(store, answer)["metrics"]["differences"]

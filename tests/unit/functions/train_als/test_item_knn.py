@@ -17,6 +17,12 @@ def cosines():
     return found
 
 
+def test_scores_read_the_weights_where_they_are():
+    """A product with a sparse row copies a matrix of Fortran's order, all of it."""
+    weights = item_knn.weights(X, 3).weights
+    assert weights.flags.c_contiguous
+
+
 def test_weights_are_cosines():
     np.testing.assert_allclose(item_knn.weights(X, 60).weights, cosines(), rtol=1e-5)
 

@@ -7,7 +7,7 @@ import pytest
 
 from functions.train_als import als, blend, edlae, list_choice
 from functions.train_als.als import AlsModel
-from functions.train_als.list_choice import ALS, BLEND, Parameters
+from functions.train_als.list_choice import ALS, BLEND, Choice, Parameters
 from movierec.errors import UsageError
 from movierec.model.dataset import TRAIN
 from movierec.model.fitted import Factors
@@ -36,8 +36,9 @@ def test_a_blend_that_adds_much_gives_the_lists():
     mixed = replace(mixed, als=noise(mixed), als_share=0.1)
     choice = list_choice.choose(dataset, mixed)
     assert choice.lists_from == BLEND
-    assert 0 < choice.low < choice.gain < choice.high
-    assert choice.model(mixed) is mixed
+    assert choice.gain
+    assert 0 < choice.gain["low"] < choice.gain["ndcg"] < choice.gain["high"]
+    assert choice.model(mixed.als, mixed) is mixed
 
 
 def test_a_blend_that_is_the_same_does_not():
@@ -45,24 +46,25 @@ def test_a_blend_that_is_the_same_does_not():
     mixed = replace(fitted(dataset), als_share=1.0, discount=np.ones(60, np.float32))
     choice = list_choice.choose(dataset, mixed)
     assert choice.lists_from == ALS
-    assert choice.gain == 0
-    assert choice.model(mixed) is mixed.als
+    assert choice.gain
+    assert choice.gain["ndcg"] == 0
+    assert choice.model(mixed.als, mixed) is mixed.als
 
 
 def test_the_manifest_says_whose_lists_and_why():
     dataset = tasteful()
     mixed = fitted(dataset)
-    facts = list_choice.choose(dataset, mixed).facts(mixed, PARAMETERS)
+    facts = list_choice.choose(dataset, mixed).facts(PARAMETERS)
     assert facts["lists_from"] in (ALS, BLEND)
     assert "NDCG@20" in facts["lists_reason"]
     assert set(facts["blend_gain"]) == {"ndcg", "low", "high"}
-    assert facts["item_to_item"]["movies_used"] == 60
-    assert facts["als_regularization"] > 0
+    assert facts["item_to_item"]["movies"] == 6000
 
 
 def test_only_so_many_users_are_compared():
     dataset = tasteful()
-    assert list_choice.choose(dataset, fitted(dataset), most_users=30).users <= 30
+    reason = list_choice.choose(dataset, fitted(dataset), most_users=30).reason
+    assert int(reason.split(" on ")[1].split()[0]) <= 30
 
 
 def test_parameters_come_from_the_event_by_name():
@@ -70,3 +72,10 @@ def test_parameters_come_from_the_event_by_name():
     assert (found.items.movies, found.blend.als_share) == (7, 0.2)
     with pytest.raises(UsageError, match="als_shar"):
         Parameters.read({"blend": {"als_shar": 0.2}})
+
+
+def test_without_a_blend_the_manifest_says_why():
+    facts = Choice.of_als("time: about 9 s of 3").facts(PARAMETERS)
+    assert facts["lists_from"] == ALS
+    assert facts["lists_reason"].endswith("not fitted, for want of time: about 9 s of 3")
+    assert facts["blend_gain"] is None

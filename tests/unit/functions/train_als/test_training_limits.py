@@ -9,6 +9,7 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.train_als import capacity, handler
+from functions.train_als.als import Parameters
 from functions.train_als.capacity import Limits, Size
 from functions.train_als.deadline import IterationWatch
 from functions.train_als.handler import Dependencies
@@ -24,6 +25,7 @@ from tests.unit.movierec.model.tastes import tasteful
 
 LARGE = Size(1_000_000, 27_000, 50_000_000)
 GB = 10**9
+OTHERS = ("fit_item_knn", "fit_ratings")
 NO_FACTORS = Factors(np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32))
 
 
@@ -92,7 +94,7 @@ def test_the_manifest_has_each_stages_cost():
     facts = trained(tasteful(1))[1]
     assert list(facts["stages"]) == sorted(facts["stages"])
     fits = {"fit_train", "fit_items_train", "fit_all", "fit_items_all"}
-    assert set(facts["stages"]) == {"load", *fits, "evaluation", "ratings", "lists"}
+    assert set(facts["stages"]) == {"load", *fits, *OTHERS, "choice", "evaluation", "lists"}
     for used in facts["stages"].values():
         assert set(used) == {"seconds", "cpu_s", "peak_memory_bytes"}
 
@@ -228,6 +230,44 @@ def test_the_function_refuses_before_it_fits():
     with pytest.raises(CapacityError, match="takes about"):
         handler.train_als({"dataset_id": "one"}, dependencies(store, memory_bytes=10_000_000))
     assert not list(store.keys(artifact.PREFIX))
+
+
+# The blend -----------------------------------------------------------------------------------
+
+
+def lacking(size, **limits):
+    return capacity.lacks_for_blend(size, 6_000, Parameters(), Limits(**{"threads": 2, **limits}))
+
+
+def test_a_blend_is_fitted_where_memory_and_time_carry_it():
+    small = Size(6_000, 3_700, 1_000_000)
+    assert not lacking(small, memory_bytes=2 * GB, remaining_s=900)
+    assert lacking(small, memory_bytes=0.4 * GB, remaining_s=900).startswith("memory: about")
+    assert lacking(small, memory_bytes=2 * GB, remaining_s=25).startswith("time: about")
+    assert lacking(LARGE, memory_bytes=10 * GB, remaining_s=900).startswith("time: about")
+    assert not lacking(LARGE, memory_bytes=10 * GB)
+
+
+def test_without_time_for_its_lists_a_blend_is_left_out_and_the_manifest_says_why():
+    answer, facts = trained(tasteful(1), Timer(21.5))
+    assert facts["lists_from"] == "als"
+    assert facts["lists_reason"].startswith("the blend was not fitted, for want of time: about")
+    assert facts["blend_gain"] is None
+    assert "fit_items_train" not in facts["stages"]
+    assert answer["metrics"]["ndcg"] > answer["metrics"]["popularity_ndcg"]
+
+
+def test_without_memory_for_the_weights_there_are_no_neighbours_either():
+    data = tasteful(1)
+    enough = capacity.memory_bytes(Size.of(data), 4) + 1
+    store = published(data)
+    event = {"dataset_id": "one", "parameters": {"factors": 4}}
+    answer = handler.train_als(event, dependencies(store, memory_bytes=enough))
+    facts = sealed_folder.open_manifest(
+        store.get(artifact.key(answer["model_version"], sealed_folder.MANIFEST_FILE))
+    )
+    assert "for want of memory" in facts["lists_reason"]
+    assert not {"fit_items_train", "fit_items_all"} & set(facts["stages"])
 
 
 # Parameters of a search -----------------------------------------------------------------------

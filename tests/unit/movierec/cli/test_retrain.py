@@ -1,7 +1,7 @@
 import pytest
 
 from movierec.aws.step_functions import Progressed
-from movierec.cli.retrain import await_none_missing, pairs, show
+from movierec.cli.retrain import await_none_missing, event_of, pairs, show
 from movierec.errors import TrainingError, UnavailableError, UsageError
 from movierec.stack.progress import Progress
 
@@ -111,3 +111,11 @@ def test_a_lake_that_nothing_reaches_any_more_ends_the_wait():
     with pytest.raises(UnavailableError, match=r"1,500 lines.*ingest worker does not run"):
         waiting(steps, [1500] * 1000)
     assert steps.ended == [("ingest", False)]
+
+
+def test_a_wanted_drift_is_said_to_who_builds_the_data_set():
+    assert event_of(["min_users=3"], None, tuned=False, accept_drift=True) == {
+        "dataset": {"parameters": {"min_users": 3}, "accept_drift": True},
+        "model": {"parameters": {}, "tuned": False},
+    }
+    assert "accept_drift" not in event_of(None, None, tuned=False, accept_drift=False)["dataset"]

@@ -35,6 +35,18 @@ def test_lists_equal_a_full_sort_of_what_is_left(exclusions, k):
     assert found.tolist() == expected
 
 
+@pytest.mark.parametrize("n_movies", [40 * 64, 40 * 64 + 1, 41 * 64 - 1])
+def test_of_many_movies_the_best_are_found_wherever_they_are(n_movies):
+    rng = np.random.default_rng(6)
+    scores = rng.random((600, n_movies), dtype=np.float32)
+    scores[:300, -3:] += 1
+    nothing = SparseRows(np.zeros(601, np.int64), np.zeros(0, np.int32))
+    exclusions = Exclusions(nothing, np.arange(600) % 2 == 0, np.arange(n_movies - 2, n_movies))
+    found = top_of(lambda rows: scores[rows], np.arange(600), 20, exclusions)
+    expected = [wanted(scores[user], user, exclusions, 20) for user in range(600)]
+    assert found.tolist() == expected
+
+
 def test_popular_lists_equal_a_full_sort_of_the_own_groups_scores(exclusions):
     scores = np.random.default_rng(4).integers(0, 9, (3, N_MOVIES)).astype(np.float64)
     groups = np.arange(N_USERS) % 3

@@ -43,7 +43,7 @@ def test_an_even_share_of_many_test_users_is_enough(metrics):
 
 
 def test_groups_of_each_kind_are_all_the_test_users(metrics):
-    assert set(metrics["groups"]) == {"gender", "age", "activity"}
+    assert set(metrics["groups"]) == {"gender", "age", "activity", "tenure"}
     for groups in metrics["groups"].values():
         assert sum(g["model"]["users"] for g in groups.values()) == metrics["test_users"]
     assert {"F", "M"} <= set(metrics["groups"]["gender"])

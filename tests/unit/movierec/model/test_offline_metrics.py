@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from implicit.evaluation import ranking_metrics_at_k
+from scipy.sparse import csr_matrix
 
 from movierec.model import offline_metrics as om
 
@@ -45,6 +47,57 @@ def test_more_liked_movies_than_places_do_not_keep_a_full_list_from_ndcg_one():
 def test_average_precision_counts_from_the_top():
     found = om.per_user(np.array([[9, 1, 9, 2]]) % 5, np.array([0, 0]), np.array([1, 2]), BITS)
     assert found.map[0] == pytest.approx((1 / 2 + 2 / 4) / 2)
+
+
+def test_the_reciprocal_rank_is_of_the_first_liked_movie():
+    found = om.per_user(
+        np.array([[3, 1, 2], [0, 1, 2]]), np.array([0, 0, 1]), np.array([1, 2, 4]), BITS
+    )
+    assert found.mrr.tolist() == [0.5, 0]
+
+
+def test_equal_exposure_has_a_gini_of_zero_and_one_movie_for_all_nearly_one():
+    assert om.gini(np.array([[0, 1], [2, 3]]), 4) == 0
+    assert om.gini(np.array([[1], [1], [1]]), 4) == pytest.approx(3 / 4)
+    # Exposure 0, 1, 3: (-2 * 0 + 0 * 1 + 2 * 3) / (3 * 4)
+    assert om.gini(np.array([[0, 1], [0, -1], [0, -1]]), 3) == pytest.approx(0.5)
+    assert om.gini(np.full((2, 2), -1), 3) == 0
+
+
+class Listed:
+    """Given lists as a recommender of `implicit`."""
+
+    def __init__(self, lists):
+        self.lists = lists
+
+    def recommend(self, users, _seen, N, **_options):  # noqa: N803  the library's name
+        return self.lists[users, :N], np.zeros((len(users), N))
+
+
+def test_ndcg_and_map_agree_with_another_library():
+    rng = np.random.default_rng(3)
+    lists = rng.permuted(np.tile(np.arange(40), (25, 1)), axis=1)[:, :10].astype(np.int32)
+    liked = rng.random((25, 40)) < 0.2
+    liked[:, 0] = True
+    rows, items = np.nonzero(liked)
+    theirs = ranking_metrics_at_k(
+        Listed(lists),
+        csr_matrix((25, 40)),
+        csr_matrix(liked.astype(np.float32)),
+        K=10,
+        show_progress=False,
+        num_threads=1,
+    )
+    ours = om.summarise(om.per_user(lists, rows, items, np.zeros(40)))
+    assert ours["ndcg"] == pytest.approx(theirs["ndcg"])
+    assert ours["map"] == pytest.approx(theirs["map"])
+
+
+def test_with_one_liked_movie_average_precision_is_the_reciprocal_rank():
+    rng = np.random.default_rng(4)
+    lists = rng.permuted(np.tile(np.arange(12), (30, 1)), axis=1)[:, :8]
+    found = om.per_user(lists, np.arange(30), rng.integers(0, 12, 30), np.zeros(12))
+    assert found.mrr.tolist() == found.map.tolist()
 
 
 def test_padding_is_neither_hit_nor_novel():

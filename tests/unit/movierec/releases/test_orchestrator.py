@@ -7,12 +7,13 @@ import pytest
 
 from movierec.errors import ReleaseError, ReleaseNotFoundError, UnavailableError
 from movierec.releases import evaluation as evaluations
-from movierec.releases import log, state_machine
+from movierec.releases import log, quality_gate, state_machine
 from movierec.releases.by_hand import ByHand
 from movierec.releases.evaluation import Evaluation
 from movierec.releases.notifications import announce
 from movierec.releases.orchestrator import Orchestrator
 from movierec.releases.policy import Policy
+from movierec.releases.request import Request
 from movierec.releases.rollback import close
 from movierec.releases.traffic_split import TrafficSplit
 from movierec.reports.release_report import publish_page
@@ -28,6 +29,28 @@ def test_a_model_that_the_gate_refuses_gets_no_version(lab: Lab) -> None:
     assert found.state == "aborted"
     assert "knows 10 users" in found.reason
     assert Orchestrator(lab.releases).cut(release).version is None
+
+
+def test_a_refused_model_is_marked_and_the_notification_has_the_reason(lab: Lab) -> None:
+    put_model(lab.store, M2, counts={"users": 10}, truncated=True)
+    release = lab.begin()
+    Orchestrator(lab.releases).check(release)
+    announce(lab.releases, release)
+
+    mark = quality_gate.recorded(lab.store, M2)
+    assert mark is not None
+    assert (mark["passed"], mark["release_id"]) == (False, release)
+    assert len(mark["faults"]) == 2
+    text = lab.topic.sent[-1][1]
+    assert all(fault in text for fault in mark["faults"])
+
+
+def test_a_truncated_model_is_released_if_the_request_allows_it(lab: Lab) -> None:
+    put_model(lab.store, M2, truncated=True)
+    assert Orchestrator(lab.releases).check(lab.begin()).state == "aborted"
+    allowed = lab.begin(Request(M2, allow_truncated=True))
+    assert Orchestrator(lab.releases).check(allowed).state == "gate"
+    assert lab.releases.state_of(allowed).request.allow_truncated
 
 
 def test_cutting_twice_publishes_once(lab: Lab) -> None:

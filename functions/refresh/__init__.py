@@ -1,0 +1,1 @@
+"""Refresh lists between trainings: users with newer events, new users, withdrawn titles."""

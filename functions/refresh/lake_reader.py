@@ -1,0 +1,196 @@
+"""Read from the lake what came since the overlay before: events, accounts, movies.
+
+Only files that hold newer offsets are read, by their statistics. Every query pins the tables'
+versions, so that the offsets that are reached and the rows that were read belong together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from movierec.lake.plausible_times import PlausibleTimes
+from movierec.lake.ports import LakeReader
+from movierec.lake.queries import columns, present_versions
+from movierec.lake.schema import ADULT_UNKNOWN, EVENTS, MOVIES, USERS
+from movierec.model import segments
+from movierec.model.encoding import Array
+
+Offsets = Mapping[str, int]
+"""The last offset that was read of each `topic-partition`, or `partition` of whatever topic."""
+
+Versions = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """One row for each user and movie watched: the largest minute."""
+
+    users: Array
+    movie_ids: Array
+    minutes: Array
+    last_at: Array
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rated:
+    """One row for each user and movie rated: the last rating, on the site's scale."""
+
+    users: Array
+    movie_ids: Array
+    ratings: Array
+    last_at: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Newer:
+    """What came after some offsets."""
+
+    watched: Watched
+    rated: Rated
+    accounts: Array
+    """Ids of users whose account was created, ascending."""
+    reached: Offsets
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Newest facts of each movie by id; without a table of movies nothing is `loaded`."""
+
+    runtimes_minutes: Mapping[str, int]
+    adult: frozenset[str]
+    loaded: bool
+
+    def is_adult(self, movie_id: str) -> bool:
+        """Return whether minors are not shown a movie; one that the catalog lacks is not."""
+        return self.loaded and (movie_id in self.adult or movie_id not in self.runtimes_minutes)
+
+
+def pin(lake: LakeReader) -> dict[str, int]:
+    """Return the present version of each table that exists."""
+    return present_versions(lake, (EVENTS, MOVIES, USERS))
+
+
+def read_newer(
+    lake: LakeReader, versions: Versions, after: Offsets, plausible: PlausibleTimes
+) -> Newer:
+    """Return the events past the offsets; of impossible times none."""
+    events = {EVENTS.name: versions[EVENTS.name]}
+    fill = {"newer": _newer(after), "plausible": plausible.condition()}
+    reached = columns(lake, _REACHED.format_map(fill), events)
+    found = _reached(after, reached)
+    if not len(reached["n"]):
+        return Newer(_NO_WATCHED, _NO_RATED, np.zeros(0, np.int64), found)
+    return Newer(
+        Watched(**_texts(columns(lake, _WATCHED.format_map(fill), events))),
+        Rated(**_texts(columns(lake, _RATED.format_map(fill), events))),
+        columns(lake, _ACCOUNTS.format_map(fill), events)["users"],
+        found,
+    )
+
+
+def _texts(found: dict[str, Array]) -> dict[str, Array]:
+    return {**found, "movie_ids": np.asarray(found["movie_ids"], object)}
+
+
+def _newer(after: Offsets) -> str:
+    """Return the condition of rows past these offsets: those of a partition not named are."""
+    known = [(*_split(name), offset) for name, offset in after.items()]
+    past = [f"({_at(topic, p)} and kafka_offset > {offset})" for topic, p, offset in known]
+    others = " and ".join(f"not ({_at(topic, p)})" for topic, p, _ in known)
+    return f"({' or '.join([*past, f'({others})'])})" if known else "true"
+
+
+def _split(name: str) -> tuple[str, int]:
+    topic, _, partition = name.rpartition("-")
+    return topic, int(partition)
+
+
+def _at(topic: str, partition: int) -> str:
+    # A topic's name is letters, digits, `.`, `_` and `-`: safe in SQL.
+    named = f"coalesce(topic, '') = '{topic}' and " if topic else ""
+    return f"{named}kafka_partition = {partition}"
+
+
+def _reached(after: Offsets, found: Mapping[str, Array]) -> dict[str, int]:
+    """Return the offsets with those found: a topic's own take the place of a bare partition's."""
+    columns_of = (found[name].tolist() for name in ("topic", "kafka_partition", "last"))
+    newest = {
+        f"{topic}-{partition}" if topic else str(partition): last
+        for topic, partition, last in zip(*columns_of, strict=True)
+    }
+    named = {str(_split(name)[1]) for name in newest if not name.isdecimal()}
+    return {name: last for name, last in after.items() if name not in named} | newest
+
+
+def read_groups(lake: LakeReader, versions: Versions, users: Array) -> Array:
+    """Return the group of each user (n,), 0 where age and gender are not known."""
+    groups = np.zeros(len(users), np.uint8)
+    if USERS.name not in versions or not len(users):
+        return groups
+    found = columns(lake, _USERS, {USERS.name: versions[USERS.name]})
+    known = segments.group_of(found["age"], found["gender"].tolist())
+    order = np.argsort(found["user_ids"], kind="stable")
+    ids = found["user_ids"][order]
+    places = np.minimum(np.searchsorted(ids, users), max(len(ids) - 1, 0))
+    if len(ids):
+        groups = np.where(ids[places] == users, known[order][places], 0).astype(np.uint8)
+    return groups
+
+
+def read_catalog(lake: LakeReader, versions: Versions) -> Catalog:
+    """Return runtimes and adult movies as they are known now."""
+    if MOVIES.name not in versions:
+        return Catalog({}, frozenset(), loaded=False)
+    found = columns(lake, _CATALOG, {MOVIES.name: versions[MOVIES.name]})
+    ids: Sequence[Any] = found["movie_id"].tolist()
+    adult = found["adult"] != 0
+    return Catalog(
+        dict(zip(ids, found["runtime_minutes"].tolist(), strict=True)),
+        frozenset(one for one, flag in zip(ids, adult.tolist(), strict=True) if flag),
+        loaded=True,
+    )
+
+
+_NO_WATCHED: Final = Watched(*(np.zeros(0, t) for t in ("int64", "object", "int32", "uint32")))
+_NO_RATED: Final = Rated(*(np.zeros(0, t) for t in ("int64", "object", "int16", "uint32")))
+
+_REACHED: Final = """
+select coalesce(topic, '') topic, kafka_partition, max(kafka_offset) as last, count(*) n
+from events where kafka_partition is not null and {newer} group by 1, 2 order by 1, 2
+"""
+
+_WATCHED: Final = """
+select user_id users, movie_id movie_ids, max(minute) minutes,
+       cast(cast(max(event_time) as bigint) / 1000000 as int unsigned) last_at
+from events where kind = 'watch' and minute is not null and movie_id is not null
+  and {newer} and {plausible} group by user_id, movie_id
+"""
+
+# Two ratings in one second: the later in the log counts.
+_RATED: Final = """
+select user_id users, movie_id movie_ids,
+       last_value(rating order by event_time, kafka_partition, kafka_offset) ratings,
+       cast(cast(max(event_time) as bigint) / 1000000 as int unsigned) last_at
+from events where kind = 'rate' and rating is not null and movie_id is not null
+  and {newer} and {plausible} group by user_id, movie_id
+"""
+
+_ACCOUNTS: Final = """
+select distinct user_id users from events
+where kind = 'create_account' and user_id is not null and {newer} order by 1
+"""
+
+_USERS: Final = """
+select user_id user_ids, last_value(coalesce(age, -1) order by loaded_at) age,
+       last_value(coalesce(gender, '') order by loaded_at) gender
+from users where user_id is not null group by user_id
+"""
+
+_CATALOG: Final = f"""
+select movie_id, last_value(coalesce(runtime_minutes, 0) order by loaded_at) runtime_minutes,
+       last_value(coalesce(adult, {ADULT_UNKNOWN}) order by loaded_at) adult
+from movies where movie_id is not null group by movie_id
+"""  # noqa: S608  ours

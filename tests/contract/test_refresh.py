@@ -1,0 +1,279 @@
+"""Lists follow what users do between trainings: on a real Delta lake, from training to answers."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from aws_lambda_powertools import Logger, Metrics
+
+from functions.build_dataset import handler as building
+from functions.refresh import handler, overlay_store, served_model
+from functions.refresh.handler import Dependencies
+from functions.train_als import handler as training
+from movierec.aws.delta_lake import DeltaLake
+from movierec.lake import plausible_times
+from movierec.model import artifact, encoding, overlay, sealed_folder, withdrawn
+from movierec.model.overlay import REASONS
+from movierec.model.ranking import Recommender
+from movierec.releases.traffic_split import TrafficSplit
+from movierec.runtime.stage_usage import StageUsage
+from movierec.testing.memory import FakeClock, MemoryStore
+from movierec.testing.releases import MemoryFunction
+
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+N_USERS, N_MOVIES = 40, 30
+TOPIC = "movielog1"
+
+
+def columns(rows):
+    """Return events of one kind as a batch; each is at the second of its offset."""
+    found = {name: [row[name] for row in rows] for name in rows[0]}
+    at = [START.replace(tzinfo=None) + timedelta(seconds=o) for o in found["kafka_offset"]]
+    times = np.array(at, "datetime64[us]")
+    numbers = {k: np.array(v) for k, v in found.items() if isinstance(v[0], int)}
+    return {**found, **numbers, "event_time": times, "event_date": times.astype("datetime64[D]")}
+
+
+def row(kind, offset, user, *, partition=0, topic=TOPIC, **values):
+    place = {"topic": topic, "kafka_partition": partition, "kafka_offset": offset}
+    return {"kind": kind, "user_id": user, **place, **values}
+
+
+def watch(offset, user, movie, minute=80, **place):
+    return row("watch", offset, user, movie_id=f"m{movie:02}", minute=minute, **place)
+
+
+class Site:
+    """A lake, a bucket with a model of its first events, and an alias that serves it."""
+
+    def __init__(self, folder):
+        self.lake, self.store, self.clock = DeltaLake(str(folder)), MemoryStore(), FakeClock()
+        self.function = MemoryFunction()
+        rng = np.random.default_rng(5)
+        movies = {
+            "movie_id": [f"m{i:02}" for i in range(N_MOVIES)],
+            "runtime_minutes": np.full(N_MOVIES, 100),
+            "adult": (np.arange(N_MOVIES) % 9 == 4).astype(np.int64),
+        }
+        self.append("movies", {**movies, "loaded_at": self.times(N_MOVIES)})
+        self.know(range(1, N_USERS + 1))
+        # Two tastes: even and odd users watch even and odd movies.
+        users = rng.integers(1, N_USERS + 1, 900)
+        watched = 2 * rng.integers(0, N_MOVIES // 2, 900) + users % 2
+        rows = [watch(i, u, m) for i, (u, m) in enumerate(zip(users, watched, strict=True))]
+        self.append("events", columns(rows))
+        self.seen = {u: {m for v, m in zip(users, watched, strict=True) if v == u} for u in users}
+        self.logger, self.metrics = Logger(service="test"), Metrics(namespace="n", service="test")
+
+    def times(self, n):
+        return np.full(n, self.clock.now().replace(tzinfo=None), "datetime64[us]")
+
+    def append(self, table, batch):
+        self.lake.append(table, [batch], transactions={})
+
+    def know(self, users, age=30):
+        ids = np.array(users)
+        known = {"user_id": ids, "age": np.full(len(ids), age), "gender": ["F"] * len(ids)}
+        self.append("users", {**known, "loaded_at": self.times(len(ids))})
+
+    def train(self):
+        built = building.build_dataset(
+            {}, building.Dependencies(self.lake, self.store, "abc", self.logger, self.metrics)
+        )
+        deps = training.Dependencies(
+            store=self.store,
+            clock=self.clock,
+            code_version="abc",
+            threads=1,
+            memory_bytes=10**9,
+            usage=StageUsage,
+            logger=self.logger,
+            metrics=self.metrics,
+        )
+        event = {"dataset_id": built["dataset_id"], "parameters": {"factors": 4, "iterations": 5}}
+        return training.train_als(event, deps)["model_version"]
+
+    def serve(self, stable, canary=None):
+        first = self.function.publish(stable, "")
+        second = self.function.publish(canary, "") if canary else None
+        split = TrafficSplit(first, second, 5.0 if second else 0.0)
+        self.function.force_update(split, "release")
+
+    def refresh(self):
+        deps = Dependencies(
+            lake=self.lake,
+            store=self.store,
+            function=self.function,
+            clock=self.clock,
+            load_model=lambda version: served_model.load(self.store, version),
+            plausible=plausible_times.DEFAULT,
+            code_version="abc",
+            logger=self.logger,
+            metrics=self.metrics,
+        )
+        return handler.refresh_lists(deps)["models"]
+
+    def newest(self, model):
+        found = overlay_store.load(self.store, model, N_MOVIES)
+        return None if found is None else found.state.overlay
+
+    def answer(self, model, user):
+        files = {}
+        for name in artifact.SERVING_FILES:
+            files[name] = self.store.get(artifact.key(model, name))
+        arrays = {n: encoding.load_npy(n, b) for n, b in files.items() if n.endswith(".npy")}
+        newest = self.newest(model) or overlay.Overlay.empty()
+        return Recommender.of(files, arrays).recommend(user, 10, newest)
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path / "lake")
+
+
+@pytest.fixture
+def model(site):
+    version = site.train()
+    site.serve(version)
+    return version
+
+
+def test_before_the_first_release_there_is_nothing_to_refresh(site):
+    assert site.refresh() == {}
+
+
+def test_without_newer_events_no_overlay_is_written(site, model):
+    assert site.refresh() == {model: {"number": 0, "changed_users": 0, "written": False}}
+    assert site.newest(model) is None
+
+
+def test_what_is_watched_leaves_the_list_and_others_keep_theirs(site, model):
+    listed, before = site.answer(model, 2).movie_ids, site.answer(model, 3)
+    site.append("events", columns([watch(1000, 2, int(listed[0][1:]))]))
+    assert site.refresh() == {model: {"number": 1, "changed_users": 1, "written": True}}
+    after = site.answer(model, 2)
+    assert listed[0] not in after.movie_ids
+    assert (after.source, after.reason) == ("model", "fold_in")
+    assert site.answer(model, 3) == before
+    assert site.refresh()[model]["written"] is False
+
+
+def test_a_new_user_gets_a_list_of_the_taste_that_shows(site, model):
+    odd = [1, 5, 7, 11, 15]
+    site.append("events", columns([watch(1000 + i, 999, m) for i, m in enumerate(odd)]))
+    site.refresh()
+    found = site.answer(model, 999)
+    assert (found.source, found.known_user) == ("model", False)
+    assert all(int(movie[1:]) % 2 for movie in found.movie_ids[:6])
+    assert not set(found.movie_ids) & {f"m{m:02}" for m in odd}
+
+
+def test_a_new_account_has_the_list_without_adult_movies_until_its_age_is_known(site, model):
+    site.append("events", columns([row("create_account", 1000, 777)]))
+    site.refresh()
+    first = site.answer(model, 777)
+    assert (first.source, first.reason) == ("popular", "group")
+    assert not any(int(movie[1:]) % 9 == 4 for movie in first.movie_ids)
+    site.clock.advance(60)
+    site.know([777], age=40)
+    assert site.refresh()[model]["changed_users"] == 1
+    newest = site.newest(model)
+    listed = newest.topk[newest.row_of(777)]
+    assert any(m % 9 == 4 for m in listed[listed < N_MOVIES].tolist())
+
+
+def test_refreshes_go_on_where_the_last_one_ended(site, model):
+    for n, user in enumerate((2, 3, 999)):
+        site.append("events", columns([watch(1000 + n, user, user % 2)]))
+        assert site.refresh()[model] == {"number": n + 1, "changed_users": 1, "written": True}
+    assert site.newest(model).user_ids.tolist() == [2, 3, 999]
+
+
+def test_topics_and_partitions_have_offsets_of_their_own(site, model):
+    site.append("events", columns([watch(3, 2, 0, partition=1)]))
+    assert site.refresh()[model]["changed_users"] == 1
+    site.append("events", columns([watch(2, 3, 0, topic="movielog2"), watch(1000, 4, 1)]))
+    assert site.refresh()[model]["changed_users"] == 2
+    assert site.refresh()[model]["written"] is False
+
+
+def test_a_withdrawn_title_leaves_every_list_at_the_next_refresh(site, model):
+    gone = site.answer(model, 2).movie_ids[0]
+    withdrawn.save(site.store, [gone])
+    assert site.refresh()[model] == {"number": 1, "changed_users": 0, "written": True}
+    assert gone not in site.answer(model, 2).movie_ids
+    assert site.refresh()[model]["written"] is False
+    withdrawn.save(site.store, [])
+    assert site.refresh()[model]["written"] is True
+    assert site.answer(model, 2).movie_ids[0] == gone
+
+
+def test_a_canary_has_an_overlay_of_its_own_with_what_is_newer_than_its_data(site, model):
+    site.append("events", columns([watch(1000, 2, 0)]))
+    site.clock.advance(3600)
+    canary = site.train()
+    site.append("events", columns([watch(1001, 3, 1)]))
+    site.serve(model, canary)
+    found = site.refresh()
+    assert found[model]["changed_users"] == 2
+    assert found[canary]["changed_users"] == 1
+    assert site.newest(canary).user_ids.tolist() == [3]
+
+
+class CutOff(MemoryStore):
+    """A bucket that fails at the put of one name, as a killed run would leave it."""
+
+    def __init__(self, objects, name):
+        super().__init__(objects)
+        self.name = name
+
+    def put_if_absent(self, key, body):
+        if key.endswith(self.name):
+            raise KeyboardInterrupt
+        super().put_if_absent(key, body)
+
+    def put(self, key, body):
+        if key.endswith(self.name):
+            raise KeyboardInterrupt
+        super().put(key, body)
+
+
+@pytest.mark.parametrize("name", ["topk.npy", sealed_folder.MANIFEST_FILE, "newest.json"])
+def test_a_run_that_is_killed_leaves_nothing_that_the_next_does_not_mend(site, model, name):
+    site.append("events", columns([watch(1000, 2, 0)]))
+    whole = site.store
+    site.store = CutOff({key: whole.get(key) for key in whole.keys("")}, name)
+    with pytest.raises(KeyboardInterrupt):
+        site.refresh()
+    assert site.newest(model) is None
+    site.store = MemoryStore({key: site.store.get(key) for key in site.store.keys("")})
+    assert site.refresh()[model] == {"number": 2, "changed_users": 1, "written": True}
+    assert site.newest(model).reasons.tolist() == [REASONS.index("fold_in")]
+
+
+def test_of_two_runs_at_once_one_stops(site, model):
+    class Raced(MemoryStore):
+        """A bucket in which another run publishes the same number first."""
+
+        def keys(self, prefix):
+            found = list(super().keys(prefix))
+            if prefix.startswith(overlay.PREFIX):
+                super().put(overlay.key(model, 1, "user_ids.npy"), b"another run's")
+            return iter(found)
+
+    site.append("events", columns([watch(1000, 2, 0)]))
+    site.store = Raced({key: site.store.get(key) for key in site.store.keys("")})
+    assert site.refresh()[model] == {"number": 0, "changed_users": 0, "written": False}
+    site.store = MemoryStore({key: site.store.get(key) for key in site.store.keys("")})
+    assert site.refresh()[model] == {"number": 2, "changed_users": 1, "written": True}
+
+
+def test_the_manifest_says_what_it_was_made_from(site, model):
+    site.append("events", columns([watch(1000, 2, 0)]))
+    site.refresh()
+    key = overlay.key(model, 1, sealed_folder.MANIFEST_FILE)
+    facts = sealed_folder.open_manifest(site.store.get(key))
+    assert facts["offsets"] == {"movielog1-0": 1000}
+    assert facts["lake"]["versions"]["events"] == site.lake.version("events")
+    assert facts["counts"] == {"users": 1, "changed_users": 1}
+    assert facts["code_version"] == "abc"
