@@ -14,6 +14,7 @@ from typing import Any
 from bench import (
     interaction_splits,
     leave_one_out,
+    rating,
     simulated_tastes,
     strong_generalisation,
 )
@@ -61,7 +62,7 @@ def _movielens(threads: int, facts: dict[str, Any], seeds: Sequence[int]) -> lis
         print(f"{table(measured)}\n{time.monotonic() - started:.0f} s\n", flush=True)
         found += measured
     facts["left out"], rows = leave_one_out.run(ratings, threads)
-    return [*found, *rows]
+    return [*found, *rows, *rating.rows()]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ RELEASING = GROUND | {"api_contract", "parameters", "releases", "runtime"}
 # What each Lambda ships of the library: packages and top modules. What grows here is shipped,
 # started and, of the API, a new release identity at each of its changes.
 PACKAGES = {
-    "build_dataset": RELEASING | {"lake", "provenance", "quality", "reports"},
+    "build_dataset": RELEASING - {"releases"} | {"lake", "provenance", "quality", "reports"},
     "evaluate_online": RELEASING - {"api_contract"} | {"lake"},
     "lake_maintenance": GROUND - {"model"} | {"lake", "runtime"},
     "notify": RELEASING,
@@ -42,7 +42,7 @@ MOST_MB = {
 # The library's share, in kB with its bytecode: measured, and a fifth more.
 MOST_KB = {
     "build_dataset": 600,
-    "evaluate_online": 400,
+    "evaluate_online": 482,
     "lake_maintenance": 180,
     "notify": 340,
     "refresh": 530,
