@@ -14,7 +14,7 @@ from movierec import settings
 from movierec.model import segments
 from movierec.model.dataset import LATER, TEST, TRAIN, Dataset, Evidence
 from movierec.model.rating_scale import RatingScale
-from movierec.quality import rules, schema
+from movierec.quality import interfaces, rules
 from movierec.quality.rules import Judgement
 from movierec.reports import html
 
@@ -23,7 +23,7 @@ REPORT_FORMAT: Final = 2
 
 _NO_NUMBERS: Final = pd.DataFrame({"reason": [], "n": []})
 
-_ID: Final = re.compile(schema.MOVIE_ID)
+_ID: Final = re.compile(interfaces.MOVIE_ID)
 
 # The site loses or corrupts about one line in a thousand.
 _QUARANTINE_LIMIT: Final = 0.02

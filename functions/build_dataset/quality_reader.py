@@ -12,7 +12,7 @@ from movierec.lake.schema import EVENTS, MOVIES, USERS
 from movierec.model.dataset import Dataset
 from movierec.model.encoding import Array
 from movierec.model.rating_scale import RatingScale
-from movierec.quality import schema
+from movierec.quality import interfaces
 from movierec.quality.profile import Attributes, Clock
 
 Versions = Mapping[str, int]
@@ -26,10 +26,10 @@ def read_values(
 ) -> dict[str, Any]:
     """Return missing, wrong, lowest and highest values of each declared field, by interface."""
     found = {}
-    for kind, interface in schema.events(scale).items():
+    for kind, interface in interfaces.events(scale).items():
         where = f"kind = '{kind}' and {condition}"
         found[interface.name] = _values(lake, versions, interface, EVENTS.name, where)
-    for table, interface in ((MOVIES.name, schema.MOVIES), (USERS.name, schema.USERS)):
+    for table, interface in ((MOVIES.name, interfaces.MOVIES), (USERS.name, interfaces.USERS)):
         if table in versions:
             found[interface.name] = _values(lake, versions, interface, table)
     return found
@@ -38,13 +38,13 @@ def read_values(
 def _values(
     lake: LakeReader,
     versions: Versions,
-    interface: schema.Interface,
+    interface: interfaces.Interface,
     table: str,
     condition: str = "true",
 ) -> dict[str, Any]:
-    sql = schema.sql(interface, table, condition)
+    sql = interfaces.sql(interface, table, condition)
     found = columns(lake, sql, {table: versions[table]})
-    return schema.values(interface, {name: values[0] for name, values in found.items()})
+    return interfaces.values(interface, {name: values[0] for name, values in found.items()})
 
 
 def read_duplicates(

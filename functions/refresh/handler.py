@@ -22,8 +22,8 @@ from typing import Any, Final, Self
 import numpy as np
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.refresh import lake_reader, overlay_store, served_model
-from functions.refresh.lake_reader import Newer, Versions
+from functions.refresh import newer_events, overlay_store, served_model
+from functions.refresh.newer_events import Newer, Versions
 from functions.refresh.overlay_store import Stored
 from functions.refresh.served_model import ServedModel
 from movierec import settings
@@ -104,10 +104,10 @@ def served_versions(deps: Dependencies) -> tuple[str, ...]:
 
 
 def _refresh(deps: Dependencies, model_version: str) -> dict[str, Any]:
-    model, versions = deps.load_model(model_version), lake_reader.pin(deps.lake)
+    model, versions = deps.load_model(model_version), newer_events.pin(deps.lake)
     before = overlay_store.load(deps.store, model_version, len(model.base.dataset.movie_ids))
     before = before or Stored(0, State.first(), model.offsets)
-    newer = lake_reader.read_newer(deps.lake, versions, before.offsets, deps.plausible)
+    newer = newer_events.read_newer(deps.lake, versions, before.offsets, deps.plausible)
     changes = _changes(deps, model, before, newer, versions)
     if not len(changes.users) and changes.withdrawn == before.state.overlay.withdrawn:
         return {"number": before.number, "changed_users": 0, "written": False}
@@ -136,7 +136,7 @@ def _changes(
     dataset, known = model.base.dataset, before.state.overlay
     touched = np.concatenate((newer.watched.users, newer.rated.users, newer.accounts))
     candidates = np.union1d(touched, known.user_ids).astype(np.int64)
-    groups = lake_reader.read_groups(deps.lake, versions, candidates)
+    groups = newer_events.read_groups(deps.lake, versions, candidates)
     # Age and gender of a new account are known some time after its first list.
     regrouped = known.user_ids[groups[np.isin(candidates, known.user_ids)] != known.groups]
     changed = np.isin(candidates, np.union1d(touched, regrouped))
@@ -144,7 +144,7 @@ def _changes(
     codes |= {movie_id: len(codes) + n for n, movie_id in enumerate(known.movie_ids)}
     recent = _recent(newer, codes, model)
     movie_ids = tuple(codes)[len(dataset.movie_ids) :]
-    catalog = lake_reader.read_catalog(deps.lake, versions)
+    catalog = newer_events.read_catalog(deps.lake, versions)
     adult = np.array([catalog.is_adult(one) for one in codes], np.bool_)
     adult[: len(dataset.movie_ids)] |= dataset.adult
     return Changes(

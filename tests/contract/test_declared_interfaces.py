@@ -14,7 +14,7 @@ from movierec.lake.catalog import parse_movies, parse_users
 from movierec.lake.log_lines import Limits
 from movierec.lake.schema import as_rows
 from movierec.model.rating_scale import NATIVE, RatingScale
-from movierec.quality import schema
+from movierec.quality import interfaces
 from movierec.runtime.clock import SystemClock
 from tests.unit.chalice_app.test_responder import REQUEST, Bench
 
@@ -46,7 +46,7 @@ def test_every_line_that_ingest_accepts_is_as_declared():
         kind = "watch" if row.get("minute") is not None else ""
         kind = kind or ("rate" if row.get("rating") is not None else "")
         kind = kind or ("recommend" if row.get("status") is not None else "create_account")
-        assert schema.faults(schema.events(NATIVE)[kind], row) == {}
+        assert interfaces.faults(interfaces.events(NATIVE)[kind], row) == {}
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_every_line_that_ingest_accepts_is_as_declared():
 )
 def test_what_breaks_the_declaration_is_refused_by_ingest(line, kind, row, field):
     assert accepted([line]) == []
-    wrong = schema.faults(schema.events(NATIVE)[kind], {**row, "event_time": 1})
+    wrong = interfaces.faults(interfaces.events(NATIVE)[kind], {**row, "event_time": 1})
     assert list(wrong) == [field]
 
 
 def test_a_rating_is_declared_on_the_scale_of_the_site():
     row = {"event_time": 1, "user_id": 7, "movie_id": "x", "rating": 9}
-    assert schema.faults(schema.events(RatingScale(1, 10))["rate"], row) == {}
-    assert schema.faults(schema.events(NATIVE)["rate"], row) == {"rating": "range"}
+    assert interfaces.faults(interfaces.events(RatingScale(1, 10))["rate"], row) == {}
+    assert interfaces.faults(interfaces.events(NATIVE)["rate"], row) == {"rating": "range"}
 
 
 MOVIE = {
@@ -97,12 +97,12 @@ USER = {"user_id": 110149, "age": 32, "occupation": "artist", "gender": "M"}
 
 
 def test_answers_of_the_site_as_they_are_fit_and_are_kept_whole():
-    assert schema.faults(schema.SITE_MOVIE, MOVIE) == {}
-    assert schema.faults(schema.SITE_USER, USER) == {}
+    assert interfaces.faults(interfaces.SITE_MOVIE, MOVIE) == {}
+    assert interfaces.faults(interfaces.SITE_USER, USER) == {}
     movie = as_rows(parse_movies([MOVIE], SystemClock().now()).columns)[0]
     user = as_rows(parse_users([USER], SystemClock().now()).columns)[0]
-    assert schema.faults(schema.MOVIES, movie) == {}
-    assert schema.faults(schema.USERS, user) == {}
+    assert interfaces.faults(interfaces.MOVIES, movie) == {}
+    assert interfaces.faults(interfaces.USERS, user) == {}
 
 
 @pytest.mark.parametrize(
@@ -117,16 +117,16 @@ def test_answers_of_the_site_as_they_are_fit_and_are_kept_whole():
 )
 def test_a_field_that_breaks_the_declaration_is_read_as_unknown(field, value, fault, stored):
     found = {**MOVIE, field: value}
-    assert schema.faults(schema.SITE_MOVIE, found) == {field: fault}
+    assert interfaces.faults(interfaces.SITE_MOVIE, found) == {field: fault}
     (row,) = as_rows(parse_movies([found], SystemClock().now()).columns)
     assert row[stored[0]] == stored[1]
-    assert schema.faults(schema.MOVIES, row) == {}
+    assert interfaces.faults(interfaces.MOVIES, row) == {}
 
 
 @pytest.mark.parametrize(("age", "fault"), [(-3, "range"), (121, "range"), ([], "type")])
 def test_an_age_that_breaks_the_declaration_is_read_as_unknown(age, fault):
     found = {**USER, "age": age}
-    assert schema.faults(schema.SITE_USER, found) == {"age": fault}
+    assert interfaces.faults(interfaces.SITE_USER, found) == {"age": fault}
     assert as_rows(parse_users([found], SystemClock().now()).columns)[0]["age"] == -1
 
 
@@ -134,7 +134,9 @@ def test_our_own_answer_is_as_declared():
     answer = Answer(200, "a,b", user_id=7, source="model", model_version="m1")
     bench = Bench()
     response = bench.responder.respond(REQUEST, bench.answering(answer))
-    assert schema.faults(schema.RECOMMEND, {**response.headers, "body": response.body}) == {}
+    assert (
+        interfaces.faults(interfaces.RECOMMEND, {**response.headers, "body": response.body}) == {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,12 +156,12 @@ def test_an_answer_of_ours_that_breaks_the_declaration_is_named(field, value, fa
     answer = Answer(200, "a,b", user_id=7, source="model", model_version="m1")
     response = bench.responder.respond(REQUEST, bench.answering(answer))
     broken = {**response.headers, "body": response.body, field: value}
-    assert schema.faults(schema.RECOMMEND, broken) == {field: fault}
+    assert interfaces.faults(interfaces.RECOMMEND, broken) == {field: fault}
 
 
 def test_what_sql_counts_is_what_the_declaration_says_row_by_row():
     rng = np.random.default_rng(1)
-    interface = schema.events(NATIVE)["rate"]
+    interface = interfaces.events(NATIVE)["rate"]
     values: dict[str, list[Any]] = {
         "event_time": [1, None],
         "user_id": [1, 7, 0, None],
@@ -172,13 +174,15 @@ def test_what_sql_counts_is_what_the_declaration_says_row_by_row():
     database.executemany(
         "insert into events values (?, ?, ?, ?)", [tuple(r.values()) for r in rows]
     )
-    cursor = database.execute(re.sub(r"as double\)", "as real)", schema.sql(interface, "events")))
+    cursor = database.execute(
+        re.sub(r"as double\)", "as real)", interfaces.sql(interface, "events"))
+    )
     names = [column[0] for column in cursor.description]
-    found = schema.values(interface, dict(zip(names, cursor.fetchone(), strict=True)))
+    found = interfaces.values(interface, dict(zip(names, cursor.fetchone(), strict=True)))
     database.close()
     assert found["rows"] == 200
     for name, counted in found["fields"].items():
-        wrong = [schema.faults(interface, row).get(name) for row in rows]
+        wrong = [interfaces.faults(interface, row).get(name) for row in rows]
         assert counted["violations"] == sum(fault is not None for fault in wrong)
         assert counted["missing"] == wrong.count("missing")
     assert (found["fields"]["rating"]["lowest"], found["fields"]["rating"]["highest"]) == (0, 6)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.scale_stages import FolderStore
 from functions.train_als.search import Space
-from functions.train_als.tune import Budget, Tuner
+from functions.train_als.tuner import Budget, Tuner
 from movierec.model import tuning
 from movierec.model.validation import validation_split
 from movierec.runtime import atomic_file

@@ -21,6 +21,14 @@ ALARM = f'{PLATFORM}.alerts.aws_cloudwatch_metric_alarm.this["movierec-{{}}-fail
 REFRESH = f'{PLATFORM}.function["refresh"]'
 REFRESH_SCHEDULE = f"{PLATFORM}.refresh_schedule"
 
+COMPARING = (
+    ("build_dataset", "aws_iam_role_policy"),
+    ("build_dataset", "aws_lambda_function"),
+    ("train_als", "aws_iam_role_policy"),
+    ("train_als", "aws_lambda_function"),
+    ("rollout", "aws_iam_role_policy"),
+)
+
 LATER = {
     f'{PLATFORM}.alerts.aws_cloudwatch_metric_alarm.this["ingest-expired"]',
     ALARM.format("refresh"),
@@ -76,6 +84,8 @@ def test_the_schedule_gets_its_target_and_the_rollback_what_it_invokes(changes):
         f"{ROLLBACK}.aws_iam_role_policy.this",
         # It reads overlays too.
         f"{PLATFORM}.api.aws_iam_role_policy.this",
+        # What they build and train is compared with the released model, and a refused one marked.
+        *(f'{PLATFORM}.function["{name}"].{part}.this' for name, part in COMPARING),
     }
 
 

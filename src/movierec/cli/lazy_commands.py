@@ -55,7 +55,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "Search for the best training parameters of a data set, never on its test part.",
     ),
     "dataset": Command(
-        "dataset:app",
+        "dataset_rebuild:app",
         "Data sets: build one again from the lake, and prove that it is the same.",
     ),
     "recommend": Command(

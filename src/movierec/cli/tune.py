@@ -9,7 +9,7 @@ from movierec.cli import context as contexts
 from movierec.cli import progress_display, project_process
 from movierec.stack.progress import Step
 
-_MODULE = "functions.train_als.tune"
+_MODULE = "functions.train_als.tuner"
 
 
 def tune(

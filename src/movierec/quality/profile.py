@@ -20,7 +20,7 @@ FORMAT: Final = 1
 
 GENRES_APART: Final = "|"
 
-# Upper ends of the steps of a Lorenz curve: the top 2% of users, the next 3%, and so on.
+# Upper ends of the steps of a Lorenz curve: the top fiftieth of users or movies, the next 3%, ...
 _STEPS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 
 _AGE_BANDS: Final = (18, 25, 35, 45, 55, 65)

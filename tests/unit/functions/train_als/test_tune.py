@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from functions.train_als import search, tune
+from functions.train_als import search, tuner
 from functions.train_als.search import Space
-from functions.train_als.tune import Budget, Tuner
+from functions.train_als.tuner import Budget, Tuner
 from movierec.errors import ArtifactError, CapacityError, StoreError, UsageError
 from movierec.model import dataset as datasets
 from movierec.model import sealed_folder, tuning
@@ -55,7 +55,7 @@ class Stopwatch:
         return self.at_s
 
 
-def tuner(store, trials, minutes=1e9, say=lambda value: None):
+def tuner_of(store, trials, minutes=1e9, say=lambda value: None):
     study = tuning.Study(store, "one/now")
     if not list(store.keys("tuning/one/now/study.json")):
         study.open(FACTS)
@@ -65,7 +65,7 @@ def tuner(store, trials, minutes=1e9, say=lambda value: None):
 
 def test_every_trial_is_kept_and_the_best_is_the_result():
     store = MemoryStore()
-    report = tuner(store, 6).run()
+    report = tuner_of(store, 6).run()
     study = tuning.Study(store, "one/now")
     assert study.trials() == report["trials"]
     assert len(report["trials"]) == 6
@@ -83,7 +83,7 @@ def test_every_trial_is_kept_and_the_best_is_the_result():
 
 
 def test_the_best_iterations_are_those_of_the_highest_score_on_the_way():
-    trial = tuner(MemoryStore(), 1).run()["trials"][0]
+    trial = tuner_of(MemoryStore(), 1).run()["trials"][0]
     assert list(trial["scores"]) == ["5", "10"]
     best = max(trial["scores"], key=trial["scores"].get)
     assert trial["parameters"]["iterations"] == int(best)
@@ -97,43 +97,43 @@ def without_time(report):
 @pytest.mark.parametrize("done", [1, 4])
 def test_a_search_that_was_killed_goes_on_with_the_trials_that_are_kept(done):
     killed = MemoryStore()
-    tuner(killed, 8).study  # noqa: B018  opened
-    whole = tuner(MemoryStore(), 8).run()
+    tuner_of(killed, 8).study  # noqa: B018  opened
+    whole = tuner_of(MemoryStore(), 8).run()
     for number, trial in enumerate(whole["trials"][:done]):
         tuning.Study(killed, "one/now").keep(number, trial)
-    assert without_time(tuner(killed, 8).run()) == without_time(whole)
+    assert without_time(tuner_of(killed, 8).run()) == without_time(whole)
 
 
 def test_a_full_disk_is_said_and_loses_no_trial():
     # The study, then three objects a trial: the third trial finds no room.
     store = Disk(room=1 + 2 * 3)
     with pytest.raises(StoreError, match="2 trials are kept") as full:
-        tuner(store, 6).run()
+        tuner_of(store, 6).run()
     assert "no space left" in str(full.value)
     assert "--resume" in str(full.value)
     assert len(tuning.Study(store, "one/now").trials()) == 2
     store.room = 100
-    assert without_time(tuner(store, 6).run()) == without_time(tuner(MemoryStore(), 6).run())
+    assert without_time(tuner_of(store, 6).run()) == without_time(tuner_of(MemoryStore(), 6).run())
 
 
 def test_a_trial_whose_result_found_no_room_is_kept_all_the_same():
     store = Disk(room=1 + 3 + 1)
     with pytest.raises(StoreError, match="2 trials are kept"):
-        tuner(store, 6).run()
+        tuner_of(store, 6).run()
     assert len(tuning.Study(store, "one/now").trials()) == 2
 
 
 def test_the_time_is_of_all_trials_also_of_those_before_a_resume():
     store = MemoryStore()
-    tuner(store, 50, minutes=1).run()
+    tuner_of(store, 50, minutes=1).run()
     first = tuning.Study(store, "one/now").trials()
     assert 1 <= len(first) < 50
-    assert tuner(store, 50, minutes=1).run()["trials"] == first
+    assert tuner_of(store, 50, minutes=1).run()["trials"] == first
 
 
 def test_progress_says_trial_score_and_best():
     said: list[dict[str, Any]] = []
-    tuner(MemoryStore(), 2, say=said.append).run()
+    tuner_of(MemoryStore(), 2, say=said.append).run()
     assert said[0]["trial"] == 1
     assert said[0]["of"] == 2
     assert said[0]["iterations"] == 5
@@ -148,7 +148,7 @@ def test_the_test_part_changes_nothing():
     strength = np.where(later, rng.random(len(later)), data.strength).astype(np.float32)
     movies = np.where(later, rng.permutation(data.movies), data.movies).astype(np.int32)
     reports = [
-        replace(tuner(MemoryStore(), 2), data=validation_split(one)).run()
+        replace(tuner_of(MemoryStore(), 2), data=validation_split(one)).run()
         for one in (data, replace(data, strength=strength, movies=movies))
     ]
     assert without_time(reports[0]) == without_time(reports[1])
@@ -165,7 +165,7 @@ def published():
 
 def called(store, clock=None, **given):
     values = {"dataset": "one", "trials": 2, "minutes": 9.0, "memory_mb": 4096, "resume": False}
-    return tune.tune(store, argparse.Namespace(**{**values, **given}), clock or FakeClock())
+    return tuner.tune(store, argparse.Namespace(**{**values, **given}), clock or FakeClock())
 
 
 def test_a_new_search_is_named_by_its_time_and_resumed_by_its_data_set():

@@ -1,6 +1,6 @@
 """The process of `movierec tune`: search for parameters by the training function's own code.
 
-    python -m functions.train_als.tune [--dataset ID] [--trials N] [--minutes M] [--resume]
+    python -m functions.train_als.tuner [--dataset ID] [--trials N] [--minutes M] [--resume]
 
 It writes JSON objects to standard output, one a line, each with one key: `progress` after each
 checkpoint of a trial, and at the end `report` or `error`.
