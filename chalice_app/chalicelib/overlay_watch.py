@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from movierec.errors import MovierecError, ObjectNotFoundError
-from movierec.model import overlay, sealed_folder
+from movierec.model import overlay
 from movierec.model.overlay import Overlay
 from movierec.ports import ObjectStore
 
@@ -70,15 +70,8 @@ class OverlayWatch:
         except ObjectNotFoundError:
             return
         if number > self._newest.number:
-            self._newest = Numbered(number, self._load(number))
-
-    def _load(self, number: int) -> Overlay:
-        def key(name: str) -> str:
-            return overlay.key(self._model_version, number, name)
-
-        manifest = sealed_folder.manifest(self._store, key)
-        files = sealed_folder.load(self._store, key, overlay.SERVING_FILES, manifest)
-        return overlay.unpack(files, self._n_movies)
+            found = overlay.load(self._store, self._model_version, number, self._n_movies)
+            self._newest = Numbered(number, found)
 
     def _checked(self) -> None:
         try:

@@ -26,7 +26,8 @@ from movierec.lake.ports import LakeReader
 from movierec.lake.queries import NAMED_PARTITION
 from movierec.lake.schema import EVENTS, SERVED, as_rows
 from movierec.lake.served import Served
-from movierec.model import artifact, dataset, sealed_folder
+from movierec.model import artifact, dataset, overlay, sealed_folder
+from movierec.model.overlay import Overlay
 from movierec.model.ranking import Recommender
 from movierec.model.sealed_folder import MANIFEST_FILE
 from movierec.ports import ObjectStore
@@ -189,14 +190,21 @@ class LineageResolver:
         return found
 
     def _check_answer(self, lineage: Lineage) -> Iterator[Check]:
-        """Recommend again for the same user, unless the proxy itself answered."""
+        """Recommend again for the same user, by the same refresh, unless the proxy answered."""
         found = lineage.served
         if found.source not in ("model", "popular") or not found.movie_ids:
             return
         with tempfile.TemporaryDirectory() as scratch:
             for name in artifact.SERVING_FILES:
                 self.store.download(artifact.key(found.model_version, name), Path(scratch) / name)
-            again = Recommender.open(Path(scratch)).recommend(found.user_id)
+            recommender = Recommender.open(Path(scratch))
+            number = served.refresh_of(found)
+            newer = (
+                overlay.load(self.store, found.model_version, number, len(recommender.movie_ids))
+                if number
+                else Overlay.empty()
+            )
+            again = recommender.recommend(found.user_id, overlay=newer)
         yield check_answer(found, again)
 
     def _check_lake(self, manifest: Mapping[str, Any]) -> Iterator[Check]:

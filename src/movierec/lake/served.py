@@ -1,5 +1,6 @@
 """A served recommendation: a line of the proxy's journal, a row of the lake's table `served`."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,23 @@ class Served:
     def served_at(self) -> datetime:
         """The time, in UTC."""
         return _EPOCH + timedelta(microseconds=self.served_at_us)
+
+
+def detail_of(found: Served) -> Mapping[str, Any] | None:
+    """Return a recommendation's detail; a text that is none, as `text`."""
+    if found.detail is None:
+        return None
+    try:
+        detail = json.loads(found.detail)
+    except ValueError:
+        detail = None
+    return detail if isinstance(detail, dict) else {"text": found.detail}
+
+
+def refresh_of(found: Served) -> int:
+    """Return the number of the overlay that a recommendation was made with, 0 without one."""
+    number = (detail_of(found) or {}).get("refresh", 0)
+    return number if isinstance(number, int) else 0
 
 
 def microseconds(at: datetime) -> int:

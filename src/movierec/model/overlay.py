@@ -16,6 +16,7 @@ before it. Each lies under `overlays/<model_version>/<number, 8 digits>/`:
 `overlays/<model_version>/newest.json` is written after the manifest: {"number": n}.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, get_args
@@ -23,10 +24,11 @@ from typing import Any, Final, Literal, Self, get_args
 import numpy as np
 
 from movierec.errors import ArtifactError
-from movierec.model import artifact
+from movierec.model import artifact, sealed_folder
 from movierec.model.artifact import TOP_K
 from movierec.model.encoding import Array, dump_json, dump_npy, load_json, load_npy
 from movierec.model.user_id import row_of
+from movierec.ports import ObjectStore
 
 PREFIX: Final = "overlays/"
 
@@ -66,6 +68,17 @@ def load_newest(body: bytes) -> int:
     if type(number) is not int or number < 1:
         raise ArtifactError(f"newest.json is {value!r}: expected the number of an overlay")
     return number
+
+
+def load(store: ObjectStore, model_version: str, number: int, n_model_movies: int) -> "Overlay":
+    """Return an overlay, verified with its manifest, of a model with so many movies.
+
+    Raises ObjectNotFoundError and ArtifactError.
+    """
+    folder = functools.partial(key, model_version, number)
+    manifest = sealed_folder.manifest(store, folder)
+    files = sealed_folder.load(store, folder, SERVING_FILES, manifest)
+    return unpack(files, n_model_movies)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

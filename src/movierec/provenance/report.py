@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from movierec.lake import log_lines
-from movierec.lake.served import Served, from_microseconds, utc
+from movierec.lake.served import Served, detail_of, from_microseconds, utc
 from movierec.provenance.checks import offsets_text, rows_by_kind
 from movierec.provenance.lineage import Facts, Function, Lineage
 from movierec.releases.traffic_split import TrafficSplit, describe
@@ -38,7 +38,7 @@ def to_json(lineage: Lineage) -> dict[str, Any]:
     """Return the lineage as plain values, times as ISO 8601."""
     row = {"served_at": lineage.served.served_at.isoformat(), **asdict(lineage.served)}
     del row["served_at_us"]
-    row["detail"] = _detail(lineage.served)
+    row["detail"] = detail_of(lineage.served)
     event = lineage.site_event
     return {
         "served": {**row, "movie_ids": list(lineage.served.movie_ids)},
@@ -60,21 +60,10 @@ def _rows_of_served(found: Served) -> Iterator[tuple[str, str]]:
         ("answer", f"status {found.status} after {found.latency_ms:.1f} ms, from {found.source}"),
         ("movies", ", ".join(found.movie_ids)),
     )
-    detail = _detail(found)
+    detail = detail_of(found)
     if detail is not None:
         known = {name: _plain(value) for name, value in detail.items() if name != "v"}
         yield "detail", _listed(known)
-
-
-def _detail(found: Served) -> Facts | None:
-    """Return a recommendation's detail; a text that is none, under its own name."""
-    if found.detail is None:
-        return None
-    try:
-        detail = json.loads(found.detail)
-    except ValueError:
-        detail = None
-    return detail if isinstance(detail, dict) else {"text": found.detail}
 
 
 def _plain(value: object) -> object:
