@@ -15,13 +15,15 @@ from deltalake import DeltaTable
 
 from functions.build_dataset.handler import Dependencies, build_dataset
 from movierec import settings
+from movierec.api_contract import dump_detail
 from movierec.aws.delta_lake import DeltaLake
 from movierec.aws.lineage_resolver import LineageResolver
 from movierec.errors import UsageError
 from movierec.lake.schema import Columns, dates
-from movierec.model import artifact, sealed_folder
+from movierec.model import artifact, overlay, sealed_folder
 from movierec.model import dataset as datasets
 from movierec.model.artifact import Model, Popular
+from movierec.model.overlay import Overlay
 from movierec.provenance import report
 from movierec.releases.log import Step, step_key
 from movierec.releases.traffic_split import TrafficSplit
@@ -323,6 +325,22 @@ def test_a_list_that_the_model_would_not_give_is_found_out(lab: Lab) -> None:
     checks = lab.resolver.verify(lab.resolver.by_id("id-2"))
 
     assert [check.name for check in checks if not check.ok] == ["the model's answer"]
+
+
+def test_a_list_of_a_refresh_is_verified_with_its_overlay(lab: Lab) -> None:
+    """What the model alone, or a later refresh, would answer is another list."""
+    for number, first in ((3, 30), (4, 40)):
+        row = np.full((1, artifact.TOP_K), 65535, np.uint16)
+        row[0, :5] = np.arange(first, first + 5)
+        zero = np.zeros(1, np.uint8)
+        files = overlay.pack(Overlay(np.array([7]), row, zero, zero))
+        sealed = {sealed_folder.MANIFEST_FILE: sealed_folder.seal(files, {"number": number})}
+        for name, body in {**files, **sealed}.items():
+            lab.store.put(overlay.key(VERSION, number, name), body)
+    detail = {"recommendation_id": ["id-2"], "detail": [dump_detail({"refresh": 3})]}
+    lab.lake.append("served", [served(MOVIES[30:35], **detail)], transactions={"proxy": 2})
+    checks = {c.name: c.ok for c in lab.resolver.verify(lab.resolver.by_id("id-2"))}
+    assert checks["the model's answer"]
 
 
 def test_a_fallback_of_the_proxy_ends_the_chain_and_says_so(lab: Lab) -> None:
