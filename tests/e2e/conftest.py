@@ -76,10 +76,17 @@ def movierec(stack, chosen):
 
 
 @pytest.fixture
-def releases(variables, monkeypatch):
-    """Open the stack's releases in this process."""
+def environment(variables, monkeypatch):
+    """Give this process the stack's environment, as `movierec env` gives it to a shell."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     client.cache_clear()
-    yield open_releases()
+    yield variables
     client.cache_clear()
+
+
+@pytest.fixture
+def releases(environment):
+    """Open the stack's releases in this process."""
+    assert environment
+    return open_releases()

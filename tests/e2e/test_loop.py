@@ -148,7 +148,9 @@ def test_a_recommendation_is_traced_to_data_that_still_holds(movierec):
     assert json.loads(rebuilt.stdout)["same"] is True
 
 
-def test_what_is_watched_leaves_its_users_list_at_the_next_refresh(movierec, variables):
+def test_what_is_watched_leaves_its_users_list_at_the_next_refresh(
+    movierec, environment, variables
+):
     """A line in Kafka, the worker, the lake, a refresh, its overlay, the API."""
     url, movie = variables[settings.PROXY_URL], listed(variables)[0]
     line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S},42,GET /data/m/{movie}/30.mpg"
@@ -156,7 +158,7 @@ def test_what_is_watched_leaves_its_users_list_at_the_next_refresh(movierec, var
         producer.confirm(producer.send([line.encode()], [b""], [0]))
 
     def refresh():
-        client("lambda").invoke(FunctionName=variables[settings.REFRESH_FUNCTION])
+        client("lambda").invoke(FunctionName=environment[settings.REFRESH_FUNCTION])
 
     until(lambda: movie not in listed(variables), refresh)
     _, headers, _ = get(url, "/recommend/42")
