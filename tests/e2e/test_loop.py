@@ -160,7 +160,7 @@ def test_what_is_watched_leaves_its_users_list_at_the_next_refresh(
     aws = client("lambda")
 
     def refresh():
-        """Ask for one, unless one runs: the worker asks for them too, and there is one at a time."""
+        """Ask for one, unless one runs: the worker asks too, and there is one at a time."""
         with contextlib.suppress(aws.exceptions.TooManyRequestsException):
             aws.invoke(FunctionName=environment[settings.REFRESH_FUNCTION])
 
