@@ -12,6 +12,7 @@ from movierec.lake.schema import EVENTS, MOVIES, USERS
 from movierec.model.dataset import Dataset
 from movierec.model.encoding import Array
 from movierec.model.rating_scale import RatingScale
+from movierec.model.user_id import rows_of
 from movierec.quality import interfaces
 from movierec.quality.profile import Attributes, Clock
 
@@ -97,8 +98,7 @@ def read_attributes(lake: LakeReader, versions: Versions, dataset: Dataset) -> A
         found = columns(lake, _USERS, {USERS.name: versions[USERS.name]})
         order = np.argsort(found["user_ids"])
         ids = found["user_ids"][order]
-        at = np.minimum(np.searchsorted(ids, dataset.user_ids), max(len(ids) - 1, 0))
-        users_known = ids[at] == dataset.user_ids if len(ids) else np.zeros(users, np.bool_)
+        at, users_known = rows_of(ids, dataset.user_ids)
         given = found["ages"][order][at[users_known]].astype(np.float64)
         ages[users_known] = np.where(given >= 0, given, np.nan)
     return Attributes(

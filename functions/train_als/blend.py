@@ -87,7 +87,7 @@ class Blend:
         for start in range(0, len(users), _USERS_AT_ONCE):
             chunk = users[start : start + _USERS_AT_ONCE]
             rows = functools.partial(self._scores_of, chunk)
-            narrow = _narrow(exclusions, chunk, column_of)
+            narrow = exclusions.among(column_of, chunk)
             found = fitted.top_of(rows, np.arange(len(chunk)), k, narrow)
             lists[start : start + len(chunk)] = np.where(found >= 0, movies[found], -1)
         return lists
@@ -111,14 +111,3 @@ class Blend:
         blended = standardised(by_factors, self.discount, own, self.als_share)
         blended += standardised(by_items, self.discount, own, 1 - self.als_share)
         return blended
-
-
-def _narrow(exclusions: Exclusions, users: Array, column_of: Array) -> Exclusions:
-    """Return the exclusions of some users among the movies that have a column."""
-    seen = exclusions.seen.take(users)
-    columns, adult = column_of[seen.columns], column_of[exclusions.adult]
-    return Exclusions(
-        SparseRows(seen.indptr, columns).where(columns >= 0),
-        exclusions.restricted[users],
-        adult[adult >= 0],
-    )

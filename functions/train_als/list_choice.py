@@ -4,7 +4,6 @@ Both are fitted on TRAIN and compared by NDCG on the users who liked a movie in 
 under the rules of serving.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
@@ -17,12 +16,12 @@ from functions.train_als.als import AlsModel
 from functions.train_als.blend import Blend
 from functions.train_als.edlae import ItemToItemModel
 from movierec.model import offline_metrics
-from movierec.model.dataset import TEST, TRAIN, Dataset
-from movierec.model.fitted import Exclusions, FittedModel
+from movierec.model.dataset import Dataset
+from movierec.model.fitted import FittedModel
+from movierec.model.held_out import HeldOut
 from movierec.model.item_neighbours import ItemNeighbours
 from movierec.model.offline_metrics import PerUser
 from movierec.model.ranking import LIST_LENGTH
-from movierec.model.sparse_rows import row_numbers
 
 ALS: Final = "als"
 BLEND: Final = "blend"
@@ -97,18 +96,12 @@ class Choice:
 
 def choose(dataset: Dataset, mixed: Blend, *, most_users: int = _MOST_TEST_USERS) -> Choice:
     """Compare a blend with its factors, both of which know TRAIN alone."""
-    rows, likes = row_numbers(dataset.indptr), (dataset.part == TEST) & (dataset.strength > 0)
-    users = np.unique(rows[likes])
-    users = users[:: math.ceil(len(users) / most_users)]
-    place = np.full(len(dataset.user_ids), -1)
-    place[users] = np.arange(len(users))
-    wanted = likes & (place[rows] >= 0)
-    exclusions = Exclusions.of(dataset, dataset.part == TRAIN)
+    test = HeldOut.of(dataset, most_users)
+    nothing = np.zeros(len(dataset.movie_ids))
 
     def judged(model: FittedModel) -> PerUser:
-        lists = model.top(users, LIST_LENGTH, exclusions)
-        nothing = np.zeros(len(dataset.movie_ids))
-        return offline_metrics.per_user(lists, place[rows[wanted]], dataset.movies[wanted], nothing)
+        lists = model.top(test.users, LIST_LENGTH, test.exclusions)
+        return offline_metrics.per_user(lists, test.liked_rows, test.liked, nothing)
 
     found = offline_metrics.difference(judged(mixed), judged(mixed.als), "ndcg")
     gain, margin = found["mean"], _NORMAL_95 * found["stderr"]
@@ -116,7 +109,7 @@ def choose(dataset: Dataset, mixed: Blend, *, most_users: int = _MOST_TEST_USERS
     verdict = "is better" if low > 0 else "is not better"
     reason = (
         f"the blend {verdict} than ALS alone beyond doubt: NDCG@{LIST_LENGTH} {gain:+.4f}"
-        f" ({low:+.4f} to {high:+.4f}) on {len(users):,} users"
+        f" ({low:+.4f} to {high:+.4f}) on {len(test.users):,} users"
     )
     lists_from = BLEND if low > 0 else ALS
     interval = {"ndcg": gain, "low": low, "high": high}

@@ -21,6 +21,7 @@ from movierec.model.fitted import Float32
 from movierec.model.fold_in import FoldIn
 from movierec.model.item_neighbours import ItemNeighbours
 from movierec.model.ranking import LIST_LENGTH
+from movierec.model.user_id import row_of
 from movierec.ports import ObjectStore
 
 BLEND: Final = "blend"
@@ -123,8 +124,8 @@ def explain(
     files = sealed_folder.load(store, folder, _MODEL_FILES, manifest)
     names = load_json(artifact.MOVIE_IDS_FILE, files[artifact.MOVIE_IDS_FILE])
     user_ids = load_npy(artifact.USER_IDS_FILE, files[artifact.USER_IDS_FILE])
-    row = int(np.searchsorted(user_ids, user_id))
-    if row == len(user_ids) or user_ids[row] != user_id:
+    row = row_of(user_ids, user_id)
+    if row is None:
         raise UsageError(
             f"model {version} does not know user {user_id}, who gets the popular list: ask for one"
             " who watched or rated before it was trained, or train anew with `movierec retrain`"

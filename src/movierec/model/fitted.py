@@ -50,16 +50,31 @@ class Exclusions:
 
     def shut(self, scores: Float32, users: Array) -> None:
         """Set the scores (len(users), n_movies) of what the users' lists must not hold to -inf."""
-        seen = self.seen.take(users)
-        scores[seen.row_numbers(), seen.columns] = -np.inf
-        scores[np.ix_(self.restricted[users], self.adult)] = -np.inf
+        self._fill(scores, users, -np.inf)
 
     def mask(self, users: Array, n_movies: int) -> npt.NDArray[np.bool_]:
         """Return what the users' lists must not hold, (len(users), n_movies)."""
-        seen, mask = self.seen.take(users), np.zeros((len(users), n_movies), np.bool_)
-        mask[seen.row_numbers(), seen.columns] = True
-        mask[np.ix_(self.restricted[users], self.adult)] = True
+        mask = np.zeros((len(users), n_movies), np.bool_)
+        self._fill(mask, users, True)
         return mask
+
+    def among(self, column_of: Array, users: Array) -> Self:
+        """Return the exclusions of some users, one a row, among the movies that have a column.
+
+        `column_of` is (n_movies,), -1 for a movie that has none.
+        """
+        seen, adult = self.seen.take(users), column_of[self.adult]
+        columns = column_of[seen.columns]
+        return type(self)(
+            SparseRows(seen.indptr, columns).where(columns >= 0),
+            self.restricted[users],
+            adult[adult >= 0],
+        )
+
+    def _fill(self, table: Array, users: Array, value: float) -> None:
+        seen = self.seen.take(users)
+        table[seen.row_numbers(), seen.columns] = value
+        table[np.ix_(self.restricted[users], self.adult)] = value
 
 
 @dataclass(frozen=True, slots=True, eq=False)

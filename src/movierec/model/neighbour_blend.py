@@ -84,32 +84,22 @@ class NeighbourBlend:
             among = SparseRows(own.indptr, known).where(known >= 0)
             by_factors = users[rows] @ ranked.T
             blended = standard_scores.standardised(by_factors, self.discount, among, self.als_share)
-            by_items = self._item_scores(own, strength[_entries(liked, rows)])
+            by_items = self._item_scores(own, strength[liked.entries(rows).columns])
             share = 1 - self.als_share
             blended += standard_scores.standardised(by_items, self.discount, among, share)
             return blended
 
-        seen, adult = column_of[exclusions.seen.columns], column_of[exclusions.adult]
-        narrow = Exclusions(
-            SparseRows(exclusions.seen.indptr, seen).where(seen >= 0),
-            exclusions.restricted,
-            adult[adult >= 0],
-        )
-        found = top_of(score_rows, np.arange(len(liked)), k, narrow)
+        everybody = np.arange(len(liked))
+        found = top_of(score_rows, everybody, k, exclusions.among(column_of, everybody))
         return np.where(found >= 0, self.movies[found], -1).astype(np.int32)
 
     def _item_scores(self, own: SparseRows, strength: Array) -> Float32:
         """Return the item-to-item scores of the N movies, (len(own), N)."""
-        pulled = self.pulls.take(own.columns)
+        pulled = self.pulls.entries(own.columns)
         row = np.repeat(own.row_numbers(), np.diff(pulled.indptr)).astype(np.int64)
         share = self.strength_share
         entry = np.repeat(1 - share + share * strength, np.diff(pulled.indptr))
-        values = self.weights[_entries(self.pulls, own.columns)] * entry
-        cells = row * len(self.movies) + pulled.columns
+        values = self.weights[pulled.columns] * entry
+        cells = row * len(self.movies) + self.pulls.columns[pulled.columns]
         found = np.bincount(cells, values, len(own) * len(self.movies))
         return found.reshape(len(own), len(self.movies)).astype(np.float32)
-
-
-def _entries(rows: SparseRows, chosen: Array) -> Array:
-    """Return the places of the entries of some rows, in the order of the rows."""
-    return SparseRows(rows.indptr, np.arange(len(rows.columns))).take(chosen).columns

@@ -17,6 +17,7 @@ from movierec.model.dataset import Dataset
 from movierec.model.dataset_parameters import Parameters
 from movierec.model.encoding import Array, dump_npy, load_npy
 from movierec.model.sparse_rows import SparseRows
+from movierec.model.user_id import rows_of
 
 _TYPES: Final[Mapping[str, str]] = {
     "users": "int64",
@@ -117,9 +118,8 @@ def histories(
     little was watched of a movie that was left early, and how much of one with a negative rating.
     Both matter only where the user rates the movie anew.
     """
-    rows = np.searchsorted(dataset.user_ids, users)
-    known = np.append(dataset.user_ids, -1)[rows] == users
-    before = SparseRows(dataset.indptr, np.arange(len(dataset.movies))).take(rows[known])
+    rows, known = rows_of(dataset.user_ids, users)
+    before = SparseRows(dataset.indptr, dataset.movies).entries(rows[known])
     places = np.flatnonzero(known)[before.row_numbers()]
     old, new = before.columns, recent.of_users(users)
     both = Recent.merged(

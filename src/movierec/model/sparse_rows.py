@@ -38,10 +38,14 @@ class SparseRows:
 
     def take(self, rows: Array) -> Self:
         """Return some of the rows, in the order given."""
+        found = self.entries(rows)
+        return type(self)(found.indptr, self.columns[found.columns])
+
+    def entries(self, rows: Array) -> Self:
+        """Return some of the rows with the places of their entries in place of the columns."""
         starts, lengths = self.indptr[rows], np.diff(self.indptr)[rows]
         indptr = np.concatenate(([0], np.cumsum(lengths)))
-        entries = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
-        return type(self)(indptr, self.columns[entries])
+        return type(self)(indptr, np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths))
 
     def row_numbers(self) -> npt.NDArray[np.int32]:
         """Return the row of each entry, (n,)."""

@@ -15,6 +15,7 @@ from movierec.model import ranking
 from movierec.model.dataset import Dataset
 from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, Float32
+from movierec.model.user_id import rows_of
 
 _USERS_A_CHUNK = 512
 
@@ -33,8 +34,7 @@ class StoredLists:
     @classmethod
     def of(cls, dataset: Dataset, user_ids: Array, lists: Array, movie_ids: Sequence[str]) -> Self:
         """Return lists of other users and movies for a data set's; `user_ids` ascends."""
-        at = np.minimum(np.searchsorted(user_ids, dataset.user_ids), max(len(user_ids) - 1, 0))
-        known = user_ids[at] == dataset.user_ids if len(user_ids) else np.zeros(len(at), np.bool_)
+        at, known = rows_of(user_ids, dataset.user_ids)
         place = {movie: i for i, movie in enumerate(dataset.movie_ids)}
         codes = np.array([*(place.get(movie, -1) for movie in movie_ids), -1], np.int32)
         # Padding, the type's largest value, is no movie either.

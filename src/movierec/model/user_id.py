@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from movierec import settings
 from movierec.errors import ConfigError
@@ -48,3 +49,11 @@ def row_of(user_ids: Array, user_id: int) -> int | None:
     # With a Python int numpy would convert the whole array: 421 us instead of 0.5.
     row = int(user_ids.searchsorted(np.int64(user_id)))
     return row if row < len(user_ids) and user_ids[row] == user_id else None
+
+
+def rows_of(user_ids: Array, users: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return where users (m,) stand in ascending ids (n,), and whether they do; (m,) both."""
+    if not len(user_ids):
+        return np.zeros(len(users), np.int64), np.zeros(len(users), np.bool_)
+    rows = np.minimum(np.searchsorted(user_ids, users), len(user_ids) - 1)
+    return rows, user_ids[rows] == users
