@@ -53,15 +53,22 @@ class OverlayWatch:
         self._clock_s = clock_s
         self._start = start
         self._newest = NONE
-        self._next_s = 0.0
+        self._next_s = clock_s()
         self._checking = threading.Lock()
 
     def newest(self) -> Numbered:
         """Return the newest overlay that is known, and start a check when it is time."""
+        self._when_due(self._start)
+        return self._newest
+
+    def begin(self) -> None:
+        """Make the first check in the caller's time: what is withdrawn is in no answer."""
+        self._when_due(lambda check: check())
+
+    def _when_due(self, start: Callable[[Callable[[], None]], None]) -> None:
         if self._clock_s() >= self._next_s and self._checking.acquire(blocking=False):
             self._next_s = self._clock_s() + CHECK_EVERY_S
-            self._start(self._checked)
-        return self._newest
+            start(self._checked)
 
     def check(self) -> None:
         """Fetch a newer overlay, verified with its manifest. Raises MovierecError."""

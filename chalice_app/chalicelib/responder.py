@@ -4,7 +4,6 @@ Clients get an error as one line; its traceback goes to the log.
 """
 
 import functools
-import logging
 import math
 import os
 import tempfile
@@ -26,8 +25,6 @@ from movierec.errors import ConfigError, MovierecError, UsageError
 from movierec.model import artifact
 from movierec.model.ranking import Recommender
 from movierec.ports import ObjectStore
-
-log = logging.getLogger(__name__)
 
 View = Callable[[Service], Answer]
 
@@ -146,10 +143,7 @@ def open_model(store: ObjectStore, pinned: str | None, folder: Path) -> OpenMode
     recommender = Recommender.open(model_cache.fetch(store, version, folder))
     n_movies = len(recommender.movie_ids)
     watch = OverlayWatch(store, version, n_movies, clock_s=time.monotonic, start=in_thread)
-    try:
-        watch.check()
-    except MovierecError:
-        log.exception("overlay_not_read", extra={"model_version": version})
+    watch.begin()
     return OpenModel(version, recommender, watch.newest)
 
 

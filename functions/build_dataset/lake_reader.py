@@ -17,7 +17,14 @@ from movierec.errors import DatasetError
 from movierec.lake import plausible_times
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
-from movierec.lake.queries import ASSUMED_CLOCK, NAMED_PARTITION, columns, present_versions
+from movierec.lake.queries import (
+    ASSUMED_CLOCK,
+    NAMED_PARTITION,
+    NEWEST_MOVIES,
+    NEWEST_USERS,
+    columns,
+    present_versions,
+)
 from movierec.lake.schema import EVENTS, MOVIES, QUARANTINE, USERS
 from movierec.model import segments
 from movierec.model.dataset import Evidence, Rated, Watched
@@ -147,7 +154,7 @@ def _catalog(
     runtimes, adult = np.zeros(len(movie_ids), np.int32), np.full(len(movie_ids), loaded)
     if not loaded:
         return runtimes, adult
-    found = columns(lake, _CATALOG, {MOVIES.name: versions[MOVIES.name]})
+    found = columns(lake, NEWEST_MOVIES, {MOVIES.name: versions[MOVIES.name]})
     codes = {movie_id: code for code, movie_id in enumerate(movie_ids)}
     places = np.array([codes.get(movie_id, -1) for movie_id in found["movie_id"]], np.int64)
     known = places >= 0
@@ -160,7 +167,7 @@ def _users(lake: LakeReader, versions: Versions) -> dict[str, Any]:
     """Return `user_groups` and `occupations`."""
     if USERS.name not in versions:
         return {"user_groups": np.zeros(0, np.uint8)}
-    found = columns(lake, _USERS, {USERS.name: versions[USERS.name]})
+    found = columns(lake, NEWEST_USERS, {USERS.name: versions[USERS.name]})
     groups = segments.group_of(found["age"], found["gender"].tolist())
     return {
         "user_groups": segments.groups_by_id(found["user_ids"], groups),
@@ -208,19 +215,6 @@ where e.kind = 'rate' and e.rating is not null and e.user_id % {batches} = {batc
 group by e.user_id, c.movies
 """
 )
-
-_CATALOG: Final = """
-select movie_id, last_value(coalesce(runtime_minutes, 0) order by loaded_at) runtime_minutes,
-       last_value(coalesce(adult, 1) order by loaded_at) adult
-from movies where movie_id is not null group by movie_id
-"""
-
-_USERS: Final = """
-select user_id user_ids, last_value(coalesce(age, -1) order by loaded_at) age,
-       last_value(coalesce(gender, '') order by loaded_at) gender,
-       last_value(coalesce(occupation, '') order by loaded_at) occupation
-from users where user_id is not null group by user_id
-"""
 
 _ROWS_BY_DAY: Final = """
 select kind, cast(event_date as varchar) as day, count(*) n,

@@ -12,10 +12,17 @@ import numpy as np
 
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
-from movierec.lake.queries import columns, present_versions
-from movierec.lake.schema import ADULT_UNKNOWN, EVENTS, MOVIES, USERS
+from movierec.lake.queries import (
+    NAMED_PARTITION,
+    NEWEST_MOVIES,
+    NEWEST_USERS,
+    columns,
+    present_versions,
+)
+from movierec.lake.schema import EVENTS, MOVIES, USERS
 from movierec.model import segments
 from movierec.model.encoding import Array
+from movierec.model.user_id import rows_of
 
 Offsets = Mapping[str, int]
 """The last offset that was read of each `topic-partition`, or `partition` of whatever topic."""
@@ -81,7 +88,7 @@ def read_newer(
     fill = {"newer": _newer(after), "plausible": plausible.condition()}
     reached = columns(lake, _REACHED.format_map(fill), events)
     found = _reached(after, reached)
-    if not len(reached["n"]):
+    if not len(reached["name"]):
         return Newer(_NO_WATCHED, _NO_RATED, np.zeros(0, np.int64), found)
     return Newer(
         Watched(**_texts(columns(lake, _WATCHED.format_map(fill), events))),
@@ -116,27 +123,21 @@ def _at(topic: str, partition: int) -> str:
 
 def _reached(after: Offsets, found: Mapping[str, Array]) -> dict[str, int]:
     """Return the offsets with those found: a topic's own take the place of a bare partition's."""
-    columns_of = (found[name].tolist() for name in ("topic", "kafka_partition", "last"))
-    newest = {
-        f"{topic}-{partition}" if topic else str(partition): last
-        for topic, partition, last in zip(*columns_of, strict=True)
-    }
+    newest = dict(zip(found["name"].tolist(), found["last"].tolist(), strict=True))
     named = {str(_split(name)[1]) for name in newest if not name.isdecimal()}
     return {name: last for name, last in after.items() if name not in named} | newest
 
 
 def read_groups(lake: LakeReader, versions: Versions, users: Array) -> Array:
     """Return the group of each user (n,), 0 where age and gender are not known."""
-    groups = np.zeros(len(users), np.uint8)
     if USERS.name not in versions or not len(users):
-        return groups
-    found = columns(lake, _USERS, {USERS.name: versions[USERS.name]})
+        return np.zeros(len(users), np.uint8)
+    found = columns(lake, NEWEST_USERS, {USERS.name: versions[USERS.name]})
     known = segments.group_of(found["age"], found["gender"].tolist())
     order = np.argsort(found["user_ids"], kind="stable")
-    ids = found["user_ids"][order]
-    places = np.minimum(np.searchsorted(ids, users), max(len(ids) - 1, 0))
-    if len(ids):
-        groups = np.where(ids[places] == users, known[order][places], 0).astype(np.uint8)
+    rows, present = rows_of(found["user_ids"][order], users)
+    groups = np.zeros(len(users), np.uint8)
+    groups[present] = known[order][rows[present]]
     return groups
 
 
@@ -144,7 +145,7 @@ def read_catalog(lake: LakeReader, versions: Versions) -> Catalog:
     """Return runtimes and adult movies as they are known now."""
     if MOVIES.name not in versions:
         return Catalog({}, frozenset(), loaded=False)
-    found = columns(lake, _CATALOG, {MOVIES.name: versions[MOVIES.name]})
+    found = columns(lake, NEWEST_MOVIES, {MOVIES.name: versions[MOVIES.name]})
     ids: Sequence[Any] = found["movie_id"].tolist()
     adult = found["adult"] != 0
     return Catalog(
@@ -157,10 +158,10 @@ def read_catalog(lake: LakeReader, versions: Versions) -> Catalog:
 _NO_WATCHED: Final = Watched(*(np.zeros(0, t) for t in ("int64", "object", "int32", "uint32")))
 _NO_RATED: Final = Rated(*(np.zeros(0, t) for t in ("int64", "object", "int16", "uint32")))
 
-_REACHED: Final = """
-select coalesce(topic, '') topic, kafka_partition, max(kafka_offset) as last, count(*) n
-from events where kafka_partition is not null and {newer} group by 1, 2 order by 1, 2
-"""
+_REACHED: Final = f"""
+select {NAMED_PARTITION} as name, max(kafka_offset) as last
+from events where kafka_partition is not null and {{newer}} group by 1 order by 1
+"""  # noqa: S608  ours
 
 _WATCHED: Final = """
 select user_id users, movie_id movie_ids, max(minute) minutes,
@@ -182,15 +183,3 @@ _ACCOUNTS: Final = """
 select distinct user_id users from events
 where kind = 'create_account' and user_id is not null and {newer} order by 1
 """
-
-_USERS: Final = """
-select user_id user_ids, last_value(coalesce(age, -1) order by loaded_at) age,
-       last_value(coalesce(gender, '') order by loaded_at) gender
-from users where user_id is not null group by user_id
-"""
-
-_CATALOG: Final = f"""
-select movie_id, last_value(coalesce(runtime_minutes, 0) order by loaded_at) runtime_minutes,
-       last_value(coalesce(adult, {ADULT_UNKNOWN}) order by loaded_at) adult
-from movies where movie_id is not null group by movie_id
-"""  # noqa: S608  ours

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from movierec.errors import TableNotFoundError
 from movierec.lake.ports import LakeReader
-from movierec.lake.schema import EVENTS, Table
+from movierec.lake.schema import ADULT_UNKNOWN, EVENTS, Table
 
 Array = npt.NDArray[Any]
 
@@ -20,6 +20,21 @@ NAMED_PARTITION: Final = """
          else concat(topic, '-', cast(kafka_partition as varchar)) end
 """
 """An event's `topic-partition`, in SQL; `partition` alone in rows of before the topic."""
+
+NEWEST_MOVIES: Final = f"""
+select movie_id, last_value(coalesce(runtime_minutes, 0) order by loaded_at) runtime_minutes,
+       last_value(coalesce(adult, {ADULT_UNKNOWN}) order by loaded_at) adult
+from movies where movie_id is not null group by movie_id
+"""  # noqa: S608  ours
+"""What the catalog says of each movie now; minors are shown one of which `adult` is 0."""
+
+NEWEST_USERS: Final = """
+select user_id user_ids, last_value(coalesce(age, -1) order by loaded_at) age,
+       last_value(coalesce(gender, '') order by loaded_at) gender,
+       last_value(coalesce(occupation, '') order by loaded_at) occupation
+from users where user_id is not null group by user_id
+"""
+"""What the site has said of each user last."""
 
 
 def present_versions(lake: LakeReader, tables: Iterable[Table]) -> dict[str, int]:

@@ -79,6 +79,13 @@ def test_one_check_runs_at_a_time(bench: Bench) -> None:
     assert bench.run_checks() == 1
 
 
+def test_after_the_first_check_the_first_request_starts_no_other(bench: Bench) -> None:
+    publish(bench.store, 1)
+    bench.watch.begin()
+    assert bench.watch.newest().number == 1
+    assert bench.started == []
+
+
 def test_a_damaged_overlay_leaves_the_one_before_and_is_tried_again(bench: Bench) -> None:
     publish(bench.store, 1)
     bench.watch.check()
