@@ -100,13 +100,9 @@ def _first(keys: Array, dataset: Dataset, train: Array, n: int | None = None) ->
 def _subpopulations(
     dataset: Dataset, users: Array, counts: Array, *, new: Array
 ) -> Mapping[str, Masks]:
-    groups = segments.groups_of(dataset.user_ids, dataset.user_groups)[users]
-    genders = np.array([name.partition(":")[0] for name in GROUPS])[groups]
-    ages = np.array([name.partition(":")[2] or name for name in GROUPS])[groups]
     activity = np.array(_ACTIVITIES)[np.searchsorted(_ACTIVITY_LIMITS, counts, side="right")]
     return {
-        "gender": _by_name(genders),
-        "age": _by_name(ages),
+        **{kind: by_name(names) for kind, names in demographics(dataset, users).items()},
         **_occupations(dataset, users),
         "activity": {name: activity == name for name in _ACTIVITIES},
         "tenure": {"new": new, "known longer": ~new},
@@ -116,8 +112,18 @@ def _subpopulations(
 def _occupations(dataset: Dataset, users: Array) -> Mapping[str, Masks]:
     if dataset.occupations is None:
         return {}
-    return {"occupation": _by_name(dataset.occupations.of_users(dataset.user_ids[users]))}
+    return {"occupation": by_name(dataset.occupations.of_users(dataset.user_ids[users]))}
 
 
-def _by_name(names: Array) -> Masks:
+def demographics(dataset: Dataset, users: Array) -> dict[str, Array]:
+    """Return gender and age band by name of users (rows of the data set), (len(users),) each."""
+    groups = segments.groups_of(dataset.user_ids, dataset.user_groups)[users]
+    return {
+        "gender": np.array([name.partition(":")[0] for name in GROUPS])[groups],
+        "age": np.array([name.partition(":")[2] or name for name in GROUPS])[groups],
+    }
+
+
+def by_name(names: Array) -> Masks:
+    """Return where each of the names stands, by name."""
     return {name: names == name for name in np.unique(names).tolist()}

@@ -134,17 +134,18 @@ def summarise(
     if not n:
         return {"users": 0}
     means = {name: float(values.mean()) for name, values in chosen.items()}
-    errors = {f"{name}_stderr": _stderr(values) for name, values in chosen.items()}
+    errors = {f"{name}_stderr": stderr(values) for name, values in chosen.items()}
     return {"users": n, **means, **errors}
 
 
 def difference(ours: PerUser, theirs: PerUser, metric: str) -> dict[str, float]:
     """Return the mean difference of a metric, user by user, and its standard error."""
     values = getattr(ours, metric) - getattr(theirs, metric)
-    return {"mean": float(values.mean()), "stderr": _stderr(values)}
+    return {"mean": float(values.mean()), "stderr": stderr(values)}
 
 
-def _stderr(values: Array) -> float:
+def stderr(values: Array) -> float:
+    """Return the standard error of the mean of values (n,), 0 of fewer than two."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
 
 

@@ -14,15 +14,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from movierec.model import segments
+from movierec.model import offline_metrics
 from movierec.model.dataset import TEST, TRAIN, Dataset
 from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, FittedModel
+from movierec.model.held_out import by_name, demographics
 from movierec.model.popularity import Popularity
 from movierec.model.ranking import LIST_LENGTH
 from movierec.model.rating_scale import HIGHEST, LOWEST
 from movierec.model.ratings import Biases, Float64, RatingPredictor, Ratings
-from movierec.model.segments import GROUPS
 
 _BUCKETS: Final = np.linspace(LOWEST, HIGHEST, 9)
 """Limits of predicted ratings, by halves."""
@@ -60,7 +60,7 @@ def evaluate(
         "model": errors(ours, test.values),
         "baseline": errors(theirs, test.values),
         "mean": errors(np.full(len(test), biases.mean), test.values),
-        "gain": {"mean": float(gains.mean()), "stderr": _stderr(gains)},
+        "gain": {"mean": float(gains.mean()), "stderr": offline_metrics.stderr(gains)},
         "calibration": calibration(ours, test.values),
         "groups": {
             kind: {
@@ -103,10 +103,6 @@ def _buckets(predicted: Float64) -> npt.NDArray[np.int64]:
     return np.minimum(found, len(_BUCKETS) - 2)
 
 
-def _stderr(values: Float64) -> float:
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
-
-
 def _lists(dataset: Dataset, model: RatingPredictor, lists_of: FittedModel) -> dict[str, Any]:
     n_users, train = len(dataset.user_ids), dataset.part == TRAIN
     users = np.arange(0, n_users, math.ceil(n_users / _MOST_LISTS))
@@ -136,12 +132,10 @@ def _of_lists(model: RatingPredictor, users: Array, lists: Array) -> dict[str, A
 def _masks(
     dataset: Dataset, train: Ratings, test: Ratings
 ) -> Iterator[tuple[str, Mapping[str, npt.NDArray[np.bool_]]]]:
-    groups = segments.groups_of(dataset.user_ids, dataset.user_groups)[test.users]
     counts = np.bincount(train.users, minlength=train.n_users)[test.users]
     kinds = {
-        "gender": np.array([name.partition(":")[0] for name in GROUPS])[groups],
-        "age": np.array([name.partition(":")[2] or name for name in GROUPS])[groups],
+        **demographics(dataset, test.users),
         "activity": np.array(_ACTIVITIES)[np.searchsorted(_ACTIVITY_LIMITS, counts, side="right")],
     }
     for kind, names in kinds.items():
-        yield kind, {name: names == name for name in np.unique(names).tolist()}
+        yield kind, by_name(names)
