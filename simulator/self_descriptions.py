@@ -1,47 +1,45 @@
-"""What users write about themselves at sign-up: free text that follows their hidden preferences."""
+"""What users write about themselves at sign-up: free text that follows their hidden preferences.
 
+As people's own texts are, some are short, vague or off the subject; genres go by other names,
+titles are shortened or misspelt, and what stands first is not always what is liked best.
+"""
+
+import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 import numpy as np
 
+from simulator import description_words as words
+from simulator.description_words import GENRE_WORDS
 from simulator.film_catalog import GENRES
-from simulator.preferences import F32
+from simulator.preferences import F32, Array
 from simulator.synthetic_world import World
 
-GENRE_WORDS: Final = {
-    "Action": "action movies", "Adventure": "adventures", "Animation": "animated films",
-    "Comedy": "comedies", "Crime": "crime stories", "Documentary": "documentaries",
-    "Drama": "dramas", "Family": "family movies", "Fantasy": "fantasy films",
-    "Foreign": "foreign films", "History": "historical films", "Horror": "horror",
-    "Music": "musicals", "Mystery": "mysteries", "Romance": "love stories",
-    "Science Fiction": "sci-fi movies", "Thriller": "thrillers", "War": "war movies",
-    "Western": "westerns",
-}  # fmt: skip
-"""How people call each genre."""
-
-_LIKES: Final = (
-    "I love {0} and {1}.",
-    "Big fan of {0}, especially anything like {film}.",
-    "mostly {0}, sometimes {1}",
-    "Give me {0} any day! {film} is one of my favorites. Also into {1} and {2}.",
-    "{0}, {1}, {2}",
-    "I could watch {film} again and again.",
-    "After a long day I like {0}. On weekends {1} with friends.",
-    "Anything with a good story, {0} above all, and {film} of course",
-)
-_DISLIKES: Final = (
-    "Not into {0} or {1}.",
-    "{0} bore me",
-    "I can't stand {0}!",
-    "please no {0}, and I rarely finish {1}",
-    "{0}. {1} too, most of the time.",
-)
 # Many say what they like, fewer what they do not.
 _WITH_DISLIKES: Final = 0.6
+_VAGUE: Final = 0.07
+_SHORT: Final = 0.2
+_WITH_FILM: Final = 0.5
+_WITH_ASIDE: Final = 0.2
+_WITHOUT: Final = 0.05
+_DISLIKES_FILM: Final = 0.15
+
+_USUAL_NAME: Final = 0.5
+_CARELESS: Final = 0.25
+"""Those who write all in lower case and do not look at what they typed."""
+_TYPOS: Final = 0.01
+"""Share of a careless writer's letters that are wrong."""
+_MISSPELT_TITLES: Final = 0.15
+_SHORTENED_TITLES: Final = 0.2
+
+# Noise of what comes to mind, in standard deviations of all genres' and films' affinities.
+_GENRE_NOISE: Final = 0.3
+_FILM_NOISE: Final = 0.3
 _BEST_KNOWN: Final = 300
-_FAVOURITES: Final = 3
+_ARTICLES: Final = ("The ", "A ", "An ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +69,13 @@ class Describer:
     def describe(self, factors: F32) -> SelfDescription:
         """Return what a user of these factors, (k,), writes into the form."""
         rng = _rng(factors)
-        words = [GENRE_WORDS[name] for name in self.ranked_genres(factors)]
-        likes = rng.choice(_LIKES).format(*_three(words), film=self._favourite(factors, rng))
+        genres = [self._genres[i] for i in _in_mind(self._centres @ factors, _GENRE_NOISE, rng)]
+        films = self._films(factors, rng)
+        careless = rng.random() < _CARELESS
+        likes = _typed(_likes(genres, films, rng), rng, careless=careless)
         if rng.random() >= _WITH_DISLIKES:
             return SelfDescription(likes, _blank(rng))
-        dislikes = rng.choice(_DISLIKES).format(*_three(words[::-1]))
+        dislikes = _typed(_dislikes(genres, films, rng), rng, careless=careless)
         return SelfDescription(likes, dislikes)
 
     def silence(self, factors: F32) -> SelfDescription:
@@ -83,21 +83,83 @@ class Describer:
         rng = _rng(factors)
         return SelfDescription(_blank(rng), _blank(rng))
 
-    def ranked_genres(self, factors: F32) -> list[str]:
-        """Return the catalog's genres by how well the user likes their films, best first."""
-        order = np.argsort(-(self._centres @ factors), kind="stable")
-        return [self._genres[i] for i in order.tolist()]
-
-    def _favourite(self, factors: F32, rng: Random) -> str:
-        """Return the title of a well-known film that the user likes."""
+    def _films(self, factors: F32, rng: Random) -> Sequence[str]:
+        """Return the titles of well-known films, the best liked first."""
         wish = self._base.preferences.film_factors[self._best_known] @ factors
-        best = np.argsort(-wish, kind="stable")[:_FAVOURITES]
-        return self._base.films.titles[int(self._best_known[rng.choice(best.tolist())])].text
+        found = self._best_known[_in_mind(wish, _FILM_NOISE, rng)]
+        return [self._base.films.titles[i].text for i in found[[0, 1, -1]].tolist()]
 
 
-def _three(words: list[str]) -> list[str]:
-    """Return three words to choose from, however few genres the catalog has."""
-    return [words[i % len(words)] for i in range(3)] if words else ["movies"] * 3
+def _in_mind(wish: Array, noise: float, rng: Random) -> Array:
+    """Return indices in the order in which they come to mind, the best liked mostly first."""
+    spread = noise * float(wish.std()) if len(wish) else 0.0
+    heard = wish + [rng.gauss(0, spread) for _ in range(len(wish))]
+    return np.argsort(-heard, kind="stable")
+
+
+def _likes(genres: Sequence[str], films: Sequence[str], rng: Random) -> str:
+    chance = rng.random()
+    if chance < _VAGUE:
+        return rng.choice(words.VAGUE)
+    if chance < _VAGUE + _SHORT:
+        return _filled(rng.choice(words.LIKES_SHORT), genres, films, rng)
+    kinds = [rng.choice(words.LIKES)]
+    if rng.random() < _WITH_FILM:
+        kinds.insert(rng.randrange(2), rng.choice(words.LIKES_FILM))
+    sentences = [_filled(one, genres, films, rng) for one in kinds]
+    if rng.random() < _WITH_ASIDE:
+        sentences.insert(rng.randrange(len(sentences) + 1), rng.choice(words.ASIDE))
+    if rng.random() < _WITHOUT:
+        sentences.append(_filled(rng.choice(words.LIKES_WITHOUT), genres[::-1], films, rng))
+    return " ".join(sentences)
+
+
+def _dislikes(genres: Sequence[str], films: Sequence[str], rng: Random) -> str:
+    chance = rng.random()
+    if chance < _VAGUE:
+        return rng.choice(words.DISLIKES_VAGUE)
+    kinds = words.DISLIKES_FILM if chance < _VAGUE + _DISLIKES_FILM else words.DISLIKES
+    return _filled(rng.choice(kinds), genres[::-1], films[::-1], rng)
+
+
+def _filled(sentence: str, genres: Sequence[str], films: Sequence[str], rng: Random) -> str:
+    """Return the sentence with the first genres and films in its gaps."""
+    named = [_called(genres[i % len(genres)], rng) if genres else "movies" for i in range(3)]
+    titles = [_recalled(title, rng) for title in films]
+    return sentence.format(*named, film=titles[0], other=titles[1])
+
+
+def _called(genre: str, rng: Random) -> str:
+    usual, *others = GENRE_WORDS[genre]
+    return usual if rng.random() < _USUAL_NAME else rng.choice(others)
+
+
+def _recalled(title: str, rng: Random) -> str:
+    """Return a title as people remember it."""
+    chance = rng.random()
+    if chance < _MISSPELT_TITLES:
+        return _misspelt(title, rng.randrange(len(title)), rng)
+    if chance < _MISSPELT_TITLES + _SHORTENED_TITLES:
+        return title.removeprefix(next(filter(title.startswith, _ARTICLES), "")).split(":")[0]
+    return title
+
+
+def _typed(text: str, rng: Random, *, careless: bool) -> str:
+    if not careless:
+        return text
+    text = text.lower()
+    for place in range(len(text) - 1, -1, -1):
+        if text[place].isalpha() and rng.random() < _TYPOS:
+            text = _misspelt(text, place, rng)
+    return text
+
+
+def _misspelt(text: str, place: int, rng: Random) -> str:
+    """Return the text with a letter left out, doubled, swapped with the next, or another."""
+    before, letter, after = text[:place], text[place], text[place + 1 :]
+    other = rng.choice(string.ascii_lowercase)
+    swapped = after[:1] + letter + after[1:]
+    return before + rng.choice((after, letter + letter + after, swapped, other + after))
 
 
 def _blank(rng: Random) -> str | None:

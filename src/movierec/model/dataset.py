@@ -16,6 +16,9 @@ user, one entry for each movie that the user has watched or rated.
     user_groups.npy  (largest known user id + 1,) uint8, index into segments.GROUPS by user id
     user_occupations.npy, occupations.json
                      optional, see `movierec.model.occupations`
+    user_texts.json, movie_texts.json
+                     optional, see `movierec.model.texts`
+    movie_costs.npy  optional, (n_movies,) float32: USD that a play costs; NaN: unknown
     report.json, report.html   the quality of the data
     manifest.json    written last, and only if absent
 
@@ -47,12 +50,13 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError, DatasetError, ObjectNotFoundError
-from movierec.model import encoding, occupations, sealed_folder
+from movierec.model import encoding, occupations, sealed_folder, texts
 from movierec.model.dataset_parameters import Parameters
 from movierec.model.encoding import Array
 from movierec.model.occupations import Occupations
 from movierec.model.rating_scale import RatingScale
 from movierec.model.segments import GROUPS
+from movierec.model.texts import Texts
 from movierec.ports import ObjectStore
 
 FORMAT_VERSION: Final = 1
@@ -142,6 +146,8 @@ class Dataset:
     adult: Array
     user_groups: Array
     occupations: Occupations | None = None
+    texts: Texts | None = None
+    costs: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -313,6 +319,9 @@ _ARRAYS: Final[Mapping[str, str | None]] = {
     "user_groups": "uint8",
 }
 MOVIE_IDS_FILE: Final = "movie_ids.json"
+COSTS_FILE: Final = "movie_costs.npy"
+
+OPTIONAL_FILES: Final = (*occupations.FILES, *texts.FILES, COSTS_FILE)
 
 FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), MOVIE_IDS_FILE)
 """The files that make a data set and its id, without optional ones, reports and manifest."""
@@ -325,6 +334,10 @@ def pack(dataset: Dataset) -> dict[str, bytes]:
         for name, dtype in _ARRAYS.items()
     }
     optional = dataset.occupations.pack() if dataset.occupations else {}
+    if dataset.texts:
+        optional |= dataset.texts.pack()
+    if dataset.costs is not None:
+        optional[COSTS_FILE] = encoding.dump_npy(np.asarray(dataset.costs, np.float32))
     return {**arrays, MOVIE_IDS_FILE: encoding.dump_json(list(dataset.movie_ids)), **optional}
 
 
@@ -335,7 +348,15 @@ def unpack(files: Mapping[str, bytes]) -> Dataset:
         raise ArtifactError(f"the data set lacks {', '.join(missing)}: build it anew")
     arrays = {name: encoding.load_npy(f"{name}.npy", files[f"{name}.npy"]) for name in _ARRAYS}
     movie_ids = encoding.load_json(MOVIE_IDS_FILE, files[MOVIE_IDS_FILE])
-    return Dataset(**arrays, movie_ids=tuple(movie_ids), occupations=occupations.unpack(files))
+    n_users = len(arrays["user_ids"])
+    costs = files.get(COSTS_FILE)
+    return Dataset(
+        **arrays,
+        movie_ids=tuple(movie_ids),
+        occupations=occupations.unpack(files),
+        texts=texts.unpack(files, n_users, len(movie_ids)),
+        costs=None if costs is None else encoding.load_npy(COSTS_FILE, costs),
+    )
 
 
 def load(store: ObjectStore, dataset_id: str) -> Dataset:
@@ -352,7 +373,7 @@ def load(store: ObjectStore, dataset_id: str) -> Dataset:
         raise ArtifactError(
             f"data set {dataset_id} has other user segments than this code: build it anew"
         )
-    optional = [name for name in occupations.FILES if name in manifest["files"]]
+    optional = [name for name in OPTIONAL_FILES if name in manifest["files"]]
     return unpack(sealed_folder.load(store, folder, (*FILES, *optional), manifest))
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from simulator import incomplete_documents, license_costs
+from simulator.description_words import GENRE_WORDS, VAGUE
 from simulator.film_catalog import LAST_YEAR
 from simulator.growing_site import Site
-from simulator.self_descriptions import GENRE_WORDS
 from simulator.site_records import RecordOptions, SiteRecords
 
 DAY_S = 86_400
@@ -69,9 +69,22 @@ def test_people_write_that_they_like_what_they_like_indeed(small_world):
     assert np.mean(np.array(gaps) > 0) > 0.9
 
 
+def test_people_write_in_their_own_words_and_some_say_nothing_of_use(small_world):
+    """A table of templates, usual names of genres and exact titles does not read them all."""
+    texts = [user[LIKES] for user in users(Site(small_world), described=1.0)]
+    assert len(set(texts)) > 0.85 * len(texts)
+    usual = [words[0] for words in GENRE_WORDS.values()]
+    titles = [title.text for title in small_world.films.titles]
+    exact = sum(any(name in text for name in usual + titles) for text in texts)
+    assert 0.4 < exact / len(texts) < 0.85
+    vague = sum(text.lower() in {words.lower() for words in VAGUE} for text in texts)
+    assert 0.02 < vague / len(texts) < 0.15
+
+
 def affinities(world, user, text):
     """Return how well the user likes the films of each genre that the text names."""
-    bits = [bit for bit, words in enumerate(GENRE_WORDS.values()) if words in text]
+    names = enumerate(GENRE_WORDS.values())
+    bits = [bit for bit, words in names if any(word in text for word in words)]
     films = [np.flatnonzero(world.films.genres >> bit & 1) for bit in bits]
     return [float(world.preferences.affinity(np.array([user]), some).mean()) for some in films]
 
