@@ -1,10 +1,11 @@
 """Assemble a data set from the lake at pinned versions: its files, reports and manifest's facts."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.build_dataset import data_quality
+from functions.build_dataset import data_quality, quality_sections
 from functions.build_dataset.lake_reader import Overview, read_evidence, read_overview
 from functions.build_dataset.quality_reader import (
     event_condition,
@@ -13,6 +14,7 @@ from functions.build_dataset.quality_reader import (
     read_duplicates,
     read_values,
 )
+from functions.build_dataset.text_reader import read_texts
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
 from movierec.lake.schema import MOVIES, USERS
@@ -70,11 +72,16 @@ def assemble(
         overview = read_overview(lake, versions, parameters.since, plausible)
     with usage.stage("build"):
         dataset = datasets.build(evidence, parameters)
+    with usage.stage("read"):
+        found = read_texts(lake, versions, dataset, parameters.max_described_users)
+    with usage.stage("build"):
+        dataset = dataclasses.replace(dataset, texts=found.texts, costs=found.costs)
         files = datasets.pack(dataset)
     dataset_id = datasets.dataset_id(files, parameters, versions)
     known = data_quality.Catalog(MOVIES.name in versions, USERS.name in versions)
     with usage.stage("assess"):
         checked = _checked(lake, versions, parameters, dataset, overview)
+        checked["texts"] = quality_sections.texts(dataset, found.left_out)
         report = data_quality.assess(overview, evidence, dataset, known, checked)
         report = data_quality.judge(report, dataset.movie_ids, judgement)
     page = data_quality.render(report, dataset_id=dataset_id, scale=parameters.scale)

@@ -18,8 +18,11 @@ from movierec.quality import interfaces, rules
 from movierec.quality.rules import Judgement
 from movierec.reports import html
 
-REPORT_FORMAT: Final = 2
-"""Of the report, named in the manifest as `report_format`; those of format 1 do not."""
+REPORT_FORMAT: Final = 3
+"""Of the report, named in the manifest as `report_format`; those of format 1 do not.
+
+3: counts texts and costs.
+"""
 
 _NO_NUMBERS: Final = pd.DataFrame({"reason": [], "n": []})
 
@@ -48,7 +51,7 @@ def assess(
 ) -> dict[str, Any]:
     """Return the report as plain values for JSON.
 
-    `checked` has the parts of values and distributions, see `functions.build_dataset.assembly`.
+    `checked` has the parts of values, distributions, texts: see `functions.build_dataset.assembly`.
     """
     quarantine = _quarantine(overview)
     report = {

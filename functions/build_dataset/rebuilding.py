@@ -10,14 +10,14 @@ Answer:
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from functions.build_dataset import data_quality
 from functions.build_dataset.assembly import Assembled, assemble
 from movierec.errors import ObjectNotFoundError, UsageError, VersionNotFoundError
 from movierec.lake.ports import LakeReader
+from movierec.model import artifact, sealed_folder
 from movierec.model import dataset as datasets
-from movierec.model import sealed_folder
 from movierec.model.dataset_parameters import Parameters
 from movierec.ports import ObjectStore
 from movierec.provenance.checks import Check, check_files, check_rows, rows_by_kind
@@ -25,6 +25,8 @@ from movierec.quality import reference
 from movierec.quality.limits import Limits
 from movierec.quality.rules import Judgement
 from movierec.runtime.stage_usage import StageUsage
+
+_REPORTS: Final = (artifact.REPORT_FILE, artifact.REPORT_PAGE_FILE)
 
 
 def rebuild(
@@ -76,13 +78,14 @@ def _answer(
 def checks(dataset_id: str, manifest: Mapping[str, Any], again: Assembled) -> tuple[Check, ...]:
     """Compare a manifest with the data set built again: rows read, files, id, and code.
 
-    Reports of another format are not compared: they say the same in other words.
+    Reports of another format are not compared: they say the same in other words. Neither are files
+    that only newer code writes.
     """
     reports = manifest.get("report_format", 1)
     compared = (
         manifest["files"]
         if reports == data_quality.REPORT_FORMAT
-        else {name: manifest["files"][name] for name in datasets.FILES}
+        else {name: found for name, found in manifest["files"].items() if name not in _REPORTS}
     )
     files = check_files("data set", {"files": compared}, sealed_folder.checksums(again.files))
     return (

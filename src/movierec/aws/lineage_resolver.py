@@ -23,7 +23,7 @@ from movierec.errors import (
 )
 from movierec.lake import served
 from movierec.lake.ports import LakeReader
-from movierec.lake.queries import NAMED_PARTITION
+from movierec.lake.queries import NAMED_PARTITION, quoted
 from movierec.lake.schema import EVENTS, SERVED, as_rows
 from movierec.lake.served import Served
 from movierec.model import artifact, dataset, overlay, sealed_folder
@@ -73,7 +73,7 @@ class LineageResolver:
 
     def by_id(self, recommendation_id: str) -> Lineage:
         """Return the lineage of a recommendation by its X-Recommendation-Id."""
-        rows = self._served(f"recommendation_id = {_text(recommendation_id)}")
+        rows = self._served(f"recommendation_id = {quoted(recommendation_id)}")
         if not rows:
             raise UsageError(
                 f"no recommendation {recommendation_id!r} in the lake: check the id; the proxy "
@@ -210,7 +210,7 @@ class LineageResolver:
     def _check_lake(self, manifest: Mapping[str, Any]) -> Iterator[Check]:
         version = manifest["lake"]["versions"][EVENTS.name]
         since = manifest.get("parameters", {}).get("since")
-        condition = f"event_date >= cast({_text(since)} as date)" if since else "true"
+        condition = f"event_date >= cast({quoted(since)} as date)" if since else "true"
         try:
             kinds = self._rows(_BY_KIND.format(condition=condition), EVENTS.name, version)
             # Kinds are counted from the log alone, even if the files are gone; this opens them.
@@ -254,11 +254,6 @@ def _name_in(manifest: Mapping[str, Any]) -> str:
     names = manifest.get("lake", {}).get("offsets", {})
     alone = all(name.isdecimal() for name in names)
     return "cast(kafka_partition as varchar)" if alone else NAMED_PARTITION
-
-
-def _text(value: str) -> str:
-    """Return a value as an SQL literal; standard SQL has no other escape than the doubled quote."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _around(column: str, at: datetime) -> str:

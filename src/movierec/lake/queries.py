@@ -1,6 +1,6 @@
 """Queries that every reader of the lake needs: present versions, and columns of a result."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -62,6 +62,32 @@ def of_topics(topics: Collection[str | None], table: str = "") -> str:
     column = f"{table}.topic" if table else "topic"
     names = (f"{column} is null" if t is None else f"{column} = '{t}'" for t in topics)
     return f"({' or '.join(names)})"
+
+
+def quoted(text: str) -> str:
+    """Return a text as an SQL literal; standard SQL has no other escape than the doubled quote."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+# A longer list overflows DataFusion's stack.
+_LISTED: Final = 2_000
+_MOST_LISTED: Final = 20_000
+
+
+def of_ids(column: str, literals: Sequence[str]) -> Iterator[str]:
+    """Yield conditions that, one after the other, hold of rows of all these ids, ascending.
+
+    Few are listed. Of many each condition holds of a range, and so of other ids in it as well.
+    """
+    listed = len(literals) <= _MOST_LISTED
+    step = _LISTED if listed else _MOST_LISTED
+    for start in range(0, len(literals), step):
+        part = literals[start : start + step]
+        yield (
+            f"{column} in ({', '.join(part)})"
+            if listed
+            else f"{column} between {part[0]} and {part[-1]}"
+        )
 
 
 def last_offset_minutes(lake: LakeReader, topic: str, since: date) -> int | None:

@@ -15,6 +15,9 @@ from movierec.parameters import read_parameters, require
 MAX_INTERACTIONS: Final = 50_000_000
 """Training and evaluating on these take 4.5 GB; a stream that grows is cut to its newest."""
 
+MAX_DESCRIBED_USERS: Final = 200_000
+"""What words mean is learned from far fewer; their texts take some 100 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
@@ -36,6 +39,8 @@ class Parameters:
     """Leave out events before this day as impossible."""
     max_interactions: int = MAX_INTERACTIONS
     """Leave out all but the newest, by the last event of each."""
+    max_described_users: int = MAX_DESCRIBED_USERS
+    """Leave out descriptions of all but those users with the most liked movies; 0: of all."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for a value out of its range."""
@@ -53,6 +58,8 @@ class Parameters:
         for name in ("min_movie_users", "min_users", "min_interactions", "max_interactions"):
             value = getattr(self, name)
             require(value >= 1, name, value, "1 or more")
+        most = self.max_described_users
+        require(most >= 0, "max_described_users", most, "0 or more")
 
     def _require_scale(self) -> None:
         low, high = self.site_min_rating, self.site_max_rating
@@ -94,6 +101,7 @@ _LATER: Final = (
     "site_max_rating",
     "earliest_event_time",
     "max_interactions",
+    "max_described_users",
 )
 
 

@@ -103,6 +103,16 @@ def by_day():
 
 
 ANSWERS = {
+    "self_description_likes": lambda: {
+        "user_ids": np.array([], np.int64),
+        "likes": texts([]),
+        "dislikes": texts([]),
+    },
+    "cost_usd": lambda: {
+        "movie_id": texts(["m1", "other"]),
+        **{name: texts(["", ""]) for name in ("title", "genres", "keywords", "overview", "other")},
+        "cost": np.array([np.nan, 3.0]),
+    },
     r"(?s)kind = 'watch'.*group by": watched,
     r"(?s)codes c.*kind = 'rate'.*group by": rated,
     "select distinct movie_id from events": lambda: {
