@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from movierec.lake import texts as lake_texts
+from movierec.lake import text_queries
 from movierec.lake.ports import LakeReader
 from movierec.model.dataset import Dataset
 from movierec.model.encoding import Array
@@ -29,11 +29,11 @@ def read_texts(
     lake: LakeReader, versions: Mapping[str, int], dataset: Dataset, most: int
 ) -> TextsAndCosts:
     """Return the descriptions of at most so many users, and what is known of all movies."""
-    described = lake_texts.read_described_users(lake, versions)
+    described = text_queries.read_described_users(lake, versions)
     rows, present = rows_of(dataset.user_ids, described)
     chosen = _most_liking(dataset, rows[present], most)
-    users, descriptions = lake_texts.read_descriptions(lake, versions, dataset.user_ids[chosen])
-    movies = lake_texts.read_movies(lake, versions, dataset.movie_ids)
+    users, descriptions = text_queries.read_descriptions(lake, versions, dataset.user_ids[chosen])
+    movies = text_queries.read_movies(lake, versions, dataset.movie_ids)
     said = bool(descriptions) or any(one != MovieText() for one in movies.texts)
     rows = np.searchsorted(dataset.user_ids, users).astype(np.int32)
     return TextsAndCosts(

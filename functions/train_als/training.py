@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from functions.train_als import als, capacity, item_knn, list_choice, rating_model
+from functions.train_als import als, capacity, item_knn, list_choice, rating_model, taste
 from functions.train_als.blend import Blend
 from functions.train_als.capacity import Limits, Size
 from functions.train_als.deadline import IterationWatch
@@ -109,6 +109,9 @@ class Training:
                 self.data, models[choice.lists_from], rating_model.Parameters(), should_stop=late
             )
         metrics = {**found.evaluated.metrics, "rating": rating}
+        if self.data.texts and not late():
+            with self.usage.stage("evaluate_taste"):
+                metrics["taste"] = taste.evaluated(self.data, self.data.texts, factors)
         metrics["comparison"] = found.table(metrics, self._fits())
         # What was evaluated is published: no more iterations than that had.
         parameters = replace(parameters, iterations=done)
@@ -131,7 +134,18 @@ class Training:
             model = list_assembly.assemble(self.data, choice.model(factors, mixed), factors.factors)
             neighbours = list_choice.neighbours(mixed).pack() if mixed else {}
         facts = {**choice.facts(beside), "als_regularization": factors.regularization}
-        return Trained(done, model, neighbours, facts)
+        tastes, taste_facts = self._taste(everything, factors)
+        return Trained(done, model, {**neighbours, **tastes}, {**facts, **taste_facts})
+
+    def _taste(
+        self, keep: Array, factors: als.AlsModel
+    ) -> tuple[Mapping[str, bytes], Mapping[str, Any]]:
+        """Return the files of the map of tastes and its facts, where the data has texts."""
+        if not self.data.texts:
+            return {}, {}
+        with self.usage.stage("fit_taste"):
+            found = taste.fit(self.data, self.data.texts, keep, factors)
+            return found.pack(), {"taste": found.facts}
 
     def _after_s(
         self, parameters: als.Parameters, beside: list_choice.Parameters, *, blends: bool

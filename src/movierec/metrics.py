@@ -81,6 +81,36 @@ REFRESH_DURATION: Final = Metric("RefreshDuration", "Seconds")
 REFRESH_METRICS: Final = (REFRESHED_USERS, REFRESH_DURATION)
 """Of refresh: once a run, over all models that are served, by dimension `service`."""
 
+LANGUAGE_MODEL_CALLS: Final = Metric("LanguageModelCalls", "Count")
+LANGUAGE_MODEL_PROMPT_TOKENS: Final = Metric("LanguageModelPromptTokens", "Count")
+LANGUAGE_MODEL_COMPLETION_TOKENS: Final = Metric("LanguageModelCompletionTokens", "Count")
+LANGUAGE_MODEL_DOLLARS: Final = Metric("LanguageModelDollars", "None")
+LANGUAGE_MODEL_CACHE_HITS: Final = Metric("LanguageModelCacheHits", "Count")
+LANGUAGE_MODEL_WAITING: Final = Metric("LanguageModelWaiting", "Count")
+LANGUAGE_MODEL_FAILURES: Final = Metric("LanguageModelFailures", "Count")
+
+LANGUAGE_MODEL_METRICS: Final = (
+    LANGUAGE_MODEL_CALLS,
+    LANGUAGE_MODEL_PROMPT_TOKENS,
+    LANGUAGE_MODEL_COMPLETION_TOKENS,
+    LANGUAGE_MODEL_DOLLARS,
+    LANGUAGE_MODEL_CACHE_HITS,
+    LANGUAGE_MODEL_WAITING,
+    LANGUAGE_MODEL_FAILURES,
+)
+"""Of refresh where a language model is set: once a run, by dimension `service`.
+
+Dollars are what the budget counts: the tokens that the server names, at the prices that are set,
+and the most that a request can cost where it names none. Waiting is the number of texts that the
+run left to later ones. Failures are counted by `failure_dimensions` as well.
+"""
+
+
+def failure_dimensions(reason: str) -> dict[str, str]:
+    """Return the dimension of one reason's failures, beside `service`."""
+    return {"Reason": reason}
+
+
 LAKE_ROWS_DELETED: Final = Metric("LakeRowsDeleted", "Count")
 LAKE_FILES_COMPACTED: Final = Metric("LakeFilesCompacted", "Count")
 LAKE_FILES_VACUUMED: Final = Metric("LakeFilesVacuumed", "Count")

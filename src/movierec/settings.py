@@ -118,6 +118,29 @@ RELEASES_TOPIC: Final = "MOVIEREC_RELEASES_TOPIC"
 SLACK_WEBHOOK: Final = "MOVIEREC_SLACK_WEBHOOK"
 """URL of a Slack incoming webhook; secret. No Slack messages if unset."""
 
+LANGUAGE_MODEL_URL: Final = "MOVIEREC_LANGUAGE_MODEL_URL"
+"""Base URL of a language model's API, as `https://host/v1`, that reads self-descriptions; unset:
+none does, and texts are read as they are."""
+
+LANGUAGE_MODEL_NAME: Final = "MOVIEREC_LANGUAGE_MODEL_NAME"
+"""The model's name at that address."""
+
+LANGUAGE_MODEL_API_KEY: Final = "MOVIEREC_LANGUAGE_MODEL_API_KEY"
+"""The API's key; secret. None is sent if unset."""
+
+LANGUAGE_MODEL_API_KEY_SECRET: Final = "MOVIEREC_LANGUAGE_MODEL_API_KEY_SECRET"  # noqa: S105  # a name
+"""ARN of the secret in Secrets Manager that holds the key, instead of the key itself."""
+
+LANGUAGE_MODEL_PROMPT_USD: Final = "MOVIEREC_LANGUAGE_MODEL_PROMPT_USD"
+LANGUAGE_MODEL_COMPLETION_USD: Final = "MOVIEREC_LANGUAGE_MODEL_COMPLETION_USD"
+"""Price of a million tokens, in dollars; 0 for a server of one's own."""
+
+LANGUAGE_MODEL_BUDGET_USD: Final = "MOVIEREC_LANGUAGE_MODEL_BUDGET_USD"
+"""Dollars that may be spent in a day (UTC), 1 if unset."""
+
+LANGUAGE_MODEL_LIMIT_S: Final = "MOVIEREC_LANGUAGE_MODEL_LIMIT_S"
+"""Seconds that a run of the refresh may ask for, 20 if unset, at most 120."""
+
 PROXY_URL: Final = "MOVIEREC_PROXY_URL"
 """Base URL that the site sends its requests to, without a trailing slash."""
 

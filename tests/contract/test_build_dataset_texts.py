@@ -8,7 +8,7 @@ import pytest
 
 from functions.build_dataset import handler
 from movierec.aws.delta_lake import DeltaLake
-from movierec.lake import queries, texts
+from movierec.lake import queries, text_queries
 from movierec.lake.catalog import parse_movies, parse_users
 from movierec.model import artifact, sealed_folder
 from movierec.model import dataset as datasets
@@ -105,7 +105,7 @@ def test_the_newest_description_of_each_user_counts(lake, filled, described, dep
     assert said(dataset) == {
         1: Description("new", "gore"),
         4: Description("", ODD),
-        5: Description("x" * texts.LONGEST, ""),
+        5: Description("x" * text_queries.LONGEST, ""),
     }
     assert dataset.texts.movies == (MovieText(),) * len(dataset.movie_ids)
     assert dataset.costs is None
@@ -119,7 +119,7 @@ def test_texts_and_costs_of_movies_are_those_of_the_newest_row(lake, filled, tol
         genres=("Drama", "Crime, of course"),
         keywords=("heist",),
         people=("A. Director",),
-        overview="y" * texts.LONGEST,
+        overview="y" * text_queries.LONGEST,
     )
     assert found["möv.ie+1"] == found["möv.ie+3"] == MovieText()
     assert dataset.texts.descriptions == ()
@@ -266,15 +266,17 @@ def test_what_the_simulated_site_says_is_in_the_data_set(lake, deps):
 @pytest.mark.parametrize("n", [1, 2001, 30_000])
 def test_few_and_many_users_are_read_alike(lake, described, n):
     wanted = np.unique([1, 2, 5, *range(1000, 1000 + n - 1)])
-    ids, descriptions = texts.read_descriptions(lake, {"users": lake.version("users")}, wanted)
+    ids, descriptions = text_queries.read_descriptions(
+        lake, {"users": lake.version("users")}, wanted
+    )
     assert ids.tolist() == [1, 5]
-    assert descriptions == (Description("new", "gore"), Description("x" * texts.LONGEST, ""))
+    assert descriptions == (Description("new", "gore"), Description("x" * text_queries.LONGEST, ""))
 
 
 @pytest.mark.parametrize("n", [1, 30_000])
 def test_few_and_many_movies_are_read_alike(lake, told, n):
     wanted = ["möv.ie+2", "it's not there", *(f"z{i}" for i in range(n)), "elsewhere"]
-    found = texts.read_movies(lake, {"movies": lake.version("movies")}, wanted)
+    found = text_queries.read_movies(lake, {"movies": lake.version("movies")}, wanted)
     assert len(found.texts) == len(found.costs) == len(wanted)
     assert (found.texts[0].title, found.texts[1].title) == ("It's", "")
     assert found.texts[-1].title == "Elsewhere"
@@ -282,10 +284,10 @@ def test_few_and_many_movies_are_read_alike(lake, told, n):
 
 
 def test_without_tables_there_are_no_texts(lake):
-    assert texts.read_described_users(lake, {}).tolist() == []
-    ids, descriptions = texts.read_descriptions(lake, {}, np.array([1]))
+    assert text_queries.read_described_users(lake, {}).tolist() == []
+    ids, descriptions = text_queries.read_descriptions(lake, {}, np.array([1]))
     assert (ids.tolist(), descriptions) == ([], ())
-    found = texts.read_movies(lake, {}, ["a"])
+    found = text_queries.read_movies(lake, {}, ["a"])
     assert found.texts == [MovieText()]
     assert np.isnan(found.costs).all()
 

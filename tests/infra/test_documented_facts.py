@@ -2,16 +2,22 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from functions.refresh import chat_client
+from movierec import settings
 from movierec.lake import maintenance
+from movierec.metrics import LANGUAGE_MODEL_METRICS
 from movierec.releases.policy import Policy
+from movierec.taste import language_model, tastes
 
 ROOT = Path(__file__).parents[2]
 TERRAFORM = ROOT / "infra" / "terraform"
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+LANGUAGE_MODEL = ROOT / "docs" / "language-model.md"
 STEPS = [f"{step:g}%" for step in Policy().steps]
 
 # By user it would mean that the same people stay with the canary: an alias draws by request.
@@ -77,3 +83,32 @@ def test_what_was_watched_is_kept_for_the_readmes_half_a_year(folder):
 @pytest.mark.parametrize("path", [README, *TEXTS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_canarys_share_is_one_of_requests(path):
     assert not BY_USER.search(path.read_text(encoding="utf-8"))
+
+
+def in_tables(path, heading):
+    """Return the names in the first column of the table under a heading cell."""
+    text = path.read_text(encoding="utf-8")
+    _, _, below = text.partition(f"| {heading} |")
+    rows = below.split("\n\n")[0].splitlines()[2:]
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+
+def test_the_language_models_page_has_every_metric_reason_and_variable():
+    metrics = {metric.name for metric in LANGUAGE_MODEL_METRICS}
+    assert set(in_tables(LANGUAGE_MODEL, "metric")) == metrics
+    reasons = {*get_args(chat_client.Reason), *get_args(tastes.Reason), "budget_spent"}
+    assert set(in_tables(LANGUAGE_MODEL, "reason")) == reasons
+    named = [name for name in vars(settings) if name.startswith("LANGUAGE_MODEL_")]
+    found = LANGUAGE_MODEL.read_text(encoding="utf-8")
+    assert all(f"_{name.removeprefix('LANGUAGE_MODEL_')}`" in found for name in named)
+
+
+@pytest.mark.parametrize("folder", ["modules/platform", "envs/aws", "envs/local"])
+def test_the_language_models_defaults_are_the_same_everywhere(folder):
+    text = (TERRAFORM / folder / "variables.tf").read_text(encoding="utf-8")
+    budget, limit = language_model.DEFAULT_BUDGET_USD, language_model.DEFAULT_LIMIT_S
+    assert f"optional(number, {budget:g})" in text
+    assert f"optional(number, {limit:g})" in text
+    page = LANGUAGE_MODEL.read_text(encoding="utf-8")
+    assert f"dollars a day in UTC; {budget:g} if unset" in page
+    assert f"a refresh may ask for; {limit:g} if unset" in page

@@ -22,7 +22,7 @@ PACKAGES = {
     "refresh": RELEASING - {"api_contract"} | {"lake"},
     "rollback": RELEASING,
     "rollout": RELEASING | {"reports"},
-    "train_als": GROUND | {"parameters", "reports", "runtime"},
+    "train_als": GROUND | {"parameters", "reports", "runtime", "taste"},
     "vendor": GROUND | {"api_contract"},
 }
 
@@ -48,7 +48,7 @@ MOST_KB = {
     "refresh": 530,
     "rollback": 410,
     "rollout": 550,
-    "train_als": 600,
+    "train_als": 720,
     "vendor": 194,
 }
 

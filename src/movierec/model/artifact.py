@@ -14,6 +14,8 @@ Everything lies under `models/<model_version>/`:
     item_factors.npy  (n_movies, factors) float32
     item_neighbours.npy, item_weights.npy
                       optional, see `movierec.model.item_neighbours`
+    taste.json, taste_priors.npy, taste_learned.npy
+                      optional, see `movierec.taste.taste_map`
     held_out_user_ids.npy, held_out_topk.npy
                       optional: the lists of the model's evaluation, for later models to be
                       compared with: as user_ids and topk, of the test users, by the fit that

@@ -18,6 +18,7 @@ from movierec.stack.deploy import terraform
 from movierec.stack.layout import Run
 from movierec.stack.processes import child_environment
 from movierec.stack.services import kafka_broker
+from movierec.taste.language_model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,29 @@ def terraform_variables(
         "vacuum_retention_hours": upkeep.vacuum_retention_hours,
         "release_policy": json.loads(releases),
         "slack_webhook": inherited.get(settings.SLACK_WEBHOOK, ""),
+        "language_model": _language_model(inherited),
+        "language_model_api_key": inherited.get(settings.LANGUAGE_MODEL_API_KEY, ""),
     }
+
+
+def _language_model(inherited: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return Terraform's `language_model`, null for none. Raises ConfigError."""
+    if LanguageModel.from_env(inherited) is None:
+        return None
+    given = {name: inherited.get(variable) for name, variable in _OF_LANGUAGE_MODEL.items()}
+    # What is unset has its default from Terraform, which reads numbers from texts.
+    return {name: value for name, value in given.items() if value}
+
+
+_OF_LANGUAGE_MODEL: Final = {
+    "url": settings.LANGUAGE_MODEL_URL,
+    "name": settings.LANGUAGE_MODEL_NAME,
+    "prompt_usd": settings.LANGUAGE_MODEL_PROMPT_USD,
+    "completion_usd": settings.LANGUAGE_MODEL_COMPLETION_USD,
+    "budget_usd": settings.LANGUAGE_MODEL_BUDGET_USD,
+    "limit_s": settings.LANGUAGE_MODEL_LIMIT_S,
+    "api_key_secret": settings.LANGUAGE_MODEL_API_KEY_SECRET,
+}
 
 
 def code_version(checkout: Path) -> str:

@@ -53,4 +53,7 @@ module "platform" {
   release_after_retraining = var.release_after_retraining
   release_emails           = var.release_emails
   slack_webhook            = var.slack_webhook
+
+  language_model         = var.language_model
+  language_model_api_key = var.language_model_api_key
 }

@@ -58,6 +58,9 @@ module "platform" {
   release_policy = var.release_policy
   slack_webhook  = var.slack_webhook
 
+  language_model         = var.language_model
+  language_model_api_key = var.language_model_api_key
+
   # A local trial: `terraform destroy` deletes buckets with their objects.
   force_destroy = true
 }

@@ -94,6 +94,27 @@ variable "slack_webhook" {
   sensitive   = true
 }
 
+variable "language_model" {
+  type = object({
+    url            = string
+    name           = string
+    prompt_usd     = number
+    completion_usd = number
+    budget_usd     = optional(number, 1)
+    limit_s        = optional(number, 20)
+    api_key_secret = optional(string, "")
+  })
+  description = "The language model that reads self-descriptions: base URL, name, dollars for a million prompt and completion tokens, dollars a day, seconds a run, ARN of the secret with the API's key; none if null."
+  default     = null
+}
+
+variable "language_model_api_key" {
+  type        = string
+  description = "The API's key where there is no secret for it; it is in the function's environment and in Terraform's state."
+  default     = ""
+  sensitive   = true
+}
+
 variable "site" {
   type        = map(string)
   description = "The site's settings for the functions that read its events, by environment variable."

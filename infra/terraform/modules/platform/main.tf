@@ -67,6 +67,37 @@ locals {
     MOVIEREC_RELEASE_POLICY = jsonencode(var.release_policy)
   }
 
+  language_model_environment = var.language_model == null ? {} : {
+    MOVIEREC_LANGUAGE_MODEL_URL            = var.language_model.url
+    MOVIEREC_LANGUAGE_MODEL_NAME           = var.language_model.name
+    MOVIEREC_LANGUAGE_MODEL_PROMPT_USD     = tostring(var.language_model.prompt_usd)
+    MOVIEREC_LANGUAGE_MODEL_COMPLETION_USD = tostring(var.language_model.completion_usd)
+    MOVIEREC_LANGUAGE_MODEL_BUDGET_USD     = tostring(var.language_model.budget_usd)
+    MOVIEREC_LANGUAGE_MODEL_LIMIT_S        = tostring(var.language_model.limit_s)
+    MOVIEREC_LANGUAGE_MODEL_API_KEY_SECRET = var.language_model.api_key_secret
+    MOVIEREC_LANGUAGE_MODEL_API_KEY        = var.language_model_api_key
+  }
+
+  # Its answers and what they cost, and the key.
+  reading_by_language_model = concat(
+    [for model in [var.language_model] : {
+      sid       = "KeepTastes"
+      actions   = local.write
+      resources = ["${local.s3.artifacts}/tastes/*"]
+    } if model != null],
+    [for model in [var.language_model] : {
+      sid       = "ListSpending"
+      actions   = ["s3:ListBucket"]
+      resources = [local.s3.artifacts]
+      prefixes  = ["tastes/spending/*"]
+    } if model != null],
+    [for model in [var.language_model] : {
+      sid       = "ReadKey"
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = [model.api_key_secret]
+    } if try(model.api_key_secret, "") != ""],
+  )
+
   functions = {
     build_dataset = {
       description = "Builds a dataset from the lake."
@@ -127,8 +158,10 @@ locals {
     }
     refresh = {
       description = "Refreshes lists between trainings, by what users did since."
-      environment = merge(var.site, { MOVIEREC_API_FUNCTION = local.api_name })
-      statements = [
+      environment = merge(
+        var.site, local.language_model_environment, { MOVIEREC_API_FUNCTION = local.api_name },
+      )
+      statements = concat(local.reading_by_language_model, [
         { sid = "ReadLake", actions = ["s3:GetObject"], resources = ["${local.s3.lake}/*"] },
         { sid = "ListLake", actions = ["s3:ListBucket"], resources = [local.s3.lake] },
         {
@@ -148,7 +181,7 @@ locals {
           actions   = ["lambda:GetAlias", "lambda:GetFunctionConfiguration"]
           resources = [local.api_arn, "${local.api_arn}:*"]
         },
-      ]
+      ])
     }
     rollout = {
       description = "Carries out the actions of a release."

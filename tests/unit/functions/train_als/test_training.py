@@ -1,15 +1,20 @@
 """Where a blend has no room, a model of ALS alone is trained, and says so."""
 
 import bisect
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from functions.train_als import als, capacity, list_choice
 from functions.train_als.capacity import Limits, Size
 from functions.train_als.training import Training
 from movierec.model import item_neighbours
+from movierec.model.texts import Description, MovieText, Texts
 from movierec.runtime.stage_usage import StageUsage
+from movierec.taste import taste_map
+from movierec.taste.taste_map import TasteMap
 from tests.unit.movierec.model.tastes import tasteful
 
 DATASET = tasteful(1)
@@ -49,3 +54,45 @@ def test_with_room_both_are_compared_and_neighbours_published(memory_bytes):
     assert found.facts["blend_gain"] is not None
     assert set(found.optional_files) == set(item_neighbours.FILES)
     assert {"fit_items_train", "fit_items_all"} <= set(stages)
+
+
+def described():
+    """Return the data set, its users' tastes written down: a user's is the row's id modulo 3."""
+    words = ("submarines", "ballrooms", "volcanoes")
+    texts = Texts(
+        np.arange(len(DATASET.user_ids), dtype=np.int32),
+        tuple(Description(f"only {words[i % 3]}, please") for i in DATASET.user_ids.tolist()),
+        tuple(MovieText(f"Tale {i}") for i in DATASET.movie_ids),
+    )
+    return dataclasses.replace(DATASET, texts=texts)
+
+
+def trained_on(data, remaining_s=lambda: math.inf):
+    training = Training(data, StageUsage(lambda: 1, lambda: None), remaining_s, 10**10, threads=1)
+    evaluated = training.evaluate(PLAN, BESIDE, None)
+    return evaluated, training.train(evaluated)
+
+
+def test_a_map_of_tastes_is_published_where_users_have_written_something():
+    evaluated, found = trained_on(described())
+    taste = TasteMap.unpack(found.optional_files)
+    assert found.facts["taste"]["learned_from"] == len(DATASET.user_ids)
+    x = taste.users([Description("Submarines!")])[0]
+    best = np.argsort(-(found.model.item_factors @ x))[:10]
+    wanted = next(i for i in range(3) if (DATASET.user_ids[i] % 3) == 0)
+    assert set((best % 3).tolist()) == {int(DATASET.user_ids[wanted] % 3)}
+    worth = evaluated.metrics["taste"]
+    assert worth["ndcg"] > worth["group_ndcg"] + 2 * worth["gain"]["stderr"]
+
+
+def test_without_texts_there_is_no_map():
+    evaluated, found = trained_on(DATASET)
+    assert "taste" not in evaluated.metrics
+    assert "taste" not in found.facts
+    assert not set(taste_map.FILES) & set(found.optional_files)
+
+
+def test_a_late_training_fits_the_map_and_does_not_test_it():
+    evaluated, found = trained_on(described(), lambda: 1.0)
+    assert "taste" not in evaluated.metrics
+    assert found.facts["taste"]["texts"] == len(DATASET.user_ids)

@@ -24,3 +24,35 @@ def test_terraform_is_given_nothing_of_a_site_with_the_usual_settings():
 def test_a_setting_that_no_function_could_read_is_refused_before_anything_starts(name, value):
     with pytest.raises(ConfigError, match=name):
         options.terraform_variables({name: value}, {}, "abc")
+
+
+LANGUAGE_MODEL = {
+    "MOVIEREC_LANGUAGE_MODEL_URL": "http://127.0.0.1:11434/v1",
+    "MOVIEREC_LANGUAGE_MODEL_NAME": "small",
+    "MOVIEREC_LANGUAGE_MODEL_PROMPT_USD": "0",
+    "MOVIEREC_LANGUAGE_MODEL_COMPLETION_USD": "0",
+    "MOVIEREC_LANGUAGE_MODEL_API_KEY": "sk-1",
+}
+
+
+def test_a_language_model_is_off_unless_it_is_named():
+    found = options.terraform_variables({}, {}, "abc")
+    assert (found["language_model"], found["language_model_api_key"]) == (None, "")
+
+
+def test_terraform_is_given_the_language_model_that_is_set():
+    found = options.terraform_variables(LANGUAGE_MODEL, {}, "abc")
+    assert found["language_model"] == {
+        "url": "http://127.0.0.1:11434/v1",
+        "name": "small",
+        "prompt_usd": "0",
+        "completion_usd": "0",
+    }
+    assert found["language_model_api_key"] == "sk-1"
+
+
+@pytest.mark.parametrize("name", ["NAME", "PROMPT_USD", "COMPLETION_USD"])
+def test_a_language_model_without_a_name_or_a_price_is_refused(name):
+    variable = f"MOVIEREC_LANGUAGE_MODEL_{name}"
+    with pytest.raises(ConfigError, match=variable):
+        options.terraform_variables(LANGUAGE_MODEL | {variable: ""}, {}, "abc")
