@@ -123,6 +123,8 @@ def _detail(ranked: Ranked, refresh: int) -> Mapping[str, object]:
         facts["refresh"] = refresh
     if ranked.reason is not None:
         facts["reason"] = ranked.reason
+    if ranked.new:
+        facts["new"] = ranked.new
     if ranked.popular_group is not None:
         facts["popular_group"] = ranked.popular_group
     return facts

@@ -8,11 +8,13 @@ lists of those who got one anew. Whoever is still left waits, and is asked for i
 import functools
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
@@ -62,14 +64,16 @@ class Reader:
     logger: Logger
     _known: dict[str, Outcome] = field(default_factory=dict)
     _absent: set[str] = field(default_factory=set)
+    _digests: dict[int, str] = field(default_factory=dict)
     _wanted: dict[str, Description] = field(default_factory=dict)
     _hits: int = 0
+    _has_asked: bool = False
     _asked: Asked = field(default_factory=Asked)
 
     @classmethod
     def from_env(
         cls, env: Mapping[str, str], store: ObjectStore, clock: Clock, logger: Logger
-    ) -> Callable[[], Self] | None:
+    ) -> "Callable[[], Reader] | None":
         """Return what makes a run's reader, None where no language model is set.
 
         Raises ConfigError.
@@ -77,24 +81,32 @@ class Reader:
         model = LanguageModel.from_env(env)
         if model is None:
             return None
-        post = ChatClient(model.url, functools.cache(lambda: _api_key(env)))
         timing = Timing(time.monotonic, time.sleep)
-        return lambda: cls(model, store, clock, post, timing, random.Random(), logger)  # noqa: S311
 
-    def understood(
-        self, descriptions: Mapping[int, Description], waited: Collection[int] = ()
-    ) -> Understood:
-        """Return each description as the language model has read it, or as it is.
+        def of_a_run() -> Reader:
+            # A key that was changed is found by the next run.
+            post = ChatClient(model.url, functools.cache(lambda: _api_key(env)))
+            return cls(model, store, clock, post, timing, random.Random(), logger)  # noqa: S311
 
-        `waited` are users who waited in the run before, and have no other reason for a new list:
-        only some of their texts are looked up.
+        return of_a_run
+
+    def some_of(self, waiting: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return those of the users who wait for whom this run may have an answer, ascending.
+
+        Before it asks, as many as it has time for; then those who have got one.
         """
+        if self._has_asked:
+            answered = {user for user, digest in self._digests.items() if digest in self._known}
+            return waiting[np.isin(waiting, list(answered))]
+        if len(waiting) <= MOST_READ_AGAIN:
+            return waiting
+        return np.sort(np.array(self.rng.sample(waiting.tolist(), MOST_READ_AGAIN), np.int64))
+
+    def understood(self, descriptions: Mapping[int, Description]) -> Understood:
+        """Return each description as the language model has read it, or as it is."""
         digests = {user: self.model.digest(one) for user, one in descriptions.items() if one}
-        fresh = [digest for user, digest in digests.items() if user not in waited]
-        again = [digests[user] for user in waited if user in digests]
-        if len(again) > MOST_READ_AGAIN:
-            again = self.rng.sample(again, MOST_READ_AGAIN)
-        self._look_up({*fresh, *again})
+        self._digests |= digests
+        self._look_up(set(digests.values()))
         found = dict(descriptions)
         waiting = set()
         for user, digest in digests.items():
@@ -108,6 +120,7 @@ class Reader:
 
     def ask(self) -> bool:
         """Ask for the texts that had no answer; return whether there is any now."""
+        self._has_asked = True
         wanted = {d: text for d, text in self._wanted.items() if d not in self._known}
         chosen = self.rng.sample(sorted(wanted), min(len(wanted), MOST_ASKED))
         self._look_up(chosen)
@@ -142,8 +155,11 @@ class Reader:
                 name, MetricUnit.Count, count, namespace=namespace, default_dimensions=of
             ):
                 pass
-        facts = {metric.name: value for metric, value in values.items()}
-        self.logger.info("language_model_asked", extra=facts | {"failures": dict(asked.failures)})
+        facts = {metric.name: value for metric, value in values.items() if value}
+        if facts:
+            self.logger.info(
+                "language_model_asked", extra=facts | {"failures": dict(asked.failures)}
+            )
 
     def _look_up(self, digests: Iterable[str]) -> None:
         """Read the answers that are stored, as far as there is time."""
@@ -180,13 +196,6 @@ class Reader:
             asking.run(wanted)
         finally:
             ledger.settle(reserved, asking.asked.spent)
-
-
-def understood(
-    reader: Reader | None, descriptions: Mapping[int, Description], waited: Collection[int] = ()
-) -> Understood:
-    """Return the descriptions as `reader` has them; without one as they are."""
-    return reader.understood(descriptions, waited) if reader else Understood(descriptions)
 
 
 def _api_key(env: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ at once the later one finds its number taken, and leaves what it has read to the
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final, Self
@@ -22,8 +22,10 @@ from typing import Any, Final, Self
 import numpy as np
 from aws_lambda_powertools import Logger, Metrics
 
-from functions.refresh import newer_events, overlay_store, served_model
-from functions.refresh.newer_events import Newer, Versions
+from functions.refresh import changing, movies, newer_events, overlay_store, served_model
+from functions.refresh.described import Reader
+from functions.refresh.movies import Candidates
+from functions.refresh.newer_events import Versions
 from functions.refresh.overlay_store import Stored
 from functions.refresh.served_model import ServedModel
 from movierec import settings
@@ -36,29 +38,33 @@ from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
 from movierec.metrics import NAMESPACE, REFRESH_DURATION, REFRESHED_USERS
 from movierec.model import artifact, refresh, withdrawn
-from movierec.model.encoding import Array
-from movierec.model.recent import Recent
-from movierec.model.refresh import Changes, State
+from movierec.model.refresh import State
 from movierec.ports import Clock, ObjectStore
 from movierec.releases.ports import ServedFunction
 from movierec.runtime.clock import SystemClock
 
 SERVICE: Final = "movierec-refresh"
 
+NEW_MOVIE_PLACES: Final = 2
+"""Places for new movies among the first 20 of a list; 0: none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The function's dependencies; `load_model` keeps what it has read."""
+    """The function's dependencies; `load_model` and `new_movies` keep what they have read."""
 
     lake: LakeReader
     store: ObjectStore
     function: ServedFunction
     clock: Clock
     load_model: Callable[[str], ServedModel]
+    new_movies: Callable[[ServedModel, Versions], Candidates]
     plausible: PlausibleTimes
     code_version: str
     logger: Logger
     metrics: Metrics
+    new_reader: Callable[[], Reader] | None = None
+    """Makes a run's reader of descriptions; None: there is no language model."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -66,23 +72,33 @@ class Dependencies:
         store = S3Store.from_env(env, settings.ARTIFACTS_BUCKET)
         # Stable version and canary: an environment holds no more.
         load_model = functools.lru_cache(maxsize=2)(functools.partial(served_model.load, store))
+        lake, clock, logger = DeltaLake.from_env(env), SystemClock(), Logger(service=SERVICE)
         return cls(
-            lake=DeltaLake.from_env(env),
+            lake=lake,
             store=store,
             function=LambdaFunction(settings.require(env, settings.API_FUNCTION)),
-            clock=SystemClock(),
+            clock=clock,
             load_model=load_model,
+            new_movies=movies.predictor(lake, NEW_MOVIE_PLACES),
             plausible=PlausibleTimes.from_env(env),
             code_version=settings.require(env, settings.CODE_VERSION),
-            logger=Logger(service=SERVICE),
+            logger=logger,
             metrics=Metrics(namespace=NAMESPACE, service=SERVICE),
+            new_reader=Reader.from_env(env, store, clock, logger),
         )
 
 
 def refresh_lists(deps: Dependencies) -> dict[str, Any]:
     """Refresh the lists of every model that is served; see the module's docstring."""
     started = deps.clock.now()
-    answer = {version: _refresh(deps, version) for version in served_versions(deps)}
+    served, reader = served_versions(deps), deps.new_reader() if deps.new_reader else None
+    rounds = [{version: _refresh(deps, version, reader) for version in served}]
+    if reader:
+        # The lists are out: nobody waits for the language model.
+        if reader.ask():
+            rounds.append({version: _refresh(deps, version, reader) for version in served})
+        reader.emit(deps.metrics, namespace=NAMESPACE, service=SERVICE)
+    answer = {version: _sum([one[version] for one in rounds]) for version in served}
     changed = sum(one["changed_users"] for one in answer.values())
     duration_s = (deps.clock.now() - started).total_seconds()
     for metric, value in {REFRESHED_USERS: changed, REFRESH_DURATION: duration_s}.items():
@@ -103,14 +119,40 @@ def served_versions(deps: Dependencies) -> tuple[str, ...]:
     return tuple(dict.fromkeys(models))
 
 
-def _refresh(deps: Dependencies, model_version: str) -> dict[str, Any]:
+def _sum(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "number": rounds[-1]["number"],
+        "changed_users": sum(one["changed_users"] for one in rounds),
+        "written": any(one["written"] for one in rounds),
+    }
+
+
+def _refresh(deps: Dependencies, model_version: str, reader: Reader | None) -> dict[str, Any]:
     model, versions = deps.load_model(model_version), newer_events.pin(deps.lake)
     before = overlay_store.load(deps.store, model_version, len(model.base.dataset.movie_ids))
     before = before or Stored(0, State.first(), model.offsets)
+    nothing = {"number": before.number, "changed_users": 0, "written": False}
     newer = newer_events.read_newer(deps.lake, versions, before.offsets, deps.plausible)
-    changes = _changes(deps, model, before, newer, versions)
-    if not len(changes.users) and changes.withdrawn == before.state.overlay.withdrawn:
-        return {"number": before.number, "changed_users": 0, "written": False}
+    gone = withdrawn.load(deps.store)
+    if changing.is_nothing_new(model, before, newer, versions, withdrawn=gone, reader=reader):
+        return nothing
+    found = changing.find(
+        deps.lake,
+        versions,
+        model,
+        before,
+        newer,
+        withdrawn=gone,
+        new_movies=deps.new_movies,
+        reader=reader,
+    )
+    changes = found.changes
+    # How far those who wrote something have been looked through is kept, but for nobody at all.
+    swept = found.described_to != before.described_to
+    keeps = swept and (before.number > 0 or found.described_to is not None)
+    keeps |= not np.array_equal(found.waiting, before.waiting)
+    if not (len(changes.users) or gone != before.state.overlay.withdrawn or keeps):
+        return nothing
     state = refresh.refreshed(model.base, before.state, changes)
     facts = {
         "model_version": model_version,
@@ -118,71 +160,18 @@ def _refresh(deps: Dependencies, model_version: str) -> dict[str, Any]:
         "code_version": deps.code_version,
         "lake": {"versions": versions},
         "offsets": dict(newer.reached),
+        "described_to": found.described_to,
+        "language_model": reader.model.name if reader else None,
         "counts": {"users": len(state.overlay.user_ids), "changed_users": len(changes.users)},
     }
     try:
-        number = overlay_store.publish(deps.store, model_version, state, facts)
+        number = overlay_store.publish(deps.store, model_version, state, facts, found.waiting)
     except ObjectExistsError as exc:
         # The other run has read the same events; should it fail, the next one reads them again.
         deps.logger.info("refreshed_by_another", extra={"error": str(exc)})
-        return {"number": before.number, "changed_users": 0, "written": False}
+        return nothing
     deps.logger.info("overlay_published", extra={"number": number, **facts})
     return {"number": number, "changed_users": len(changes.users), "written": True}
-
-
-def _changes(
-    deps: Dependencies, model: ServedModel, before: Stored, newer: Newer, versions: Versions
-) -> Changes:
-    dataset, known = model.base.dataset, before.state.overlay
-    touched = np.concatenate((newer.watched.users, newer.rated.users, newer.accounts))
-    candidates = np.union1d(touched, known.user_ids).astype(np.int64)
-    groups = newer_events.read_groups(deps.lake, versions, candidates)
-    # Age and gender of a new account are known some time after its first list.
-    regrouped = known.user_ids[groups[np.isin(candidates, known.user_ids)] != known.groups]
-    changed = np.isin(candidates, np.union1d(touched, regrouped))
-    codes = {movie_id: code for code, movie_id in enumerate(dataset.movie_ids)}
-    codes |= {movie_id: len(codes) + n for n, movie_id in enumerate(known.movie_ids)}
-    recent = _recent(newer, codes, model)
-    movie_ids = tuple(codes)[len(dataset.movie_ids) :]
-    catalog = newer_events.read_catalog(deps.lake, versions)
-    adult = np.array([catalog.is_adult(one) for one in codes], np.bool_)
-    adult[: len(dataset.movie_ids)] |= dataset.adult
-    return Changes(
-        recent=recent,
-        users=candidates[changed],
-        groups=groups[changed],
-        movie_ids=movie_ids,
-        runtimes_minutes=np.array([catalog.runtimes_minutes.get(one, 0) for one in codes]),
-        adult=adult,
-        withdrawn=withdrawn.load(deps.store),
-    )
-
-
-def _recent(newer: Newer, codes: dict[str, int], model: ServedModel) -> Recent:
-    """Return the events as evidence; movies that came since get the next codes."""
-    watched, rated = newer.watched, newer.rated
-    scale = model.base.parameters.scale
-    return Recent.merged(
-        Recent(
-            watched.users,
-            _codes(watched.movie_ids, codes),
-            watched.minutes,
-            np.zeros(len(watched.users)),
-            watched.last_at,
-        ),
-        Recent(
-            rated.users,
-            _codes(rated.movie_ids, codes),
-            np.full(len(rated.users), -1),
-            np.minimum(scale.native(rated.ratings), np.iinfo(np.int8).max),
-            rated.last_at,
-        ),
-    )
-
-
-def _codes(movie_ids: Array, codes: dict[str, int]) -> Array:
-    """Return each movie's code; a new one is added to `codes`."""
-    return np.array([codes.setdefault(one, len(codes)) for one in movie_ids.tolist()], np.int32)
 
 
 handler = lambda_handler(Dependencies.from_env, lambda _event, found, _: refresh_lists(found))

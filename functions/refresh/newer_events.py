@@ -1,28 +1,20 @@
-"""Read from the lake what came since the overlay before: events, accounts, movies.
+"""Read from the lake the events that came since the overlay before.
 
 Only files that hold newer offsets are read, by their statistics. Every query pins the tables'
 versions, so that the offsets that are reached and the rows that were read belong together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from movierec.lake.plausible_times import PlausibleTimes
 from movierec.lake.ports import LakeReader
-from movierec.lake.queries import (
-    NAMED_PARTITION,
-    NEWEST_MOVIES,
-    NEWEST_USERS,
-    columns,
-    present_versions,
-)
+from movierec.lake.queries import NAMED_PARTITION, columns, present_versions
 from movierec.lake.schema import EVENTS, MOVIES, USERS
-from movierec.model import segments
 from movierec.model.encoding import Array
-from movierec.model.user_id import rows_of
 
 Offsets = Mapping[str, int]
 """The last offset that was read of each `topic-partition`, or `partition` of whatever topic."""
@@ -61,18 +53,9 @@ class Newer:
     """Ids of users whose account was created, ascending."""
     reached: Offsets
 
-
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """Newest facts of each movie by id; without a table of movies nothing is `loaded`."""
-
-    runtimes_minutes: Mapping[str, int]
-    adult: frozenset[str]
-    loaded: bool
-
-    def is_adult(self, movie_id: str) -> bool:
-        """Return whether minors are not shown a movie; one that the catalog lacks is not."""
-        return self.loaded and (movie_id in self.adult or movie_id not in self.runtimes_minutes)
+    def users(self) -> Array:
+        """Return the ids of all users with events, ascending."""
+        return np.unique(np.concatenate((self.watched.users, self.rated.users, self.accounts)))
 
 
 def pin(lake: LakeReader) -> dict[str, int]:
@@ -84,6 +67,8 @@ def read_newer(
     lake: LakeReader, versions: Versions, after: Offsets, plausible: PlausibleTimes
 ) -> Newer:
     """Return the events past the offsets; of impossible times none."""
+    if EVENTS.name not in versions:
+        return Newer(_NO_WATCHED, _NO_RATED, np.zeros(0, np.int64), after)
     events = {EVENTS.name: versions[EVENTS.name]}
     fill = {"newer": _newer(after), "plausible": plausible.condition()}
     reached = columns(lake, _REACHED.format_map(fill), events)
@@ -126,33 +111,6 @@ def _reached(after: Offsets, found: Mapping[str, Array]) -> dict[str, int]:
     newest = dict(zip(found["name"].tolist(), found["last"].tolist(), strict=True))
     named = {str(_split(name)[1]) for name in newest if not name.isdecimal()}
     return {name: last for name, last in after.items() if name not in named} | newest
-
-
-def read_groups(lake: LakeReader, versions: Versions, users: Array) -> Array:
-    """Return the group of each user (n,), 0 where age and gender are not known."""
-    if USERS.name not in versions or not len(users):
-        return np.zeros(len(users), np.uint8)
-    found = columns(lake, NEWEST_USERS, {USERS.name: versions[USERS.name]})
-    known = segments.group_of(found["age"], found["gender"].tolist())
-    order = np.argsort(found["user_ids"], kind="stable")
-    rows, present = rows_of(found["user_ids"][order], users)
-    groups = np.zeros(len(users), np.uint8)
-    groups[present] = known[order][rows[present]]
-    return groups
-
-
-def read_catalog(lake: LakeReader, versions: Versions) -> Catalog:
-    """Return runtimes and adult movies as they are known now."""
-    if MOVIES.name not in versions:
-        return Catalog({}, frozenset(), loaded=False)
-    found = columns(lake, NEWEST_MOVIES, {MOVIES.name: versions[MOVIES.name]})
-    ids: Sequence[Any] = found["movie_id"].tolist()
-    adult = found["adult"] != 0
-    return Catalog(
-        dict(zip(ids, found["runtime_minutes"].tolist(), strict=True)),
-        frozenset(one for one, flag in zip(ids, adult.tolist(), strict=True) if flag),
-        loaded=True,
-    )
 
 
 _NO_WATCHED: Final = Watched(*(np.zeros(0, t) for t in ("int64", "object", "int32", "uint32")))

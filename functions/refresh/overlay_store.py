@@ -2,13 +2,19 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from movierec.errors import ObjectExistsError, ObjectNotFoundError
-from movierec.model import overlay, recent, sealed_folder
+from movierec.model import encoding, overlay, refresh, sealed_folder
 from movierec.model.refresh import State
 from movierec.ports import ObjectStore
+
+_WAITING_FILE: Final = "waiting.npy"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,6 +24,13 @@ class Stored:
     number: int
     state: State
     offsets: Mapping[str, int]
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Of the lake's tables."""
+    created_at: datetime | None = None
+    described_to: int | None = -1
+    """See `functions.refresh.changing`; None: all who wrote something have been looked through."""
+    waiting: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Ids of users whose text no language model has read yet, ascending."""
 
 
 def load(store: ObjectStore, model_version: str, n_movies: int) -> Stored | None:
@@ -28,15 +41,29 @@ def load(store: ObjectStore, model_version: str, n_movies: int) -> Stored | None
         return None
     key = functools.partial(overlay.key, model_version, number)
     manifest = sealed_folder.manifest(store, key)
-    files = sealed_folder.load(store, key, (*overlay.SERVING_FILES, *recent.FILES), manifest)
-    return Stored(
+    names = [name for name in manifest["files"] if name in {*refresh.FILES, _WAITING_FILE}]
+    files = sealed_folder.load(store, key, names, manifest)
+    found = Stored(
         number,
-        State(overlay.unpack(files, n_movies), recent.unpack(files)),
+        refresh.unpack(files, n_movies),
         manifest["offsets"],
+        manifest["lake"]["versions"],
+        datetime.fromisoformat(manifest["created_at"]),
+        # Those of before knew nothing of descriptions.
+        manifest.get("described_to", -1),
     )
+    if _WAITING_FILE not in files:
+        return found
+    return replace(found, waiting=encoding.load_npy(_WAITING_FILE, files[_WAITING_FILE]))
 
 
-def publish(store: ObjectStore, model_version: str, state: State, facts: Mapping[str, Any]) -> int:
+def publish(
+    store: ObjectStore,
+    model_version: str,
+    state: State,
+    facts: Mapping[str, Any],
+    waiting: npt.NDArray[np.int64],
+) -> int:
     """Write the next overlay of a model and return its number.
 
     A crash leaves files without a manifest: their number is passed over. Raises ObjectExistsError
@@ -44,7 +71,9 @@ def publish(store: ObjectStore, model_version: str, state: State, facts: Mapping
     """
     number = 1 + max((_number(key) for key in store.keys(_folder(model_version))), default=0)
     key = functools.partial(overlay.key, model_version, number)
-    files = {**overlay.pack(state.overlay), **recent.pack(state.recent)}
+    files = refresh.pack(state)
+    if len(waiting):
+        files[_WAITING_FILE] = encoding.dump_npy(waiting)
     if not sealed_folder.publish(store, key, files, {"number": number, **facts}):
         raise ObjectExistsError(f"overlay {number} of {model_version} was published meanwhile")
     store.put(overlay.newest_key(model_version), overlay.dump_newest(number))

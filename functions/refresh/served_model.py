@@ -1,9 +1,9 @@
 """A model that is served, as a refresh needs it; read once for each model and environment."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,12 +12,31 @@ from movierec.model import artifact, encoding, fold_in, item_neighbours, sealed_
 from movierec.model import dataset as datasets
 from movierec.model.dataset import Dataset
 from movierec.model.dataset_parameters import Parameters
+from movierec.model.encoding import Array
+from movierec.model.fitted import Float32
 from movierec.model.fold_in import FoldIn
 from movierec.model.item_neighbours import ItemNeighbours
 from movierec.model.neighbour_blend import NeighbourBlend
 from movierec.model.popularity import Popularity
-from movierec.model.refresh import Base
+from movierec.model.refresh import Base, group_means
+from movierec.model.sparse_rows import SparseRows
+from movierec.model.texts import Description, MovieText
+from movierec.model.user_id import rows_of
 from movierec.ports import ObjectStore
+from movierec.taste import taste_map
+from movierec.taste.taste_map import TasteMap
+
+
+class Tastes(Protocol):
+    """Words as factors of the model; zeros: nothing in them is understood."""
+
+    def users(self, descriptions: Sequence[Description], groups: Array, /) -> Float32:
+        """Return the factors of users of some groups who wrote this, (n, k)."""
+        ...
+
+    def movies(self, texts: Sequence[MovieText], /) -> Float32:
+        """Return the factors of movies of which the catalog says this, (m, k)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +46,17 @@ class ServedModel:
     version: str
     base: Base
     offsets: Mapping[str, int]
+    tastes: Tastes | None = None
+    """None: of a model of before, which cannot read what users wrote."""
+
+    def likes_of(self, users: Array) -> Array:
+        """Return how many movies each user likes in the data set, 0 for one it has not."""
+        dataset = self.base.dataset
+        rows, known = rows_of(dataset.user_ids, users)
+        own = SparseRows(dataset.indptr, dataset.movies).entries(rows[known])
+        likes = np.zeros(len(users), np.int64)
+        likes[known] = np.diff(own.where(dataset.strength[own.columns] > 0).indptr)
+        return likes
 
 
 def load(store: ObjectStore, model_version: str) -> ServedModel:
@@ -42,17 +72,29 @@ def load(store: ObjectStore, model_version: str) -> ServedModel:
     )
     name = artifact.ITEM_FACTORS_FILE
     factors = encoding.load_npy(name, sealed_folder.load(store, key, [name], manifest)[name])
-    parameters = _of(manifest, "parameters")
+    fitted, alpha = (
+        FoldIn(factors, _regularization(manifest, dataset)),
+        _of(manifest, "parameters")["alpha"],
+    )
     base = Base(
         dataset=dataset,
         parameters=Parameters.read(built["parameters"]),
-        fold_in=FoldIn(factors, _regularization(manifest, dataset)),
-        alpha=parameters["alpha"],
+        fold_in=fitted,
+        alpha=alpha,
         popularity=Popularity.by_group(dataset).scores,
         blend=_blend(store, manifest, dataset),
+        group_means=group_means(dataset, fitted, alpha),
     )
     offsets = {name: part["last"] for name, part in built["lake"]["offsets"].items()}
-    return ServedModel(model_version, base, offsets)
+    return ServedModel(model_version, base, offsets, _tastes(store, manifest))
+
+
+def _tastes(store: ObjectStore, manifest: Mapping[str, Any]) -> TasteMap | None:
+    """Return the model's map of tastes, None if it learned from no texts."""
+    if not set(taste_map.FILES) <= set(manifest["files"]):
+        return None
+    key = functools.partial(artifact.key, manifest["model_version"])
+    return TasteMap.unpack(sealed_folder.load(store, key, taste_map.FILES, manifest))
 
 
 def _blend(

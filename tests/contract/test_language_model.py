@@ -9,6 +9,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from aws_lambda_powertools import Logger, Metrics
 
@@ -413,24 +414,22 @@ def test_an_answer_of_another_run_is_not_paid_for_again(site, server):
     assert server.requests == []
 
 
-def test_of_those_who_waited_only_some_are_looked_up(site, server, monkeypatch):
+def test_of_those_who_wait_some_are_looked_up_and_then_those_with_an_answer(
+    site, server, monkeypatch
+):
     monkeypatch.setattr(described, "MOST_READ_AGAIN", 3)
     monkeypatch.setattr(described, "MOST_ASKED", 2)
-    texts = {user: Description(f"films of {user}") for user in range(1950, 1960)}
-    reads = []
-
-    class Counted(MemoryStore):
-        def get(self, key):
-            reads.append(key)
-            return super().get(key)
-
-    site.store = Counted()
-    reader = site.reader()
-    assert len(reader.understood(texts, waited=set(texts)).waiting) == 10
-    assert len(reads) == 3
+    reader, waiting = site.reader(), np.arange(1950, 1960)
+    some = reader.some_of(waiting)
+    assert len(some) == 3
+    assert set(some) < set(waiting)
+    texts = {user: Description(f"films of {user}") for user in some.tolist()}
+    assert len(reader.understood(texts).waiting) == 3
     assert reader.ask()
     assert len(server.requests) == 2
-    assert len(reader.understood(texts, waited=set(texts)).waiting) == 8
+    answered = reader.some_of(waiting)
+    assert len(answered) == 2
+    assert reader.understood({user: texts[user] for user in answered.tolist()}).waiting == set()
 
 
 def test_the_key_and_the_texts_are_in_no_log(site, server, log):
@@ -479,8 +478,7 @@ def test_every_metric_is_emitted_by_service_and_failures_by_reason(site, server,
     assert set(dimensions) == {"service", "Reason"}
 
 
-def test_without_a_language_model_texts_are_as_they_are():
-    assert described.understood(None, {1: ALIEN}, [1]) == Understood({1: ALIEN}, frozenset())
+def test_without_an_address_nobody_reads():
     assert Reader.from_env({}, MemoryStore(), FakeClock(), Logger(service="test")) is None
 
 

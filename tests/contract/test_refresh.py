@@ -1,129 +1,11 @@
 """Lists follow what users do between trainings: on a real Delta lake, from training to answers."""
 
-from datetime import UTC, datetime, timedelta
-
-import numpy as np
 import pytest
-from aws_lambda_powertools import Logger, Metrics
 
-from functions.build_dataset import handler as building
-from functions.refresh import handler, overlay_store, served_model
-from functions.refresh.handler import Dependencies
-from functions.train_als import handler as training
-from movierec.aws.delta_lake import DeltaLake
-from movierec.lake import plausible_times
-from movierec.model import artifact, encoding, overlay, sealed_folder, withdrawn
+from movierec.model import overlay, sealed_folder, withdrawn
 from movierec.model.overlay import REASONS
-from movierec.model.ranking import Recommender
-from movierec.releases.traffic_split import TrafficSplit
-from movierec.runtime.stage_usage import StageUsage
-from movierec.testing.memory import FakeClock, MemoryStore
-from movierec.testing.releases import MemoryFunction
-
-START = datetime(2026, 11, 20, 12, tzinfo=UTC)
-N_USERS, N_MOVIES = 40, 30
-TOPIC = "movielog1"
-
-
-def columns(rows):
-    """Return events of one kind as a batch; each is at the second of its offset."""
-    found = {name: [row[name] for row in rows] for name in rows[0]}
-    at = [START.replace(tzinfo=None) + timedelta(seconds=o) for o in found["kafka_offset"]]
-    times = np.array(at, "datetime64[us]")
-    numbers = {k: np.array(v) for k, v in found.items() if isinstance(v[0], int)}
-    return {**found, **numbers, "event_time": times, "event_date": times.astype("datetime64[D]")}
-
-
-def row(kind, offset, user, *, partition=0, topic=TOPIC, **values):
-    place = {"topic": topic, "kafka_partition": partition, "kafka_offset": offset}
-    return {"kind": kind, "user_id": user, **place, **values}
-
-
-def watch(offset, user, movie, minute=80, **place):
-    return row("watch", offset, user, movie_id=f"m{movie:02}", minute=minute, **place)
-
-
-class Site:
-    """A lake, a bucket with a model of its first events, and an alias that serves it."""
-
-    def __init__(self, folder):
-        self.lake, self.store, self.clock = DeltaLake(str(folder)), MemoryStore(), FakeClock()
-        self.function = MemoryFunction()
-        rng = np.random.default_rng(5)
-        movies = {
-            "movie_id": [f"m{i:02}" for i in range(N_MOVIES)],
-            "runtime_minutes": np.full(N_MOVIES, 100),
-            "adult": (np.arange(N_MOVIES) % 9 == 4).astype(np.int64),
-        }
-        self.append("movies", {**movies, "loaded_at": self.times(N_MOVIES)})
-        self.know(range(1, N_USERS + 1))
-        # Two tastes: even and odd users watch even and odd movies.
-        users = rng.integers(1, N_USERS + 1, 900)
-        watched = 2 * rng.integers(0, N_MOVIES // 2, 900) + users % 2
-        rows = [watch(i, u, m) for i, (u, m) in enumerate(zip(users, watched, strict=True))]
-        self.append("events", columns(rows))
-        self.seen = {u: {m for v, m in zip(users, watched, strict=True) if v == u} for u in users}
-        self.logger, self.metrics = Logger(service="test"), Metrics(namespace="n", service="test")
-
-    def times(self, n):
-        return np.full(n, self.clock.now().replace(tzinfo=None), "datetime64[us]")
-
-    def append(self, table, batch):
-        self.lake.append(table, [batch], transactions={})
-
-    def know(self, users, age=30):
-        ids = np.array(users)
-        known = {"user_id": ids, "age": np.full(len(ids), age), "gender": ["F"] * len(ids)}
-        self.append("users", {**known, "loaded_at": self.times(len(ids))})
-
-    def train(self):
-        built = building.build_dataset(
-            {}, building.Dependencies(self.lake, self.store, "abc", self.logger, self.metrics)
-        )
-        deps = training.Dependencies(
-            store=self.store,
-            clock=self.clock,
-            code_version="abc",
-            threads=1,
-            memory_bytes=10**9,
-            usage=StageUsage,
-            logger=self.logger,
-            metrics=self.metrics,
-        )
-        event = {"dataset_id": built["dataset_id"], "parameters": {"factors": 4, "iterations": 5}}
-        return training.train_als(event, deps)["model_version"]
-
-    def serve(self, stable, canary=None):
-        first = self.function.publish(stable, "")
-        second = self.function.publish(canary, "") if canary else None
-        split = TrafficSplit(first, second, 5.0 if second else 0.0)
-        self.function.force_update(split, "release")
-
-    def refresh(self):
-        deps = Dependencies(
-            lake=self.lake,
-            store=self.store,
-            function=self.function,
-            clock=self.clock,
-            load_model=lambda version: served_model.load(self.store, version),
-            plausible=plausible_times.DEFAULT,
-            code_version="abc",
-            logger=self.logger,
-            metrics=self.metrics,
-        )
-        return handler.refresh_lists(deps)["models"]
-
-    def newest(self, model):
-        found = overlay_store.load(self.store, model, N_MOVIES)
-        return None if found is None else found.state.overlay
-
-    def answer(self, model, user):
-        files = {}
-        for name in artifact.SERVING_FILES:
-            files[name] = self.store.get(artifact.key(model, name))
-        arrays = {n: encoding.load_npy(n, b) for n, b in files.items() if n.endswith(".npy")}
-        newest = self.newest(model) or overlay.Overlay.empty()
-        return Recommender.of(files, arrays).recommend(user, 10, newest)
+from movierec.testing.memory import MemoryStore
+from tests.contract.refresh_site import N_MOVIES, Site, columns, event, watch
 
 
 @pytest.fixture
@@ -169,7 +51,7 @@ def test_a_new_user_gets_a_list_of_the_taste_that_shows(site, model):
 
 
 def test_a_new_account_has_the_list_without_adult_movies_until_its_age_is_known(site, model):
-    site.append("events", columns([row("create_account", 1000, 777)]))
+    site.append("events", columns([event("create_account", 1000, 777)]))
     site.refresh()
     first = site.answer(model, 777)
     assert (first.source, first.reason) == ("popular", "group")
@@ -238,7 +120,7 @@ class CutOff(MemoryStore):
         super().put(key, body)
 
 
-@pytest.mark.parametrize("name", ["topk.npy", sealed_folder.MANIFEST_FILE, "newest.json"])
+@pytest.mark.parametrize("name", ["recent_users.npy", sealed_folder.MANIFEST_FILE, "newest.json"])
 def test_a_run_that_is_killed_leaves_nothing_that_the_next_does_not_mend(site, model, name):
     site.append("events", columns([watch(1000, 2, 0)]))
     whole = site.store
@@ -258,7 +140,7 @@ def test_of_two_runs_at_once_one_stops(site, model):
         def keys(self, prefix):
             found = list(super().keys(prefix))
             if prefix.startswith(overlay.PREFIX):
-                super().put(overlay.key(model, 1, "user_ids.npy"), b"another run's")
+                super().put(overlay.key(model, 1, overlay.FILE), b"another run's")
             return iter(found)
 
     site.append("events", columns([watch(1000, 2, 0)]))

@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+import numpy as np
 import psutil
 import pytest
 from kafka import KafkaConsumer, TopicPartition
@@ -18,7 +19,13 @@ from bench.faulty_api import Code
 from bench.running_stack import stop
 from movierec import settings
 from movierec.aws import step_functions
+from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.s3_store import S3Store
 from movierec.aws.session import client
+from movierec.lake import text_queries
+from movierec.lake.schema import USERS
+from movierec.model import artifact, overlay
+from movierec.model.texts import Description
 from movierec.releases.log import page_key
 from movierec.releases.notifications import record_key
 from movierec.stack import loopback_ports, run_environment, run_record
@@ -30,6 +37,7 @@ from tests.contract.children import of_run
 from tests.terraform_facts import plan_is_empty
 
 WITHIN_S = 60
+FIRST_NEW_USER = 2001
 TOPIC = settings.DEFAULT_TOPIC
 
 
@@ -174,6 +182,44 @@ def test_what_is_watched_leaves_its_users_list_at_the_next_refresh(
     until(detail)
     assert detail()["reason"] == "fold_in"
     assert detail()["refresh"] >= 1
+
+
+def test_a_new_account_has_a_list_from_what_it_wrote(variables, environment):
+    """The site's form, its API, the worker, the lake, a refresh, its overlay, the API."""
+    assert environment
+    user, written = described(variables)
+    store = S3Store.from_env(environment, settings.ARTIFACTS_BUCKET)
+    lake = DeltaLake.from_env(environment)
+
+    def reason():
+        status, headers, _ = get(variables[settings.PROXY_URL], f"/recommend/{user}")
+        assert status == 200
+        version = headers["X-Model-Version"]
+        number = overlay.load_newest(store.get(overlay.newest_key(version)))
+        found = overlay.load(store, version, number, n_movies(store, version))
+        row = found.row_of(user)
+        return None if row is None else overlay.REASONS[found.reasons[row]]
+
+    until(lambda: reason() in {"description", "fold_in"})
+    descriptions = text_queries.read_descriptions(
+        lake, {USERS.name: lake.version(USERS.name)}, np.array([user])
+    )
+    assert descriptions[1] == (Description(written, descriptions[1][0].dislikes),)
+
+
+def n_movies(store, version):
+    return len(json.loads(store.get(artifact.key(version, artifact.MOVIE_IDS_FILE))))
+
+
+def described(variables):
+    """Return a user who came since the site opened and wrote something, and what (s)he likes."""
+    user, likes = FIRST_NEW_USER - 1, ""
+    while not likes:
+        user += 1
+        status, _, body = get(variables[settings.SITE_URL], f"/user/{user}")
+        assert status == 200, "none of the new users wrote anything"
+        likes = (json.loads(body)["self_description_likes"] or "").strip()
+    return user, likes
 
 
 def listed(variables):

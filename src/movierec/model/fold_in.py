@@ -6,12 +6,21 @@ Filtering for Implicit Feedback Datasets", equation 4), solved exactly:
     x_u = (Y'Y + Y'(C_u - I)Y + lambda I)^-1 Y'C_u p_u
 
 Only liked movies cost anything beyond Y'Y, which is the same for all.
+
+Of a user of whom something else is known, a text or a group, factors m are expected before anything
+is liked: the prior's mean. With G = Y'Y + lambda I, adding t (x - m)'G(x - m) to what is minimised
+gives
+
+    x_u = ((1 + t) G + Y'(C_u - I)Y)^-1 (Y'C_u p_u + t G m)
+
+which ranks as m while nothing is liked, and as without a prior when much is.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from movierec.model.dataset import Dataset
 from movierec.model.encoding import Array
@@ -40,20 +49,40 @@ def bai_yin_edge(n_positive: int, n_users: int, n_movies: int) -> float:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Prior:
+    """What is expected of users: the mean m of each, (n_users, k), and its weight t."""
+
+    means: Float32
+    weights: Array
+    """(n_users,); where a mean is all zeros, nothing is expected whatever its weight."""
+
+    @classmethod
+    def none(cls, n_users: int, k: int) -> Self:
+        """Return the prior that changes nothing."""
+        return cls(np.zeros((n_users, k), np.float32), np.zeros(n_users))
+
+    def effective(self) -> npt.NDArray[np.float64]:
+        """Return the weights, 0 where nothing is expected."""
+        return np.where(self.means.any(axis=1), self.weights, 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FoldIn:
     """Movies' factors (n_movies, k), and lambda in absolute units."""
 
     movies: Float32
     regularization: float
 
-    def factors(self, rows: SparseRows, confidence: Array) -> Float32:
+    def factors(self, rows: SparseRows, confidence: Array, prior: Prior | None = None) -> Float32:
         """Return the users' factors, (n_users, k).
 
         `rows` holds the movies that each likes, `confidence` (n,) the c of each of them, 1 or more.
-        A user who likes nothing gets zeros.
+        A user who likes nothing gets zeros, with a prior t / (1 + t) of its mean.
         """
         gram, counts = self._gram(), np.diff(rows.indptr)
-        found = np.zeros((len(rows), self.movies.shape[1]), np.float32)
+        prior = prior or Prior.none(len(rows), self.movies.shape[1])
+        weights = prior.effective()
+        found = (prior.means * (weights / (1 + weights))[:, None]).astype(np.float32)
         # By count, so that a chunk's users need little padding.
         order = np.argsort(counts, kind="stable")
         order = order[counts[order] > 0]
@@ -61,11 +90,16 @@ class FoldIn:
         while begin < len(order):
             end = _chunk_end(counts[order], begin)
             users = order[begin:end]
-            found[users] = self._solved(gram, rows, confidence, users)
+            left, right = self._liked(rows, confidence, users)
+            # Chunk by chunk in double precision.
+            left += (1 + weights[users])[:, None, None] * gram
+            right += weights[users][:, None] * (prior.means[users].astype(np.float64) @ gram)
+            found[users] = np.linalg.solve(left, right[:, :, None])[:, :, 0]
             begin = end
         return found
 
-    def _solved(self, gram: Array, rows: SparseRows, confidence: Array, users: Array) -> Array:
+    def _liked(self, rows: SparseRows, confidence: Array, users: Array) -> tuple[Array, Array]:
+        """Return Y'(C_u - I)Y and Y'C_u p_u of some users, (n, k, k) and (n, k)."""
         counts = np.diff(rows.indptr)[users]
         within = np.arange(counts.max())
         present = within < counts[:, None]
@@ -73,20 +107,25 @@ class FoldIn:
         # Padding has confidence 0 and adds nothing to either side.
         c = np.where(present, confidence[entries], 0).astype(np.float64)[:, :, None]
         y = self.movies[rows.columns[entries]].astype(np.float64)
-        left = gram + np.swapaxes(y, 1, 2) @ (y * np.where(present[:, :, None], c - 1, 0))
-        right = (y * c).sum(axis=1)[:, :, None]
-        solved: Array = np.linalg.solve(left, right)[:, :, 0]
-        return solved
+        left = np.swapaxes(y, 1, 2) @ (y * np.where(present[:, :, None], c - 1, 0))
+        return left, (y * c).sum(axis=1)
 
-    def contributions(self, liked: Array, confidence: Array, movies: Array) -> Float32:
+    def contributions(
+        self, liked: Array, confidence: Array, movies: Array, prior: Prior | None = None
+    ) -> Float32:
         """Return how much of each movie's score each liked movie makes, (len(movies), n).
 
         The score of movie i is the sum over what the user likes of c_uj y_i' W_u y_j, with W_u the
         inverse in the equation above: section 5 of the paper. `liked` and `confidence` are (n,).
+        With a prior, which is the one user's, its own part is the last column, of n + 1.
         """
-        y = self.movies[liked]
-        w = np.linalg.solve(self._gram() + (y.T * (confidence - 1)) @ y, y.T * confidence)
-        found: Float32 = (self.movies[movies] @ w).astype(np.float32)
+        y, gram = self.movies[liked], self._gram()
+        left, right = gram + (y.T * (confidence - 1)) @ y, y.T * confidence
+        if prior:
+            weight = float(prior.effective()[0])
+            left = left + weight * gram
+            right = np.column_stack((right, weight * (gram @ prior.means[0])))
+        found: Float32 = (self.movies[movies] @ np.linalg.solve(left, right)).astype(np.float32)
         return found
 
     def _gram(self) -> Array:

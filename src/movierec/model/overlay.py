@@ -13,10 +13,15 @@ before it. Each lies under `overlays/<model_version>/<number, 8 digits>/`:
     withdrawn.json   [id of each title that no list may hold, ...]
     manifest.json    written last, and only if absent, as for models
 
+All but the manifest are members of one file, `overlay.zip`, uncompressed: an API that starts asks
+for three objects. Those of before have a file each, and are read as well.
+
 `overlays/<model_version>/newest.json` is written after the manifest: {"number": n}.
 """
 
 import functools
+import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, get_args
@@ -43,7 +48,15 @@ _REASONS: Final = "reasons.npy"
 _MOVIE_IDS: Final = "movie_ids.json"
 _WITHDRAWN: Final = "withdrawn.json"
 
-SERVING_FILES: Final = (_USER_IDS, _TOPK, _GROUPS, _REASONS, _MOVIE_IDS, _WITHDRAWN)
+_MEMBERS: Final = (_USER_IDS, _TOPK, _GROUPS, _REASONS, _MOVIE_IDS, _WITHDRAWN)
+
+FILE: Final = "overlay.zip"
+
+FILES: Final = (FILE, *_MEMBERS)
+"""All that an overlay may lie in: the first alone, or the others."""
+
+# The earliest that the format knows: the same overlay gives the same bytes.
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def key(model_version: str, number: int, name: str) -> str:
@@ -77,8 +90,8 @@ def load(store: ObjectStore, model_version: str, number: int, n_model_movies: in
     """
     folder = functools.partial(key, model_version, number)
     manifest = sealed_folder.manifest(store, folder)
-    files = sealed_folder.load(store, folder, SERVING_FILES, manifest)
-    return unpack(files, n_model_movies)
+    names = [name for name in FILES if name in manifest["files"]]
+    return unpack(sealed_folder.load(store, folder, names, manifest), n_model_movies)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,8 +117,8 @@ class Overlay:
         return row_of(self.user_ids, user_id)
 
 
-def pack(overlay: Overlay) -> dict[str, bytes]:
-    """Return the overlay's files by name; the same overlay gives the same bytes."""
+def members(overlay: Overlay) -> dict[str, bytes]:
+    """Return the arrays and documents of the module's docstring by name."""
     return {
         _USER_IDS: dump_npy(overlay.user_ids),
         _TOPK: dump_npy(overlay.topk),
@@ -116,11 +129,34 @@ def pack(overlay: Overlay) -> dict[str, bytes]:
     }
 
 
+def pack(overlay: Overlay) -> dict[str, bytes]:
+    """Return the overlay's files by name; the same overlay gives the same bytes."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members(overlay).items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
+    return {FILE: body.getvalue()}
+
+
+def _unzipped(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Return the members, whichever way they are stored. Raises ArtifactError."""
+    if FILE in files:
+        try:
+            with zipfile.ZipFile(io.BytesIO(files[FILE])) as archive:
+                files = {name: archive.read(name) for name in archive.namelist()}
+        except (zipfile.BadZipFile, NotImplementedError) as exc:
+            raise ArtifactError(f"{FILE} is no archive ({exc}): refresh again") from exc
+    if not set(_MEMBERS) <= set(files):
+        raise ArtifactError(f"the overlay lacks {set(_MEMBERS) - set(files)}: refresh again")
+    return files
+
+
 def unpack(files: Mapping[str, bytes], n_model_movies: int) -> Overlay:
     """Return the overlay that `pack` wrote, of a model with so many movies.
 
     Raises ArtifactError if its parts do not fit together.
     """
+    files = _unzipped(files)
     overlay = Overlay(
         user_ids=load_npy(_USER_IDS, files[_USER_IDS]),
         topk=load_npy(_TOPK, files[_TOPK]),

@@ -36,7 +36,8 @@ class Ranked:
 
     `known_user`: the model was trained with this user. `popular_group`: the group whose popular
     list it is, KIDS for the list without adult movies. `reason`: what an overlay made the list
-    from. None of them makes two lists differ.
+    from. `new`: the places, from 0, of movies that came after the model. None of them makes two
+    lists differ.
     """
 
     movie_ids: tuple[str, ...]
@@ -44,6 +45,7 @@ class Ranked:
     known_user: bool = field(default=False, compare=False)
     popular_group: str | None = field(default=None, compare=False)
     reason: Reason | None = field(default=None, compare=False)
+    new: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,9 +123,9 @@ class Recommender:
             reason = None
             movie_ids = () if row is None else self._names(self.topk[row], count, overlay)
         if movie_ids:
-            return Ranked(
-                movie_ids, "popular" if reason == "group" else "model", known, reason=reason
-            )
+            source: Source = "popular" if reason == "group" else "model"
+            new = () if newer is None else self._places(movie_ids, overlay.topk[newer], overlay)
+            return Ranked(movie_ids, source, known, reason=reason, new=new)
         group = self._group_of(user_id) if newer is None else int(overlay.groups[newer])
         name, popular = self._popular_for(group)
         return Ranked(_without(popular, withdrawn, count), "popular", known, name, reason)
@@ -147,6 +149,17 @@ class Recommender:
         else:
             names = [self.movie_ids[i] for i in found if i < n_model]
         return _without(names, withdrawn, count)
+
+    def _places(
+        self, movie_ids: Sequence[str], indices: Array, overlay: Overlay
+    ) -> tuple[int, ...]:
+        """Return the places in a user's list of movies that came after the model."""
+        newer = indices.astype(np.int64) - len(self.movie_ids)
+        newer = newer[(newer >= 0) & (newer < len(overlay.movie_ids))]
+        if not len(newer):
+            return ()
+        new = {overlay.movie_ids[i] for i in newer.tolist()}
+        return tuple(at for at, one in enumerate(movie_ids) if one in new)
 
     def _group_of(self, user_id: int) -> int:
         return int(self.user_groups[user_id]) if 0 <= user_id < len(self.user_groups) else 0

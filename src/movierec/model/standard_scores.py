@@ -34,15 +34,17 @@ def discount_of(likes: Array, popularity_exponent: float) -> Float32:
     return np.asarray(discount / discount.mean(), np.float32)
 
 
-def standardised(scores: Float32, discount: Float32, own: SparseRows, share: float) -> Float32:
+def standardised(
+    scores: Float32, discount: Float32, own: SparseRows, share: float | Float32
+) -> Float32:
     """Return `share` of the discounted, standardised scores (n, n_movies); overwrites them.
 
-    `discount` is (n_movies,), `own` has what each of the n users likes.
+    `discount` is (n_movies,), `own` has what each of the n users likes, `share` may be (n,).
     """
     scores *= discount
     scale = scale_of(scores, own)
     scores -= scale.mean[:, None]
-    scores *= share / scale.deviation[:, None]
+    scores *= (share / scale.deviation)[:, None]
     return scores
 
 

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError
-from movierec.model import encoding
+from movierec.model import encoding, segments
 from movierec.model.encoding import Array
 from movierec.model.fitted import Factors, Float32
 from movierec.model.texts import Description, MovieText, Texts
@@ -191,7 +191,7 @@ class TasteMap:
             "penalties": [part.penalty for part in self._parts],
             "movie_mean": self.of_movies.mean.tolist(),
             "movie_length": self.of_movies.length,
-            "bound": self.bound,
+            "bound": self.bound if math.isfinite(self.bound) else None,
             "facts": self.facts,
         }
         return {
@@ -220,7 +220,7 @@ class TasteMap:
                 numbers=np.array(document["numbers"], np.float32),
                 learned=(likes, dislikes),
                 of_movies=MovieMap(movies, mean, document["movie_length"], {}),
-                bound=document["bound"],
+                bound=math.inf if document["bound"] is None else document["bound"],
                 facts=document["facts"],
             )
         except (KeyError, TypeError, ValueError) as exc:
@@ -252,9 +252,9 @@ def _known(users: Float32, history: Array | None) -> Array:
 def _centres(users: Float32, known: Array, groups: Array | None) -> tuple[Float32, Float32]:
     """Return the mean user, (k,), and how each group differs from it, (n_groups, k)."""
     mean = known @ users / max(known.sum(), 1e-9)
-    if groups is None or not len(groups):
-        return mean.astype(np.float32), np.zeros((1, len(mean)), np.float32)
-    n_groups = int(groups.max()) + 1
+    n_groups = len(segments.GROUPS)
+    if groups is None:
+        return mean.astype(np.float32), np.zeros((n_groups, len(mean)), np.float32)
     total = np.bincount(groups, known, n_groups)
     sums = np.zeros((n_groups, len(mean)))
     for group in range(n_groups):

@@ -89,7 +89,7 @@ def test_after_the_first_check_the_first_request_starts_no_other(bench: Bench) -
 def test_a_damaged_overlay_leaves_the_one_before_and_is_tried_again(bench: Bench) -> None:
     publish(bench.store, 1)
     bench.watch.check()
-    publish(bench.store, 2, files={"withdrawn.json": b"[]x"})
+    publish(bench.store, 2, files={overlay.FILE: b"[]x"})
     with pytest.raises(ArtifactError):
         bench.watch.check()
     bench.watch.newest()
@@ -120,3 +120,17 @@ def test_a_store_that_does_not_answer_costs_no_answer(bench: Bench) -> None:
 
     down = OverlayWatch(Down(), VERSION, 10, clock_s=lambda: 0.0, start=lambda check: check())
     assert down.newest() is NONE
+
+
+def test_an_api_that_starts_asks_for_three_objects(bench: Bench) -> None:
+    publish(bench.store, 1)
+    asked: list[str] = []
+
+    class Counted(MemoryStore):
+        def get(self, key: str) -> bytes:
+            asked.append(key)
+            return bench.store.get(key)
+
+    watch = OverlayWatch(Counted(), VERSION, 10, clock_s=lambda: 0.0, start=lambda check: check())
+    watch.begin()
+    assert (watch.newest().number, len(asked)) == (1, 3)

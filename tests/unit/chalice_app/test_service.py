@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from chalicelib.overlay_watch import Numbered
 from chalicelib.service import Answer, OpenModel, Service
 
 from movierec.errors import ArtifactError, ObjectNotFoundError, UsageError
+from movierec.model.overlay import REASONS, Overlay
 from movierec.model.ranking import LIST_LENGTH, Recommender
 
 MOVIES = [f"movie+{i}+1999" for i in range(60)]
@@ -157,3 +159,26 @@ def test_the_list_without_adult_movies_is_told_from_a_groups() -> None:
 
 def test_popular_has_no_detail() -> None:
     assert service().popular().detail is None
+
+
+def test_the_detail_names_the_places_of_movies_that_came_after_the_model() -> None:
+    topk = np.array([[60, 3, 61, 62, 4] + [65535] * 45], np.uint16)
+    newest = Overlay(
+        np.array([3], np.int64),
+        topk,
+        np.zeros(1, np.uint8),
+        np.array([REASONS.index("description")], np.uint8),
+        movie_ids=("new+1", "new+2", "gone"),
+        withdrawn=frozenset({"gone"}),
+    )
+    opened = replace(model(), overlay=lambda: Numbered(5, newest))
+    answer = service(lambda: opened).recommend("3")
+
+    assert answer.body.split(",") == ["new+1", MOVIES[3], "new+2", MOVIES[4]]
+    assert answer.detail == {
+        "known_user": False,
+        "refresh": 5,
+        "reason": "description",
+        "new": (0, 2),
+    }
+    assert "new" not in (service(lambda: opened).recommend("7").detail or {})

@@ -55,7 +55,9 @@ def by_hand(case, user):
     by_factors = items[movies] @ users[user] * discount
     x = np.array([0.5 + 0.5 * entries[m] if m in entries else 0 for m in movies.tolist()])
     by_items = x @ weights * discount
-    return 0.6 * standardised(by_factors, others) + 0.4 * standardised(by_items, others)
+    share = 0.4 * len(entries) / (len(entries) + 4)
+    by_both = standardised(by_factors, others), standardised(by_items, others)
+    return (1 - share) * by_both[0] + share * by_both[1]
 
 
 def test_lists_are_in_the_order_of_the_blended_scores(case):

@@ -101,6 +101,17 @@ def test_a_document_that_names_no_overlay_is_refused(body):
 
 
 def test_movie_ids_are_texts():
-    packed = overlay.pack(listing({1: [3]}))
+    packed = overlay.members(listing({1: [3]}))
     with pytest.raises(ArtifactError, match="withdrawn"):
         overlay.unpack({**packed, "withdrawn.json": encoding.dump_json([1])}, N_MOVIES)
+
+
+def test_an_overlay_of_a_file_for_each_part_is_read():
+    given = listing({1: [3], 7: [61, 2]}, movie_ids=("x", "y"), withdrawn=("m2",))
+    assert overlay.pack(overlay.unpack(overlay.members(given), N_MOVIES)) == overlay.pack(given)
+
+
+@pytest.mark.parametrize("files", [{}, {overlay.FILE: b"PK"}])
+def test_what_is_no_overlay_is_refused(files):
+    with pytest.raises(ArtifactError):
+        overlay.unpack(files, N_MOVIES)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from movierec.errors import ArtifactError
+from movierec.model import segments
 from movierec.model.fitted import Factors
 from movierec.model.texts import Description, MovieText, Texts
 from movierec.taste import taste_map
@@ -153,3 +154,13 @@ def test_users_without_history_teach_nothing():
     assert whole.facts["learned_from"] == alone.facts["learned_from"] == N_USERS // 2
     said = [Description("comedies"), Description("", "horror")]
     np.testing.assert_allclose(whole.users(said), alone.users(said), atol=0.02)
+
+
+def test_a_map_of_no_users_text_is_packed_and_knows_every_group():
+    texts, factors = planted()
+    groups = np.arange(N_USERS) % 3
+    taste = TasteMap.fit(Texts(texts.rows[:0], (), texts.movies), factors, LIKES, groups=groups)
+    again = TasteMap.unpack(taste.pack())
+    last = np.array([len(segments.GROUPS) - 1])
+    said = [Description("war")]
+    np.testing.assert_allclose(again.users(said, last), taste.users(said, last), atol=1e-3)
