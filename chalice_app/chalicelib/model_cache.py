@@ -37,5 +37,6 @@ def _fill(store: ObjectStore, version: str, folder: Path) -> Path:
     (folder / sealed_folder.MANIFEST_FILE).write_bytes(sealed)
     manifest = sealed_folder.open_manifest(sealed)
     names = [name for name in artifact.SERVING_FILES if name != sealed_folder.MANIFEST_FILE]
+    names += [name for name in artifact.OPTIONAL_SERVING_FILES if name in manifest["files"]]
     sealed_folder.download(store, key, names, manifest, folder)
     return folder

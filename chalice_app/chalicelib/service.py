@@ -113,12 +113,15 @@ def _listed(model: OpenModel, ranked: Ranked, user_id: int | None, refresh: int)
         user_id=user_id,
         source=ranked.source,
         model_version=model.version,
-        detail=None if user_id is None else _detail(ranked, refresh),
+        detail=None if user_id is None else _detail(ranked, refresh, model.recommender),
     )
 
 
-def _detail(ranked: Ranked, refresh: int) -> Mapping[str, object]:
+def _detail(ranked: Ranked, refresh: int, recommender: Recommender) -> Mapping[str, object]:
     facts: dict[str, object] = {"known_user": ranked.known_user}
+    cost_usd = recommender.cost_of(ranked.movie_ids)
+    if cost_usd is not None:
+        facts["cost_usd"] = round(cost_usd, 4)
     if refresh:
         facts["refresh"] = refresh
     if ranked.reason is not None:

@@ -24,6 +24,7 @@ from movierec.lake.queries import ASSUMED_CLOCK, Array, columns, present_version
 from movierec.lake.schema import EVENTS, MOVIES, SERVED
 from movierec.lake.served import microseconds
 from movierec.model import dataset, rating_scale
+from movierec.model.license_cost import Costs
 from movierec.model.rating_scale import RatingScale
 
 Versions = Mapping[str, int]
@@ -156,8 +157,8 @@ def read_evidence(
     rows, movies = reading.lists(batch_lists)
     batches, book = 1 + lines // batch_lines, reading.book
     watched, ratings = reading.sums(_WATCHED, batches), reading.sums(_RATED, batches)
-    catalog = _runtimes(lake, versions)
-    runtimes = np.array([catalog.get(movie, 0) for movie in book.movie_ids], np.int32)
+    catalog = _catalog(lake, versions)
+    runtimes = np.array([catalog.minutes.get(movie, 0) for movie in book.movie_ids], np.int32)
     share = dataset.watched_share(watched.pop("minutes"), watched["movie"], runtimes)
     viewings = pd.DataFrame({**watched, "share": share})
     return Evidence(
@@ -166,9 +167,10 @@ def read_evidence(
         viewings=viewings,
         ratings=pd.DataFrame(ratings).assign(rating=window.scale.native(ratings["rating"])),
         known=quality_metrics.Movies(
-            in_catalog=np.array([movie in catalog for movie in book.movie_ids], np.bool_),
-            catalog_size=len(catalog),
+            in_catalog=np.array([movie in catalog.minutes for movie in book.movie_ids], np.bool_),
+            catalog_size=len(catalog.minutes),
             surprise_bits=quality_metrics.surprise_bits(viewings, len(book.movie_ids)),
+            cost_usd=catalog.costs_of(book.movie_ids),
         ),
     )
 
@@ -250,12 +252,34 @@ def _joined(batches: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(batches, ignore_index=True).assign(**texts)
 
 
-def _runtimes(lake: LakeReader, versions: Versions) -> dict[str, int]:
-    """Return the catalog: runtime in minutes by movie id, 0 if unknown; empty without a table."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Catalog:
+    """Facts by movie id; empty without a table."""
+
+    minutes: Mapping[str, int]
+    """0 if unknown."""
+    cost_usd: Mapping[str, float]
+    """Of all movies, or of none if no cost is known."""
+    median_usd: float = 0.0
+
+    def costs_of(self, movie_ids: Sequence[str]) -> Array:
+        """Return the cost of each movie, of length 0 if no cost is known."""
+        if not self.cost_usd:
+            return np.zeros(0)
+        return np.array([self.cost_usd.get(movie, self.median_usd) for movie in movie_ids])
+
+
+def _catalog(lake: LakeReader, versions: Versions) -> _Catalog:
     if MOVIES.name not in versions:
-        return {}
+        return _Catalog({}, {})
     found = columns(lake, _CATALOG, {MOVIES.name: versions[MOVIES.name]})
-    return dict(zip(found["movie_id"].tolist(), found["minutes"].tolist(), strict=True))
+    ids = found["movie_id"].tolist()
+    minutes = dict(zip(ids, found["minutes"].tolist(), strict=True))
+    costs = Costs.of(found["cost"])
+    if costs is None:
+        return _Catalog(minutes, {})
+    by_id = dict(zip(ids, costs.usd.tolist(), strict=True))
+    return _Catalog(minutes, by_id, costs.median_usd)
 
 
 _NUMBERS: Final = ("user_id", "served_at", "latency_ms", "status")
@@ -280,7 +304,8 @@ from events where {_IN_WINDOW} group by 1, 2 order by 1, 2
 """  # noqa: S608  times
 
 _CATALOG: Final = """
-select movie_id, last_value(coalesce(runtime_minutes, 0) order by loaded_at) minutes
+select movie_id, last_value(coalesce(runtime_minutes, 0) order by loaded_at) minutes,
+       last_value(coalesce(cost_usd, cast('nan' as double)) order by loaded_at) cost
 from movies where movie_id is not null group by movie_id
 """
 

@@ -135,8 +135,9 @@ def encounters(
     """Return a row for each list and movie that its user watched or rated within its horizon.
 
     `viewings` has user_id, movie, first, last, share; `ratings` has user_id, movie, at, rating;
-    both in any order. Columns: list (row of `served`), movie, share (the largest, NaN if only
-    rated), rating (the last, NaN if only watched), place (rank in the list from 1; 0: not on it).
+    both in any order. Columns: list (row of `served`), user_id, movie, share (the largest, NaN if
+    only rated), rating (the last, NaN if only watched), place (rank in the list from 1; 0: not on
+    it).
     """
     index = _SortedIndex(served.rows["user_id"].to_numpy(), served.rows["served_at"].to_numpy())
     watched = _placed(index, viewings, ("first", "last"), us(horizon_s))
@@ -145,7 +146,11 @@ def encounters(
     # Of two ratings of a movie within one second the higher, so that the order does not matter.
     rated = rated.sort_values(["at", "rating"]).drop_duplicates(["list", "movie"], keep="last")
     met = watched.merge(rated[["list", "movie", "rating"]], "outer", on=["list", "movie"])
-    return met.assign(place=_places(served.movies, met["list"].to_numpy(), met["movie"].to_numpy()))
+    lists = met["list"].to_numpy()
+    return met.assign(
+        user_id=served.rows["user_id"].to_numpy()[lists],
+        place=_places(served.movies, lists, met["movie"].to_numpy()),
+    )
 
 
 def _placed(

@@ -9,7 +9,14 @@
     Novelty         mean of -log2(share of viewers who watched the movie), bits a recommended movie;
                     viewers are the users of the window who watched any movie
     ResponseTimeMs  mean time until the answer, as the proxy measured it
+    ListCostUsd     mean license cost of a list's movies, USD a play; mean over lists
+    WatchedCostUsd  mean license cost of recommended movies that were watched
+    WatchedCostTotalUsd
+                    their sum over the window, each movie of a user once
     Requests        the number of these lists
+
+A cost is the newest that the catalog knows; where it knows none, or an absurd one, the median of
+the others (see `movierec.model.license_cost`). Without any cost there are no dollars.
 
 The score of a movie is 1 for places 1-5, 0.8 for 6-10, 0.5 for 11-15, 0.3 for 16-20, and 0.001 if
 the list did not have it; times rating / 5; times 0.2 if less than a fifth was watched, 0.6 below a
@@ -50,6 +57,8 @@ class Movies:
     catalog_size: int
     surprise_bits: Array
     """Of length 0 without any viewing."""
+    cost_usd: Array
+    """Of length 0 without any cost."""
 
 
 def surprise_bits(viewings: pd.DataFrame, n_movies: int) -> Array:
@@ -84,8 +93,27 @@ def measure(served: Served, hit: Array, met: pd.DataFrame, known: Movies) -> Met
         metrics.COVERAGE: _coverage(shown, known),
         metrics.NOVELTY: _novelty(shown, known.surprise_bits),
         metrics.RESPONSE_TIME: _mean(served.rows["latency_ms"].dropna()),
+        **_dollars(served, on_list, known.cost_usd),
     }
     return {metric.name: value for metric, value in values.items()}
+
+
+def _dollars(
+    served: Served, on_list: pd.DataFrame, cost_usd: Array
+) -> dict[metrics.Metric, float | None]:
+    if not len(cost_usd):
+        return dict.fromkeys((metrics.LIST_COST, metrics.WATCHED_COST, metrics.WATCHED_COST_TOTAL))
+    there = served.movies >= 0
+    some = there.any(axis=1)
+    paid = np.where(there, cost_usd[served.movies], 0).sum(axis=1)[some] / there.sum(axis=1)[some]
+    watched = on_list[on_list["share"].notna()]
+    plays = watched.drop_duplicates(["user_id", "movie"])
+    dollars = cost_usd[plays["movie"].to_numpy()]
+    return {
+        metrics.LIST_COST: _mean(paid),
+        metrics.WATCHED_COST: _mean(dollars),
+        metrics.WATCHED_COST_TOTAL: float(dollars.sum()),
+    }
 
 
 def by_version(

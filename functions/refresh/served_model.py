@@ -16,6 +16,7 @@ from movierec.model.encoding import Array
 from movierec.model.fitted import Float32
 from movierec.model.fold_in import FoldIn
 from movierec.model.item_neighbours import ItemNeighbours
+from movierec.model.license_cost import Penalty
 from movierec.model.neighbour_blend import NeighbourBlend
 from movierec.model.popularity import Popularity
 from movierec.model.refresh import Base, group_means
@@ -84,6 +85,7 @@ def load(store: ObjectStore, model_version: str) -> ServedModel:
         popularity=Popularity.by_group(dataset).scores,
         blend=_blend(store, manifest, dataset),
         group_means=group_means(dataset, fitted, alpha),
+        penalty=_penalty(store, manifest),
     )
     offsets = {name: part["last"] for name, part in built["lake"]["offsets"].items()}
     return ServedModel(model_version, base, offsets, _tastes(store, manifest))
@@ -113,6 +115,18 @@ def _blend(
         popularity_exponent=manifest["blend"]["popularity_exponent"],
         strength_share=manifest["item_to_item"]["strength_share"],
     )
+
+
+def _penalty(store: ObjectStore, manifest: Mapping[str, Any]) -> Penalty | None:
+    """Return how the model's lists count costs, None if they do not."""
+    found = manifest.get("license_cost") or {}
+    if not found.get("applied"):
+        return None
+    key = functools.partial(artifact.key, manifest["model_version"])
+    name = artifact.COSTS_FILE
+    usd = encoding.load_npy(name, sealed_folder.load(store, key, [name], manifest)[name])
+    relative = (usd / found["median_usd"]).astype(np.float32)
+    return Penalty(relative, found["cost_weight"])
 
 
 def _regularization(manifest: Mapping[str, Any], dataset: Dataset) -> float:

@@ -6,6 +6,7 @@ Event:
      "parameters": {"factors": 64, ...},     optional, see als.Parameters and capacity
      "item_to_item": {"movies": 6000, ...},  optional, see edlae.Parameters
      "blend": {"als_share": 0.6, ...},       optional, see blend.Parameters
+     "cost_weight": 0.5,                     optional, see movierec.model.license_cost; 0: off
      "tuned": true}                          optional: those of the newest `movierec tune`, or of
                                              "<data set>/<study>"; `parameters` come before them
 

@@ -15,7 +15,7 @@ from functions.train_als import blend, edlae
 from functions.train_als.als import AlsModel
 from functions.train_als.blend import Blend
 from functions.train_als.edlae import ItemToItemModel
-from movierec.model import offline_metrics
+from movierec.model import license_cost, offline_metrics
 from movierec.model.dataset import Dataset
 from movierec.model.fitted import FittedModel
 from movierec.model.held_out import HeldOut
@@ -37,13 +37,19 @@ class Parameters:
 
     items: edlae.Parameters
     blend: blend.Parameters
+    cost_weight: float = 0.0
+    """How much a play's cost counts against a movie, see `movierec.model.license_cost`."""
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> "Parameters":
-        """Return those of an event's `item_to_item` and `blend`. Raises UsageError."""
+        """Return those of an event's `item_to_item`, `blend` and `cost_weight`.
+
+        Raises UsageError.
+        """
         return cls(
             edlae.Parameters.read(event.get("item_to_item") or {}),
             blend.Parameters.read(event.get("blend") or {}),
+            license_cost.read_weight(event.get("cost_weight")),
         )
 
 

@@ -156,16 +156,33 @@ def evaluated(
 
     Fitted on TRAIN, as is `lists_of`, the model whose lists get predicted ratings.
     """
+    model = of_train(dataset, parameters, should_stop=should_stop)
+    return described(dataset, lists_of, model, parameters)
+
+
+def of_train(
+    dataset: Dataset, parameters: Parameters, *, should_stop: Callable[[], bool] = lambda: False
+) -> RatingModel | None:
+    """Return the model of the ratings in TRAIN, None if there is none."""
     train = dataset.part == TRAIN
     newest = Ratings.of(dataset, train, newest=parameters.most_ratings)
     if not len(newest):
-        return rating_evaluation.nothing_rated()
+        return None
     biases = Biases.fit(Ratings.of(dataset, train))
-    model = RatingModel.fit(newest, parameters, biases=biases, should_stop=should_stop)
+    return RatingModel.fit(newest, parameters, biases=biases, should_stop=should_stop)
+
+
+def described(
+    dataset: Dataset, lists_of: FittedModel, model: RatingModel | None, parameters: Parameters
+) -> dict[str, Any]:
+    """Return what `evaluated` does, of a model that is fitted."""
+    if model is None:
+        return rating_evaluation.nothing_rated()
+    rated = int(((dataset.part == TRAIN) & (dataset.ratings != 0)).sum())
     return {
-        **rating_evaluation.evaluate(dataset, model, biases, lists_of),
+        **rating_evaluation.evaluate(dataset, model, model.biases, lists_of),
         "parameters": asdict(parameters),
-        "ratings_used": len(newest),
+        "ratings_used": min(rated, parameters.most_ratings),
         "iterations": model.iterations,
         "truncated": model.iterations < parameters.iterations,
     }

@@ -16,12 +16,14 @@ from functions.train_als.blend import Blend
 from functions.train_als.capacity import Limits, Size
 from functions.train_als.deadline import IterationWatch
 from functions.train_als.list_choice import Choice
-from movierec.model import comparison, list_assembly
+from movierec.model import artifact, comparison, cost_curve, license_cost, list_assembly
 from movierec.model.artifact import Model
 from movierec.model.dataset import TRAIN, Dataset
-from movierec.model.encoding import Array
+from movierec.model.encoding import Array, dump_npy
 from movierec.model.fitted import FittedModel
+from movierec.model.license_cost import Costs
 from movierec.model.production import Production
+from movierec.model.ratings import RatingPredictor
 from movierec.runtime.stage_usage import StageUsage
 
 # A fit on everything has a tenth more interactions than that on TRAIN, by default.
@@ -66,6 +68,11 @@ class Training:
     threads: int
 
     @property
+    def costs(self) -> Costs | None:
+        """What plays cost, None where no movie has a cost."""
+        return Costs.of(self.data.costs)
+
+    @property
     def size(self) -> Size:
         """How much there is to train on."""
         return Size.of(self.data)
@@ -102,16 +109,20 @@ class Training:
         if mixed and not late():
             with self.usage.stage("fit_item_knn"):
                 models[comparison.ITEM_KNN] = item_knn.fit(self.data, kept)
+        inner = models[choice.lists_from]
+        product = license_cost.cost_aware(inner, self.costs, beside.cost_weight)
+        models[choice.lists_from] = product
         with self.usage.stage("evaluation"):
             found = comparison.judge(self.data, choice.lists_from, models, production)
         with self.usage.stage("fit_ratings"):
-            rating = rating_model.evaluated(
-                self.data, models[choice.lists_from], rating_model.Parameters(), should_stop=late
-            )
+            wanted = rating_model.Parameters()
+            predictor = rating_model.of_train(self.data, wanted, should_stop=late)
+            rating = rating_model.described(self.data, product, predictor, wanted)
         metrics = {**found.evaluated.metrics, "rating": rating}
         if self.data.texts and not late():
             with self.usage.stage("evaluate_taste"):
                 metrics["taste"] = taste.evaluated(self.data, self.data.texts, factors)
+        metrics["license_cost"] = self._cost_curve(inner, predictor, beside.cost_weight, late)
         metrics["comparison"] = found.table(metrics, self._fits())
         # What was evaluated is published: no more iterations than that had.
         parameters = replace(parameters, iterations=done)
@@ -131,11 +142,20 @@ class Training:
         fits = blends or not lacking
         mixed = self._blended("all", everything, factors, beside) if fits else None
         with self.usage.stage("lists"):
-            model = list_assembly.assemble(self.data, choice.model(factors, mixed), factors.factors)
-            neighbours = list_choice.neighbours(mixed).pack() if mixed else {}
-        facts = {**choice.facts(beside), "als_regularization": factors.regularization}
+            chosen = choice.model(factors, mixed)
+            product = license_cost.cost_aware(chosen, self.costs, beside.cost_weight)
+            model = list_assembly.assemble(self.data, product, factors.factors)
+            optional = list_choice.neighbours(mixed).pack() if mixed else {}
+        if self.costs:
+            optional[artifact.COSTS_FILE] = dump_npy(self.costs.usd)
         tastes, taste_facts = self._taste(everything, factors)
-        return Trained(done, model, {**neighbours, **tastes}, {**facts, **taste_facts})
+        facts = {
+            **choice.facts(beside),
+            "als_regularization": factors.regularization,
+            "license_cost": license_cost.facts(self.costs, beside.cost_weight),
+            **taste_facts,
+        }
+        return Trained(done, model, {**optional, **tastes}, facts)
 
     def _taste(
         self, keep: Array, factors: als.AlsModel
@@ -146,6 +166,21 @@ class Training:
         with self.usage.stage("fit_taste"):
             found = taste.fit(self.data, self.data.texts, keep, factors)
             return found.pack(), {"taste": found.facts}
+
+    def _cost_curve(
+        self,
+        inner: FittedModel,
+        ratings: RatingPredictor | None,
+        weight: float,
+        late: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """Return what cheaper lists cost, or why that is not known."""
+        if not self.costs:
+            return cost_curve.skipped(license_cost.NO_COSTS)
+        if late():
+            return cost_curve.skipped("the training had no time left for it")
+        with self.usage.stage("license_cost"):
+            return cost_curve.of(self.data, inner, self.costs, ratings, weight)
 
     def _after_s(
         self, parameters: als.Parameters, beside: list_choice.Parameters, *, blends: bool

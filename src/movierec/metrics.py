@@ -171,6 +171,9 @@ SCORE: Final = Metric("Score", "None")
 COVERAGE: Final = Metric("Coverage", "None")
 NOVELTY: Final = Metric("Novelty", "None")
 RESPONSE_TIME: Final = Metric("ResponseTimeMs", "Milliseconds")
+LIST_COST: Final = Metric("ListCostUsd", "None")
+WATCHED_COST: Final = Metric("WatchedCostUsd", "None")
+WATCHED_COST_TOTAL: Final = Metric("WatchedCostTotalUsd", "None")
 
 QUALITY_METRICS: Final = (
     HIT_RATE,
@@ -180,6 +183,9 @@ QUALITY_METRICS: Final = (
     COVERAGE,
     NOVELTY,
     RESPONSE_TIME,
+    LIST_COST,
+    WATCHED_COST,
+    WATCHED_COST_TOTAL,
     REQUESTS,
 )
 """Of evaluate_online: once a run, by `quality_dimensions` of each model that served; and overall.
@@ -187,7 +193,14 @@ QUALITY_METRICS: Final = (
 REQUESTS is here the number of lists that the others are computed from.
 """
 
-OUTCOME_METRICS: Final = (HIT_RATE, WATCH_FRACTION, MEAN_RATING, SCORE)
+OUTCOME_METRICS: Final = (
+    HIT_RATE,
+    WATCH_FRACTION,
+    MEAN_RATING,
+    SCORE,
+    WATCHED_COST,
+    WATCHED_COST_TOTAL,
+)
 """Those of QUALITY_METRICS that say what users did with their lists."""
 
 AVAILABILITY: Final = Metric("Availability", "None")

@@ -71,13 +71,7 @@ class Site:
         self.tastes: Callable[[Any], Any] = lambda _movies: None
         self.new_reader: Any = None
         rng = np.random.default_rng(5)
-        movies = {
-            "movie_id": [f"m{i:02}" for i in range(N_MOVIES)],
-            "runtime_minutes": np.full(N_MOVIES, 100),
-            "adult": (np.arange(N_MOVIES) % 9 == 4).astype(np.int64),
-            "genres": [[TASTES[i % 2]] for i in range(N_MOVIES)],
-        }
-        self.append("movies", {**movies, "loaded_at": self.times(N_MOVIES)})
+        self.price([None] * N_MOVIES)
         self.know(range(1, N_USERS + 1))
         # Two tastes: even and odd users watch even and odd movies.
         users = rng.integers(1, N_USERS + 1, 900)
@@ -115,7 +109,18 @@ class Site:
         }
         self.append("movies", {**movies, "loaded_at": self.times(len(movie_ids))})
 
-    def train(self):
+    def price(self, costs):
+        """Load the movies, with costs."""
+        movies = {
+            "movie_id": [f"m{i:02}" for i in range(N_MOVIES)],
+            "runtime_minutes": np.full(N_MOVIES, 100),
+            "adult": (np.arange(N_MOVIES) % 9 == 4).astype(np.int64),
+            "genres": [[TASTES[i % 2]] for i in range(N_MOVIES)],
+            "cost_usd": costs,
+        }
+        self.append("movies", {**movies, "loaded_at": self.times(N_MOVIES)})
+
+    def train(self, **more):
         built = building.build_dataset(
             {}, building.Dependencies(self.lake, self.store, "abc", self.logger, self.metrics)
         )
@@ -130,6 +135,7 @@ class Site:
             metrics=self.metrics,
         )
         event = {"dataset_id": built["dataset_id"], "parameters": {"factors": 4, "iterations": 5}}
+        event |= more
         return training.train_als(event, deps)["model_version"]
 
     def serve(self, stable, canary=None):

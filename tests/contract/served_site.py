@@ -86,12 +86,15 @@ class Site:
         batches = [columns(rows, "event_time", "event_date") for rows in by_kind.values()]
         self.lake.append("events", batches, transactions={})
 
-    def load(self, **runtimes):
+    def load(self, costs=None, day="2026-11-20", **runtimes):
+        """Load movies with their runtimes; `costs` has as many, None where there is none."""
         movies = {
             "movie_id": list(runtimes),
             "runtime_minutes": np.array(list(runtimes.values())),
-            "loaded_at": np.array(["2026-11-20"] * len(runtimes), "datetime64[us]"),
+            "loaded_at": np.array([day] * len(runtimes), "datetime64[us]"),
         }
+        if costs:
+            movies["cost_usd"] = costs
         self.lake.append("movies", [movies], transactions={})
 
 
@@ -126,7 +129,7 @@ def evaluate(deps, event=None):
 
 def fill(site):
     """Serve five lists over midnight, log what comes of them; derived by hand in the tests."""
-    site.load(a=100, b=50, c=0, d=90, never=60)
+    site.load([1.0, 2.0, 3.0, 4.0, 5.0], a=100, b=50, c=0, d=90, never=60)
     site.serve(
         answer(100.5, 1, ["a", "b", "c"]),
         answer(580, 2, ["b", "a"], "4"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from movierec.errors import ArtifactError
-from movierec.model import artifact, sealed_folder
+from movierec.model import artifact, encoding, sealed_folder
 from movierec.model.artifact import TOP_K, Model, Popular
 from movierec.model.ranking import Ranked, Recommender
 
@@ -52,3 +52,10 @@ def test_opening_maps_the_lists_instead_of_reading_them(folder):
     topk = Recommender.open(folder).topk
     assert isinstance(topk.base, np.memmap)
     assert not topk.flags.writeable
+
+
+def test_costs_are_read_where_there_are_some(folder):
+    assert Recommender.open(folder).cost_of(("m2",)) is None
+    costs = encoding.dump_npy(np.full(2 * TOP_K, 0.5, np.float32))
+    (folder / artifact.COSTS_FILE).write_bytes(costs)
+    assert Recommender.open(folder).cost_of(("m2",)) == 0.5

@@ -83,6 +83,30 @@ def test_the_metrics_are_those_of_finished_lists(site, deps):
     assert found.overall["ModelAgeDays"] == pytest.approx(1 / 24)
 
 
+def test_dollars_are_the_catalogs_newest_and_the_median_where_it_knows_none(site, deps):
+    site.load([9.0, 9.0, None, 9.0], a=100, b=50, c=60, d=60)
+    site.load([1.0, 3.0, None, -4.0], "2026-11-21", a=100, b=50, c=60, d=60)
+    site.serve(answer(100, 1, ["a", "b", "c", "d"]), answer(100, 2, ["b", "new"], "4"))
+    site.log(watch(110, 1, "a", 20), watch(110, 1, "d", 20), watch(110, 1, "new", 20))
+    site.log(watch(110, 2, "b", 20), *alive(3400))
+    found = evaluate(deps, {"window_s": 7200})
+    third, fourth = found.versions["3"], found.versions["4"]
+    assert third["ListCostUsd"] == (1 + 3 + 2 + 2) / 4
+    assert third["WatchedCostTotalUsd"] == 1 + 2
+    assert third["WatchedCostUsd"] == 1.5
+    assert (fourth["ListCostUsd"], fourth["WatchedCostUsd"]) == (2.5, 3)
+    assert found.overall["WatchedCostTotalUsd"] == 6
+
+
+def test_a_catalog_without_costs_gives_no_dollars(site, deps):
+    site.load(a=100)
+    site.serve(answer(100, 1, ["a"]))
+    site.log(watch(110, 1, "a", 20), *alive(3400))
+    found = evaluate(deps, {"window_s": 7200})
+    assert found.overall["ListCostUsd"] is None
+    assert found.versions["3"]["WatchedCostUsd"] is None
+
+
 def test_sums_in_batches_are_the_same_sums(site, lake):
     fill(site)
     window = Window(START, moment(3400), HORIZON_S)

@@ -28,6 +28,17 @@ def test_a_fetched_model_has_every_serving_file_and_no_more(tmp_path: Path) -> N
     assert (folder / artifact.TOPK_FILE).read_bytes() == FILES[artifact.TOPK_FILE]
 
 
+def test_a_model_with_costs_is_fetched_with_them(tmp_path: Path) -> None:
+    files = {**FILES, artifact.COSTS_FILE: b"costs"}
+    objects = {artifact.key(VERSION, name): body for name, body in files.items()}
+    objects[artifact.key(VERSION, sealed_folder.MANIFEST_FILE)] = sealed_folder.seal(
+        files, {"groups": []}
+    )
+    folder = model_cache.fetch(MemoryStore(objects), VERSION, tmp_path)
+
+    assert (folder / artifact.COSTS_FILE).read_bytes() == b"costs"
+
+
 def test_a_model_is_fetched_once(tmp_path: Path) -> None:
     first = model_cache.fetch(store(), VERSION, tmp_path)
 

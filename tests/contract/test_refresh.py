@@ -1,5 +1,6 @@
 """Lists follow what users do between trainings: on a real Delta lake, from training to answers."""
 
+import numpy as np
 import pytest
 
 from movierec.model import overlay, sealed_folder, withdrawn
@@ -159,3 +160,22 @@ def test_the_manifest_says_what_it_was_made_from(site, model):
     assert facts["lake"]["versions"]["events"] == site.lake.version("events")
     assert facts["counts"] == {"users": 1, "changed_users": 1}
     assert facts["code_version"] == "abc"
+
+
+def test_lists_between_trainings_count_costs_as_the_models_do(site):
+    """Dear movies lie behind all cheap ones that are left; the cost of a list is known."""
+    site.clock.advance(60)
+    site.price(np.where(np.arange(N_MOVIES) % 4 < 2, 9.0, 1.0))
+    dear = {f"m{i:02}" for i in range(N_MOVIES) if i % 4 < 2}
+    found = {}
+    for weight in (0, 50):
+        version = site.train(cost_weight=weight)
+        site.clock.advance(60)
+        site.serve(version)
+        site.append("events", columns([watch(2000 + weight, 2, 29)]))
+        site.refresh()
+        movies = site.answer(version, 2).movie_ids
+        assert site.newest(version).row_of(2) is not None
+        found[weight] = [movie in dear for movie in movies]
+    assert found[50] == sorted(found[50])
+    assert found[0] != sorted(found[0])

@@ -74,6 +74,7 @@ def test_a_key_is_what_it_was(found, stored):
 def test_the_files_of_models_and_data_sets_are_what_they_were():
     assert list(artifact.SERVING_FILES) == MODEL_FILES
     assert list(dataset.FILES) == DATASET_FILES
+    assert artifact.OPTIONAL_SERVING_FILES == (dataset.COSTS_FILE,) == ("movie_costs.npy",)
     assert (artifact.USER_FACTORS_FILE, artifact.ITEM_FACTORS_FILE) == (
         "user_factors.npy",
         "item_factors.npy",
@@ -220,6 +221,7 @@ METRICS = (
     "DatasetInteractions TrainingDuration ModelRecall ModelNdcg ModelCoverage LakeRowsDeleted "
     "LakeFilesCompacted LakeFilesVacuumed LakePartitionsLeft IngestLag IngestLagSeconds "
     "QuarantineRate HitRate WatchFraction MeanRating Score Coverage Novelty ResponseTimeMs "
+    "ListCostUsd WatchedCostUsd WatchedCostTotalUsd "
     "Availability AverageRating ModelAgeDays HitRateDifference HitRateDifferenceLower "
     "HitRateDifferenceUpper"
 )

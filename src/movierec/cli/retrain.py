@@ -38,6 +38,14 @@ def retrain(
     training: Annotated[
         list[str] | None, typer.Option("--train", help="Training parameter, as NAME=VALUE.")
     ] = None,
+    cost_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--cost-weight",
+            min=0,
+            help="How much a play's license cost counts against a movie; 0, the default: nothing.",
+        ),
+    ] = None,
     tuned: Annotated[
         bool,
         typer.Option(
@@ -57,7 +65,9 @@ def retrain(
 ) -> None:
     """Build a dataset from the lake and train a model on it; follow the state machine."""
     here = contexts.of(context)
-    event = event_of(dataset, training, tuned=tuned, accept_drift=accept_drift)
+    event = event_of(
+        dataset, training, tuned=tuned, accept_drift=accept_drift, cost_weight=cost_weight
+    )
     here.enter()
     with progress_display.progress() as progress:
         if wait:
@@ -74,13 +84,19 @@ def retrain(
 
 
 def event_of(
-    dataset: list[str] | None, training: list[str] | None, *, tuned: bool, accept_drift: bool
+    dataset: list[str] | None,
+    training: list[str] | None,
+    *,
+    tuned: bool,
+    accept_drift: bool,
+    cost_weight: float | None = None,
 ) -> dict[str, Any]:
     """Return the state machine's input. Raises UsageError."""
     drift = {"accept_drift": True} if accept_drift else {}
+    cost = {} if cost_weight is None else {"cost_weight": cost_weight}
     return {
         "dataset": {"parameters": pairs(dataset), **drift},
-        "model": {"parameters": pairs(training), "tuned": tuned},
+        "model": {"parameters": pairs(training), "tuned": tuned, **cost},
     }
 
 

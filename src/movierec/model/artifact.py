@@ -16,6 +16,8 @@ Everything lies under `models/<model_version>/`:
                       optional, see `movierec.model.item_neighbours`
     taste.json, taste_priors.npy, taste_learned.npy
                       optional, see `movierec.taste.taste_map`
+    movie_costs.npy   optional, (n_movies,) float32: USD that a play costs; where none is known or
+                      to be believed the median, see `movierec.model.license_cost`
     held_out_user_ids.npy, held_out_topk.npy
                       optional: the lists of the model's evaluation, for later models to be
                       compared with: as user_ids and topk, of the test users, by the fit that
@@ -51,6 +53,7 @@ POPULAR_FILE: Final = "popular.json"
 USER_GROUPS_FILE: Final = "user_groups.npy"
 USER_FACTORS_FILE: Final = "user_factors.npy"
 ITEM_FACTORS_FILE: Final = "item_factors.npy"
+COSTS_FILE: Final = "movie_costs.npy"
 HELD_OUT_USERS_FILE: Final = "held_out_user_ids.npy"
 HELD_OUT_TOPK_FILE: Final = "held_out_topk.npy"
 REPORT_FILE: Final = "report.json"
@@ -65,6 +68,9 @@ SERVING_FILES: Final = (
     TOPK_FILE,
 )
 """The files that `movierec.model.ranking.Recommender.open` needs in its folder."""
+
+OPTIONAL_SERVING_FILES: Final = (COSTS_FILE,)
+"""What it reads besides, of models that have it."""
 
 UNKNOWN_GROUP: Final = "unknown"
 """Name of group 0: users of unknown age. They are treated as minors."""

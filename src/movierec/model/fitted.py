@@ -100,8 +100,24 @@ class FittedModel(Protocol):
         ...
 
 
+class Reranker(Protocol):
+    """Makes lists from more candidates than they hold; see `movierec.model.license_cost`."""
+
+    def depth(self, k: int) -> int:
+        """Return how many candidates a list of `k` movies is made from."""
+        ...
+
+    def reranked(self, candidates: Array, scores: Array) -> npt.NDArray[np.int32]:
+        """Return the candidates (n, m) in another order, by their scores (n, m); -1 is none."""
+        ...
+
+
 def top_of(
-    score_rows: Callable[[Array], Float32], users: Array, k: int, exclusions: Exclusions
+    score_rows: Callable[[Array], Float32],
+    users: Array,
+    k: int,
+    exclusions: Exclusions,
+    reranker: Reranker | None = None,
 ) -> npt.NDArray[np.int32]:
     """Return lists as `FittedModel.top`; `score_rows` gives some users' scores, (n, n_movies).
 
@@ -109,11 +125,14 @@ def top_of(
     Of equal scores the movie of the lower index comes first, but for those at the list's end.
     """
     lists = np.full((len(users), k), -1, np.int32)
+    depth = reranker.depth(k) if reranker else k
     for start in range(0, len(users), _USERS_A_CHUNK):
         chunk = users[start : start + _USERS_A_CHUNK]
         scores = score_rows(chunk)
         exclusions.shut(scores, chunk)
-        found = _best(scores, min(k, scores.shape[1]))
+        found = _best(scores, min(depth, scores.shape[1]))
+        if reranker:
+            found = reranker.reranked(found, np.take_along_axis(scores, found, axis=1))[:, :k]
         lists[start : start + len(chunk), : found.shape[1]] = found
     return lists
 

@@ -18,6 +18,7 @@ from movierec.model import standard_scores
 from movierec.model.encoding import Array
 from movierec.model.fitted import Exclusions, Float32, top_of
 from movierec.model.item_neighbours import ItemNeighbours
+from movierec.model.license_cost import Penalty
 from movierec.model.sparse_rows import SparseRows
 
 # On the simulator's worlds the best of 0, 1, 2, 4 and 8, or as good, after 1 to 20 events.
@@ -74,6 +75,8 @@ class NeighbourBlend:
         strength: Array,
         k: int,
         exclusions: Exclusions,
+        *,
+        penalty: Penalty | None = None,
     ) -> npt.NDArray[np.int32]:
         """Return lists as `FittedModel.top`, of the users of `liked`, one a row.
 
@@ -97,7 +100,9 @@ class NeighbourBlend:
             return blended
 
         everybody = np.arange(len(liked))
-        found = top_of(score_rows, everybody, k, exclusions.among(column_of, everybody))
+        narrow = exclusions.among(column_of, everybody)
+        among = penalty.among(self.movies) if penalty else None
+        found = top_of(score_rows, everybody, k, narrow, among)
         return np.where(found >= 0, self.movies[found], -1).astype(np.int32)
 
     def items_share(self, likes: Array) -> Float32:

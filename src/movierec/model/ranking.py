@@ -60,6 +60,9 @@ class Recommender:
     user_ids: npt.NDArray[np.int64]
     user_groups: npt.NDArray[np.uint8]
     topk: npt.NDArray[Any]
+    costs_usd: Mapping[str, float] = field(default_factory=dict)
+    """Of a play, by movie id; empty for a model without costs."""
+    median_usd: float = 0.0
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -67,7 +70,8 @@ class Recommender:
 
         Raises ArtifactError when a file is missing or they do not fit together.
         """
-        names = artifact.SERVING_FILES
+        there = (name for name in artifact.OPTIONAL_SERVING_FILES if (folder / name).is_file())
+        names = (*artifact.SERVING_FILES, *there)
         return cls.of(
             {name: _read(folder / name) for name in names if not name.endswith(".npy")},
             {name: _map(folder / name) for name in names if name.endswith(".npy")},
@@ -77,6 +81,7 @@ class Recommender:
     def of(cls, documents: Mapping[str, bytes], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Build a recommender from the JSON files and arrays of `artifact.SERVING_FILES`, by name.
 
+        Those of `artifact.OPTIONAL_SERVING_FILES` may be among them.
         Raises ArtifactError when they do not fit together.
         """
         manifest = sealed_folder.open_manifest(documents[sealed_folder.MANIFEST_FILE])
@@ -88,16 +93,29 @@ class Recommender:
                 f"{artifact.TOPK_FILE} has {len(topk)} rows for the {len(user_ids)} users of"
                 f" {artifact.USER_IDS_FILE}: they are of different versions, fetch them again"
             )
+        movie_ids = _movie_ids(documents[artifact.MOVIE_IDS_FILE])
+        costs = arrays.get(artifact.COSTS_FILE)
         return cls(
             manifest=manifest,
-            movie_ids=_movie_ids(documents[artifact.MOVIE_IDS_FILE]),
+            movie_ids=movie_ids,
             groups=groups,
             popular_by_group=[popular.groups.get(group, ()) for group in groups],
             kids=popular.kids,
             user_ids=user_ids,
             user_groups=arrays[artifact.USER_GROUPS_FILE],
             topk=topk,
+            **({} if costs is None else _costs(movie_ids, costs)),
         )
+
+    def cost_of(self, movie_ids: Sequence[str]) -> float | None:
+        """Return the mean cost of some movies, USD a play, the median for one that came later.
+
+        None for a model without costs, and without movies.
+        """
+        if not self.costs_usd or not movie_ids:
+            return None
+        found = [self.costs_usd.get(one, self.median_usd) for one in movie_ids]
+        return sum(found) / len(found)
 
     def recommend(
         self, user_id: int, count: int = LIST_LENGTH, overlay: Overlay = _NO_OVERLAY
@@ -189,6 +207,17 @@ def _movie_ids(body: bytes) -> list[str]:
     if not isinstance(found, list):
         raise ArtifactError(f"{artifact.MOVIE_IDS_FILE} holds no list: fetch the model again")
     return found
+
+
+def _costs(movie_ids: Sequence[str], costs: Array) -> dict[str, Any]:
+    """Return `costs_usd` and `median_usd`. Raises ArtifactError."""
+    if len(costs) != len(movie_ids):
+        raise ArtifactError(
+            f"{artifact.COSTS_FILE} has {len(costs)} costs for the {len(movie_ids)} movies of"
+            f" {artifact.MOVIE_IDS_FILE}: they are of different versions, fetch them again"
+        )
+    by_id = dict(zip(movie_ids, costs.tolist(), strict=True))
+    return {"costs_usd": by_id, "median_usd": float(np.median(costs)) if len(costs) else 0.0}
 
 
 def _map(path: Path) -> npt.NDArray[Any]:

@@ -22,6 +22,7 @@ from movierec.model.dataset_parameters import Parameters
 from movierec.model.encoding import Array, dump_npy, load_npy
 from movierec.model.fitted import Exclusions, Float32, top_of
 from movierec.model.fold_in import FoldIn, Prior
+from movierec.model.license_cost import Penalty
 from movierec.model.neighbour_blend import NeighbourBlend
 from movierec.model.new_places import NewMovies, Readers, placed
 from movierec.model.overlay import REASONS, Overlay
@@ -66,6 +67,8 @@ class Base:
     """Where the model's lists are a blend's."""
     group_means: Float32 | None = None
     """(n_groups, k), the mean factors of each group's users."""
+    penalty: Penalty | None = None
+    """Where the model's lists count license costs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,10 +172,15 @@ def _lists(
     own, others = users[likes | wrote], users[~(likes | wrote)]
     if base.blend:
         both = factors, base.fold_in.movies
-        lists[own] = base.blend.top(both, liked, strength, TOP_K, exclusions)[own]
+        ranked = base.blend.top(both, liked, strength, TOP_K, exclusions, penalty=base.penalty)
+        lists[own] = ranked[own]
     else:
         lists[own] = top_of(
-            lambda rows: factors[rows] @ base.fold_in.movies.T, own, TOP_K, exclusions
+            lambda rows: factors[rows] @ base.fold_in.movies.T,
+            own,
+            TOP_K,
+            exclusions,
+            base.penalty,
         )
     if changes.new:
         readers = Readers(ids[own], factors[own], exclusions.restricted[own], found.seen.take(own))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from movierec.reports import evaluation_report, html, rating_report
+from movierec.reports import cost_report, evaluation_report, html, rating_report
 
 
 def render(facts: Mapping[str, Any]) -> bytes:
@@ -16,6 +16,7 @@ def render(facts: Mapping[str, Any]) -> bytes:
         {
             **evaluation_report.sections(metrics),
             **rating_report.sections(metrics["rating"]),
+            **cost_report.sections(metrics["license_cost"]),
             "How it was made": [html.table(["", ""], _made(facts))],
         },
     )

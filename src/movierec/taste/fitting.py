@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from movierec.model.encoding import Array
 from movierec.model.fitted import Float32
-from movierec.taste.phrase_book import KINDS, WORD, Catalog
+from movierec.taste.phrase_book import KINDS, PAIR, WORD, Catalog
 from movierec.taste.readings import Features, Readings, side_by_side
 from movierec.taste.ridge import Sums
 
 # A phrase that fewer texts have is no evidence of its own.
-FEWEST_TEXTS: Final = 5
+FEWEST_TEXTS: Final = 3
 # The normal equations of both sides are then 64 MB.
 MOST_LEARNED: Final = 1_400
 PENALTIES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0)
@@ -27,7 +27,7 @@ _WORDS: Final = 0.3
 # Users' worth of evidence for those.
 # Standard errors.
 _SURE: Final = 2.0
-_PRIOR_USERS: Final = 50.0
+PRIOR_USERS: Final = 50.0
 _TEXTS_AT_ONCE: Final = 8_192
 # One in five users chooses the penalty.
 _FOLDS: Final = 5
@@ -131,7 +131,7 @@ def numbers(
         gram += np.einsum("ank,bnk->ab", weighted, blocks, optimize=True)
         cross += np.einsum("ank,nk->a", weighted, aims[rows], optimize=True)
     square = float((flat**2).sum(axis=1, dtype=np.float64).mean()) if len(flat) else 1.0
-    penalty = _PRIOR_USERS * max(square, 1e-12) * np.eye(before.size)
+    penalty = PRIOR_USERS * max(square, 1e-12) * np.eye(before.size)
     found = np.linalg.solve(gram + penalty, cross + penalty @ before.ravel())
     return found.reshape(before.shape).astype(np.float32)
 
@@ -152,6 +152,8 @@ def default_numbers() -> Array:
     found = np.full((2, len(KINDS)), _LIKED)
     found[1] = _DISLIKED
     found[:, WORD] *= _WORDS
+    # Two genres say no more than both of them, before anybody has shown it.
+    found[:, PAIR] = 0
     return found
 
 

@@ -1,10 +1,11 @@
-"""What the catalog can be spoken of by: titles, people, genres, keywords, and words.
+"""What the catalog can be spoken of by: titles, people, genres, keywords, words, pairs of genres.
 
 A phrase is found in a text by its words (`movierec.taste.words`), the longest first; what a phrase
 has taken is no part of another. A title of one word that is common in the catalog's texts ("It",
 "Up"), or is a genre or keyword ("Drama"), is found in quotation marks alone.
 """
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,10 +24,14 @@ PERSON: Final = 1
 GENRE: Final = 2
 KEYWORD: Final = 3
 WORD: Final = 4
-KINDS: Final = ("title", "person", "genre", "keyword", "word")
+PAIR: Final = 5
+KINDS: Final = ("title", "person", "genre", "keyword", "word", "pair of genres")
 
 MOST_MENTIONS: Final = 32
 """Phrases of one text that count, the first: nobody's taste takes more to say."""
+
+# Of the genres that a text names, the first.
+_PAIRED: Final = 4
 
 _QUOTED: Final = '"'
 _ARTICLES: Final = frozenset(("the", "a", "an"))
@@ -77,7 +82,17 @@ class PhraseBook:
             found.setdefault(phrase, surface)
             if len(found) == MOST_MENTIONS:
                 break
-        return [Mention(phrase, surface) for phrase, surface in found.items()]
+        mentions = [Mention(phrase, surface) for phrase, surface in found.items()]
+        return mentions + self._pairs(mentions)
+
+    def _pairs(self, mentions: Sequence[Mention]) -> list[Mention]:
+        """Return the pairs of genres that are named together: a war comedy is a kind of its own."""
+        genres = [one for one in mentions if self.kinds[one.phrase] == GENRE][:_PAIRED]
+        return [
+            Mention(self.places[key], f"{one.text}, {other.text}")
+            for one, other in itertools.combinations(genres, 2)
+            if (key := pair_key(one.phrase, other.phrase)) in self.places
+        ]
 
     def _mentions(self, flat: str) -> Iterator[tuple[int, str]]:
         among, at = list(words.words(flat)), 0
@@ -97,6 +112,11 @@ class PhraseBook:
             if phrase is not None:
                 return phrase, taken
         return None, 1
+
+
+def pair_key(one: int, other: int) -> str:
+    """Return what a pair of genres, by their places, is found by; no word has this character."""
+    return f"{min(one, other)}&{max(one, other)}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,6 +150,7 @@ class _Index:
         self._rare = max(_FEWEST_MOVIES, _RARE_SHARE * len(movies))
         self._counts = counts
         self._add_genres(movies)
+        self._add_pairs()
         self._add_titles(movies)
         self._add_named(PERSON, (one.people for one in movies))
         self._add_named(KEYWORD, (one.keywords for one in movies))
@@ -153,6 +174,14 @@ class _Index:
             if known:
                 for other in others:
                     self.places.setdefault(other, self.places[known[0]])
+
+    def _add_pairs(self) -> None:
+        """Add the pairs of genres that enough movies have."""
+        for one, other in itertools.combinations(range(len(self.phrases)), 2):
+            both = self.phrases[one][1] & self.phrases[other][1]
+            if len(both) >= _FEWEST_MOVIES:
+                self.places[pair_key(one, other)] = len(self.phrases)
+                self.phrases.append((PAIR, both))
 
     def _add_titles(self, movies: Sequence[MovieText]) -> None:
         """Add full titles, then what several may be called by."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,18 @@ from movierec.model.encoding import Array
 from movierec.model.fitted import Float32
 from movierec.model.sparse_rows import SparseRows
 
+# Between 0, where all phrases of a text count alike, and 0.5 lists are equally good.
+_FADES: Final = 0.25
+
+
+def value_at(place: Array) -> Float32:
+    """Return how much the phrases at these places of a text count, 1 for the first."""
+    return np.asarray((1.0 + place) ** -_FADES, np.float32)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
-    """One row a text: its distinct phrases, and their values, whose squares sum to 1 or less."""
+    """One row a text: its distinct phrases, and how much each counts."""
 
     rows: SparseRows
     values: Float32
@@ -23,12 +31,12 @@ class Readings:
 
     @classmethod
     def of(cls, found: Sequence[Sequence[int]]) -> Self:
-        """Return the features of texts by their phrases."""
+        """Return the features of texts by their phrases: what is named first counts most."""
         counts = np.array([len(phrases) for phrases in found], np.int64)
         indptr = np.concatenate(([0], np.cumsum(counts)))
         columns = np.fromiter((p for phrases in found for p in phrases), np.int64, indptr[-1])
-        values = np.repeat(counts, counts) ** -0.5 if len(columns) else np.zeros(0)
-        return cls(SparseRows(indptr, columns), values.astype(np.float32))
+        place = np.arange(len(columns)) - np.repeat(indptr[:-1], counts)
+        return cls(SparseRows(indptr, columns), value_at(place))
 
     def __len__(self) -> int:
         """Return the number of texts."""

@@ -182,3 +182,21 @@ def test_the_detail_names_the_places_of_movies_that_came_after_the_model() -> No
         "new": (0, 2),
     }
     assert "new" not in (service(lambda: opened).recommend("7").detail or {})
+
+
+def priced() -> OpenModel:
+    found = model()
+    costs = {movie: float(i) for i, movie in enumerate(MOVIES)}
+    return replace(found, recommender=replace(found.recommender, costs_usd=costs, median_usd=9.0))
+
+
+@pytest.mark.parametrize(("user", "cost_usd"), [("7", 49.5), ("3", 19.5)])
+def test_a_record_says_what_a_play_of_the_list_costs(user: str, cost_usd: float) -> None:
+    detail = service(priced).recommend(user).detail
+
+    assert detail is not None
+    assert detail["cost_usd"] == cost_usd
+
+
+def test_a_model_without_costs_says_none() -> None:
+    assert "cost_usd" not in (service().recommend("7").detail or {})

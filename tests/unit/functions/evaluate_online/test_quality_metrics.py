@@ -13,12 +13,13 @@ from tests.unit.functions.evaluate_online.frames import answer, rated, served, w
 N_MOVIES = 30
 
 
-def known(*, catalog_size=20, viewings=None):
+def known(*, catalog_size=20, viewings=None, cost_usd=()):
     """Return a catalog of movies 0 to 19; movies 20 to 29 are not in it."""
     return quality_metrics.Movies(
         in_catalog=np.arange(N_MOVIES) < catalog_size,
         catalog_size=catalog_size,
         surprise_bits=quality_metrics.surprise_bits(viewings, N_MOVIES),
+        cost_usd=np.array(cost_usd, np.float64),
     )
 
 
@@ -93,9 +94,12 @@ def test_the_score_is_a_product_in_which_the_unknown_is_one():
 
 
 def test_what_cannot_be_told_is_none():
-    found = measure(served(answer(1, 0, [0])), watched(), rated(), catalog_size=0)["3"]
+    found = measure(
+        served(answer(1, 0, [0])), watched(), rated(), catalog_size=0, cost_usd=np.ones(N_MOVIES)
+    )["3"]
     unknown = {name for name, value in found.items() if value is None}
-    assert unknown == {"WatchFraction", "MeanRating", "Score", "Coverage", "Novelty"}
+    rates = {"WatchFraction", "MeanRating", "Score", "Coverage", "Novelty"}
+    assert unknown == {*rates, "WatchedCostUsd"}
     assert found["HitRate"] == 0
 
 
@@ -116,3 +120,32 @@ def test_the_model_that_serves_is_that_of_most_of_the_newest_lists():
     canary = [answer(user, 2000 + user, version="4") for user in range(1, 100)]
     assert quality_metrics.serving_model(served(*old, *new, *canary)) == "m3"
     assert quality_metrics.serving_model(served()) is None
+
+
+def test_dollars_of_the_lists_and_of_what_was_watched_from_them():
+    """Movie i costs i + 1 dollars; user 1 watched places 1 and 2, user 2 a film of no list."""
+    third = measure(served(*LISTS), VIEWINGS, RATINGS, cost_usd=np.arange(N_MOVIES) + 1)["3"]
+    assert third["ListCostUsd"] == pytest.approx((2.5 + 1.5) / 2)
+    assert third["WatchedCostUsd"] == pytest.approx(1.5)
+    assert third["WatchedCostTotalUsd"] == pytest.approx(3)
+
+
+def test_a_movie_that_was_watched_after_two_lists_is_paid_once():
+    lists = served(answer(1, 0, [3], "3"), answer(1, 1, [3], "3"), answer(2, 0, [3], "3"))
+    found = measure(lists, watched((1, 3, 5, 5, 0.9), (2, 3, 5, 5, 0.9)), rated(),
+                    cost_usd=np.full(N_MOVIES, 2))["3"]  # fmt: skip
+    assert found["WatchedCostTotalUsd"] == 4
+
+
+def test_a_movie_that_was_only_rated_is_not_paid():
+    lists = served(answer(1, 0, [3], "3"))
+    found = measure(lists, watched(), rated((1, 3, 5, 4)), cost_usd=np.full(N_MOVIES, 2))["3"]
+    assert (found["WatchedCostTotalUsd"], found["WatchedCostUsd"]) == (0, None)
+    assert found["ListCostUsd"] == 2
+
+
+def test_without_costs_there_are_no_dollars():
+    third = measure(served(*LISTS), VIEWINGS, RATINGS)["3"]
+    dollars = ("ListCostUsd", "WatchedCostUsd", "WatchedCostTotalUsd")
+    assert [third[name] for name in dollars] == [None] * 3
+    assert {name.name for name in metrics.QUALITY_METRICS} >= set(dollars)

@@ -3,6 +3,7 @@
 import bisect
 import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from functions.train_als import als, capacity, list_choice
 from functions.train_als.capacity import Limits, Size
 from functions.train_als.training import Training
-from movierec.model import item_neighbours
+from movierec.model import artifact, item_neighbours, license_cost
+from movierec.model.encoding import load_npy
+from movierec.model.license_cost import Costs
 from movierec.model.texts import Description, MovieText, Texts
 from movierec.runtime.stage_usage import StageUsage
 from movierec.taste import taste_map
@@ -96,3 +99,68 @@ def test_a_late_training_fits_the_map_and_does_not_test_it():
     evaluated, found = trained_on(described(), lambda: 1.0)
     assert "taste" not in evaluated.metrics
     assert found.facts["taste"]["texts"] == len(DATASET.user_ids)
+
+
+# License cost ---------------------------------------------------------------------------------
+
+N_MOVIES = len(DATASET.movie_ids)
+PRICES = np.random.default_rng(4).lognormal(0, 0.6, N_MOVIES).astype(np.float32)
+PRICES[:3] = np.nan, -1, 1e9
+PRICED = replace(DATASET, costs=PRICES)
+COSTS = Costs.of(PRICES) or Costs(PRICES, 0, 0, 0)
+
+
+def priced(weight, data=PRICED, remaining_s=lambda: math.inf):
+    usage = StageUsage(lambda: 1, lambda: None)
+    training = Training(data, usage, remaining_s, 10 * BOTH, threads=1)
+    beside = list_choice.Parameters.read({"cost_weight": weight})
+    evaluated = training.evaluate(PLAN, beside, None)
+    return evaluated, training.train(evaluated), usage.stages
+
+
+def mean_cost(model):
+    listed = model.topk[:, :20]
+    return COSTS.usd[listed[listed < N_MOVIES]].mean()
+
+
+def test_a_cost_weight_makes_the_published_lists_cheaper():
+    _, off, _ = priced(None)
+    _, on, _ = priced(2.0)
+    assert mean_cost(on.model) < mean_cost(off.model)
+    assert on.facts["license_cost"]["applied"]
+    assert on.facts["license_cost"]["cost_weight"] == 2.0
+
+
+def test_without_a_weight_costs_change_no_list_and_are_published():
+    _, off, _ = priced(None)
+    _, without, _ = priced(None, DATASET)
+    assert (off.model.topk == without.model.topk).all()
+    usd = load_npy(artifact.COSTS_FILE, off.optional_files[artifact.COSTS_FILE])
+    assert (usd == COSTS.usd).all()
+    assert off.facts["license_cost"]["missing"] == 1
+    assert off.facts["license_cost"]["absurd"] == 2
+    assert not off.facts["license_cost"]["applied"]
+
+
+def test_without_costs_a_weight_does_nothing_and_the_manifest_says_so():
+    evaluated, found, stages = priced(2.0, DATASET)
+    assert artifact.COSTS_FILE not in found.optional_files
+    assert found.facts["license_cost"]["reason"] == license_cost.NO_COSTS
+    assert evaluated.metrics["license_cost"] == {"skipped": license_cost.NO_COSTS}
+    assert "license_cost" not in stages
+
+
+def test_what_is_evaluated_is_what_is_published_and_the_curve_has_both():
+    evaluated, _, stages = priced(2.0)
+    curve = evaluated.metrics["license_cost"]
+    by_weight = {point["cost_weight"]: point for point in curve["points"]}
+    assert by_weight[2.0]["ndcg"] == pytest.approx(evaluated.metrics["model"]["ndcg"], abs=1e-6)
+    assert by_weight[0.0]["predicted_rating"] is not None
+    assert "license_cost" in stages
+
+
+def test_a_late_training_leaves_the_curve_out():
+    """Time runs out once the first fits are done."""
+    left = iter([10_000.0] * 5)
+    evaluated, _, _ = priced(None, remaining_s=lambda: next(left, 1.0))
+    assert evaluated.metrics["license_cost"] == {"skipped": "the training had no time left for it"}

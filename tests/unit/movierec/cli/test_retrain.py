@@ -119,3 +119,9 @@ def test_a_wanted_drift_is_said_to_who_builds_the_data_set():
         "model": {"parameters": {}, "tuned": False},
     }
     assert "accept_drift" not in event_of(None, None, tuned=False, accept_drift=False)["dataset"]
+
+
+def test_a_cost_weight_goes_to_the_training():
+    given = event_of(None, None, tuned=False, accept_drift=False, cost_weight=0.5)
+    assert given["model"]["cost_weight"] == 0.5
+    assert "cost_weight" not in event_of(None, None, tuned=False, accept_drift=False)["model"]

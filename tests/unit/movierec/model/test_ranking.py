@@ -145,3 +145,28 @@ def test_lists_are_named_by_group_and_movie():
     )
     named = ranking.name_lists(lists, movie_ids=["x", "y"], groups=["unknown"])
     assert named == Popular(("y", "x"), ("x",), {"unknown": ("x",)})
+
+
+# Costs ----------------------------------------------------------------------------------------
+
+
+def test_a_model_without_costs_knows_none(files):
+    assert recommender(files).cost_of(("m1",)) is None
+
+
+def test_the_cost_of_a_list_is_the_mean_of_its_movies(files):
+    files[artifact.COSTS_FILE] = encoding.dump_npy(np.arange(60, dtype=np.float32))
+    found = recommender(files)
+    assert found.cost_of(found.recommend(8).movie_ids) == 4
+    assert found.cost_of(()) is None
+
+
+def test_a_movie_that_came_after_the_model_costs_the_median(files):
+    files[artifact.COSTS_FILE] = encoding.dump_npy(np.arange(60, dtype=np.float32))
+    assert recommender(files).cost_of(("m1", "later")) == (1 + 29.5) / 2
+
+
+def test_costs_of_another_version_are_refused(files):
+    files[artifact.COSTS_FILE] = encoding.dump_npy(np.zeros(59, np.float32))
+    with pytest.raises(ArtifactError, match=r"movie_costs\.npy has 59 costs for the 60"):
+        recommender(files)
