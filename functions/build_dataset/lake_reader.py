@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from functions.build_dataset.newest import NewestInteractions
 from movierec.errors import DatasetError
@@ -98,6 +99,7 @@ def read_evidence(
     events = {EVENTS.name: versions[EVENTS.name]}
     fill = {"since": f"{_since(since)} and {plausible.condition()}"}
     movie_ids = columns(lake, _MOVIE_IDS.format_map(fill), events)["movie_id"].tolist()
+    fill["codes"] = _codes(movie_ids)
     rows = int(columns(lake, _ROWS.format_map(fill), events)["n"][0])
     batches = 1 + rows // batch_events
     newest = NewestInteractions(max_interactions, rows > max_interactions, batch_events)
@@ -127,15 +129,31 @@ def read_overview(
     events = {EVENTS.name: versions[EVENTS.name]}
     quarantine = {name: versions[name] for name in (QUARANTINE.name,) if name in versions}
     fill = {"since": _since(since)}
+    counts = pd.DataFrame(columns(lake, _COUNTS.format_map(fill), events))
     return Overview(
-        rows_by_day=columns(lake, _ROWS_BY_DAY.format_map(fill), events),
-        offsets=columns(lake, _OFFSETS.format_map(fill), events),
+        rows_by_day=_summed(counts, ["kind", "day"], "first_us", "last_us"),
+        offsets=_summed(counts[counts["name"] != ""], ["name"], "first", "last"),
         ratings=columns(lake, _RATINGS.format_map(fill), events),
         answers=columns(lake, _ANSWERS.format_map(fill), events),
         assumed=columns(lake, _ASSUMED.format_map(fill), events),
         quarantine=columns(lake, _QUARANTINED, quarantine) if quarantine else {},
         plausible=plausible,
     )
+
+
+def _summed(counts: pd.DataFrame, keys: list[str], first: str, last: str) -> dict[str, Array]:
+    """Return the rows of each combination of keys, in order, with their extremes."""
+    parts = counts.groupby(keys, as_index=False)
+    found = parts.agg(**{"n": ("n", "sum"), first: (first, "min"), last: (last, "max")})
+    return {
+        name: found[name].to_numpy(object if name in keys else None) for name in map(str, found)
+    }
+
+
+def _codes(movie_ids: Sequence[str]) -> str:
+    """Return the SQL of a table `codes`: each movie id and its place."""
+    marked = ",".join(f"x{movie_id.encode().hex()}" for movie_id in movie_ids)
+    return _CODES.format(marked=marked, n=len(movie_ids))
 
 
 def _since(day: str) -> str:
@@ -183,30 +201,27 @@ where kind in ('watch', 'rate') and movie_id is not null {since} order by movie_
 _ROWS: Final = "select count(*) n from events where kind in ('watch', 'rate') {since}"
 
 # Movie ids become numbers before the aggregation: grouping by two numbers takes a tenth of the
-# memory of grouping by text.
+# memory of grouping by text. The ids are in the query: reading them from the events takes a pass
+# for each batch. In hexadecimal, as an id may hold any character, and marked, as it may be empty.
 _CODES: Final = """
 with codes as (
-  select movie_id, cast(row_number() over (order by movie_id) - 1 as int) movies
-  from (select distinct movie_id from events
-        where kind in ('watch', 'rate') and movie_id is not null {since})
+  select arrow_cast(decode(substr(hex, 2), 'hex'), 'Utf8') movie_id, cast(code as int) movies
+  from (select unnest(string_to_array('{marked}', ',')) hex, unnest(range(0, {n})) code)
 )
 """
 
-_WATCHED: Final = (
-    _CODES
-    + """
+_WATCHED: Final = """
+{codes}
 select e.user_id user_ids, c.movies, max(e.minute) minutes,
        cast(cast(max(e.event_time) as bigint) / 1000000 as int unsigned) last_at
 from events e join codes c on e.movie_id = c.movie_id
 where e.kind = 'watch' and e.minute is not null and e.user_id % {batches} = {batch} {since}
 group by e.user_id, c.movies
 """
-)
 
 # Two ratings in one second: the later in the log counts.
-_RATED: Final = (
-    _CODES
-    + """
+_RATED: Final = """
+{codes}
 select e.user_id user_ids, c.movies,
        last_value(e.rating order by e.event_time, e.kafka_partition, e.kafka_offset) ratings,
        cast(cast(max(e.event_time) as bigint) / 1000000 as int unsigned) last_at
@@ -214,17 +229,15 @@ from events e join codes c on e.movie_id = c.movie_id
 where e.kind = 'rate' and e.rating is not null and e.user_id % {batches} = {batch} {since}
 group by e.user_id, c.movies
 """
-)
 
-_ROWS_BY_DAY: Final = """
-select kind, cast(event_date as varchar) as day, count(*) n,
-       cast(min(event_time) as bigint) first_us, cast(max(event_time) as bigint) last_us
-from events where true {since} group by 1, 2 order by 1, 2
-"""
-
-_OFFSETS: Final = f"""
-select {NAMED_PARTITION} as name, min(kafka_offset) as first, max(kafka_offset) as last, count(*) n
-from events where kafka_partition is not null {{since}} group by 1 order by 1
+# Texts are made of the few groups, not of each row.
+_COUNTS: Final = f"""
+select kind, cast(event_date as varchar) as day, coalesce({NAMED_PARTITION}, '') as name,
+       n, first_us, last_us, first, last
+from (select kind, event_date, topic, kafka_partition, count(*) n,
+             cast(min(event_time) as bigint) first_us, cast(max(event_time) as bigint) last_us,
+             coalesce(min(kafka_offset), 0) as first, coalesce(max(kafka_offset), 0) as last
+      from events where true {{since}} group by kind, event_date, topic, kafka_partition)
 """  # noqa: S608  ours
 
 _RATINGS: Final = """

@@ -124,11 +124,13 @@ from (
 # The site's local time is what its log says: the hour shows a clock that was moved, the offset a
 # zone that was set anew.
 _CLOCK: Final = """
-select cast((cast(event_time as bigint) / 60000000 + coalesce(utc_offset_minutes, 0)) / 60 % 24
-            as int) hours,
-       coalesce(cast(utc_offset_minutes as varchar), 'none') offset_minutes,
-       coalesce(time_basis, 'none') bases, count(*) n
-from events where {condition} group by 1, 2, 3 order by 1, 2, 3
+select hours, coalesce(cast(minutes as varchar), 'none') offset_minutes,
+       coalesce(basis, 'none') bases, n
+from (select cast((cast(event_time as bigint) / 60000000 + coalesce(utc_offset_minutes, 0))
+                  / 60 % 24 as int) hours,
+             utc_offset_minutes minutes, time_basis basis, count(*) n
+      from events where {condition} group by 1, 2, 3)
+order by hours, offset_minutes, bases
 """
 
 _MOVIES: Final = """

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from movierec.errors import ObjectExistsError, ObjectNotFoundError
+from movierec.errors import ObjectExistsError
 from movierec.model import encoding, overlay, refresh, sealed_folder
 from movierec.model.refresh import State
 from movierec.ports import ObjectStore
@@ -35,26 +35,24 @@ class Stored:
 
 def load(store: ObjectStore, model_version: str, n_movies: int) -> Stored | None:
     """Return a model's newest overlay, None before the first. Raises ArtifactError."""
-    try:
-        number = overlay.load_newest(store.get(overlay.newest_key(model_version)))
-    except ObjectNotFoundError:
+    found = refresh.load(store, model_version, n_movies)
+    if found is None:
         return None
-    key = functools.partial(overlay.key, model_version, number)
-    manifest = sealed_folder.manifest(store, key)
-    names = [name for name in manifest["files"] if name in {*refresh.FILES, _WAITING_FILE}]
-    files = sealed_folder.load(store, key, names, manifest)
-    found = Stored(
+    number, state, manifest = found
+    stored = Stored(
         number,
-        refresh.unpack(files, n_movies),
+        state,
         manifest["offsets"],
         manifest["lake"]["versions"],
         datetime.fromisoformat(manifest["created_at"]),
         # Those of before knew nothing of descriptions.
         manifest.get("described_to", -1),
     )
-    if _WAITING_FILE not in files:
-        return found
-    return replace(found, waiting=encoding.load_npy(_WAITING_FILE, files[_WAITING_FILE]))
+    if _WAITING_FILE not in manifest["files"]:
+        return stored
+    key = functools.partial(overlay.key, model_version, number)
+    files = sealed_folder.load(store, key, [_WAITING_FILE], manifest)
+    return replace(stored, waiting=encoding.load_npy(_WAITING_FILE, files[_WAITING_FILE]))
 
 
 def publish(

@@ -1,6 +1,6 @@
 """The SQL of build_dataset on a real Delta lake, in a folder, against sums made one by one."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -178,6 +178,56 @@ def test_the_overview_counts_rows_offsets_and_times(lake, filled):
     assert found.offsets["first"].tolist() == [0, 0]
     assert found.offsets["last"].tolist() == [749, 749]
     assert found.quarantine == {}
+
+
+def test_the_overview_adds_up_days_and_partitions_of_several_topics(lake, filled):
+    for topic in ("movielog2", "a.b-c"):
+        rows = [{**row, "topic": topic} for row in events(200, seed=3)]
+        lake.append("events", batches(rows), transactions={})
+    nowhere = [
+        {name: value for name, value in row.items() if not name.startswith("kafka")}
+        for row in events(60, seed=4)
+    ]
+    lake.append("events", batches(nowhere), transactions={})
+    found = lake_reader.read_overview(lake, {"events": lake.version("events")}, "")
+    everything = [*filled, *events(200, seed=3), *events(200, seed=3), *nowhere]
+    expected = Counter((row["kind"], str(row["event_time"].date())) for row in everything)
+    days = found.rows_by_day
+    keys = list(zip(days["kind"].tolist(), days["day"].tolist(), strict=True))
+    assert keys == sorted(expected)
+    assert dict(zip(keys, days["n"].tolist(), strict=True)) == expected
+    names = ["0", "1", "a.b-c-0", "a.b-c-1", "movielog2-0", "movielog2-1"]
+    assert found.offsets["name"].tolist() == names
+    assert found.offsets["n"].tolist() == [750, 750, 100, 100, 100, 100]
+    assert found.offsets["last"].tolist() == [749, 749, 99, 99, 99, 99]
+
+
+ODD_IDS = ["", ",", "x", "x,y", "it's", "\x1f\n", "{codes}", "ünï💥", "möv.ie+0"]
+
+
+@pytest.mark.parametrize("batch_events", [10_000_000, 400])
+def test_a_movie_id_may_hold_any_character(lake, batch_events):
+    """No line has such a one, but a lake may."""
+    rows = events()
+    for row in rows:
+        if "movie_id" in row:
+            row["movie_id"] = ODD_IDS[int(row["movie_id"].rpartition("+")[2]) % len(ODD_IDS)]
+    lake.append("events", batches(rows), transactions={})
+    found = lake_reader.read_evidence(lake, {"events": 1}, "", batch_events=batch_events)
+    watched, rated = summed(rows)
+    assert pairs(found, found.watched, "minutes") == watched
+    assert pairs(found, found.rated, "ratings") == rated
+    assert found.movie_ids == sorted(ODD_IDS)
+
+
+@pytest.mark.parametrize("movie_ids", [[], [""]])
+def test_without_movies_or_with_an_empty_id_alone_the_lake_is_read(lake, movie_ids):
+    rows = [row for row in events(100) if row["kind"] == "recommend"]
+    rows += [{**row, "movie_id": ""} for row in events(100) if "minute" in row and movie_ids]
+    lake.append("events", batches(rows), transactions={})
+    found = lake_reader.read_evidence(lake, {"events": 1}, "")
+    assert found.movie_ids == movie_ids
+    assert len(found.watched.user_ids) == len(summed(rows)[0])
 
 
 def test_quarantined_lines_are_counted_by_reason(lake, filled):

@@ -1,20 +1,28 @@
-"""`movierec explain`: show which watched titles pulled each movie of a user's list."""
+"""`movierec explain`: show what a user's list was made from, and what pulled each movie."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
+import numpy as np
 import typer
 
 from movierec import settings
 from movierec.aws import lake_catalog
 from movierec.aws.delta_lake import DeltaLake
+from movierec.aws.lake_catalog import LakeCatalog
 from movierec.aws.s3_store import S3Store
 from movierec.cli import context as contexts
 from movierec.cli import progress_display
-from movierec.model import artifact, explanation
+from movierec.lake import text_queries
+from movierec.lake.queries import present_versions
+from movierec.lake.schema import MOVIES, USERS
+from movierec.model import artifact
 from movierec.model.explanation import Explained, Explanation
+from movierec.model.texts import Description
+from movierec.taste import served_list
+from movierec.taste.served_list import Facts
 
 
 def explain(
@@ -23,17 +31,30 @@ def explain(
     *,
     model: Annotated[str, typer.Option(help="A model's version; the newest if not given.")] = "",
 ) -> None:
-    """Show which watched titles pulled each movie of a user's list, and by how much."""
+    """Show what a user's list was made from, and which titles and words pulled each movie."""
     here = contexts.of(context)
     here.enter()
     store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
-    found = explanation.explain(store, model or artifact.newest(store), user)
-    titles = lake_catalog.titles(DeltaLake.from_env(os.environ), _movies(found))
+    lake = DeltaLake.from_env(os.environ)
+    found = served_list.explain(store, model or artifact.newest(store), user, facts(lake, user))
+    titles = lake_catalog.titles(lake, _movies(found))
     if here.as_json:
         progress_display.print_json(to_json(found, titles))
         return
     for line in lines(found, titles):
         progress_display.print_line(line)
+
+
+def facts(lake: DeltaLake, user: int) -> Facts:
+    """Return what the lake says of a user and of movies."""
+    versions = present_versions(lake, (MOVIES, USERS))
+    _, wrote = text_queries.read_descriptions(lake, versions, np.array([user]))
+    catalog = LakeCatalog(lake)()
+    return Facts(
+        description=wrote[0] if wrote else Description(),
+        runtimes_minutes=catalog.runtime_minutes if catalog else {},
+        texts=lambda ids: text_queries.read_movies(lake, versions, ids).texts,
+    )
 
 
 def _movies(found: Explanation) -> list[str]:
@@ -53,8 +74,12 @@ def to_json(found: Explanation, titles: Mapping[str, str]) -> dict[str, Any]:
 def lines(found: Explanation, titles: Mapping[str, str]) -> list[str]:
     """Return the explanation as text, a line for each movie of the list."""
     head = f"model {found.model_version}, lists from {found.lists_from}"
-    if not found.liked:
-        head += f"; user {found.user_id} liked nothing yet: the popular list of the user's group"
+    if found.refresh:
+        head += f", refresh {found.refresh}"
+    why = _WHY[found.made_from].format(user=found.user_id)
+    if found.made_from == "model" and not found.liked:
+        why = f"user {found.user_id} liked nothing yet: the popular list of the user's group"
+    head += f"; {why}"
     rows = [_line(rank, each, titles) for rank, each in enumerate(found.movies, start=1)]
     return [head, *rows]
 
@@ -63,6 +88,19 @@ def _line(rank: int, each: Explained, titles: Mapping[str, str]) -> str:
     def name(movie_id: str) -> str:
         return titles.get(movie_id) or movie_id
 
-    pulls = ", ".join(f"{name(pull.movie_id)} {pull.share:.0%}" for pull in each.pulls)
-    because = f" because of {pulls}" if pulls else ""
-    return f"{rank:>3} {name(each.movie_id)}{because}"
+    pulls = [(name(pull.movie_id), pull.share) for pull in each.pulls]
+    pulls += [(f'"{word.text}"', word.share) for word in each.words]
+    pulls.sort(key=lambda one: -one[1])
+    shown = ", ".join(f"{what} {share:.0%}" for what, share in pulls)
+    new = " (new)" if each.new else ""
+    because = f" because of {shown}" if shown else ""
+    return f"{rank:>3} {name(each.movie_id)}{new}{because}"
+
+
+_WHY: Final[Mapping[str, str]] = {
+    "model": "user {user} has the list of the training",
+    "fold_in": "the list of user {user} was made anew from newer events",
+    "description": "the list of user {user} was made from what the user wrote",
+    "group": "user {user} liked nothing yet: the popular list of the user's group",
+    served_list.FALLBACK: "user {user} is not known: the popular list of the user's group",
+}

@@ -68,7 +68,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "explain": Command(
         "explain:explain",
-        "Show which watched titles pulled each movie of a user's list, and by how much.",
+        "Show what a user's list was made from, and which titles and words pulled each movie.",
     ),
     "demo": Command("demo:demo", "Play the whole loop on this machine and print a summary."),
     "release": Command(

@@ -69,18 +69,21 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-# A longer list overflows DataFusion's stack.
-_LISTED: Final = 2_000
+LISTED: Final = 2_000
+"""Ids in one condition: far longer lists overflow DataFusion's stack."""
+
 _MOST_LISTED: Final = 20_000
 
 
-def of_ids(column: str, literals: Sequence[str]) -> Iterator[str]:
+def of_ids(
+    column: str, literals: Sequence[str], *, most_listed: int = _MOST_LISTED
+) -> Iterator[str]:
     """Yield conditions that, one after the other, hold of rows of all these ids, ascending.
 
     Few are listed. Of many each condition holds of a range, and so of other ids in it as well.
     """
-    listed = len(literals) <= _MOST_LISTED
-    step = _LISTED if listed else _MOST_LISTED
+    listed = len(literals) <= most_listed
+    step = LISTED if listed else _MOST_LISTED
     for start in range(0, len(literals), step):
         part = literals[start : start + step]
         yield (

@@ -12,7 +12,7 @@ import numpy as np
 
 from movierec.lake import movie_people
 from movierec.lake.ports import LakeReader
-from movierec.lake.queries import columns, of_ids, quoted
+from movierec.lake.queries import LISTED, columns, of_ids, quoted
 from movierec.lake.schema import MOVIES, USERS
 from movierec.model.encoding import Array
 from movierec.model.texts import Description, MovieText
@@ -69,7 +69,8 @@ def read_movies(lake: LakeReader, versions: Versions, movie_ids: Sequence[str]) 
     """Return what the catalog says of these movies, in their order."""
     places = {movie_id: place for place, movie_id in enumerate(movie_ids)}
     texts, costs = [MovieText()] * len(movie_ids), np.full(len(movie_ids), np.nan, np.float32)
-    for condition in of_ids("movie_id", [quoted(one) for one in sorted(places)]):
+    literals = [quoted(one) for one in sorted(places)]
+    for condition in of_ids("movie_id", literals, most_listed=LISTED):
         if MOVIES.name not in versions:
             break
         part = columns(

@@ -1,4 +1,4 @@
-"""Which of the titles that a user liked pulled each movie of the list, and by how much.
+"""Which of the titles that a user liked pulled each movie of a model's list, and by how much.
 
 By factors the decomposition is exact (Hu, Koren & Volinsky 2008, section 5): the score is a sum
 over what the user likes. By item-to-item weights a score is that sum by its nature; an artifact
@@ -7,7 +7,7 @@ standard deviations of the user's scores, as in `functions.train_als.blend`.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -47,11 +47,24 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word or phrase that the user wrote, and its part of a movie's score."""
+
+    text: str
+    value: float
+    share: float
+    """Of all that speaks for the movie, 0 to 1; less than 0 where it speaks against it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
     """A movie of the list, and what pulled it, strongest first."""
 
     movie_id: str
     pulls: tuple[Pull, ...]
+    words: tuple[Word, ...] = ()
+    new: bool = False
+    """Whether it came after the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +77,16 @@ class Explanation:
     """`als`, `blend`, or `popular` where the user liked nothing that a model could learn from."""
     liked: int
     movies: tuple[Explained, ...]
+    made_from: str = "model"
+    """`model`, or what an overlay's list was made from, see `overlay.REASONS`; `fallback` for a
+    user of whom neither knows anything."""
+    refresh: int = 0
+    """The newest overlay's number, 0 without one."""
+    popular_group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _History:
+class History:
     """What one user likes, and how often each movie is liked by all."""
 
     liked: Array
@@ -76,6 +95,7 @@ class _History:
 
     @classmethod
     def load(cls, store: ObjectStore, dataset_id: str, user_id: int, n_movies: int) -> Self:
+        """Return them by a data set. Raises ArtifactError if it is gone."""
         folder = functools.partial(datasets.key, dataset_id)
         try:
             files = sealed_folder.load(
@@ -119,7 +139,7 @@ def explain(
 
     Raises UsageError for an unknown model or user, or a model that is too old; ArtifactError.
     """
-    manifest = _manifest(store, version)
+    manifest = manifest_of(store, version)
     folder = functools.partial(artifact.key, version)
     files = sealed_folder.load(store, folder, _MODEL_FILES, manifest)
     names = load_json(artifact.MOVIE_IDS_FILE, files[artifact.MOVIE_IDS_FILE])
@@ -132,10 +152,12 @@ def explain(
         )
     topk = load_npy(artifact.TOPK_FILE, files[artifact.TOPK_FILE])[row][:movies]
     listed = topk[topk < len(names)].astype(np.int64)
-    history = _History.load(store, manifest["dataset_id"], user_id, len(names))
+    history = History.load(store, manifest["dataset_id"], user_id, len(names))
     factors = load_npy(artifact.ITEM_FACTORS_FILE, files[artifact.ITEM_FACTORS_FILE])
     if len(history.liked):
-        parts = _parts(store, manifest, factors, history, listed)
+        fitted = FoldIn(factors, manifest["als_regularization"])
+        every = factors @ fitted.parts(history.liked, _confidence(manifest, history))
+        parts = parts_of(store, manifest, every, history, listed)
     else:
         parts = np.zeros((len(listed), 0), np.float32)
     return Explanation(
@@ -144,13 +166,14 @@ def explain(
         manifest["lists_from"] if len(history.liked) else POPULAR,
         len(history.liked),
         tuple(
-            Explained(names[movie], _strongest(part, history.liked, names, pulls))
+            Explained(names[movie], strongest(part, history.liked, names, pulls))
             for movie, part in zip(listed.tolist(), parts, strict=True)
         ),
     )
 
 
-def _manifest(store: ObjectStore, version: str) -> dict[str, Any]:
+def manifest_of(store: ObjectStore, version: str) -> dict[str, Any]:
+    """Return a model's manifest. Raises UsageError without it, or for one that is too old."""
     try:
         manifest = sealed_folder.manifest(store, functools.partial(artifact.key, version))
     except ObjectNotFoundError as exc:
@@ -164,36 +187,37 @@ def _manifest(store: ObjectStore, version: str) -> dict[str, Any]:
     return manifest
 
 
-def _parts(
+def parts_of(
     store: ObjectStore,
     manifest: Mapping[str, Any],
-    factors: Float32,
-    history: _History,
+    every: Float32,
+    history: History,
     listed: Array,
+    *,
+    items_share: float | None = None,
 ) -> Float32:
-    """Return what each liked movie adds to the score of each listed one, (list, liked)."""
-    by_factors = _by_factors(manifest, factors, history, listed)
+    """Return what each liked movie adds to the score of each listed one, (list, liked).
+
+    `every` is what each adds to all movies by factors, (n_movies, liked), perhaps with a prior's
+    part as the last column, which the result then has too. `items_share` is that of item-to-item
+    weights in a blend, by default the model's.
+    """
+    by_factors = _Source(every.sum(axis=1), every[listed])
     if manifest["lists_from"] != BLEND:
         return by_factors.parts
-    share = manifest["blend"]["als_share"]
+    share = 1 - manifest["blend"]["als_share"] if items_share is None else items_share
     discount = np.maximum(history.likes, 1) ** -manifest["blend"]["popularity_exponent"]
     neighbours = _neighbours(store, manifest)
     others = neighbours.weights[:, 0] > 0
     others[history.liked] = False
-    first = by_factors.standardised(listed, others, discount)
+    found = (1 - share) * by_factors.standardised(listed, others, discount)
     second = _by_items(neighbours, manifest, history, listed).standardised(listed, others, discount)
-    found: Float32 = share * first + (1 - share) * second
-    return found
+    found[:, : len(history.liked)] += share * second
+    return np.asarray(found, np.float32)
 
 
-def _by_factors(
-    manifest: Mapping[str, Any], factors: Float32, history: _History, listed: Array
-) -> _Source:
-    fold_in = FoldIn(factors, manifest["als_regularization"])
-    confidence = 1 + manifest["parameters"]["alpha"] * history.strengths
-    every = np.arange(len(factors))
-    parts = fold_in.contributions(history.liked, confidence, every)
-    return _Source(parts.sum(axis=1), parts[listed])
+def _confidence(manifest: Mapping[str, Any], history: History) -> Array:
+    return np.asarray(1 + manifest["parameters"]["alpha"] * history.strengths)
 
 
 def _neighbours(store: ObjectStore, manifest: Mapping[str, Any]) -> ItemNeighbours:
@@ -202,7 +226,7 @@ def _neighbours(store: ObjectStore, manifest: Mapping[str, Any]) -> ItemNeighbou
 
 
 def _by_items(
-    neighbours: ItemNeighbours, manifest: Mapping[str, Any], history: _History, listed: Array
+    neighbours: ItemNeighbours, manifest: Mapping[str, Any], history: History, listed: Array
 ) -> _Source:
     share = manifest["item_to_item"]["strength_share"]
     strengths = 1 - share + share * history.strengths
@@ -212,9 +236,12 @@ def _by_items(
     )
 
 
-def _strongest(part: Float32, liked: Array, names: list[str], pulls: int) -> tuple[Pull, ...]:
+def strongest(
+    part: Float32, liked: Array, names: Sequence[str], pulls: int, total: float = 0.0
+) -> tuple[Pull, ...]:
+    """Return the titles that add most to a movie's score, of their own total if none is given."""
     positive = np.maximum(part, 0)
-    total = float(positive.sum()) or 1.0
+    total = total or float(positive.sum()) or 1.0
     order = np.argsort(-positive, kind="stable")[:pulls]
     return tuple(
         Pull(names[liked[i]], float(part[i]), float(part[i]) / total)

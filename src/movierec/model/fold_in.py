@@ -119,13 +119,17 @@ class FoldIn:
         inverse in the equation above: section 5 of the paper. `liked` and `confidence` are (n,).
         With a prior, which is the one user's, its own part is the last column, of n + 1.
         """
+        return self.movies[movies] @ self.parts(liked, confidence, prior)
+
+    def parts(self, liked: Array, confidence: Array, prior: Prior | None = None) -> Float32:
+        """Return the parts of a user's factors, (k, n) or (k, n + 1): see `contributions`."""
         y, gram = self.movies[liked], self._gram()
         left, right = gram + (y.T * (confidence - 1)) @ y, y.T * confidence
         if prior:
             weight = float(prior.effective()[0])
             left = left + weight * gram
             right = np.column_stack((right, weight * (gram @ prior.means[0])))
-        found: Float32 = (self.movies[movies] @ np.linalg.solve(left, right)).astype(np.float32)
+        found: Float32 = np.linalg.solve(left, right).astype(np.float32)
         return found
 
     def _gram(self) -> Array:

@@ -107,10 +107,7 @@ class NeighbourBlend:
 
     def items_share(self, likes: Array) -> Float32:
         """Return the item-to-item weights' share for users who like so many movies, (n,)."""
-        found: Float32 = ((1 - self.als_share) * likes / (likes + _HALF_AT_LIKES)).astype(
-            np.float32
-        )
-        return found
+        return np.asarray((1 - self.als_share) * share_at(likes), np.float32)
 
     def _item_scores(self, own: SparseRows, strength: Array) -> Float32:
         """Return the item-to-item scores of the N movies, (len(own), N)."""
@@ -122,3 +119,9 @@ class NeighbourBlend:
         cells = row * len(self.movies) + self.pulls.columns[pulled.columns]
         found = np.bincount(cells, values, len(own) * len(self.movies))
         return found.reshape(len(own), len(self.movies)).astype(np.float32)
+
+
+def share_at(likes: Array) -> Array:
+    """Return how much of their share in the model the weights have after so many likes, (n,)."""
+    found: Array = likes / (likes + _HALF_AT_LIKES)
+    return found

@@ -15,6 +15,9 @@ from movierec.model.sparse_rows import row_numbers
 
 _USERS_A_CHUNK: Final = 512
 
+_NEAR: Final = 3
+"""Lists' lengths of an order in which most users' lists end."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Popularity:
@@ -68,9 +71,20 @@ def _first_allowed(
 ) -> npt.NDArray[np.int32]:
     """Return the first `k` of an order that each user may be shown, (len(users), k)."""
     excluded = exclusions.mask(users, len(order))
-    # Nobody's list goes past so many places, however much is excluded.
-    most = min(len(order), k + int(excluded.sum(axis=1).max()))
-    keep = ~excluded[:, order[:most]]
-    candidates = np.broadcast_to(order[:most].astype(np.int32), keep.shape)
+    found = _first(order[: _NEAR * k], excluded, k)
+    short = found[:, -1] < 0
+    if short.any():
+        excluded = excluded[short]
+        # Nobody's list goes past so many places, however much is excluded.
+        most = k + int(excluded.sum(axis=1).max())
+        found[short] = _first(order[:most], excluded, k)
+    return found
+
+
+def _first(
+    order: npt.NDArray[np.int64], excluded: npt.NDArray[np.bool_], k: int
+) -> npt.NDArray[np.int32]:
+    keep = ~excluded[:, order]
+    candidates = np.broadcast_to(order.astype(np.int32), keep.shape)
     found = ranking.compact(candidates, keep, k=k, dtype=np.dtype(np.int32))
     return np.where(found == np.iinfo(np.int32).max, -1, found)

@@ -7,15 +7,16 @@ wrote nothing. Work grows with these users alone. Everybody else's list is the m
 of the overlay before.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from movierec.errors import ArtifactError
-from movierec.model import artifact, overlay, ranking, recent, segments
+from movierec.errors import ArtifactError, ObjectNotFoundError
+from movierec.model import artifact, overlay, ranking, recent, sealed_folder, segments
 from movierec.model.artifact import TOP_K
 from movierec.model.dataset import Dataset
 from movierec.model.dataset_parameters import Parameters
@@ -30,6 +31,7 @@ from movierec.model.popularity import Popularity
 from movierec.model.recent import Histories, Recent, histories
 from movierec.model.segments import MINORS
 from movierec.model.sparse_rows import SparseRows
+from movierec.ports import ObjectStore
 
 DESCRIPTION_WEIGHT: Final = 0.2
 GROUP_WEIGHT: Final = 0.05
@@ -252,3 +254,21 @@ def unpack(files: Mapping[str, bytes], n_model_movies: int) -> State:
     if texts.shape != found.user_ids.shape:
         raise ArtifactError(f"{_TEXTS_FILE} has another number of users: refresh again")
     return State(found, recent.unpack(files), texts)
+
+
+def load(
+    store: ObjectStore, model_version: str, n_model_movies: int
+) -> tuple[int, State, Mapping[str, Any]] | None:
+    """Return a model's newest overlay: its number, state and manifest; None before the first.
+
+    Raises ArtifactError.
+    """
+    try:
+        number = overlay.load_newest(store.get(overlay.newest_key(model_version)))
+    except ObjectNotFoundError:
+        return None
+    key = functools.partial(overlay.key, model_version, number)
+    manifest = sealed_folder.manifest(store, key)
+    names = [name for name in manifest["files"] if name in FILES]
+    files = sealed_folder.load(store, key, names, manifest)
+    return number, unpack(files, n_model_movies), manifest

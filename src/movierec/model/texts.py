@@ -69,8 +69,11 @@ class Texts:
             "likes": [one.likes for one in self.descriptions],
             "dislikes": [one.dislikes for one in self.descriptions],
         }
-        movies = [dataclasses.asdict(one) for one in self.movies]
+        movies = [{name: getattr(one, name) for name in _OF_MOVIES} for one in self.movies]
         return {USERS_FILE: encoding.dump_json(users), MOVIES_FILE: encoding.dump_json(movies)}
+
+
+_OF_MOVIES: Final = tuple(field.name for field in dataclasses.fields(MovieText))
 
 
 def unpack(files: Mapping[str, bytes], n_users: int, n_movies: int) -> Texts | None:

@@ -92,13 +92,16 @@ def rated():
     }
 
 
-def by_day():
+def counts():
     return {
-        "kind": texts(["rate", "watch", "watch"]),
-        "day": texts(["2023-11-14", "2023-11-14", "2023-11-15"]),
-        "n": np.array([2, 60, 40]),
-        "first_us": np.array([5, 1, 9]),
-        "last_us": np.array([6, 8, 12]),
+        "kind": texts(["rate", "watch", "watch", "watch", "watch"]),
+        "day": texts(["2023-11-14"] * 3 + ["2023-11-15"] * 2),
+        "name": texts(["1", "0", "1", "0", "1"]),
+        "n": np.array([2, 50, 10, 20, 20]),
+        "first_us": np.array([5, 1, 2, 9, 10]),
+        "last_us": np.array([6, 8, 7, 11, 12]),
+        "first": np.array([3, 0, 0, 51, 20]),
+        "last": np.array([4, 50, 19, 70, 35]),
     }
 
 
@@ -147,13 +150,7 @@ ANSWERS = {
         "gender": texts(["F", "M"]),
         "occupation": texts(["", ""]),
     },
-    "first_us": by_day,
-    "kafka_offset": lambda: {
-        "name": np.array(["0", "1"]),
-        "first": np.array([0, 0]),
-        "last": np.array([70, 35]),
-        "n": np.array([70, 32]),
-    },
+    "first_us": counts,
     "select rating": lambda: {"rating": np.array([1, 5]), "n": np.array([1, 1])},
     "select status": lambda: {"status": np.array([200]), "n": np.array([3])},
     "select reason": lambda: {"reason": texts(["no_minute", "user_id"]), "n": np.array([9, 1])},

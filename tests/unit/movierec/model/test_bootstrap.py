@@ -70,3 +70,15 @@ def test_one_user_has_a_value_and_no_error():
 def test_nobody_has_no_mean():
     with pytest.raises(ValueError, match="no users"):
         bootstrap.resample(np.zeros((0, 2)))
+
+
+@pytest.mark.parametrize("users", [1, 3, 400])
+@pytest.mark.parametrize("resamples", [1_000, 7])
+def test_weights_are_poissons_of_the_generators_own_integers(resamples, users):
+    values = np.random.default_rng(5).exponential(size=(users, 2))
+    found = bootstrap.resample(values, resamples=resamples, seed=11)
+    bits = np.random.default_rng(11).integers(0, 1 << 16, (resamples, users), np.uint16)
+    weights = stats.poisson.ppf((bits + 0.5) / (1 << 16), 1)
+    drawn = weights.sum(axis=1) > 0
+    expected = (weights[drawn] @ values) / weights[drawn].sum(axis=1, keepdims=True)
+    assert found.samples == pytest.approx(expected, rel=1e-4)

@@ -47,12 +47,13 @@ def test_of_many_movies_the_best_are_found_wherever_they_are(n_movies):
     assert found.tolist() == expected
 
 
-def test_popular_lists_equal_a_full_sort_of_the_own_groups_scores(exclusions):
+@pytest.mark.parametrize("k", [1, 20, N_MOVIES + 5])
+def test_popular_lists_equal_a_full_sort_of_the_own_groups_scores(exclusions, k):
     scores = np.random.default_rng(4).integers(0, 9, (3, N_MOVIES)).astype(np.float64)
     groups = np.arange(N_USERS) % 3
     users = np.random.default_rng(5).permutation(N_USERS)[:700]
-    found = Popularity(scores, groups).top(users, 20, exclusions)
-    expected = [wanted(scores[groups[user]], user, exclusions, 20) for user in users.tolist()]
+    found = Popularity(scores, groups).top(users, k, exclusions)
+    expected = [wanted(scores[groups[user]], user, exclusions, k) for user in users.tolist()]
     assert found.tolist() == expected
 
 
