@@ -4,10 +4,11 @@
 `tests/contract/` runs on both.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from movierec.metrics import Metric
 
@@ -57,4 +58,26 @@ class MetricSink(Protocol):
         `dimensions` maps names to values. Raises MetricsError when CloudWatch refuses them, and
         UnavailableError when it does not answer.
         """
+        ...
+
+
+AlarmState = Literal["ok", "alarm", "no data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm and its present state; `since` is when it came to it, aware."""
+
+    name: str
+    state: AlarmState
+    description: str
+    reason: str
+    since: datetime
+
+
+class AlarmStates(Protocol):
+    """Reads alarms. May raise MetricsError and UnavailableError."""
+
+    def alarms(self) -> Sequence[Alarm]:
+        """Return this product's alarms by name, those of canaries among them."""
         ...

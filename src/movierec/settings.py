@@ -147,6 +147,9 @@ PROXY_URL: Final = "MOVIEREC_PROXY_URL"
 INGEST_URL: Final = "MOVIEREC_INGEST_URL"
 """Base URL of the ingest worker's `/healthz`, without a trailing slash."""
 
+CONSOLE_TOKEN: Final = "MOVIEREC_CONSOLE_TOKEN"  # noqa: S105  a name
+"""Secret that a console on another address than loopback asks its users for."""
+
 SITE_URL: Final = "MOVIEREC_SITE_URL"
 """Base URL of the site's `/user/<id>` and `/movie/<id>`, without a trailing slash."""
 

@@ -12,9 +12,8 @@ import pytest
 from localstack_client.session import Session
 
 from movierec import settings
-from movierec.aws import step_functions
+from movierec.aws import release_executions, step_functions
 from movierec.aws.session import client
-from movierec.cli import release_execution
 from movierec.cli.main import app
 from movierec.errors import ReleaseError, UsageError
 from movierec.releases.traffic_split import ALIAS
@@ -177,7 +176,7 @@ def test_a_release_is_started_under_its_own_name(site: dict[str, str], cli: Cli)
         "request": {"model_version": M2, "code": False, "again": False},
         "policy": {"on_busy": "replace"},
     }
-    assert release_execution.has_running_execution(release)
+    assert release_executions.has_running_execution(release)
 
 
 def test_what_step_functions_refuses_of_a_release_is_a_release_error(
@@ -186,7 +185,7 @@ def test_what_step_functions_refuses_of_a_release_is_a_release_error(
     release = cli("start", "--no-watch", "--model", M2)["release_id"]
 
     with pytest.raises(ReleaseError, match="ExecutionAlreadyExists"):
-        release_execution.begin(release, {"release_id": release, "request": {"code": True}})
+        release_executions.begin(release, {"release_id": release, "request": {"code": True}})
 
 
 def test_a_release_is_of_a_model_or_of_code(site: dict[str, str], cli: Cli) -> None:
@@ -201,12 +200,12 @@ def test_a_paused_release_goes_on_and_one_whose_machine_died_gets_another(
     cli("cut", "--model", M2, "--canary", "10")
     release = cli("pause", "--reason", "lunch")["release_id"]
     assert cli("list")[0]["paused"]
-    assert not release_execution.has_running_execution(release)
+    assert not release_executions.has_running_execution(release)
 
     assert not cli("resume", release)["paused"]
     machine = site[settings.RELEASE_MACHINE]
     assert step_functions.status(step_functions.arn_of(machine, release)) == "RUNNING"
-    assert release_execution.restart_execution(release) is None
+    assert release_executions.restart_execution(release) is None
 
     client("stepfunctions").stop_execution(executionArn=step_functions.arn_of(machine, release))
     cli("resume", release)

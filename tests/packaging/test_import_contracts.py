@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "src" / "movierec"
 
-PRODUCT = ("src", "functions", "ingest_worker", "chalice_app", "proxy", "simulator")
+PRODUCT = ("src", "functions", "ingest_worker", "chalice_app", "proxy", "simulator", "console")
 
 # Names that stand for one role, whichever package plays it.
 ROLES = {"__init__", "__main__", "catalog", "handler", "ports", "settings"}

@@ -8,13 +8,14 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAl
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from movierec import settings
 from movierec.aws.session import client, translated
-from movierec.errors import ConfigError, ReleaseError
+from movierec.errors import ConfigError, MetricsError, ReleaseError
+from movierec.ports import Alarm, AlarmState
 
 if TYPE_CHECKING:  # boto3-stubs is not shipped
     from mypy_boto3_cloudwatch.client import CloudWatchClient
@@ -98,3 +99,44 @@ class NullAlarms:
 
     def delete(self, version: str) -> None:
         """Do nothing."""
+
+
+_STATES: Final[Mapping[str, AlarmState]] = {"OK": "ok", "ALARM": "alarm"}
+
+# Terraform names the API's function and every alarm with the same prefix.
+_FUNCTION_SUFFIX: Final = "-api"
+
+
+@dataclass(slots=True)
+class CloudWatchAlarmStates:
+    """`movierec.ports.AlarmStates` on CloudWatch: the alarms whose names begin with `prefix`.
+
+    It needs the permission `cloudwatch:DescribeAlarms`.
+    """
+
+    prefix: str
+    aws: "CloudWatchClient" = field(default_factory=lambda: client("cloudwatch"))
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Read the prefix from the name of the API's function. Raises ConfigError."""
+        return cls(settings.require(env, settings.API_FUNCTION).removesuffix(_FUNCTION_SUFFIX))
+
+    def alarms(self) -> Sequence[Alarm]:
+        """Return the alarms by name."""
+        with translated(f"describe the alarms {self.prefix}-*", {}, MetricsError):
+            pages = self.aws.get_paginator("describe_alarms").paginate(
+                AlarmNamePrefix=f"{self.prefix}-", AlarmTypes=["MetricAlarm"]
+            )
+            found = [alarm for page in pages for alarm in page["MetricAlarms"]]
+        return sorted((_alarm(each) for each in found), key=lambda alarm: alarm.name)
+
+
+def _alarm(found: Mapping[str, Any]) -> Alarm:
+    return Alarm(
+        found["AlarmName"],
+        _STATES.get(found["StateValue"], "no data"),
+        found.get("AlarmDescription", ""),
+        found.get("StateReason", ""),
+        found["StateUpdatedTimestamp"],
+    )

@@ -197,7 +197,7 @@ class _Play:
             f"running: the site asks {where} for recommendations; Ctrl-C stops it all"
         )
         progress_display.print_note(
-            f"try: movierec --run {self._run.name} recommend 42 (or status, provenance)"
+            f"try: movierec --run {self._run.name} console, for web pages (or recommend 42, status)"
         )
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 

@@ -78,6 +78,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "models": Command(
         "models:app", "Trained models: what they are worth, and which were released."
     ),
+    "console": Command(
+        "console:console",
+        "Show the running system as web pages, until Ctrl-C; --operate allows changes.",
+    ),
     "ingest": Command(
         "ingest:app",
         "Dumps of the site's log: check one, load one; read a part of Kafka again.",

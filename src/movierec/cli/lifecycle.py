@@ -127,7 +127,7 @@ def _print_table(found: dict[str, Any]) -> None:
             progress_display.print_line(f"{'':<{_WIDTH}} {line}")
     if found["facts"]:
         # boto3 takes a second, which only a run that is up need wait for.
-        from movierec.cli.release_execution import has_running_execution  # noqa: PLC0415
+        from movierec.aws.release_executions import has_running_execution  # noqa: PLC0415
 
         for release in interrupted(found["facts"], has_running_execution):
             progress_display.print_note(

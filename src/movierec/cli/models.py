@@ -11,8 +11,7 @@ from movierec.aws.s3_store import S3Store
 from movierec.cli import context as contexts
 from movierec.cli import progress_display
 from movierec.model import model_versions
-from movierec.ports import ObjectStore
-from movierec.releases import quality_gate
+from movierec.releases import model_list
 from movierec.releases.log import ReleaseLog
 from movierec.reports import html
 from movierec.runtime.clock import SystemClock
@@ -28,7 +27,7 @@ def show(context: typer.Context) -> None:
     here = contexts.of(context)
     here.enter()
     store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
-    found = listed(store, ReleaseLog(store, SystemClock()))
+    found = model_list.listed(store, ReleaseLog(store, SystemClock()))
     if here.as_json:
         progress_display.print_json({"models": found})
         return
@@ -52,34 +51,6 @@ def compare(context: typer.Context, one: _Version, other: _Version) -> None:
         return
     for text in lines(found):
         progress_display.print_line(text)
-
-
-def listed(store: ObjectStore, log: ReleaseLog) -> list[dict[str, Any]]:
-    """Return the models' summaries, newest first, with verdict and release."""
-    released = _released(log)
-    found = []
-    for version in reversed(model_versions.versions(store)):
-        verdict = quality_gate.recorded(store, version)
-        found.append(
-            {
-                **model_versions.summary(version, model_versions.manifest(store, version)),
-                "gate": None if verdict is None else "passed" if verdict["passed"] else "refused",
-                "gate_faults": verdict["faults"] if verdict else [],
-                "released": version in released,
-                "promoted_by": released.get(version),
-            }
-        )
-    return found
-
-
-def _released(log: ReleaseLog) -> Mapping[str, str]:
-    """Return the newest release that promoted each model."""
-    closings = ((release, log.closing(release)) for release in log.releases())
-    return {
-        step.model_version: release
-        for release, step in closings
-        if step and step.name == "promote" and step.model_version
-    }
 
 
 def line(facts: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from movierec import settings
+from movierec.aws import release_executions
 from movierec.aws.api_gateway import Gateway
 from movierec.aws.release_factory import open_releases
 from movierec.cli import context as contexts
@@ -65,7 +66,7 @@ def start(
     release_id = log.release_id(releases.clock.now())
     policy = {"on_busy": on_busy} if on_busy else {}
     request = Request(model, code, again, allow_truncated).to_json()
-    release_execution.begin(
+    release_executions.begin(
         release_id, {"release_id": release_id, "request": request, "policy": policy}
     )
     if watch:
@@ -128,7 +129,7 @@ def resume(context: typer.Context, release: _Which = None, *, reason: _Reason = 
     here = contexts.of(context)
     releases = _open(here)
     found = ByHand(releases).resume(release or _open_release(releases), reason)
-    if release_execution.restart_execution(found.release_id):
+    if release_executions.restart_execution(found.release_id):
         progress_display.print_note(
             f"release {found.release_id}: its state machine had stopped, and runs again"
         )
@@ -290,7 +291,7 @@ def _follow(here: contexts.Context, releases: Releases, release_id: str) -> None
         found = release_execution.follow(
             releases,
             release_id,
-            running=lambda: release_execution.has_running_execution(release_id),
+            running=lambda: release_executions.has_running_execution(release_id),
             ticker=ticker,
         )
     if found.state == "promoted":

@@ -8,7 +8,7 @@ concurrent change of the alias, and UnavailableError.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from movierec.errors import ReleaseError
+from movierec.errors import ReleaseConflictError, ReleaseError
 from movierec.releases import log as release_log
 from movierec.releases import traffic_split
 from movierec.releases.log import StepName
@@ -28,17 +28,29 @@ class ByHand:
         """Change the canary's share of requests."""
         return self._change("weigh", lambda r: traffic_split.weigh(r, canary_percent), reason)
 
-    def promote(self, reason: str = "") -> TrafficSplit:
-        """Make the canary stable: it gets all requests."""
-        return self._change("promote", traffic_split.promote, reason)
+    def promote(self, reason: str = "", *, revision: str | None = None) -> TrafficSplit:
+        """Make the canary stable: it gets all requests.
 
-    def pause(self, release_id: str, reason: str = "") -> ReleaseState:
-        """Keep a release at its present share; automatic rollback stays active."""
-        return self._mark(release_id, "pause", reason)
+        `revision` is the alias's that this was decided on: ReleaseConflictError if it has changed.
+        """
+        return self._change("promote", traffic_split.promote, reason, revision)
 
-    def resume(self, release_id: str, reason: str = "") -> ReleaseState:
-        """Continue a paused release; its time at the present share begins anew."""
-        return self._mark(release_id, "resume", reason)
+    def pause(self, release_id: str, reason: str = "", *, steps: int | None = None) -> ReleaseState:
+        """Keep a release at its present share; automatic rollback stays active.
+
+        `steps` is the number of steps of the state that this was decided on: ReleaseConflictError
+        if the release has taken another since.
+        """
+        return self._mark(release_id, "pause", reason, steps)
+
+    def resume(
+        self, release_id: str, reason: str = "", *, steps: int | None = None
+    ) -> ReleaseState:
+        """Continue a paused release; its time at the present share begins anew.
+
+        `steps` as of `pause`.
+        """
+        return self._mark(release_id, "resume", reason, steps)
 
     def release_now(
         self, model_version: str, reason: str = "", *, canary_percent: float | None = None
@@ -66,9 +78,18 @@ class ByHand:
         return self._cut_now(alias, model_version, version, canary_percent, reason)
 
     def _change(
-        self, name: StepName, change: Callable[[TrafficSplit], TrafficSplit], reason: str
+        self,
+        name: StepName,
+        change: Callable[[TrafficSplit], TrafficSplit],
+        reason: str,
+        revision: str | None = None,
     ) -> TrafficSplit:
         alias = self.releases.require_alias()
+        if revision is not None and alias.revision != revision:
+            raise ReleaseConflictError(
+                f"the traffic split has changed since: {traffic_split.describe(alias.split)}; "
+                f"{ReleaseConflictError.next_step}"
+            )
         after, release = change(alias.split), self.releases.release_behind(alias)
         if after != alias.split:
             canary = str(alias.split.canary)
@@ -106,8 +127,15 @@ class ByHand:
         self.releases.function.update_alias(after, release, over=alias)
         return release, after
 
-    def _mark(self, release_id: str, name: StepName, reason: str) -> ReleaseState:
+    def _mark(
+        self, release_id: str, name: StepName, reason: str, steps: int | None
+    ) -> ReleaseState:
         found = self.releases.state_of(release_id)
+        if steps is not None and found.steps != steps:
+            raise ReleaseConflictError(
+                f"release {release_id} has taken another step since: it is {found.state}; "
+                f"{ReleaseConflictError.next_step}"
+            )
         if found.closed:
             raise ReleaseError(
                 f"release {release_id} is {found.state}: there is nothing to {name}; "

@@ -172,6 +172,20 @@ class ReleaseLog:
         found = self._in_order(release)
         return tuple(self._read(key) for key in found if holds or key.name != "hold")
 
+    def sampled(self, release: str, most_holds: int) -> tuple[Step, ...]:
+        """Return a release's steps in order, of holds the newest and evenly at most so many more.
+
+        As a release goes on, every second one of them is left out: none comes back. Raises
+        ReleaseNotFoundError.
+        """
+        found = self._in_order(release)
+        holds = [key for key in found if key.name == "hold"]
+        apart = 1
+        while len(holds) > apart * most_holds:
+            apart *= 2
+        kept = {*holds[::apart], *holds[-1:]}
+        return tuple(self._read(key) for key in found if key.name != "hold" or key in kept)
+
     def last(self, release: str) -> Step:
         """Return a release's newest step. Raises ReleaseNotFoundError if it has none."""
         return self._read(self._in_order(release)[-1])

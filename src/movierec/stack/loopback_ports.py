@@ -24,6 +24,7 @@ KAFKA: Final = "kafka"
 PROXY: Final = "proxy"
 SITE: Final = "site"
 INGEST: Final = "ingest"
+CONSOLE: Final = "console"
 
 WELL_KNOWN: Final[Mapping[str, int]] = {
     EMULATOR: 4566,
@@ -31,6 +32,7 @@ WELL_KNOWN: Final[Mapping[str, int]] = {
     PROXY: 8082,
     SITE: 8080,
     INGEST: 8083,
+    CONSOLE: 8084,
 }
 
 # A newcomer looks for the demo where everything else says the service is.

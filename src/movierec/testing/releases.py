@@ -26,13 +26,15 @@ class MemoryFunction:
     """A function with versions and one alias; `deploy` changes its code.
 
     `answer` computes a version's answer to an event. The next `fail_updates` changes of the alias
-    raise UnavailableError and change nothing; the next `lose_answers` change it and raise.
+    raise UnavailableError and change nothing; the next `lose_answers` change it and raise; the next
+    `fail_reads` readings of the alias raise.
     """
 
     name: str = "api"
     answer: Answer = answer_well
     fail_updates: int = 0
     lose_answers: int = 0
+    fail_reads: int = 0
     _code: int = 1
     _versions: list[tuple[int, str]] = field(default_factory=list)
     _alias: Alias | None = None
@@ -44,6 +46,7 @@ class MemoryFunction:
 
     def alias(self) -> Alias | None:
         """Return the alias, None before the first release."""
+        self._fail("fail_reads")
         return self._alias
 
     def update_alias(self, split: TrafficSplit, release_id: str, *, over: Alias | None) -> None:

@@ -54,6 +54,12 @@ def proxy(run: Run, env: Mapping[str, str]) -> Spec:
     return replace(started, ready=Readiness(port, HEALTH_PATH), restart=True, listen=(host, port))
 
 
+def console(run: Run, host: str, port: int, env: Mapping[str, str], *, operate: bool) -> Spec:
+    """Return how to start the console, in its user's own environment: its AWS profile, say."""
+    command = ("console", f"--host={host}", f"--port={port}", *(["--operate"] if operate else []))
+    return _module(run, loopback_ports.CONSOLE, command, env)
+
+
 def simulator(run: Run, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> Spec:
     """Return how to start the simulated site under a name of its own, with its arguments."""
     return _module(run, name, ("simulator", *arguments), env)

@@ -5,6 +5,7 @@ import pytest
 from movierec.cli import models
 from movierec.errors import UsageError
 from movierec.model import model_versions
+from movierec.releases import model_list
 from movierec.releases.orchestrator import Orchestrator
 from tests.unit.movierec.releases.release_lab import M1, M2, Lab, metrics, put_model
 
@@ -29,7 +30,7 @@ def test_models_are_listed_newest_first_with_verdict_and_release():
     put_model(lab.store, M2, counts={"users": 10}, truncated=True)
     release = lab.begin()
     Orchestrator(lab.releases).check(release)
-    second, first = models.listed(lab.store, lab.log)
+    second, first = model_list.listed(lab.store, lab.log)
     assert (first["model_version"], second["model_version"]) == (M1, M2)
     assert (first["released"], second["released"]) == (True, False)
     assert (first["gate"], second["gate"]) == (None, "refused")
@@ -44,7 +45,7 @@ def test_a_model_that_passed_says_so():
     lab = Lab()
     lab.serve(M1)
     lab.tested()
-    assert models.listed(lab.store, lab.log)[0]["gate"] == "passed"
+    assert model_list.listed(lab.store, lab.log)[0]["gate"] == "passed"
 
 
 def test_models_of_earlier_code_are_compared_by_what_they_have():

@@ -162,3 +162,15 @@ def test_a_step_that_cannot_be_stored_is_an_error(lab: Lab) -> None:
 
     with pytest.raises(UnavailableError):
         lab.write("start")
+
+
+def test_of_many_holds_an_even_sample_is_read_with_the_newest(lab: Lab) -> None:
+    for _ in range(21):
+        lab.write("hold")
+    lab.write("promote")
+    asked = len(lab.log.steps(RELEASE))
+
+    found = lab.log.sampled(RELEASE, 10)
+
+    assert [step.name for step in found] == ["hold"] * 6 + ["promote"]
+    assert len(lab.log.sampled(RELEASE, 21)) == asked

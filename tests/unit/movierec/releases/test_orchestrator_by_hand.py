@@ -2,7 +2,12 @@
 
 import pytest
 
-from movierec.errors import ReleaseError, ReleaseNotFoundError, UnavailableError
+from movierec.errors import (
+    ReleaseConflictError,
+    ReleaseError,
+    ReleaseNotFoundError,
+    UnavailableError,
+)
 from movierec.releases.by_hand import ByHand
 from movierec.releases.rollback import roll_back
 from movierec.releases.traffic_split import TrafficSplit
@@ -126,3 +131,30 @@ def test_by_hand_a_broken_version_gets_no_requests_and_the_release_ends(lab: Lab
         ByHand(lab.releases).release_now(M2, canary_percent=10)
     assert lab.releases.split() == STABLE
     assert lab.log.open_releases() == ()
+
+
+def test_a_promotion_decided_on_another_split_is_refused(lab: Lab) -> None:
+    release = lab.exposed()
+    seen = lab.releases.require_alias().revision
+    lab.tick(release, "fine")
+    written = lab.steps(release)
+
+    with pytest.raises(ReleaseConflictError, match="version 2 gets 25% of requests"):
+        ByHand(lab.releases).promote("looks good", revision=seen)
+
+    assert lab.releases.split() == canary(25)
+    assert lab.steps(release) == written
+    again = lab.releases.require_alias().revision
+    assert ByHand(lab.releases).promote("looks good", revision=again) == TrafficSplit("2")
+
+
+def test_a_pause_decided_on_another_step_is_refused(lab: Lab) -> None:
+    release = lab.exposed()
+    seen = lab.releases.state_of(release).steps
+    lab.tick(release, "fine")
+
+    with pytest.raises(ReleaseConflictError, match="has taken another step since"):
+        ByHand(lab.releases).pause(release, steps=seen)
+
+    assert not lab.releases.state_of(release).paused
+    assert ByHand(lab.releases).pause(release, steps=lab.releases.state_of(release).steps).paused
