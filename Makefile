@@ -138,6 +138,10 @@ bench-quality: setup ## Measure the quality of recommendations beside published 
 bench-scale: setup ## Measure training up to 50 million interactions beside implicit; SIZES=1,5 for less
 	$(VENV)/python -m bench.scale $(if $(SIZES),--sizes $(SIZES))
 
+.PHONY: bench-people
+bench-people: setup ## Measure new users' lists, how fresh lists are, and what they cost; ARGS='--only lists' for less
+	$(VENV)/python -m bench.people $(ARGS)
+
 .PHONY: bench-rating
 bench-rating: setup ## Measure predicted ratings on MovieLens 1M beside Surprise's SVD++
 	$(VENV)/python -m bench.rating

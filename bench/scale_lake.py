@@ -75,7 +75,7 @@ def generate(folder: Path, site: Site) -> int:
     lake, choices = DeltaLake(str(folder)), _Choices(site, rng)
     lake.append(MOVIES.name, [_catalog(site, rng)], transactions={})
     lake.append(USERS.name, [_people(site, rng)], transactions={})
-    rows, names = 0, pl.Series([_name(i) for i in range(site.movies)])
+    rows, names = 0, pl.Series([name_of(i) for i in range(site.movies)])
     draws = int(site.interactions / (1 - _REPEATED) / _DAYS)
     for day in range(_DAYS):
         batches = list(_day(day, choices, draws, rng, names=names, offset=rows))
@@ -84,7 +84,8 @@ def generate(folder: Path, site: Site) -> int:
     return rows
 
 
-def _name(movie: int) -> str:
+def name_of(movie: int) -> str:
+    """Return a movie's id."""
     return f"movie+{movie:05}+{1930 + movie % 90}"
 
 
@@ -119,7 +120,7 @@ def _day(
 
 def _catalog(site: Site, rng: Rng) -> Columns:
     return {
-        "movie_id": [_name(i) for i in range(site.movies)],
+        "movie_id": [name_of(i) for i in range(site.movies)],
         "title": [f"Movie {i}" for i in range(site.movies)],
         "runtime_minutes": rng.integers(80, 140, site.movies, np.int32),
         "adult": (rng.random(site.movies) < 0.02).astype(np.int16),  # noqa: PLR2004  one in fifty

@@ -7,7 +7,7 @@ Stages hand their results on as files in FOLDER. The last line of the output is 
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +62,11 @@ class FolderStore:
         paths = (path for path in self._folder.rglob("*") if path.is_file())
         keys = sorted(str(path.relative_to(self._folder)) for path in paths)
         return (key for key in keys if key.startswith(prefix))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete files."""
+        for key in tuple(keys):
+            (self._folder / key).unlink(missing_ok=True)
 
     def download(self, key: str, path: Path) -> None:
         """Copy a file."""

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -53,6 +53,10 @@ class KeptObjects:
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that start with `prefix`, in byte order."""
         return self.store.keys(prefix)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; one that does not exist is no error."""
+        self.store.delete(keys)
 
     def download(self, key: str, path: Path) -> None:
         """Write an object's bytes to a local file. Raises ObjectNotFoundError."""

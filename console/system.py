@@ -23,8 +23,9 @@ from movierec.aws.release_factory import open_releases
 from movierec.aws.s3_store import S3Store
 from movierec.errors import UnavailableError
 from movierec.lake.activity import LakeActivity
-from movierec.ports import AlarmStates, Clock, ObjectStore
+from movierec.ports import Clock, ObjectStore
 from movierec.provenance.ports import Lineages
+from movierec.releases.alarm_states import AlarmStates
 from movierec.releases.log import ReleaseLog
 from movierec.releases.registry import Releases
 from movierec.runtime.clock import SystemClock

@@ -37,6 +37,8 @@ _SHORTENED_TITLES: Final = 0.2
 
 # Noise of what comes to mind, in standard deviations of all genres' and films' affinities.
 _GENRE_NOISE: Final = 0.3
+# Those who are half a niche nearer count e times as much for what genres come to mind.
+_CHOOSY: Final = 0.15
 _FILM_NOISE: Final = 0.3
 _BEST_KNOWN: Final = 300
 _ARTICLES: Final = ("The ", "A ", "An ")
@@ -54,38 +56,49 @@ class Describer:
     """Writes self-descriptions, by the films of the world that the site opened with."""
 
     def __init__(self, base: World) -> None:
-        factors, genres = base.preferences.film_factors, base.films.genres
-        centres = {}
-        for place, (name, _) in enumerate(GENRES):
-            members = factors[(genres >> place & 1).astype(np.bool_)]
-            if len(members):
-                centres[name] = members.mean(axis=0) - factors.mean(axis=0)
-        self._genres = list(centres)
-        self._centres = np.array(list(centres.values()))
         self._base = base
         popularity = np.where(base.films.adult, 0, base.preferences.popularity)
         self._best_known = np.argsort(-popularity, kind="stable")[:_BEST_KNOWN]
+        masks = base.films.genres[self._best_known]
+        belongs = (masks[:, None] >> np.arange(len(GENRES)) & 1).astype(np.float64)
+        present = belongs.any(axis=0)
+        self._genres = [name for (name, _), there in zip(GENRES, present, strict=True) if there]
+        # How much more of each genre than of another a film has: a common one says less.
+        self._belongs = belongs[:, present] / np.sqrt(belongs[:, present].mean(axis=0))
+        factors = base.preferences.film_factors[self._best_known]
+        centres = belongs.T[present] @ factors / belongs.T[present].sum(axis=1, keepdims=True)
+        self._centres = centres - factors.mean(axis=0)
 
     def describe(self, factors: F32) -> SelfDescription:
         """Return what a user of these factors, (k,), writes into the form."""
         rng = _rng(factors)
-        genres = [self._genres[i] for i in _in_mind(self._centres @ factors, _GENRE_NOISE, rng)]
-        films = self._films(factors, rng)
+        wish = self._base.preferences.film_factors[self._best_known] @ factors
+        films = self._films(wish, rng)
+        likes = self._genres_in_mind(self._belonging(wish), rng)
+        dislikes = self._genres_in_mind(-self._centres @ factors, rng)
         careless = rng.random() < _CARELESS
-        likes = _typed(_likes(genres, films, rng), rng, careless=careless)
+        liked = _typed(_likes(likes, dislikes, films, rng), rng, careless=careless)
         if rng.random() >= _WITH_DISLIKES:
-            return SelfDescription(likes, _blank(rng))
-        dislikes = _typed(_dislikes(genres, films, rng), rng, careless=careless)
-        return SelfDescription(likes, dislikes)
+            return SelfDescription(liked, _blank(rng))
+        disliked = _typed(_dislikes(dislikes, films, rng), rng, careless=careless)
+        return SelfDescription(liked, disliked)
 
     def silence(self, factors: F32) -> SelfDescription:
         """Return the fields of a user who leaves the form empty."""
         rng = _rng(factors)
         return SelfDescription(_blank(rng), _blank(rng))
 
-    def _films(self, factors: F32, rng: Random) -> Sequence[str]:
+    def _belonging(self, wish: Array) -> Array:
+        """Return how much the best liked films are of each genre."""
+        chance = np.exp((wish - wish.max()) / _CHOOSY)
+        found: Array = chance @ self._belongs / chance.sum()
+        return found
+
+    def _genres_in_mind(self, wish: Array, rng: Random) -> list[str]:
+        return [self._genres[i] for i in _in_mind(wish, _GENRE_NOISE, rng)]
+
+    def _films(self, wish: Array, rng: Random) -> Sequence[str]:
         """Return the titles of well-known films, the best liked first."""
-        wish = self._base.preferences.film_factors[self._best_known] @ factors
         found = self._best_known[_in_mind(wish, _FILM_NOISE, rng)]
         return [self._base.films.titles[i].text for i in found[[0, 1, -1]].tolist()]
 
@@ -97,7 +110,9 @@ def _in_mind(wish: Array, noise: float, rng: Random) -> Array:
     return np.argsort(-heard, kind="stable")
 
 
-def _likes(genres: Sequence[str], films: Sequence[str], rng: Random) -> str:
+def _likes(
+    genres: Sequence[str], disliked: Sequence[str], films: Sequence[str], rng: Random
+) -> str:
     chance = rng.random()
     if chance < _VAGUE:
         return rng.choice(words.VAGUE)
@@ -110,7 +125,7 @@ def _likes(genres: Sequence[str], films: Sequence[str], rng: Random) -> str:
     if rng.random() < _WITH_ASIDE:
         sentences.insert(rng.randrange(len(sentences) + 1), rng.choice(words.ASIDE))
     if rng.random() < _WITHOUT:
-        sentences.append(_filled(rng.choice(words.LIKES_WITHOUT), genres[::-1], films, rng))
+        sentences.append(_filled(rng.choice(words.LIKES_WITHOUT), disliked, films, rng))
     return " ".join(sentences)
 
 
@@ -119,7 +134,7 @@ def _dislikes(genres: Sequence[str], films: Sequence[str], rng: Random) -> str:
     if chance < _VAGUE:
         return rng.choice(words.DISLIKES_VAGUE)
     kinds = words.DISLIKES_FILM if chance < _VAGUE + _DISLIKES_FILM else words.DISLIKES
-    return _filled(rng.choice(kinds), genres[::-1], films[::-1], rng)
+    return _filled(rng.choice(kinds), genres, films[::-1], rng)
 
 
 def _filled(sentence: str, genres: Sequence[str], films: Sequence[str], rng: Random) -> str:

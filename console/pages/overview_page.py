@@ -10,7 +10,7 @@ from console.page import Page, Panel, Query
 from console.system import System
 from movierec.lake.activity import Answers, ServedGroup
 from movierec.model import artifact, model_versions
-from movierec.ports import Alarm
+from movierec.releases.alarm_states import Alarm
 from movierec.releases.state_machine import ReleaseState
 from movierec.releases.traffic_split import TrafficSplit
 

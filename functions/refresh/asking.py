@@ -20,6 +20,8 @@ from movierec.taste.tastes import Refused
 AT_ONCE: Final = 4
 
 _LONGEST_REQUEST_S: Final = 15.0
+# The time may end between two looks at the clock.
+_SHORTEST_REQUEST_S: Final = 0.1
 
 # A server that is down costs a run three requests, not its time.
 _MOST_FAILURES_IN_A_ROW: Final = 3
@@ -82,7 +84,7 @@ class Round:
         request = self._model.request(description)
         most_usd = self._model.most_usd(request)
         while self._may_go_on() and self._take(most_usd):
-            left_s = self._until - self._timing.now()
+            left_s = max(_SHORTEST_REQUEST_S, self._until - self._timing.now())
             reply = self._reply(request, min(left_s, _LONGEST_REQUEST_S))
             if isinstance(reply, Answer):
                 self._settle(most_usd, reply)

@@ -1,8 +1,6 @@
 """Send one request to a language model's API over HTTP, whole within a time.
 
-The standard library does: one POST without redirects, cookies or pools. `openai` 2 brings httpx,
-pydantic and ten more (some 30 MB unzipped), retries by itself, and knows no budget; a Lambda's cold
-start would pay for it.
+The standard library does: one POST without redirects, cookies or pools (ADR 26).
 """
 
 import contextlib

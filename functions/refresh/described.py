@@ -27,7 +27,7 @@ from movierec.metrics import Metric
 from movierec.model.texts import Description
 from movierec.ports import Clock, ObjectStore
 from movierec.taste import stored_answers
-from movierec.taste.language_model import LanguageModel
+from movierec.taste.language_model import LanguageModel, digest
 from movierec.taste.spending import Ledger
 from movierec.taste.stored_answers import Outcome
 from movierec.taste.tastes import Tastes
@@ -96,7 +96,7 @@ class Reader:
         Before it asks, as many as it has time for; then those who have got one.
         """
         if self._has_asked:
-            answered = {user for user, digest in self._digests.items() if digest in self._known}
+            answered = {user for user, key in self._digests.items() if key in self._known}
             return waiting[np.isin(waiting, list(answered))]
         if len(waiting) <= MOST_READ_AGAIN:
             return waiting
@@ -104,16 +104,16 @@ class Reader:
 
     def understood(self, descriptions: Mapping[int, Description]) -> Understood:
         """Return each description as the language model has read it, or as it is."""
-        digests = {user: self.model.digest(one) for user, one in descriptions.items() if one}
+        digests = {user: digest(self.model.name, one) for user, one in descriptions.items() if one}
         self._digests |= digests
         self._look_up(set(digests.values()))
         found = dict(descriptions)
         waiting = set()
-        for user, digest in digests.items():
-            outcome = self._known.get(digest)
+        for user, key in digests.items():
+            outcome = self._known.get(key)
             if outcome is None:
                 waiting.add(user)
-                self._wanted[digest] = descriptions[user]
+                self._wanted[key] = descriptions[user]
             elif isinstance(outcome, Tastes) and (named := outcome.description()):
                 found[user] = named
         return Understood(found, frozenset(waiting))
@@ -124,7 +124,7 @@ class Reader:
         wanted = {d: text for d, text in self._wanted.items() if d not in self._known}
         chosen = self.rng.sample(sorted(wanted), min(len(wanted), MOST_ASKED))
         self._look_up(chosen)
-        unknown = {digest: wanted[digest] for digest in chosen if digest not in self._known}
+        unknown = {key: wanted[key] for key in chosen if key not in self._known}
         try:
             if unknown:
                 self._ask(unknown)
@@ -132,7 +132,7 @@ class Reader:
             # The lists are published: what is lost is a better reading of some texts.
             self.logger.exception("language_model_failed")
         self._known |= self._asked.answered
-        return any(digest in self._known for digest in chosen)
+        return any(key in self._known for key in chosen)
 
     def emit(self, to: Metrics, *, namespace: str, service: str) -> None:
         """Emit the run's metrics, and log them."""
@@ -166,21 +166,21 @@ class Reader:
         unknown = [one for one in digests if one not in self._known and one not in self._absent]
         until = self.timing.now() + _LONGEST_LOOK_UP_S
         with ThreadPoolExecutor(_READERS, "tastes") as pool:
-            for found in pool.map(lambda digest: self._stored(digest, until), unknown):
+            for found in pool.map(lambda key: self._stored(key, until), unknown):
                 self._known |= found
                 self._hits += len(found)
 
-    def _stored(self, digest: str, until: float) -> dict[str, Outcome]:
+    def _stored(self, key: str, until: float) -> dict[str, Outcome]:
         if self.timing.now() >= until:
             return {}
         try:
-            outcome = stored_answers.load(self.store, digest)
+            outcome = stored_answers.load(self.store, key)
         except MovierecError:
             return {}
         if outcome is None:
-            self._absent.add(digest)
+            self._absent.add(key)
             return {}
-        return {digest: outcome}
+        return {key: outcome}
 
     def _ask(self, wanted: Mapping[str, Description]) -> None:
         costs = [self.model.most_usd(self.model.request(one)) for one in wanted.values()]

@@ -99,6 +99,9 @@ def refresh_lists(deps: Dependencies) -> dict[str, Any]:
             rounds.append({version: _refresh(deps, version, reader) for version in served})
         reader.emit(deps.metrics, namespace=NAMESPACE, service=SERVICE)
     answer = {version: _sum([one[version] for one in rounds]) for version in served}
+    if any(one["written"] and one["number"] == 1 for done in rounds for one in done.values()):
+        # Another model than before.
+        overlay_store.forget(deps.store, served, started)
     changed = sum(one["changed_users"] for one in answer.values())
     duration_s = (deps.clock.now() - started).total_seconds()
     for metric, value in {REFRESHED_USERS: changed, REFRESH_DURATION: duration_s}.items():

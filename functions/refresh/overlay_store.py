@@ -1,18 +1,27 @@
 """The overlays of a model in the artifacts bucket, as the refresh reads and writes them."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from movierec.errors import ObjectExistsError
-from movierec.model import encoding, overlay, refresh, sealed_folder
+from movierec.errors import ObjectExistsError, ObjectNotFoundError
+from movierec.model import artifact, encoding, overlay, refresh, sealed_folder
 from movierec.model.refresh import State
 from movierec.ports import ObjectStore
+
+FORGOTTEN_AFTER: Final = timedelta(days=30)
+"""How long the overlays of a model are kept that is not served: recommendations of that time can be
+verified. Deleted objects can be restored for as long as the bucket keeps what was replaced."""
+
+KEPT: Final = 30 * 24 * 12
+"""Of a model that is served: those of as many days, one every five minutes."""
+
+_PASSED_OVER: Final = 2
 
 _WAITING_FILE: Final = "waiting.npy"
 
@@ -62,12 +71,14 @@ def publish(
     facts: Mapping[str, Any],
     waiting: npt.NDArray[np.int64],
 ) -> int:
-    """Write the next overlay of a model and return its number.
+    """Write the next overlay of a model, delete what is KEPT numbers older, return its number.
 
     A crash leaves files without a manifest: their number is passed over. Raises ObjectExistsError
     when another run has taken the number meanwhile.
     """
-    number = 1 + max((_number(key) for key in store.keys(_folder(model_version))), default=0)
+    number = 1 + _newest(store, model_version)
+    while any(True for _ in store.keys(overlay.key(model_version, number, ""))):
+        number += 1
     key = functools.partial(overlay.key, model_version, number)
     files = refresh.pack(state)
     if len(waiting):
@@ -75,13 +86,28 @@ def publish(
     if not sealed_folder.publish(store, key, files, {"number": number, **facts}):
         raise ObjectExistsError(f"overlay {number} of {model_version} was published meanwhile")
     store.put(overlay.newest_key(model_version), overlay.dump_newest(number))
+    # Of numbers that were passed over as well.
+    for old in range(max(1, number - KEPT - _PASSED_OVER), number - KEPT + 1):
+        store.delete(store.keys(overlay.key(model_version, old, "")))
     return number
 
 
-def _folder(model_version: str) -> str:
-    return f"{overlay.PREFIX}{model_version}/"
+def forget(store: ObjectStore, served: Collection[str], now: datetime) -> None:
+    """Delete the overlays of old models that are not served, but for each one's newest.
+
+    A rollback to such a model begins with that.
+    """
+    folders = {key.split("/")[1] for key in store.keys(overlay.PREFIX) if key.count("/") > 1}
+    for version in sorted(folders - set(served)):
+        if now - artifact.trained_at(version) < FORGOTTEN_AFTER:
+            continue
+        kept = (overlay.newest_key(version), overlay.key(version, _newest(store, version), ""))
+        keys = store.keys(f"{overlay.PREFIX}{version}/")
+        store.delete([key for key in keys if not key.startswith(kept)])
 
 
-def _number(key: str) -> int:
-    part = key.split("/")[2]
-    return int(part) if part.isdecimal() else 0
+def _newest(store: ObjectStore, model_version: str) -> int:
+    try:
+        return overlay.load_newest(store.get(overlay.newest_key(model_version)))
+    except ObjectNotFoundError:
+        return 0

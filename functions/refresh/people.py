@@ -1,6 +1,5 @@
 """Read from the lake what the site has said of users: age and gender, and what they wrote."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from movierec.lake.queries import columns, of_ids
 from movierec.lake.schema import USERS
 from movierec.model import segments
 from movierec.model.encoding import Array
-from movierec.model.texts import Description
+from movierec.model.texts import Description, fingerprint
 from movierec.model.user_id import rows_of
 
 
@@ -30,12 +29,7 @@ class People:
 
     def hashes(self) -> npt.NDArray[np.uint64]:
         """Return a hash of each description, 0 for none, (n,)."""
-        return np.array([_hash(one) if one else 0 for one in self.descriptions], np.uint64)
-
-
-def _hash(description: Description) -> int:
-    text = f"{description.likes}\0{description.dislikes}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) or 1
+        return np.array([fingerprint(one) for one in self.descriptions], np.uint64)
 
 
 def read(lake: LakeReader, versions: Versions, users: Array) -> People:

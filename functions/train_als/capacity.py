@@ -57,6 +57,8 @@ _WEIGHTS_INTERACTION_S: Final = 0.5e-6
 _BLENDED_LIST_S: Final = 300e-6
 _BLENDED_SCORE_S: Final = 15e-9
 _BLENDED_TESTS: Final = 20_000
+# Of a list by taste and cost: the scores of its candidates, a blend's by whole rows once more.
+_RERANKED_LIST_S: Final = 200e-6
 _RESERVE_S: Final = 20.0
 _RESERVE_INTERACTION_S: Final = 1.2e-6
 
@@ -148,6 +150,13 @@ def blend_s(size: Size, movies: int) -> float:
     lists = size.users + min(size.users, _BLENDED_TESTS)
     a_list_s = _BLENDED_LIST_S + _BLENDED_SCORE_S * size.movies
     return weights_s(size, movies) + lists * a_list_s
+
+
+def reranked_s(size: Size, *, blends: bool) -> float:
+    """Return what lists that count license costs take beside those that do not."""
+    lists = size.users + min(size.users, _BLENDED_TESTS)
+    a_blend_s = _BLENDED_LIST_S + _BLENDED_SCORE_S * size.movies
+    return lists * (_RERANKED_LIST_S + (a_blend_s if blends else 0))
 
 
 def _lacking_s(needed_s: float, limits: Limits) -> str:

@@ -94,7 +94,9 @@ class Training:
     ) -> Evaluated:
         """Fit on TRAIN, choose whose lists are better, and compare all models."""
         kept, movies = self.data.part == TRAIN, beside.items.movies
-        lacking = capacity.lacks_for_blend(self.size, movies, parameters, self.limits)
+        free_s = self.remaining_s() - self._reranked_s(beside, blends=True)
+        limits = replace(self.limits, remaining_s=free_s)
+        lacking = capacity.lacks_for_blend(self.size, movies, parameters, limits)
         after_s = self._after_s(parameters, beside, blends=not lacking)
         # Half of the time for fits: the other fit takes as long.
         reserve_s = after_s + max(self.remaining_s() - after_s, 0) / 2
@@ -187,10 +189,16 @@ class Training:
     ) -> float:
         """Return what must be left after the last fit of factors."""
         after_s = capacity.lists_s(self.size, parameters.factors, self.threads)
+        after_s += self._reranked_s(beside, blends=blends)
         if blends:
             movies = beside.items.movies
             after_s += capacity.weights_s(self.size, movies) + capacity.blend_s(self.size, movies)
         return after_s
+
+    def _reranked_s(self, beside: list_choice.Parameters, *, blends: bool) -> float:
+        if not (beside.cost_weight and self.costs):
+            return 0.0
+        return capacity.reranked_s(self.size, blends=blends)
 
     def _is_late(self, after_s: float) -> bool:
         """Return whether what is left is needed for the fit on everything, and what follows."""

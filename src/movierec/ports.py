@@ -4,11 +4,10 @@
 `tests/contract/` runs on both.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from movierec.metrics import Metric
 
@@ -44,6 +43,10 @@ class ObjectStore(Protocol):
         """Yield the keys that start with `prefix`, in byte order."""
         ...
 
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; one that does not exist is no error."""
+        ...
+
     def download(self, key: str, path: Path) -> None:
         """Write an object's bytes to a local file. Raises ObjectNotFoundError."""
         ...
@@ -58,26 +61,4 @@ class MetricSink(Protocol):
         `dimensions` maps names to values. Raises MetricsError when CloudWatch refuses them, and
         UnavailableError when it does not answer.
         """
-        ...
-
-
-AlarmState = Literal["ok", "alarm", "no data"]
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """An alarm and its present state; `since` is when it came to it, aware."""
-
-    name: str
-    state: AlarmState
-    description: str
-    reason: str
-    since: datetime
-
-
-class AlarmStates(Protocol):
-    """Reads alarms. May raise MetricsError and UnavailableError."""
-
-    def alarms(self) -> Sequence[Alarm]:
-        """Return this product's alarms by name, those of canaries among them."""
         ...

@@ -1,11 +1,19 @@
 """Why a user gets a list: by a model of real texts, its overlays, and the lake."""
 
+import json
+import random
+import time
+
 import pytest
 
 from functions.refresh import served_model
+from functions.refresh.asking import Timing
+from functions.refresh.described import Reader
 from movierec.cli import explain as command
 from movierec.errors import UsageError
 from movierec.taste import served_list
+from movierec.taste.language_model import LanguageModel
+from tests.contract.language_model_stub import completion, tastes
 from tests.contract.refresh_site import N_MOVIES, Site, columns, event, watch
 
 
@@ -61,6 +69,27 @@ def test_a_list_from_a_text_is_explained_by_its_words(site, model):
     shown = command.lines(found, {})
     assert "refresh 1; the list of user 777 was made from what the user wrote" in shown[0]
     assert any("(new) because of" in line for line in shown)
+
+
+def test_a_list_from_what_a_language_model_has_read_is_explained_by_that(site, model):
+    answer = json.dumps(completion(tastes(liked_genres=["odds"]))).encode()
+    language_model = LanguageModel("http://h/v1/chat/completions", "small", 0.0, 0.0, 1.0, 30.0)
+    timing = Timing(time.monotonic, time.sleep)
+    site.new_reader = lambda: Reader(
+        language_model,
+        site.store,
+        site.clock,
+        lambda *_: answer,
+        timing,
+        random.Random(1),
+        site.logger,
+    )
+    site.clock.advance(60)
+    site.know([777], likes="what nobody halves")
+    site.refresh()
+    found = site.explain(model, 777)
+    assert found.made_from == "description"
+    assert {word.text.lower() for each in found.movies for word in each.words} == {"odds"}
 
 
 def test_newer_events_and_words_pull_together(site, model):

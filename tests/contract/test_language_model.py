@@ -21,7 +21,7 @@ from movierec import metrics
 from movierec.errors import ConfigError
 from movierec.model.texts import Description
 from movierec.taste import stored_answers
-from movierec.taste.language_model import LanguageModel, Usage
+from movierec.taste.language_model import LanguageModel, Usage, digest
 from movierec.taste.spending import Ledger, Spent
 from movierec.taste.tastes import NAMES, Refused, Tastes
 from movierec.testing.memory import FakeClock, MemoryStore
@@ -126,7 +126,7 @@ def test_what_is_stored_has_no_text_and_no_user(site, server):
     jane = Description("I am Jane of Pittsburgh and like to be scared")
     site.asked(jane)
     assert stored(site) == {
-        f"tastes/{site.model.digest(jane)}.json": {"tastes": tastes(liked_genres=["Horror"])}
+        f"tastes/{digest(site.model.name, jane)}.json": {"tastes": tastes(liked_genres=["Horror"])}
     }
 
 
@@ -395,7 +395,7 @@ def test_an_obedient_model_that_breaks_the_schema_is_refused(site, server):
 
 
 def test_a_damaged_answer_in_the_bucket_is_asked_for_again(site, server):
-    key = f"tastes/{site.model.digest(ALIEN)}.json"
+    key = f"tastes/{digest(site.model.name, ALIEN)}.json"
     for body in (b"", b"[]", b'{"tastes": {"liked_titles": [1]}}', b'{"refused": "because"}'):
         site.store.put(key, body)
         before, after, _ = site.asked(ALIEN)
@@ -408,7 +408,7 @@ def test_an_answer_of_another_run_is_not_paid_for_again(site, server):
     reader._absent.clear()
     assert reader.understood({1: ALIEN}).waiting == frozenset({1})
     reader._absent.clear()
-    stored_answers.save(site.store, site.model.digest(ALIEN), Tastes(liked_titles=("Alien",)))
+    stored_answers.save(site.store, digest(site.model.name, ALIEN), Tastes(liked_titles=("Alien",)))
     assert reader.ask()
     assert reader.understood({1: ALIEN}).descriptions == {1: Description('"Alien"')}
     assert server.requests == []

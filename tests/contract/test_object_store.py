@@ -44,6 +44,16 @@ def test_keys_come_by_prefix_in_byte_order(store):
     assert list(store.keys("none")) == []
 
 
+def test_what_is_deleted_is_gone_and_deleting_it_again_is_no_error(store):
+    for number in range(1002):
+        store.put(f"old/{number}", b"")
+    store.put("new", b"")
+    store.delete(store.keys("old/"))
+    store.delete(["old/1", "never"])
+    store.delete([])
+    assert list(store.keys("")) == ["new"]
+
+
 def test_a_download_is_the_object(store, tmp_path):
     body = bytes(range(256)) * 10_000
     store.put("big", body)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from functions.refresh import overlay_store
 from movierec.model import overlay, sealed_folder, withdrawn
 from movierec.model.overlay import REASONS
 from movierec.testing.memory import MemoryStore
@@ -160,6 +161,38 @@ def test_the_manifest_says_what_it_was_made_from(site, model):
     assert facts["lake"]["versions"]["events"] == site.lake.version("events")
     assert facts["counts"] == {"users": 1, "changed_users": 1}
     assert facts["code_version"] == "abc"
+
+
+def test_old_overlays_are_deleted_and_the_newest_never(site, model, monkeypatch):
+    monkeypatch.setattr(overlay_store, "KEPT", 2)
+    for number in range(1, 6):
+        site.append("events", columns([watch(1000 + number, 2, number)]))
+        assert site.refresh()[model]["number"] == number
+    folder = f"{overlay.PREFIX}{model}/"
+    numbers = {key.split("/")[2] for key in site.store.keys(folder)}
+    assert numbers == {"00000004", "00000005", "newest.json"}
+    assert site.newest(model) is not None
+
+
+def test_of_a_model_that_is_no_longer_served_the_newest_overlay_alone_is_kept(site, model):
+    withdrawn.save(site.store, ["m03"])
+    for number in range(1, 4):
+        site.append("events", columns([watch(1000 + number, 2, number)]))
+        site.refresh()
+    for days, left in ((1, 4), (40, 2)):
+        site.clock.advance(days * 86400)
+        site.append("events", columns([watch(2000 + days, 3, 1)]))
+        newer = site.train()
+        site.serve(newer)
+        site.append("events", columns([watch(3000 + days, 3, 2)]))
+        assert site.refresh()[newer]["number"] == 1
+        folder = f"{overlay.PREFIX}{model}/"
+        found = {key.split("/")[2] for key in site.store.keys(folder)}
+        assert len(found) == left
+        assert {"00000003", "newest.json"} <= found
+    assert withdrawn.load(site.store) == frozenset({"m03"})
+    site.serve(model)
+    assert site.refresh()[model]["number"] == 4
 
 
 def test_lists_between_trainings_count_costs_as_the_models_do(site):

@@ -310,6 +310,8 @@ def test_lists_are_refreshed_every_five_minutes_by_a_function_that_may_see_who_i
     may = json.loads(of("aws_iam_role_policy")[role_policy("refresh")]["policy"])["Statement"]
     written = {name for one in may if "s3:PutObject" in one["Action"] for name in one["Resource"]}
     assert written == {"arn:aws:s3:::movierec-artifacts/overlays/*"}
+    [deletes] = [one for one in may if "s3:DeleteObject" in one["Action"]]
+    assert deletes["Resource"] == ["arn:aws:s3:::movierec-artifacts/overlays/*/*"]
     [seen] = [one for one in may if "lambda:GetAlias" in one["Action"]]
     assert set(seen["Action"]) == {"lambda:GetAlias", "lambda:GetFunctionConfiguration"}
 

@@ -48,7 +48,7 @@ MOST_KB = {
     "refresh": 870,
     "rollback": 410,
     "rollout": 550,
-    "train_als": 720,
+    "train_als": 990,
     "vendor": 194,
 }
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from movierec import settings
 from movierec.aws.session import client, translated
 from movierec.errors import ConfigError, MetricsError, ReleaseError
-from movierec.ports import Alarm, AlarmState
+from movierec.releases.alarm_states import Alarm, AlarmState
 
 if TYPE_CHECKING:  # boto3-stubs is not shipped
     from mypy_boto3_cloudwatch.client import CloudWatchClient
@@ -109,7 +109,7 @@ _FUNCTION_SUFFIX: Final = "-api"
 
 @dataclass(slots=True)
 class CloudWatchAlarmStates:
-    """`movierec.ports.AlarmStates` on CloudWatch: the alarms whose names begin with `prefix`.
+    """`releases.alarm_states.AlarmStates` on CloudWatch: alarms whose names begin with `prefix`.
 
     It needs the permission `cloudwatch:DescribeAlarms`.
     """

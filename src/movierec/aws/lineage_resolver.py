@@ -40,6 +40,7 @@ from movierec.provenance.checks import (
     check_is_gone,
     check_links,
     check_offsets,
+    check_overlay_is_gone,
     check_rows,
 )
 from movierec.provenance.lineage import SITE_CLOCK_WITHIN, Function, Lineage
@@ -198,12 +199,14 @@ class LineageResolver:
             for name in artifact.SERVING_FILES:
                 self.store.download(artifact.key(found.model_version, name), Path(scratch) / name)
             recommender = Recommender.open(Path(scratch))
-            number = served.refresh_of(found)
-            newer = (
-                overlay.load(self.store, found.model_version, number, len(recommender.movie_ids))
-                if number
-                else Overlay.empty()
-            )
+            number, newer = served.refresh_of(found), Overlay.empty()
+            if number:
+                n_movies = len(recommender.movie_ids)
+                try:
+                    newer = overlay.load(self.store, found.model_version, number, n_movies)
+                except ObjectNotFoundError as exc:
+                    yield check_overlay_is_gone(number, str(exc))
+                    return
             again = recommender.recommend(found.user_id, overlay=newer)
         yield check_answer(found, again)
 

@@ -1,6 +1,7 @@
 """An object store on S3."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,9 @@ _BY_CODE: Final[Mapping[str, type[MovierecError]]] = {
     # Of two concurrent conditional puts S3 answers 409 to the loser.
     "ConditionalRequestConflict": ObjectExistsError,
 }
+
+# S3's own limit of a request.
+_DELETED_AT_ONCE: Final = 1000
 
 
 class S3Store:
@@ -62,6 +66,17 @@ class S3Store:
             for page in pages:
                 for entry in page.get("Contents", ()):
                     yield entry["Key"]
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; one that does not exist is no error."""
+        for some in itertools.batched(keys, _DELETED_AT_ONCE, strict=False):
+            with self._errors("delete", some[0]):
+                answer = self._s3.delete_objects(
+                    Bucket=self.bucket,
+                    Delete={"Objects": [{"Key": key} for key in some], "Quiet": True},
+                )
+            for error in answer.get("Errors", ()):
+                raise StoreError(f"delete s3://{self.bucket}/{error['Key']}: {error['Message']}")
 
     def download(self, key: str, path: Path) -> None:
         """Stream an object into a file, atomically."""

@@ -31,7 +31,7 @@ _JOBS: Final = frozenset({"director", "writer", "screenplay", "novel", "original
 
 def people(other: str | None) -> tuple[str, ...]:
     """Return the names in a movie's `other`, each once: makers, cast, then the rest."""
-    found = _decoded(other)
+    found = _decoded(other) if other else None
     if not isinstance(found, Mapping):
         return ()
     names = (name.strip() for name in _names(found))

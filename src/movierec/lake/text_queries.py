@@ -4,8 +4,9 @@ The newest row of a user or movie counts. Texts are data from outside: cut to a 
 more. Memory is bounded: many ids are read in parts.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,7 @@ Versions = Mapping[str, int]
 LONGEST: Final = 2000
 """Characters of a description or an overview: a page. What comes after is left out."""
 
+_YEAR: Final = re.compile(r"\+(\d{4})$")
 _LONGEST_TITLE: Final = 300
 _MOST_NAMES: Final = 50
 """Genres, and keywords, of a movie."""
@@ -78,11 +80,14 @@ def read_movies(lake: LakeReader, versions: Versions, movie_ids: Sequence[str]) 
         )
         with np.errstate(over="ignore"):  # an absurd cost is infinite
             given = part["cost"].astype(np.float32)
-        for row, movie_id in enumerate(part["movie_id"].tolist()):
+        rows = zip(given, *(part[name].tolist() for name in _TEXT_COLUMNS), strict=True)
+        for movie_id, row in zip(part["movie_id"].tolist(), rows, strict=True):
             place = places.get(movie_id)
             if place is not None:
-                costs[place] = given[row]
-                texts[place] = movie_text(*(part[name][row] for name in _TEXT_COLUMNS))
+                costs[place], *said = row
+                # The site has the year of release in the movie's id.
+                year = _YEAR.search(movie_id)
+                texts[place] = replace(movie_text(*said), year=year[1] if year else "")
     return MovieFacts(texts, costs)
 
 
@@ -98,6 +103,8 @@ def movie_text(title: str, genres: str, keywords: str, overview: str, other: str
 
 
 def _names(listed: str) -> tuple[str, ...]:
+    if not listed:
+        return ()
     names = (name.strip() for name in listed.split(_APART))
     distinct = dict.fromkeys(name for name in names if 0 < len(name) <= movie_people.LONGEST)
     return tuple(distinct)[:_MOST_NAMES]

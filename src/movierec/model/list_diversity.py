@@ -59,7 +59,8 @@ class Viewers:
         one, other = lists[:, first], lists[:, second]
         paired = (one >= 0) & (other >= 0)
         norms = np.sqrt(self.counts[one] * self.counts[other].astype(np.float64))
-        cosines = np.where(paired, self._common(one, other) / np.maximum(norms, 1), 0)
+        common = self._common(np.where(paired, one, 0), np.where(paired, other, 0))
+        cosines = np.where(paired, common / np.maximum(norms, 1), 0)
         pairs = paired.sum(axis=1)
         return np.asarray(1 - cosines.sum(axis=1)[pairs > 0] / pairs[pairs > 0])
 

@@ -5,13 +5,14 @@ An optional part of a data set:
     user_texts.json    {"rows": [index into the data set's users, ascending, ...],
                         "likes": [text, ...], "dislikes": [text, ...]}
     movie_texts.json   [{"title": ..., "genres": [...], "keywords": [...], "people": [...],
-                         "overview": ...}, ...], one for each movie
+                         "overview": ..., "year": ...}, ...], one for each movie
 
 They are no part of the data set's id, as `movierec.model.occupations`; the sealed manifest has
 their checksums. A text is data from outside: nothing here or in its readers takes it as more.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,6 +40,14 @@ class Description:
         return bool(self.likes.strip() or self.dislikes.strip())
 
 
+def fingerprint(description: Description) -> int:
+    """Return a hash of 64 bits by which another text is told from this, 0 for none."""
+    if not description:
+        return 0
+    text = f"{description.likes}\0{description.dislikes}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) or 1
+
+
 @dataclass(frozen=True, slots=True)
 class MovieText:
     """What the catalog says of a movie in words."""
@@ -49,6 +58,8 @@ class MovieText:
     people: Sequence[str] = ()
     """Cast, crew and companies, as far as the site names them."""
     overview: str = ""
+    year: str = ""
+    """Of its release; empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

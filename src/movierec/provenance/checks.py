@@ -65,6 +65,11 @@ def check_is_gone(table: str, version: int, why: str) -> Check:
     return Check(f"{table} at version {version}", "still in the lake", why, gone=True)
 
 
+def check_overlay_is_gone(number: int, why: str) -> Check:
+    """Return the check of an overlay that was deleted: no list can be made from it again."""
+    return Check(f"refresh {number}", "still in the bucket", why, gone=True)
+
+
 def check_builder(manifest: Facts) -> tuple[Check, ...]:
     """Return a note that a data set of an older builder has its sums checked and no more."""
     found = int(manifest.get("builder_format", 1))

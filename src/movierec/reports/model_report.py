@@ -17,9 +17,32 @@ def render(facts: Mapping[str, Any]) -> bytes:
             **evaluation_report.sections(metrics),
             **rating_report.sections(metrics["rating"]),
             **cost_report.sections(metrics["license_cost"]),
+            **taste_sections(metrics.get("taste") or {}),
             "How it was made": [html.table(["", ""], _made(facts))],
         },
     )
+
+
+def taste_sections(found: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the section on lists by what users wrote; none where that was not evaluated."""
+    if not found.get("users"):
+        return {}
+    gain = found["gain"]
+    rows: list[list[html.Cell]] = [
+        ["popular list of the user's group", found["group_ndcg"]],
+        ["by the text alone", found["ndcg"]],
+        ["the model's, which knows what they liked", found["model_ndcg"]],
+    ]
+    return {
+        "Lists by self-descriptions": [
+            html.paragraph(
+                f"{found['users']:,} users whose texts were held out, {found['understood']:,} of"
+                f" them understood, {found['learned_from']:,} to learn from; lists by text alone"
+                f" have {gain['mean']:+.4f} ± {1.96 * gain['stderr']:.4f} NDCG over popular ones"
+            ),
+            html.table(["lists", "NDCG"], rows),
+        ]
+    }
 
 
 def _made(facts: Mapping[str, Any]) -> list[list[html.Cell]]:

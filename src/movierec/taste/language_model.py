@@ -121,10 +121,11 @@ class LanguageModel:
             }
         ).encode()
 
-    def digest(self, description: Description) -> str:
-        """Return what an answer is stored under: schema, model and text, and no user."""
-        named = json.dumps([SCHEMA_VERSION, self.name, _data(description)])
-        return hashlib.sha256(named.encode()).hexdigest()
+
+def digest(model: str, description: Description) -> str:
+    """Return what a model's answer is stored under: by schema, model and text, and no user."""
+    named = json.dumps([SCHEMA_VERSION, model, _data(description)])
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 def read_completion(body: bytes) -> Answer | None:

@@ -2,11 +2,12 @@
 
 A movie's direction is the mean of all movies' and, for each phrase that the catalog has of it, a
 vector that ridge regression has learned from the model's movies, weighted by how much is known of
-them. Its length is that of a movie of middling popularity.
+them. Its length is in the middle that of a movie of middling popularity, less where the phrases
+disagree.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -32,15 +33,16 @@ class MovieMap:
     mean: Float32
     """(k,)."""
     length: float
+    """Of a movie whose direction is certain."""
     facts: Mapping[str, Any]
     """For the manifest."""
 
     def factors(self, texts: Sequence[MovieText], book: PhraseBook) -> Float32:
-        """Return the factors of movies by their texts, (m, k)."""
+        """Return the factors of movies by their texts, (m, k); zeros where nothing is known."""
         readings = _readings(book, texts)
         found = self.mean + readings.total(self.learned.of(readings.rows.columns))
-        lengths = np.linalg.norm(found, axis=1, keepdims=True)
-        return np.asarray(found / np.maximum(lengths, 1e-12) * self.length, np.float32)
+        known = np.diff(readings.rows.indptr) > 0
+        return np.asarray(found * self.length * known[:, None], np.float32)
 
 
 def fit(book: PhraseBook, texts: Sequence[MovieText], factors: Float32, likes: Array) -> MovieMap:
@@ -53,8 +55,13 @@ def fit(book: PhraseBook, texts: Sequence[MovieText], factors: Float32, likes: A
     readings = _readings(book, texts)
     (learned,) = fitting.learn([readings], directions - mean, weights, flat, _MOST_LEARNED)
     facts = {"phrases_learned": len(learned.phrases), "penalty": learned.penalty}
-    liked = lengths[likes > 0]
-    return MovieMap(learned, mean, float(np.median(liked)) if len(liked) else 0.0, facts)
+    found = MovieMap(learned, mean, 1.0, facts)
+    liked = likes > 0
+    if not liked.any():
+        return replace(found, length=0.0)
+    predicted = np.linalg.norm(found.factors(texts, book)[liked], axis=1)
+    length = np.median(lengths[liked]) / max(float(np.median(predicted)), 1e-12)
+    return replace(found, length=float(length))
 
 
 def _readings(book: PhraseBook, texts: Sequence[MovieText]) -> Readings:
@@ -64,7 +71,7 @@ def _readings(book: PhraseBook, texts: Sequence[MovieText]) -> Readings:
 def _phrases(book: PhraseBook, text: MovieText) -> list[int]:
     """Return the phrases of a movie: genres, keywords and people first, then its words."""
     named = [" ".join(words.stems(name)) for name in (*text.genres, *text.keywords, *text.people)]
-    found = dict.fromkeys(
-        book.places[key] for key in (*named, *phrase_book.words_of(text)) if key in book.places
-    )
+    dated = phrase_book.year_keys(phrase_book.year_of(text))
+    keys = (*named, *dated, *phrase_book.words_of(text))
+    found = dict.fromkeys(book.places[key] for key in keys if key in book.places)
     return list(found)[:MOST_MENTIONS]

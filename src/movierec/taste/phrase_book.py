@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from movierec.model.encoding import Array
 from movierec.model.texts import MovieText
 from movierec.taste import synonyms, words
 from movierec.taste.words import COMMON
@@ -36,6 +37,7 @@ _PAIRED: Final = 4
 _QUOTED: Final = '"'
 _ARTICLES: Final = frozenset(("the", "a", "an"))
 _YEAR: Final = re.compile(r"\s*\((?P<year>\d{4})\)\s*$")
+_DECADE: Final = re.compile(r"^\d{3}0s$")
 _ARTICLE_LAST: Final = re.compile(r"^(?P<rest>.*), (?P<article>The|A|An)$", re.IGNORECASE)
 _SUBTITLE: Final = re.compile(r":\s| - ")
 
@@ -137,6 +139,23 @@ class Catalog:
             PhraseBook.of(index.places, kinds), [sorted(found) for _, found in index.phrases]
         )
 
+    def strongest(self, likes: Array, most: int) -> "Catalog":
+        """Return the catalog with `most` phrases: those of the movies with the most likes.
+
+        `likes` is (n_movies,). Genres, which come first, and words without movies are kept.
+        """
+        if len(self.movies) <= most:
+            return self
+        liked = np.array([likes[list(those)].sum() for those in self.movies], np.float64)
+        kept_first = np.isin(self.book.kinds, (GENRE, PAIR)) | np.array(
+            [not m for m in self.movies]
+        )
+        kept = np.sort(np.argsort(-np.where(kept_first, np.inf, liked), kind="stable")[:most])
+        place = dict(zip(kept.tolist(), range(most), strict=True))
+        places = {key: place[at] for key, at in self.book.places.items() if at in place}
+        movies = [self.movies[at] for at in kept.tolist()]
+        return Catalog(PhraseBook.of(places, self.book.kinds[kept]), movies)
+
 
 class _Index:
     """Collects phrases; what comes first has a phrase that several things are called by."""
@@ -154,6 +173,7 @@ class _Index:
         self._add_titles(movies)
         self._add_named(PERSON, (one.people for one in movies))
         self._add_named(KEYWORD, (one.keywords for one in movies))
+        self._add_years(movies)
         most = max(_FEWEST_MOVIES, _LARGEST_SHARE * len(movies))
         kept = {word for word, count in counts.items() if _FEWEST_MOVIES <= count <= most}
         self._add(
@@ -183,9 +203,16 @@ class _Index:
                 self.places[pair_key(one, other)] = len(self.phrases)
                 self.phrases.append((PAIR, both))
 
+    def _add_years(self, movies: Sequence[MovieText]) -> None:
+        """Add years, and decades as people write them: 1980s, 80s."""
+        dated = [(year_of(one), i) for i, one in enumerate(movies)]
+        self._add(KEYWORD, ((key, i) for year, i in dated for key in year_keys(year)))
+        for key in [key for key in self.places if _DECADE.match(key)]:
+            self.places.setdefault(key[2:], self.places[key])
+
     def _add_titles(self, movies: Sequence[MovieText]) -> None:
         """Add full titles, then what several may be called by."""
-        named = [_title_keys(one.title) for one in movies]
+        named = [_title_keys(one.title, year_of(one)) for one in movies]
         for keys in zip(*named, strict=True) if named else ():
             found = ((key, i) for i, key in enumerate(keys) if key)
             self._add(TITLE, ((self._title_key(key), i) for key, i in found))
@@ -224,9 +251,20 @@ class _Index:
         return place
 
 
+def year_of(movie: MovieText) -> str:
+    """Return the year of a movie, or that its title ends in; empty if it has none."""
+    found = _YEAR.search(movie.title)
+    return movie.year or (found["year"] if found else "")
+
+
+def year_keys(year: str) -> tuple[str, ...]:
+    """Return what a year is found by, and its decade."""
+    return (year, f"{year[:3]}0s") if year else ()
+
+
 def words_of(movie: MovieText) -> list[str]:
-    """Return the words of a movie's overview and keywords."""
-    found = words.stems(movie.overview)
+    """Return the words of a movie's title, overview and keywords."""
+    found = words.stems(_YEAR.sub("", movie.title)) + words.stems(movie.overview)
     for keyword in movie.keywords:
         found += words.stems(keyword)
     return [word for word in found if word not in COMMON]
@@ -236,12 +274,11 @@ def _aliased(name: str) -> list[str]:
     return [alias for alias, genre in synonyms.ALIASES.items() if genre == name]
 
 
-def _title_keys(title: str) -> tuple[str, ...]:
+def _title_keys(title: str, year: str) -> tuple[str, ...]:
     """Return what a movie is found by, best first: with year, whole, less article, less subtitle.
 
     Empty where it would say nothing.
     """
-    year = _YEAR.search(title)
     bare = _YEAR.sub("", title)
     if turned := _ARTICLE_LAST.match(bare):
         bare = f"{turned['article']} {turned['rest']}"
@@ -249,8 +286,8 @@ def _title_keys(title: str) -> tuple[str, ...]:
     rest = whole[1:] if len(whole) > 1 and whole[0] in _ARTICLES else whole
     main = words.stems(_SUBTITLE.split(bare)[0])
     main = main[1:] if len(main) > 1 and main[0] in _ARTICLES else main
-    dated = [*rest, year["year"]] if year and rest else []
-    keys = [[*whole, year["year"]] if year and whole else [], dated, whole, rest, main]
+    dated = [[*key, year] if year and key else [] for key in (whole, rest)]
+    keys = [*dated, whole, rest, main]
     return tuple(" ".join(key) if _says_something(key) else "" for key in keys)
 
 

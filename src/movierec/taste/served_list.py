@@ -25,10 +25,12 @@ from movierec.model.neighbour_blend import share_at
 from movierec.model.ranking import LIST_LENGTH, Ranked, Recommender
 from movierec.model.recent import histories
 from movierec.model.refresh import DESCRIPTION_WEIGHT, GROUP_WEIGHT, State
-from movierec.model.texts import Description, MovieText
+from movierec.model.texts import Description, MovieText, fingerprint
 from movierec.ports import ObjectStore
-from movierec.taste import taste_map
+from movierec.taste import stored_answers, taste_map
+from movierec.taste.language_model import digest
 from movierec.taste.taste_map import TasteMap
+from movierec.taste.tastes import Tastes
 
 FALLBACK: Final = "fallback"
 
@@ -60,14 +62,15 @@ def explain(
     """
     manifest = explanation.manifest_of(store, version)
     recommender = _recommender(store, version)
-    number, state, _ = refresh.load(store, version, len(recommender.movie_ids)) or (0, _FIRST, {})
+    found = refresh.load(store, version, len(recommender.movie_ids))
+    number, state, made = found or (0, _FIRST, {})
     ranked = recommender.recommend(user_id, movies, state.overlay)
     row = state.overlay.row_of(user_id)
     if row is None and ranked.known_user:
-        found = explanation.explain(store, version, user_id, movies=artifact.TOP_K, pulls=pulls)
-        by_id = {each.movie_id: each for each in found.movies}
+        own = explanation.explain(store, version, user_id, movies=artifact.TOP_K, pulls=pulls)
+        by_id = {each.movie_id: each for each in own.movies}
         listed = [by_id.get(one, Explained(one, ())) for one in ranked.movie_ids]
-        return replace(found, movies=tuple(listed), refresh=number)
+        return replace(own, movies=tuple(listed), refresh=number)
     plain = Explanation(
         version,
         user_id,
@@ -81,10 +84,25 @@ def explain(
     if row is None or ranked.source != "model":
         return plain
     user = _User(store, manifest, state, user_id, int(state.overlay.groups[row]))
-    return _explained(user, plain, ranked, facts, pulls)
+    read = _as_read(store, made.get("language_model"), facts.description, int(state.texts[row]))
+    return _explained(user, plain, ranked, replace(facts, description=read), pulls)
 
 
 _FIRST: Final = State.first()
+
+
+def _as_read(
+    store: ObjectStore, model: str | None, description: Description, used: int
+) -> Description:
+    """Return a description as the refresh had it, whose list keeps the fingerprint `used`.
+
+    That is what a language model has read in it, or the text itself.
+    """
+    if model is None or not description or fingerprint(description) == used:
+        return description
+    outcome = stored_answers.load(store, digest(model, description))
+    named = outcome.description() if isinstance(outcome, Tastes) else description
+    return named if fingerprint(named) == used else description
 
 
 @dataclass(frozen=True, slots=True)

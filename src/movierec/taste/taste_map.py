@@ -45,6 +45,8 @@ FILES: Final = (TASTE_FILE, PRIORS_FILE, LEARNED_FILE)
 
 # Users of text at once: 40 MB of a vector for each of ten phrases.
 _TEXTS_AT_ONCE: Final = 16_384
+# Of all phrases' priors.
+_MOST_BYTES: Final = 14_000_000
 _OWN_WORDS: Final = 3_000
 # Users who like so many movies teach half of what the best known do.
 _HALF_KNOWN: Final = 5.0
@@ -101,6 +103,7 @@ class TasteMap:
         if groups is not None:
             targets -= by_group[groups[texts.rows]]
         catalog = Catalog.of(texts.movies, beside=_own_words(texts.descriptions))
+        catalog = catalog.strongest(likes, _MOST_BYTES // (2 * len(mean)))
         book = catalog.book
         metric = fitting.Metric.of(factors.movies, regularization)
         scale = metric.spread(factors.users - mean, known)

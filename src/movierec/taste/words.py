@@ -45,7 +45,7 @@ def stems(text: str) -> list[str]:
 
 def stem(word: str) -> str:
     """Return a word without the plural's s: Harman 1991, "How Effective Is Suffixing?"."""
-    if len(word) <= 3:  # noqa: PLR2004  gas, bus, as
+    if len(word) <= 3 or word[-2].isdigit():  # noqa: PLR2004  gas, bus, as; 1980s
         return word
     if word.endswith("ies") and not word.endswith(("eies", "aies")):
         return word[:-3] + "y"

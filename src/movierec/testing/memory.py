@@ -6,7 +6,7 @@ They are thread-safe.
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,6 +108,12 @@ class MemoryStore:
         with self._lock:
             found = [key for key in self.objects if key.startswith(prefix)]
         yield from sorted(found, key=lambda key: key.encode())
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; one that does not exist is no error."""
+        with self._lock:
+            for key in tuple(keys):
+                self.objects.pop(key, None)
 
     def download(self, key: str, path: Path) -> None:
         """Write an object's bytes to a local file. Raises ObjectNotFoundError."""

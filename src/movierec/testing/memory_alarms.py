@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from movierec.errors import UnavailableError
-from movierec.ports import Alarm, AlarmStates
+from movierec.releases.alarm_states import Alarm, AlarmStates
 
 
 @dataclass(slots=True)
 class MemoryAlarmStates:
-    """`movierec.ports.AlarmStates`; the next `fail_reads` readings raise UnavailableError."""
+    """`AlarmStates` in memory; the next `fail_reads` readings raise UnavailableError."""
 
     found: list[Alarm] = field(default_factory=list)
     fail_reads: int = 0

@@ -12,8 +12,8 @@ import numpy as np
 from console.system import System
 from movierec.errors import ConfigError, UnavailableError
 from movierec.model import artifact, dataset, sealed_folder
-from movierec.ports import Alarm
 from movierec.provenance.checks import Check
+from movierec.releases.alarm_states import Alarm
 from movierec.releases.log import ReleaseLog, Step, release_id
 from movierec.releases.policy import Policy
 from movierec.releases.registry import Releases

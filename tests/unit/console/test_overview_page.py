@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from movierec.ports import Alarm
+from movierec.releases.alarm_states import Alarm
 from tests.unit.console import recorded
 from tests.unit.console.recorded import HEALTH, NOW
 

@@ -170,6 +170,8 @@ locals {
           resources = ["${local.s3.artifacts}/datasets/*", "${local.s3.artifacts}/models/*"]
         },
         { sid = "WriteOverlays", actions = local.write, resources = ["${local.s3.artifacts}/overlays/*"] },
+        # Old ones, and never what is withdrawn.
+        { sid = "ForgetOverlays", actions = local.delete, resources = ["${local.s3.artifacts}/overlays/*/*"] },
         {
           sid       = "ListOverlays"
           actions   = ["s3:ListBucket"]

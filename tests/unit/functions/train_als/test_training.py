@@ -15,6 +15,7 @@ from movierec.model import artifact, item_neighbours, license_cost
 from movierec.model.encoding import load_npy
 from movierec.model.license_cost import Costs
 from movierec.model.texts import Description, MovieText, Texts
+from movierec.reports import model_report
 from movierec.runtime.stage_usage import StageUsage
 from movierec.taste import taste_map
 from movierec.taste.taste_map import TasteMap
@@ -86,6 +87,16 @@ def test_a_map_of_tastes_is_published_where_users_have_written_something():
     assert set((best % 3).tolist()) == {int(DATASET.user_ids[wanted] % 3)}
     worth = evaluated.metrics["taste"]
     assert worth["ndcg"] > worth["group_ndcg"] + 2 * worth["gain"]["stderr"]
+    assert worth["users"] == worth["understood"] > 0
+
+
+def test_the_report_says_what_texts_are_worth():
+    worth = trained_on(described())[0].metrics["taste"]
+    (section,) = model_report.taste_sections(worth).items()
+    assert section[0] == "Lists by self-descriptions"
+    assert f"{worth['users']:,} users whose texts were held out" in section[1][0]
+    assert not model_report.taste_sections({})
+    assert not model_report.taste_sections({"users": 0})
 
 
 def test_without_texts_there_is_no_map():
@@ -164,3 +175,20 @@ def test_a_late_training_leaves_the_curve_out():
     left = iter([10_000.0] * 5)
     evaluated, _, _ = priced(None, remaining_s=lambda: next(left, 1.0))
     assert evaluated.metrics["license_cost"] == {"skipped": "the training had no time left for it"}
+
+
+def test_lists_by_cost_have_their_time_set_aside():
+    """The blend is left out where it would fit without a cost weight."""
+    more_s = capacity.reranked_s(SIZE, blends=True)
+    assert more_s > capacity.reranked_s(SIZE, blends=False) > 0
+
+    def lacks(left_s):
+        limits = Limits(10 * BOTH, left_s)
+        return bool(capacity.lacks_for_blend(SIZE, BESIDE.items.movies, PLAN, limits))
+
+    enough_s = bisect.bisect_left(range(10**9), True, key=lambda ms: not lacks(ms / 1e3)) / 1e3
+    left_s = enough_s + more_s / 2
+    _, off, _ = priced(None, remaining_s=lambda: left_s)
+    _, on, _ = priced(1.0, remaining_s=lambda: left_s)
+    assert off.facts["blend_gain"] is not None
+    assert on.facts["lists_reason"].startswith("the blend was not fitted, for want of time")

@@ -80,18 +80,22 @@ def test_dollars_fall_with_the_weight(found):
         assert spent == sorted(spent, reverse=True)
 
 
-def test_what_a_saving_costs_lies_between_the_weights_tried():
-    names = ("ndcg", "hit_rate", "predicted_rating", "usd_a_play", "usd_a_list")
+def test_the_weight_that_saves_lies_between_those_tried():
     points = [
-        {"cost_weight": w, **dict.fromkeys(names, v), "hit_rating": None, "usd_watched": None}
-        for w, v in ((0.0, 2.0), (0.4, 1.8), (0.8, 1.4))
+        {"cost_weight": w, "usd_a_play": usd, "usd_a_list": 1.0}
+        for w, usd in ((0.0, 2.0), (0.4, 1.8), (0.8, 1.4))
     ]
-    found = cost_curve.at_saving(points, "usd_a_play")
-    assert found is not None
-    assert found["cost_weight"] == pytest.approx(0.6)
-    assert found["usd_a_play"] == pytest.approx(-0.2)
-    assert found["ndcg"] == pytest.approx(-0.2)
-    assert "hit_rating" not in found
+    assert cost_curve.weight_saving(points, "usd_a_play") == pytest.approx(0.6)
+    assert cost_curve.weight_saving(points, "usd_a_list") is None
+
+
+def test_what_a_saving_costs_is_that_of_the_lists_with_its_weight(found, inner):
+    for dollars in ("usd_a_play", "usd_a_list"):
+        at = found["at_saving"][dollars]
+        exact = point(cost_curve.of(DATASET, inner, COSTS, Three(), at["cost_weight"]),
+                      at["cost_weight"])  # fmt: skip
+        assert at["ndcg"] == pytest.approx(exact["ndcg"] / point(found, 0)["ndcg"] - 1)
+        assert at[dollars] < -0.1
 
 
 def test_where_all_costs_are_alike_nothing_is_saved(inner):

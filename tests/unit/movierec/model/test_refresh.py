@@ -9,7 +9,8 @@ from movierec.model import dataset as datasets
 from movierec.model import overlay, refresh, segments
 from movierec.model.dataset_parameters import Parameters
 from movierec.model.fitted import Exclusions, top_of
-from movierec.model.fold_in import FoldIn
+from movierec.model.fold_in import FoldIn, Prior
+from movierec.model.new_places import NewMovies
 from movierec.model.overlay import REASONS
 from movierec.model.popularity import Popularity
 from movierec.model.ranking import compact
@@ -169,3 +170,83 @@ def test_withdrawn_titles_come_with_the_overlay(base):
     found = refresh.refreshed(base, State.first(), changes(None, users=NONE, withdrawn=["m03"]))
     assert found.overlay.withdrawn == frozenset({"m03"})
     assert len(found.overlay.user_ids) == 0
+
+
+def wrote(some, seed=0):
+    """Return changes of users of whom each second wrote something."""
+    n, rng = len(some.users), np.random.default_rng(seed)
+    described = rng.normal(size=(n, 5)).astype(np.float32)
+    described[::2] = 0
+    return replace(some, described=described, texts=np.arange(n, dtype=np.uint64))
+
+
+def test_with_texts_and_groups_a_refresh_equals_a_full_recomputation(base):
+    means = np.random.default_rng(1).normal(size=(len(MINORS), 5)).astype(np.float32)
+    base = replace(base, group_means=means)
+    given = wrote(changes(events().between(SPLIT, 10**9)))
+    found = refresh.refreshed(base, State.first(), given)
+    full = built(events())
+    rows = np.searchsorted(full.user_ids, given.users)
+    liked = SparseRows(full.indptr, full.movies).where(full.strength > 0)
+    strength = full.strength[full.strength > 0][liked.entries(rows).columns]
+    spoken = given.described.any(axis=1)
+    prior = Prior(
+        np.where(spoken[:, None], given.described, means[given.groups]),
+        np.where(spoken, refresh.DESCRIPTION_WEIGHT, refresh.GROUP_WEIGHT),
+    )
+    factors = base.fold_in.factors(liked.take(rows), 1 + 3.0 * strength, prior)
+    exclusions = Exclusions(
+        SparseRows(full.indptr, full.movies).take(rows),
+        np.asarray(MINORS)[given.groups],
+        np.flatnonzero(full.adult),
+    )
+    lists = top_of(
+        lambda some: factors[some] @ base.fold_in.movies.T, np.arange(len(rows)), 50, exclusions
+    )
+    wanted = compact(lists, lists >= 0, k=50, dtype=np.dtype(np.uint16))
+    assert (found.overlay.topk == wanted).mean() > 0.999
+    assert found.texts.tolist() == given.texts.tolist()
+    again = refresh.unpack(refresh.pack(found), N_MOVIES)
+    assert again.texts.tolist() == found.texts.tolist()
+
+
+def test_a_text_alone_ranks_by_its_factors_and_keeps_the_rules(base):
+    new = np.arange(N_USERS + 1, N_USERS + 21)
+    found = refresh.refreshed(base, State.first(), wrote(changes(None, users=new)))
+    given = wrote(changes(None, users=new))
+    for place, user in enumerate(new.tolist()):
+        minor = MINORS[given.groups[place]]
+        scores = base.fold_in.movies @ given.described[place]
+        if place % 2 == 0:
+            assert found.overlay.reasons[place] == REASONS.index("group")
+            continue
+        assert found.overlay.reasons[place] == REASONS.index("description")
+        order = [m for m in np.argsort(-scores).tolist() if not (minor and m % 7 == 3)]
+        assert row(found, user) == order
+
+
+def test_new_movies_take_their_places_and_keep_the_rules(base):
+    new = np.arange(N_USERS + 1, N_USERS + 41)
+    names = tuple(f"new{n}" for n in range(14))
+    given = wrote(changes(None, users=new, movie_ids=names))
+    rng = np.random.default_rng(2)
+    movies = NewMovies(
+        movies=np.arange(N_MOVIES, N_MOVIES + 14, dtype=np.int32),
+        factors=rng.normal(size=(14, 5)).astype(np.float32),
+        known=rng.normal(size=(50, 5)).astype(np.float32),
+        adult=given.adult[N_MOVIES:],
+        places=2,
+    )
+    found = refresh.refreshed(base, State.first(), replace(given, new=movies))
+    without = refresh.refreshed(base, State.first(), given)
+    shown = set()
+    for place, user in enumerate(new.tolist()):
+        listed = row(found, user)
+        placed = [m for m in listed if m >= N_MOVIES]
+        assert len(placed) <= 2
+        assert len(set(listed)) == len(listed)
+        assert [m for m in listed if m < N_MOVIES] == row(without, user)
+        assert not (MINORS[given.groups[place]] and any(m % 7 == 3 for m in placed))
+        assert all(listed.index(m) in (9, 10, 19) for m in placed)
+        shown |= set(placed)
+    assert len(shown) > 4

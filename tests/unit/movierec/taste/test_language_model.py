@@ -11,6 +11,7 @@ from movierec.taste.language_model import (
     Answer,
     LanguageModel,
     Usage,
+    digest,
     read_completion,
 )
 from movierec.taste.tastes import NAMES, Refused, Tastes
@@ -129,12 +130,10 @@ def test_a_request_costs_no_more_than_its_bytes_and_a_whole_answer():
     assert most <= MODEL.most_usd(request) < 2 * most
 
 
-def test_an_answer_is_stored_by_schema_model_and_text():
+def test_an_answer_is_stored_by_model_and_text():
     liked, disliked = Description("Alien", ""), Description("", "Alien")
-    assert MODEL.digest(liked) == model().digest(Description("Alien"))
-    assert (
-        len({MODEL.digest(liked), MODEL.digest(disliked), model(NAME="large").digest(liked)}) == 3
-    )
+    assert digest("small", liked) == digest("small", Description("Alien"))
+    assert len({digest("small", liked), digest("small", disliked), digest("large", liked)}) == 3
 
 
 def test_an_answer_is_read_with_what_it_cost():

@@ -2,7 +2,9 @@
 
 import pytest
 
+from movierec.model.texts import MovieText
 from movierec.taste import tastes
+from movierec.taste.phrase_book import KINDS, Catalog
 from movierec.taste.tastes import JSON_SCHEMA, NAMES, Refused, Tastes
 
 
@@ -72,3 +74,15 @@ def test_letters_of_any_language_are_letters():
 def test_the_json_schema_asks_for_what_is_read():
     assert set(JSON_SCHEMA["properties"]) == set(JSON_SCHEMA["required"]) == set(NAMES)
     assert JSON_SCHEMA["additionalProperties"] is False
+
+
+def test_a_title_that_is_a_common_word_is_found_and_a_name_without_a_movie_is_not():
+    movies = [MovieText(title="Up", genres=("Animation",)), MovieText(title="Heat")]
+    book = Catalog.of(
+        [*movies, *(MovieText(title=f"No {n}", overview="up") for n in range(9))]
+    ).book
+    named = Tastes.read(answer(liked_titles=["Up", "Sun"], liked_genres=["Animation"]))
+    assert isinstance(named, Tastes)
+    found = [KINDS[book.kinds[one.phrase]] for one in book.read(named.description().likes)]
+    assert found == ["title", "genre"]
+    assert book.read("up") == []
