@@ -30,8 +30,9 @@ from movierec.site.unknown_ids import UnknownIds
 
 log = logging.getLogger(__name__)
 
-EVERY_S: Final = 20.0
-"""Seconds between rounds: with a flush and the site's answer, a line waits less than a minute."""
+EVERY_S: Final = 10.0
+"""Seconds between rounds: with a flush, the site's answer and a refresh, a new account has its list
+within a minute."""
 
 STORED: Final = "catalog-growth"
 """Name of the transaction with which the site's answers are stored."""

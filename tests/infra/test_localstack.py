@@ -84,7 +84,7 @@ def applied(workspace):
         apply.wait_for({STORAGE_READY, f"{PLATFORM}.module.api"})
         parts = (
             *("alerts", "brake", "function", "notices", "release", "retrain"),
-            *("schedule", "upkeep_schedule", "evaluate_schedule"),
+            *("schedule", "upkeep_schedule", "refresh_schedule", "evaluate_schedule"),
         )
         apply.wait_for({f"{PLATFORM}.module.{part}" for part in parts})
         missing = apply.progress.pending

@@ -29,6 +29,8 @@ from movierec.model.sparse_rows import SparseRows
 
 # Entries of liked movies' factors at once: 64 MB of 64 factors in double precision.
 _ENTRIES_A_CHUNK: Final = 125_000
+# Numbers of the users' equations at once: 64 MB; of users with few likes these are more.
+_NUMBERS_A_CHUNK: Final = 8_000_000
 
 
 def scaled(regularization: float, dataset: Dataset) -> float:
@@ -86,9 +88,9 @@ class FoldIn:
         # By count, so that a chunk's users need little padding.
         order = np.argsort(counts, kind="stable")
         order = order[counts[order] > 0]
-        begin = 0
+        begin, most = 0, max(1, _NUMBERS_A_CHUNK // gram.size)
         while begin < len(order):
-            end = _chunk_end(counts[order], begin)
+            end = min(_chunk_end(counts[order], begin), begin + most)
             users = order[begin:end]
             left, right = self._liked(rows, confidence, users)
             # Chunk by chunk in double precision.

@@ -36,11 +36,15 @@ def written_out(case, user):
     return np.linalg.solve(left, y.T @ np.diag(c) @ p)
 
 
-@pytest.mark.parametrize("entries_a_chunk", [1, 500, 125_000])
+@pytest.mark.parametrize(
+    ("entries_a_chunk", "numbers_a_chunk"),
+    [(1, 8_000_000), (500, 8_000_000), (125_000, 8_000_000), (125_000, 7 * K**2)],
+)
 def test_every_user_solves_the_equation_however_users_are_batched(
-    case, entries_a_chunk, monkeypatch
+    case, entries_a_chunk, numbers_a_chunk, monkeypatch
 ):
     monkeypatch.setattr(fold_in, "_ENTRIES_A_CHUNK", entries_a_chunk)
+    monkeypatch.setattr(fold_in, "_NUMBERS_A_CHUNK", numbers_a_chunk)
     found = solved(case)
     wanted = np.array([written_out(case, user) for user in range(N_USERS)])
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
