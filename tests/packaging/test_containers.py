@@ -21,8 +21,8 @@ def lock(name):
     return (PROJECT.root / "requirements" / f"{name}.txt").read_text("utf-8")
 
 
-def test_proxy_and_ingest_worker_have_a_container():
-    assert {"proxy", "ingest_worker"} <= set(PARTS)
+def test_what_is_no_lambda_has_a_container():
+    assert set(PARTS) == {"proxy", "ingest_worker", "console"}
 
 
 @pytest.mark.parametrize("part", PARTS)
