@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from console.kept_objects import KeptObjects
 from movierec import settings
 from movierec.api_contract import HEALTH_PATH
-from movierec.aws import release_executions
+from movierec.aws import list_facts, release_executions
 from movierec.aws.cloudwatch_alarms import CloudWatchAlarmStates
 from movierec.aws.delta_activity import DeltaActivity
 from movierec.aws.delta_lake import DeltaLake
@@ -29,6 +29,7 @@ from movierec.releases.alarm_states import AlarmStates
 from movierec.releases.log import ReleaseLog
 from movierec.releases.registry import Releases
 from movierec.runtime.clock import SystemClock
+from movierec.taste.served_list import Facts
 
 _TIMEOUT_S: Final = 3.0
 
@@ -46,6 +47,8 @@ class System:
     ingest: Callable[[], Mapping[str, Any]]
     """What the ingest worker says of itself: see `ingest_worker.meter`."""
     lineages: Callable[[], Lineages]
+    list_facts: Callable[[int], Facts]
+    """What the explanation of a user's list needs of the lake."""
     restart_execution: Callable[[str], str | None]
     """Starts a release's state machine again unless it runs."""
 
@@ -66,6 +69,7 @@ class System:
             lineages=lambda: LineageResolver(
                 lake(), store(), settings.require(env, settings.API_FUNCTION)
             ),
+            list_facts=lambda user_id: list_facts.read(lake(), user_id),
             restart_execution=release_executions.restart_execution,
         )
 

@@ -11,8 +11,8 @@ from movierec.errors import UsageError
 from movierec.lake.activity import Exposure
 from movierec.lake.catalog import LONGEST_MOVIE_ID
 from movierec.lake.served import Served, detail_of
-from movierec.model import explanation
 from movierec.model.explanation import Explanation
+from movierec.taste import served_list
 
 _LISTS: Final = 12
 _DEEDS: Final = 40
@@ -21,11 +21,14 @@ _DEEDS: Final = 40
 # is ten minutes; a person who looks at one user may want the evening.
 _AFTER: Final = timedelta(hours=3)
 
-_REASONS: Final[Mapping[str, str]] = {
+REASONS: Final[Mapping[str, str]] = {
+    "model": "the list of the training",
     "fold_in": "made anew from what the user has done since the training",
     "description": "from what the user wrote of themselves",
     "group": "the popular list of the user's group",
+    served_list.FALLBACK: "the popular list of the user's group: nothing is known of the user",
 }
+"""What a list was made from, in words; the keys are those of `Explanation.made_from`."""
 
 _SOURCES: Final[Mapping[str, str]] = {
     "model": "the model's list",
@@ -56,8 +59,9 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What pulled each movie of a user's list."""
+    """What a user's list was made from, and what pulled each movie."""
 
+    made_from: str
     explanation: Explanation
     titles: Mapping[str, str]
 
@@ -93,7 +97,7 @@ def read_user(system: System, query: Query) -> History | None:
 def why(found: Served) -> str:
     """Return in words where a list came from."""
     detail = detail_of(found) or {}
-    reason = _REASONS.get(str(detail.get("reason")), "")
+    reason = REASONS.get(str(detail.get("reason")), "")
     source = _SOURCES.get(found.source, found.source or "unknown")
     return f"{source}, {reason}" if reason and found.source == "model" else reason or source
 
@@ -109,7 +113,7 @@ def _watched(found: Served, deeds: Sequence[Mapping[str, Any]]) -> frozenset[str
 
 
 def read_explained(system: System, query: Query) -> Explained | None:
-    """Return what pulled the user's list in the model; None unless that was asked for."""
+    """Return what pulled the list that the user gets; None unless that was asked for."""
     user = query.number("user")
     if user is None or not query.text("explain"):
         return None
@@ -118,10 +122,10 @@ def read_explained(system: System, query: Query) -> Explained | None:
     version = releases.models(split).get(split.stable) if split else None
     if version is None:
         raise UsageError("no model serves yet: train one with `movierec retrain`, then release it")
-    found = explanation.explain(system.store(), version, user)
+    found = served_list.explain(system.store(), version, user, system.list_facts(user))
     pulling = {pull.movie_id for each in found.movies for pull in each.pulls}
     titles = system.activity().titles({each.movie_id for each in found.movies} | pulling)
-    return Explained(found, titles)
+    return Explained(REASONS[found.made_from], found, titles)
 
 
 def read_movie(system: System, query: Query) -> MovieShown | None:

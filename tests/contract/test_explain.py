@@ -9,6 +9,7 @@ import pytest
 from functions.refresh import served_model
 from functions.refresh.asking import Timing
 from functions.refresh.described import Reader
+from movierec.aws import list_facts
 from movierec.cli import explain as command
 from movierec.errors import UsageError
 from movierec.taste import served_list
@@ -24,7 +25,7 @@ class WordsOfSite(Site):
         return served_model.load(self.store, version)
 
     def explain(self, model, user, movies=10):
-        facts = command.facts(self.lake, user)
+        facts = list_facts.read(self.lake, user)
         return served_list.explain(self.store, model, user, facts, movies=movies)
 
 

@@ -5,24 +5,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
-import numpy as np
 import typer
 
 from movierec import settings
-from movierec.aws import lake_catalog
+from movierec.aws import lake_catalog, list_facts
 from movierec.aws.delta_lake import DeltaLake
-from movierec.aws.lake_catalog import LakeCatalog
 from movierec.aws.s3_store import S3Store
 from movierec.cli import context as contexts
 from movierec.cli import progress_display
-from movierec.lake import text_queries
-from movierec.lake.queries import present_versions
-from movierec.lake.schema import MOVIES, USERS
 from movierec.model import artifact
 from movierec.model.explanation import Explained, Explanation
-from movierec.model.texts import Description
 from movierec.taste import served_list
-from movierec.taste.served_list import Facts
 
 
 def explain(
@@ -36,25 +29,15 @@ def explain(
     here.enter()
     store = S3Store.from_env(os.environ, settings.ARTIFACTS_BUCKET)
     lake = DeltaLake.from_env(os.environ)
-    found = served_list.explain(store, model or artifact.newest(store), user, facts(lake, user))
+    found = served_list.explain(
+        store, model or artifact.newest(store), user, list_facts.read(lake, user)
+    )
     titles = lake_catalog.titles(lake, _movies(found))
     if here.as_json:
         progress_display.print_json(to_json(found, titles))
         return
     for line in lines(found, titles):
         progress_display.print_line(line)
-
-
-def facts(lake: DeltaLake, user: int) -> Facts:
-    """Return what the lake says of a user and of movies."""
-    versions = present_versions(lake, (MOVIES, USERS))
-    _, wrote = text_queries.read_descriptions(lake, versions, np.array([user]))
-    catalog = LakeCatalog(lake)()
-    return Facts(
-        description=wrote[0] if wrote else Description(),
-        runtimes_minutes=catalog.runtime_minutes if catalog else {},
-        texts=lambda ids: text_queries.read_movies(lake, versions, ids).texts,
-    )
 
 
 def _movies(found: Explanation) -> list[str]:

@@ -12,12 +12,14 @@ import numpy as np
 from console.system import System
 from movierec.errors import ConfigError, UnavailableError
 from movierec.model import artifact, dataset, sealed_folder
+from movierec.model.texts import Description, MovieText
 from movierec.provenance.checks import Check
 from movierec.releases.alarm_states import Alarm
 from movierec.releases.log import ReleaseLog, Step, release_id
 from movierec.releases.policy import Policy
 from movierec.releases.registry import Releases
 from movierec.releases.traffic_split import TrafficSplit
+from movierec.taste.served_list import Facts
 from movierec.testing.memory import FakeClock, MemoryLake, MemoryStore
 from movierec.testing.memory_activity import MemoryActivity
 from movierec.testing.memory_alarms import MemoryAlarmStates
@@ -122,6 +124,7 @@ class Site:
             alarms=lambda: self.alarms,
             ingest=health,
             lineages=lambda: self.lineages,
+            list_facts=lambda _user: Facts(Description(), {}, lambda ids: [MovieText()] * len(ids)),
             restart_execution=self._restart,
         )
 

@@ -5,9 +5,14 @@ import re
 
 import pytest
 
-from console.pages.users_page import why
+from console.pages.users_page import PAGE, REASONS, Explained, why
+from console.reading import Found
+from console.rendering import Renderer
 from movierec.lake.served import Served
+from movierec.model import explanation
+from movierec.model.explanation import Explanation, Pull, Word
 from tests.unit.console import recorded
+from tests.unit.console.browser import FILES, Answer
 from tests.unit.console.recorded import MODEL, NOW
 from tests.unit.movierec.releases.release_lab import put_model
 
@@ -83,6 +88,32 @@ def test_a_list_is_explained_on_demand(browse, busy):
     put_model(busy.store, MODEL)
     found = browser.get("/users?user=7&explain=1").panel("explained")
     assert "is from before explanations" in found
+
+
+def test_an_explanation_names_titles_and_words_and_marks_new_movies():
+    found = Explanation(
+        MODEL,
+        7,
+        "blend",
+        2,
+        (
+            explanation.Explained("new+1", (), (Word("the sea", 0.4, 0.8),), new=True),
+            explanation.Explained(HARBOR, (Pull("old+2", 0.1, 0.3),), (Word("slow", 0.2, 0.7),)),
+            explanation.Explained("third+3", ()),
+        ),
+        "fold_in",
+        4,
+    )
+    asked = PAGE.asked({"user": "7", "explain": "1"}, NOW)
+    panel = PAGE.panel("explained")
+    assert panel is not None
+    value = Explained(REASONS[found.made_from], found, {HARBOR: "The Quiet Harbor"})
+    shown = Renderer(FILES).panel(PAGE, panel, asked, Found(value), {"csrf": "", "operate": False})
+    words = Answer(200, [], str(shown)).words
+
+    assert "lists from blend, refresh 4: made anew from what the user has done" in words
+    assert "new+1 new “the sea” 80% 2 The Quiet Harbor old+2 30% , “slow” 70%" in words
+    assert "third+3 its popularity" in words
 
 
 def test_before_the_first_release_there_is_nothing_to_explain(browse):
