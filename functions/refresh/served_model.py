@@ -73,10 +73,8 @@ def load(store: ObjectStore, model_version: str) -> ServedModel:
     )
     name = artifact.ITEM_FACTORS_FILE
     factors = encoding.load_npy(name, sealed_folder.load(store, key, [name], manifest)[name])
-    fitted, alpha = (
-        FoldIn(factors, _regularization(manifest, dataset)),
-        _of(manifest, "parameters")["alpha"],
-    )
+    fitted = FoldIn(factors, fold_in.regularization_of(manifest, dataset))
+    alpha = _of(manifest, "parameters")["alpha"]
     base = Base(
         dataset=dataset,
         parameters=Parameters.read(built["parameters"]),
@@ -127,16 +125,6 @@ def _penalty(store: ObjectStore, manifest: Mapping[str, Any]) -> Penalty | None:
     usd = encoding.load_npy(name, sealed_folder.load(store, key, [name], manifest)[name])
     relative = (usd / found["median_usd"]).astype(np.float32)
     return Penalty(relative, found["cost_weight"])
-
-
-def _regularization(manifest: Mapping[str, Any], dataset: Dataset) -> float:
-    """Return lambda; manifests of before have it in other units alone."""
-    found = manifest.get("als_regularization")
-    return (
-        fold_in.scaled(manifest["parameters"]["regularization"], dataset)
-        if found is None
-        else found
-    )
 
 
 def _of(manifest: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401  JSON

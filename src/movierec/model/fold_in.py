@@ -16,8 +16,9 @@ gives
 which ranks as m while nothing is liked, and as without a prior when much is.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,12 @@ def scaled(regularization: float, dataset: Dataset) -> float:
     """Return lambda for a regularization in units of `bai_yin_edge`, as a model's parameters."""
     n_positive = int((dataset.strength > 0).sum())
     return regularization * bai_yin_edge(n_positive, len(dataset.user_ids), len(dataset.movie_ids))
+
+
+def regularization_of(manifest: Mapping[str, Any], dataset: Dataset) -> float:
+    """Return a model's lambda; manifests of before have it in units of `bai_yin_edge` alone."""
+    found = manifest.get("als_regularization")
+    return scaled(manifest["parameters"]["regularization"], dataset) if found is None else found
 
 
 def bai_yin_edge(n_positive: int, n_users: int, n_movies: int) -> float:

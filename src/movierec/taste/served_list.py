@@ -159,7 +159,7 @@ def _explained(
     name = artifact.ITEM_FACTORS_FILE
     factors = encoding.load_npy(name, user.files([name])[name])
     alpha = user.manifest["parameters"]["alpha"]
-    fitted = FoldIn(factors, _regularization(user.manifest, dataset))
+    fitted = FoldIn(factors, fold_in.regularization_of(user.manifest, dataset))
     history = user.history(dataset, parameters, facts.runtimes_minutes)
     tastes = user.tastes()
     mean = np.zeros(factors.shape[1], np.float32)
@@ -250,9 +250,3 @@ def _recommender(store: ObjectStore, version: str) -> Recommender:
     files = {name: store.get(artifact.key(version, name)) for name in artifact.SERVING_FILES}
     arrays = {n: encoding.load_npy(n, b) for n, b in files.items() if n.endswith(".npy")}
     return Recommender.of(files, arrays)
-
-
-def _regularization(manifest: Mapping[str, Any], dataset: Dataset) -> float:
-    found = manifest.get("als_regularization")
-    given = manifest["parameters"]["regularization"]
-    return fold_in.scaled(given, dataset) if found is None else float(found)
