@@ -11,8 +11,8 @@ from functions.refresh.newer_events import Versions
 from functions.refresh.served_model import ServedModel
 from movierec.lake import text_queries
 from movierec.lake.ports import LakeReader
-from movierec.lake.queries import columns
-from movierec.lake.schema import ADULT_UNKNOWN, MOVIES
+from movierec.lake.queries import NEWEST_MOVIES, columns
+from movierec.lake.schema import MOVIES
 from movierec.model.fitted import Float32
 
 _MOST_NEW: Final = 2_000
@@ -39,7 +39,7 @@ def read(lake: LakeReader, versions: Versions) -> Catalog:
     """Return the catalog as it is now."""
     if MOVIES.name not in versions:
         return Catalog({}, frozenset(), loaded=False)
-    found = columns(lake, _MOVIES, {MOVIES.name: versions[MOVIES.name]})
+    found = columns(lake, NEWEST_MOVIES, {MOVIES.name: versions[MOVIES.name]})
     ids = found["movie_id"].tolist()
     adult = np.flatnonzero(found["adult"]).tolist()
     return Catalog(
@@ -92,9 +92,3 @@ _NEWEST: Final = """
 select movie_id from movies where movie_id is not null group by movie_id
 order by min(loaded_at) desc, max(coalesce(release_date, '')) desc, movie_id
 """
-
-_MOVIES: Final = f"""
-select movie_id, last_value(coalesce(runtime_minutes, 0) order by loaded_at) runtime_minutes,
-       last_value(coalesce(adult, {ADULT_UNKNOWN}) order by loaded_at) adult
-from movies where movie_id is not null group by movie_id
-"""  # noqa: S608  ours

@@ -25,9 +25,9 @@ _LIKED: Final = 0.5
 _DISLIKED: Final = -0.25
 _WORDS: Final = 0.3
 # Users' worth of evidence for those.
+PRIOR_USERS: Final = 50.0
 # Standard errors.
 _SURE: Final = 2.0
-PRIOR_USERS: Final = 50.0
 _TEXTS_AT_ONCE: Final = 8_192
 # One in five users chooses the penalty.
 _FOLDS: Final = 5

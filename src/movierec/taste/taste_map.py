@@ -19,7 +19,7 @@ Files, optional in a model's artifact:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -293,11 +293,8 @@ def _own_words(descriptions: Sequence[Description]) -> list[str]:
 
 def _readings(book: PhraseBook, descriptions: Sequence[Description]) -> tuple[Readings, Readings]:
     """Return the likes and the dislikes."""
-    both = [
-        [[mention.phrase for mention in book.read(text)] for text in texts]
-        for texts in (
-            [one.likes for one in descriptions],
-            [one.dislikes for one in descriptions],
-        )
-    ]
-    return Readings.of(both[0]), Readings.of(both[1])
+
+    def read(texts: Iterable[str]) -> Readings:
+        return Readings.of([[mention.phrase for mention in book.read(text)] for text in texts])
+
+    return read(one.likes for one in descriptions), read(one.dislikes for one in descriptions)
